@@ -1,0 +1,191 @@
+use crate::protocol::Reason;
+use serde::{Serialize, Serializer};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What happened at one attempt to exchange a token.
+///
+/// No token and no secret is in it. Texts from outside are escaped and cut off after 256 characters. What was
+/// only claimed and what was verified stand in different fields: `claimed_client_id` and `requested` are the
+/// client's words, everything else was checked.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct AuditEvent {
+    /// The name of this event, unique.
+    pub event_id: String,
+    /// When the attempt began, in seconds since 1970.
+    #[serde(serialize_with = "seconds_since_1970")]
+    pub time: SystemTime,
+    /// How long it took, in microseconds.
+    #[serde(rename = "duration_us", serialize_with = "microseconds")]
+    pub duration: Duration,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The last stage that it reached.
+    pub stage: Stage,
+    /// The `error` that the client was told.
+    pub error: Option<&'static str>,
+    /// Why it was refused: a code of [`Reason`].
+    #[serde(serialize_with = "code")]
+    pub reason: Option<Reason>,
+    /// More about why.
+    pub detail: Option<String>,
+    /// The client that the request says it comes from.
+    pub claimed_client_id: Option<String>,
+    /// The client that it comes from.
+    pub client_id: Option<String>,
+    /// How the client proved it.
+    pub auth_method: Option<&'static str>,
+    /// What was asked for.
+    pub requested: Requested,
+    /// The subject.
+    pub subject: Option<PartyFacts>,
+    /// The subject token.
+    pub subject_token: Option<TokenFacts>,
+    /// Who acts.
+    pub actor: Option<PartyFacts>,
+    /// The actor token.
+    pub actor_token: Option<TokenFacts>,
+    /// `delegation` or `impersonation`.
+    pub semantics: Option<&'static str>,
+    /// The number of actors that the issued token names.
+    pub act_depth: Option<usize>,
+    /// What the policy said allowed it.
+    pub policy_id: Option<String>,
+    /// What was issued.
+    pub granted: Option<Granted>,
+}
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// A token was issued.
+    Issued,
+    /// The request was refused for what it is.
+    Denied,
+    /// The request failed for what this server, or one that it asks, is; or the client went away.
+    Error,
+}
+
+impl Outcome {
+    /// The name, in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Denied => "denied",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// The stages of an exchange, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stage {
+    /// The request is read.
+    Request,
+    /// The client is authenticated.
+    Client,
+    /// The parameters are held against the records.
+    Parameters,
+    /// The tokens are validated.
+    Tokens,
+    /// The ceiling is found.
+    Authority,
+    /// The policy is asked.
+    Policy,
+    /// The token is signed.
+    Issue,
+    /// The token is released.
+    Answer,
+}
+
+impl Stage {
+    /// The name, in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Client => "client",
+            Self::Parameters => "parameters",
+            Self::Tokens => "tokens",
+            Self::Authority => "authority",
+            Self::Policy => "policy",
+            Self::Issue => "issue",
+            Self::Answer => "answer",
+        }
+    }
+}
+
+/// The client's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Requested {
+    /// `resource` and `audience` values.
+    pub targets: Vec<String>,
+    /// `scope`.
+    pub scope: Option<String>,
+    /// `requested_token_type`.
+    pub token_type: Option<String>,
+    /// `subject_token_type`.
+    pub subject_token_type: Option<String>,
+    /// `actor_token_type`.
+    pub actor_token_type: Option<String>,
+}
+
+/// A party.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PartyFacts {
+    /// Whose name it is.
+    pub iss: String,
+    /// The name.
+    pub sub: String,
+}
+
+/// A token that was handed in and found good.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TokenFacts {
+    /// The declared type.
+    pub token_type: String,
+    /// Its issuer.
+    pub iss: String,
+    /// Its name, if it has one.
+    pub jti: Option<String>,
+    /// When it expires, in seconds since 1970.
+    pub exp: u64,
+}
+
+/// What was issued.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Granted {
+    /// The ids of the targets' records.
+    pub targets: Vec<String>,
+    /// The `sub` of the issued token.
+    pub sub: String,
+    /// The scope.
+    pub scope: String,
+    /// The type.
+    pub token_type: String,
+    /// The name of the issued token.
+    pub jti: String,
+    /// The key that signed it.
+    pub kid: String,
+    /// When it expires, in seconds since 1970.
+    pub exp: u64,
+}
+
+fn seconds_since_1970<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64())
+}
+
+fn microseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn code<S: Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
+    reason.map(Reason::code).serialize(serializer)
+}

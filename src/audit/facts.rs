@@ -1,0 +1,85 @@
+use super::{Attempt, Granted, PartyFacts, Requested, Stage, TokenFacts};
+use crate::{
+    authority::{Bounded, Decided},
+    client::{Admitted, Authenticated, Credentials},
+    issue::Issued,
+    protocol::{Presented, escaped},
+    registry::Party,
+    verify::{Validated, VerifiedToken},
+};
+
+/// What each stage adds to the event, noted before the next one can fail.
+impl Attempt {
+    pub(crate) fn presented(&mut self, presented: &Presented) {
+        let Presented { identification, requested } = presented;
+        let first_reading = Credentials::of(identification)
+            .ok()
+            .and_then(|credentials| credentials.readings().next().map(|(id, _)| escaped(id)));
+        let text = |text: &Option<String>| text.as_deref().map(escaped);
+        let event = self.reached(Stage::Client);
+        event.claimed_client_id = first_reading.or_else(|| text(&identification.client_id));
+        event.requested = Requested {
+            targets: requested.resources.iter().chain(&requested.audiences).map(|name| escaped(name)).collect(),
+            scope: text(&requested.scope),
+            token_type: text(&requested.requested_token_type),
+            subject_token_type: text(&requested.subject_token_type),
+            actor_token_type: text(&requested.actor_token_type),
+        };
+    }
+
+    pub(crate) fn authenticated(&mut self, authenticated: &Authenticated) {
+        let event = self.reached(Stage::Parameters);
+        event.client_id = Some(authenticated.client.id.clone());
+        event.auth_method = Some(authenticated.method.as_str());
+    }
+
+    pub(crate) fn admitted(&mut self, _: &Admitted) {
+        self.reached(Stage::Tokens);
+    }
+
+    pub(crate) fn validated(&mut self, validated: &Validated) {
+        let event = self.reached(Stage::Authority);
+        event.subject = Some(party(&validated.subject.party()));
+        event.subject_token = Some(token(&validated.subject));
+        event.actor = validated.actor.as_ref().map(|actor| party(&actor.party()));
+        event.actor_token = validated.actor.as_ref().map(token);
+    }
+
+    pub(crate) fn bounded(&mut self, bounded: &Bounded) {
+        let event = self.reached(Stage::Policy);
+        event.actor = Some(party(&bounded.actor));
+    }
+
+    pub(crate) fn decided(&mut self, decided: &Decided) {
+        let event = self.reached(Stage::Issue);
+        event.semantics = Some(decided.semantics.as_str());
+        event.act_depth = Some(decided.chain.depth());
+        event.policy_id = decided.policy_id.as_deref().map(escaped);
+    }
+
+    pub(crate) fn issued(&mut self, issued: &Issued) {
+        let bounded = &issued.decided.bounded;
+        self.reached(Stage::Answer).granted = Some(Granted {
+            targets: bounded.admitted.targets.iter().map(|target| target.id.clone()).collect(),
+            sub: escaped(&bounded.issued_sub),
+            scope: issued.decided.scope.to_string(),
+            token_type: bounded.admitted.issue_as.to_string(),
+            jti: issued.jti.clone(),
+            kid: issued.key_id.clone(),
+            exp: issued.expires_at,
+        });
+    }
+}
+
+fn party(party: &Party) -> PartyFacts {
+    PartyFacts { iss: escaped(&party.iss), sub: escaped(&party.sub) }
+}
+
+fn token(token: &VerifiedToken) -> TokenFacts {
+    TokenFacts {
+        token_type: escaped(token.token_type.as_str()),
+        iss: token.issuer.id.clone(),
+        jti: token.claims.get("jti").and_then(|jti| jti.as_str()).map(escaped),
+        exp: token.expires_at,
+    }
+}

@@ -1,0 +1,19 @@
+//! One event for every attempt, whatever became of it.
+
+mod attempt;
+mod event;
+mod facts;
+mod sink;
+
+pub use event::{AuditEvent, Granted, Outcome, PartyFacts, Requested, Stage, TokenFacts};
+pub use sink::TracingSink;
+
+pub(crate) use attempt::{Attempt, Audit};
+
+/// What takes audit events: it answers an [`AuditEvent`] with nothing.
+///
+/// A token is only released after its event was taken; an error or more than five seconds of silence withholds
+/// it. The event of a refused attempt cannot change the answer.
+pub trait AuditSink: crate::part::Plug<AuditEvent, ()> {}
+
+impl<S: crate::part::Plug<AuditEvent, ()>> AuditSink for S {}

@@ -1,0 +1,76 @@
+use super::{AuditEvent, Outcome};
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    task::{Context, Poll},
+};
+use tower::Service;
+
+/// The sink that is there without being asked for: a [`tracing`] event with target `token_exchange::audit`, at
+/// `INFO` when a token was issued, `WARN` when it was denied and `ERROR` when something failed.
+///
+/// The names of the fields are stable; a field without a value is left out.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TracingSink;
+
+impl Service<AuditEvent> for TracingSink {
+    type Response = ();
+    type Error = Infallible;
+    type Future = Ready<Result<(), Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, event: AuditEvent) -> Self::Future {
+        trace(&event);
+        ready(Ok(()))
+    }
+}
+
+macro_rules! emit {
+    ($level:ident, $event:ident) => {
+        tracing::$level!(
+            target: "token_exchange::audit",
+            event_id = $event.event_id,
+            outcome = $event.outcome.as_str(),
+            stage = $event.stage.as_str(),
+            error = $event.error,
+            reason = $event.reason.map(|reason| reason.code()),
+            detail = $event.detail,
+            claimed_client_id = $event.claimed_client_id,
+            client_id = $event.client_id,
+            auth_method = $event.auth_method,
+            requested_targets = (!$event.requested.targets.is_empty()).then(|| $event.requested.targets.join(" ")),
+            requested_scope = $event.requested.scope,
+            requested_token_type = $event.requested.token_type,
+            subject_iss = $event.subject.as_ref().map(|party| party.iss.as_str()),
+            subject_sub = $event.subject.as_ref().map(|party| party.sub.as_str()),
+            subject_token_type = $event.subject_token.as_ref().map(|token| token.token_type.as_str()),
+            subject_token_jti = $event.subject_token.as_ref().and_then(|token| token.jti.as_deref()),
+            subject_token_exp = $event.subject_token.as_ref().map(|token| token.exp),
+            actor_iss = $event.actor.as_ref().map(|party| party.iss.as_str()),
+            actor_sub = $event.actor.as_ref().map(|party| party.sub.as_str()),
+            actor_token_jti = $event.actor_token.as_ref().and_then(|token| token.jti.as_deref()),
+            semantics = $event.semantics,
+            act_depth = $event.act_depth,
+            policy_id = $event.policy_id,
+            granted_targets = $event.granted.as_ref().map(|granted| granted.targets.join(" ")),
+            granted_sub = $event.granted.as_ref().map(|granted| granted.sub.as_str()),
+            granted_scope = $event.granted.as_ref().map(|granted| granted.scope.as_str()),
+            granted_token_type = $event.granted.as_ref().map(|granted| granted.token_type.as_str()),
+            granted_jti = $event.granted.as_ref().map(|granted| granted.jti.as_str()),
+            granted_kid = $event.granted.as_ref().map(|granted| granted.kid.as_str()),
+            granted_exp = $event.granted.as_ref().map(|granted| granted.exp),
+            duration_us = u64::try_from($event.duration.as_micros()).unwrap_or(u64::MAX),
+        )
+    };
+}
+
+pub(super) fn trace(event: &AuditEvent) {
+    match event.outcome {
+        Outcome::Issued => emit!(info, event),
+        Outcome::Denied => emit!(warn, event),
+        Outcome::Error => emit!(error, event),
+    }
+}

@@ -1,0 +1,144 @@
+use super::{
+    QueriedActor, QueriedSubject, Query,
+    acting::{Acting, canonical},
+    ceiling::Ceiling,
+    chain::ActChain,
+    presenter,
+};
+use crate::{
+    client::Admitted,
+    clock::Clock,
+    protocol::{Reason, Rejection, Scope, refuse},
+    registry::{Party, Registry, SubjectMapping},
+    verify::{Validated, VerifiedToken},
+};
+use std::{sync::Arc, time::Duration};
+
+/// What the records are read with.
+pub(crate) struct Authority {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) clock: Clock,
+    pub(crate) max_lifetime: Duration,
+    pub(crate) max_depth: usize,
+    pub(crate) strict_scope: bool,
+}
+
+/// The fifth stage: everything that the records say about this request. What lies outside is refused already,
+/// or cannot be chosen any more.
+#[derive(Debug)]
+pub(crate) struct Bounded {
+    pub(crate) admitted: Admitted,
+    pub(crate) subject: VerifiedToken,
+    /// The `sub` of the issued token.
+    pub(crate) issued_sub: String,
+    pub(crate) actor: Party,
+    pub(crate) actor_is_client: bool,
+    pub(crate) prior: ActChain,
+    pub(crate) ceiling: Ceiling,
+    /// The chain that a delegation would have, or why there can be none.
+    pub(crate) delegation: Result<ActChain, Rejection>,
+    pub(crate) impersonation: Result<(), Rejection>,
+}
+
+impl Bounded {
+    pub(crate) fn by(authority: &Authority, validated: Validated) -> Result<Self, Rejection> {
+        let registry = &*authority.registry;
+        let Validated { admitted, subject, actor: actor_token } = validated;
+        let client = &*admitted.client;
+        let actor_token = actor_token.as_ref();
+
+        let acting = Acting::of(registry, client, actor_token)?;
+        let named = acting.named_by_may_act(registry, client, &subject, actor_token)?;
+        presenter::check(registry, client, &subject, named && acting.is_client)?;
+        let issued_sub = issued_sub(registry, &subject)?;
+        let prior = ActChain::of(&subject)?;
+
+        let impersonation = if prior.is_empty() && actor_token.is_none() {
+            Ok(())
+        } else {
+            Err(refuse(Reason::ImpersonationImpossible))
+        };
+        let issued_subject = Party::new(registry.own_issuer(), &issued_sub);
+        let same = [canonical(registry, &subject), issued_subject].contains(&acting.party);
+        let delegation = if same {
+            Err(refuse(Reason::ActorIsSubject))
+        } else {
+            let own = registry.own_issuer();
+            prior.clone().extended(&acting.party, client.repeated_actors, authority.max_depth, own)
+        };
+        if let (Err(reason), Err(_)) = (&delegation, &impersonation) {
+            return Err(reason.clone());
+        }
+
+        let ceiling = Ceiling::of(authority, &admitted, &subject, actor_token)?;
+        check_asked(admitted.scope.as_ref(), &ceiling.scope, authority.strict_scope)?;
+        Ok(Self {
+            issued_sub,
+            actor: acting.party,
+            actor_is_client: acting.is_client,
+            prior,
+            ceiling,
+            delegation,
+            impersonation,
+            subject,
+            admitted,
+        })
+    }
+
+    /// The question to the policy.
+    pub(super) fn query(&self) -> Query {
+        Query {
+            client_id: self.admitted.client.id.clone(),
+            subject: QueriedSubject {
+                party: self.subject.party(),
+                issued_sub: self.issued_sub.clone(),
+                token_type: self.subject.token_type.clone(),
+                claims: self.subject.claims.members().clone(),
+            },
+            actor: QueriedActor { party: self.actor.clone(), is_client: self.actor_is_client },
+            prior_actors: self.prior.parties().cloned().collect(),
+            targets: self.admitted.targets.iter().map(|target| target.id.clone()).collect(),
+            asked: self.admitted.scope.clone(),
+            ceiling: self.ceiling.scope.clone(),
+            max_lifetime: self.ceiling.lifetime,
+            issue_as: self.admitted.issue_as.clone(),
+            delegation_possible: self.delegation.is_ok(),
+            impersonation_possible: self.impersonation.is_ok(),
+        }
+    }
+}
+
+/// Refuses what the ceiling already leaves nothing of, before anybody is asked.
+fn check_asked(asked: Option<&Scope>, ceiling: &Scope, strict: bool) -> Result<(), Rejection> {
+    let Some(asked) = asked else { return Ok(()) };
+    let beyond = asked.difference(ceiling);
+    if beyond.len() == asked.len() {
+        return Err(
+            refuse(Reason::ScopeEmpty).because(format_args!("of `{asked}` nothing is under the ceiling `{ceiling}`"))
+        );
+    }
+    if strict && !beyond.is_empty() {
+        return Err(refuse(Reason::ScopeExceeded).because(format_args!("`{beyond}` is above the ceiling")));
+    }
+    Ok(())
+}
+
+/// What the subject is called in a token of ours.
+fn issued_sub(registry: &Registry, subject: &VerifiedToken) -> Result<String, Rejection> {
+    let not_mapped = |detail: &str| refuse(Reason::SubjectNotMapped).because(detail);
+    let mapped = match &subject.issuer.subjects {
+        // Only our own issuer's record has no mapping.
+        None => return Ok(subject.sub.clone()),
+        Some(SubjectMapping::Keep) => subject.sub.clone(),
+        Some(SubjectMapping::Prefix(prefix)) => format!("{prefix}{}", subject.sub),
+        Some(SubjectMapping::Claim(claim)) => match subject.claims.get(claim).and_then(|value| value.as_str()) {
+            Some(name) if !name.is_empty() => name.to_owned(),
+            _ => return Err(not_mapped(&format!("no string claim `{claim}`"))),
+        },
+    };
+    // A client's name in the mouth of a foreign issuer would be a client that nobody registered.
+    if registry.client(&mapped).is_some() {
+        return Err(not_mapped(&format!("`{mapped}` is a client's name here")));
+    }
+    Ok(mapped)
+}

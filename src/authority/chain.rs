@@ -1,0 +1,109 @@
+use crate::{
+    protocol::{Reason, Rejection, refuse},
+    registry::Party,
+    verify::VerifiedToken,
+};
+use serde_json::{Map, Value};
+
+/// Members of `act` that say who somebody is. Anything else has no meaning there (RFC 8693 section 4.1).
+const IDENTITY_MEMBERS: [&str; 6] = ["iss", "sub", "client_id", "sub_profile", "email", "name"];
+/// The largest chain that is written, in bytes of JSON.
+const MAX_BYTES: usize = 4096;
+
+/// The actors of a token, the current one first (RFC 8693 section 4.1).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct ActChain(Vec<Actor>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Actor {
+    party: Party,
+    /// What else the chain says about it.
+    members: Map<String, Value>,
+}
+
+impl ActChain {
+    /// Reads the chain of a subject token, whole or not at all. A hop without `iss` is in the name space of the
+    /// issuer that it came from.
+    pub(crate) fn of(token: &VerifiedToken) -> Result<Self, Rejection> {
+        let Some(outermost) = token.claims.get("act") else { return Ok(Self::default()) };
+        if !token.issuer.act {
+            return Err(refuse(Reason::ChainNotTrusted).because(format_args!("issuer `{}`", token.issuer.id)));
+        }
+        let malformed = |detail: &str| refuse(Reason::ChainMalformed).because(detail);
+        let mut chain = Vec::new();
+        let mut next = Some(outermost);
+        while let Some(act) = next {
+            let mut members = act.as_object().ok_or_else(|| malformed("`act` is not an object"))?.clone();
+            next = act.get("act");
+            members.shift_remove("act");
+            if let Some(stray) = members.keys().find(|name| !IDENTITY_MEMBERS.contains(&name.as_str())) {
+                return Err(malformed(&format!("`{stray}` inside `act`")));
+            }
+            let mut name = |member: &str| match members.shift_remove(member) {
+                None => Ok(None),
+                Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
+                Some(_) => Err(malformed("a name inside `act` is not a string")),
+            };
+            let iss = name("iss")?.unwrap_or_else(|| token.issuer.id.clone());
+            let sub = name("sub")?.ok_or_else(|| malformed("an actor without `sub`"))?;
+            if !members.values().all(Value::is_string) {
+                return Err(malformed("a name inside `act` is not a string"));
+            }
+            chain.push(Actor { party: Party { iss, sub }, members });
+        }
+        Ok(Self(chain))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn depth(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(crate) fn parties(&self) -> impl Iterator<Item = &Party> {
+        self.0.iter().map(|actor| &actor.party)
+    }
+
+    /// The chain with this party as the current actor: the same chain if it already is.
+    pub(crate) fn extended(
+        mut self,
+        party: &Party,
+        may_repeat: bool,
+        max_depth: usize,
+        own_issuer: &str,
+    ) -> Result<Self, Rejection> {
+        let position = self.parties().position(|known| known == party);
+        if position != Some(0) {
+            if position.is_some() && !may_repeat {
+                return Err(refuse(Reason::ActorRepeated).because(format_args!("`{}`", party.sub)));
+            }
+            self.0.insert(0, Actor { party: party.clone(), members: Map::new() });
+        }
+        if self.depth() > max_depth {
+            return Err(refuse(Reason::ChainTooDeep).because(format_args!("{} actors", self.depth())));
+        }
+        let bytes = self.to_json(own_issuer).map_or(0, |act| act.to_string().len());
+        if bytes > MAX_BYTES {
+            return Err(refuse(Reason::ChainTooDeep).because(format_args!("{bytes} bytes")));
+        }
+        Ok(self)
+    }
+
+    /// The `act` claim, or nothing for an empty chain. `iss` stands where it is not the token's own.
+    pub(crate) fn to_json(&self, own_issuer: &str) -> Option<Value> {
+        self.0.iter().rev().fold(None, |inner, actor| {
+            let mut act = Map::new();
+            if actor.party.iss != own_issuer {
+                act.insert("iss".into(), actor.party.iss.clone().into());
+            }
+            act.insert("sub".into(), actor.party.sub.clone().into());
+            act.extend(actor.members.clone());
+            if let Some(inner) = inner {
+                act.insert("act".into(), inner);
+            }
+            Some(act.into())
+        })
+    }
+}

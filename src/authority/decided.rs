@@ -1,0 +1,64 @@
+use super::{ActChain, Bounded, Decision, Grant, Query, Semantics};
+use crate::{
+    part::{Failing, Part, ask},
+    protocol::{Reason, Rejection, Scope, refuse},
+};
+use std::time::Duration;
+
+pub(crate) type PolicyPart = Part<Query, Decision>;
+
+const FAILING: Failing = Failing { unavailable: Reason::PolicyUnavailable, panicked: Reason::PolicyPanicked };
+
+/// The sixth stage: what the policy chose, within the bounds.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    pub(crate) bounded: Bounded,
+    pub(crate) semantics: Semantics,
+    pub(crate) scope: Scope,
+    pub(crate) lifetime: Duration,
+    /// Empty for an impersonation.
+    pub(crate) chain: ActChain,
+    pub(crate) policy_id: Option<String>,
+}
+
+impl Decided {
+    pub(crate) async fn by(policy: &PolicyPart, strict_scope: bool, bounded: Bounded) -> Result<Self, Rejection> {
+        match ask(policy, bounded.query(), FAILING).await? {
+            Decision::Allow(grant) => Self::clamped(bounded, grant, strict_scope),
+            Decision::Deny(denial) => {
+                let reason = if denial.no_rule { Reason::PolicyNoRule } else { Reason::PolicyDenied };
+                Err(refuse(reason).because(denial.why))
+            }
+        }
+    }
+
+    /// Takes the grant at its word where it narrows, and for a defect where it widens.
+    fn clamped(bounded: Bounded, grant: Grant, strict_scope: bool) -> Result<Self, Rejection> {
+        let ceiling = &bounded.ceiling;
+        let allowed = grant.scope.as_ref().unwrap_or(&ceiling.scope);
+        let lifetime = grant.max_lifetime.unwrap_or(ceiling.lifetime);
+        if !allowed.is_subset(&ceiling.scope) || lifetime > ceiling.lifetime {
+            let (scope, longest) = (&ceiling.scope, ceiling.lifetime.as_secs());
+            let detail = format!("granted `{allowed}` for {lifetime:?}, at most `{scope}` for {longest}s");
+            return Err(refuse(Reason::PolicyWidened).because(detail));
+        }
+        let chain = match grant.semantics {
+            Semantics::Delegation => bounded.delegation.clone()?,
+            Semantics::Impersonation => bounded.impersonation.clone().map(|()| ActChain::default())?,
+        };
+        if grant.max_depth.is_some_and(|depth| chain.depth() > depth) {
+            return Err(refuse(Reason::ChainTooDeep).because(format_args!("{} actors", chain.depth())));
+        }
+        let scope = match &bounded.admitted.scope {
+            Some(asked) => asked.intersection(allowed),
+            None => allowed.clone(),
+        };
+        if scope.is_empty() || lifetime < Duration::from_secs(1) {
+            return Err(refuse(Reason::ScopeEmpty).because("the policy left nothing"));
+        }
+        if strict_scope && bounded.admitted.scope.as_ref().is_some_and(|asked| !asked.is_subset(&scope)) {
+            return Err(refuse(Reason::ScopeExceeded).because("the policy grants less than was asked"));
+        }
+        Ok(Self { semantics: grant.semantics, scope, lifetime, chain, policy_id: grant.because, bounded })
+    }
+}

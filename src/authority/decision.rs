@@ -1,0 +1,128 @@
+use crate::protocol::Scope;
+use std::{fmt, time::Duration};
+
+/// What the issued token says about who acts (RFC 8693 section 1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Semantics {
+    /// The actor keeps its own identity: the token has `act`.
+    Delegation,
+    /// The actor is not to be told from the subject: the token has no `act`.
+    Impersonation,
+}
+
+impl Semantics {
+    /// The name, in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delegation => "delegation",
+            Self::Impersonation => "impersonation",
+        }
+    }
+}
+
+impl fmt::Display for Semantics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The answer of a [`Policy`](super::Policy).
+///
+/// A decision may only narrow what the [`Query`](super::Query) says can be granted. One that grants more is a
+/// defect: the client gets a `server_error` and no token.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_token_exchange::{Decision, Grant, Semantics};
+///
+/// let grant = Grant::new(Semantics::Delegation)
+///     .scope("invoices:read".parse()?)
+///     .max_lifetime(Duration::from_secs(60))
+///     .because("rule 7");
+/// let decision = Decision::Allow(grant);
+/// # let _ = decision;
+/// # Ok::<(), tower_token_exchange::InvalidScope>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// A token may be issued.
+    Allow(Grant),
+    /// No token may be issued.
+    Deny(Denial),
+}
+
+impl Decision {
+    /// Allows a delegation of everything under the ceiling.
+    pub fn delegate() -> Self {
+        Self::Allow(Grant::new(Semantics::Delegation))
+    }
+
+    /// Allows an impersonation with everything under the ceiling.
+    pub fn impersonate() -> Self {
+        Self::Allow(Grant::new(Semantics::Impersonation))
+    }
+
+    /// Refuses; the words go to the audit, never to the client.
+    pub fn deny(why: impl Into<String>) -> Self {
+        Self::Deny(Denial { why: why.into(), no_rule: false })
+    }
+}
+
+/// What a policy allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub(crate) semantics: Semantics,
+    pub(crate) scope: Option<Scope>,
+    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) max_depth: Option<usize>,
+    pub(crate) because: Option<String>,
+}
+
+impl Grant {
+    /// A grant of everything under the ceiling.
+    pub fn new(semantics: Semantics) -> Self {
+        Self { semantics, scope: None, max_lifetime: None, max_depth: None, because: None }
+    }
+
+    /// Narrows the scope.
+    #[must_use]
+    pub fn scope(mut self, scope: Scope) -> Self {
+        self.scope = Some(scope);
+        self
+    }
+
+    /// Narrows the lifetime.
+    #[must_use]
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.max_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Narrows the number of actors that the issued token may name.
+    #[must_use]
+    pub fn max_depth(mut self, depth: usize) -> Self {
+        self.max_depth = Some(depth);
+        self
+    }
+
+    /// Says, for the audit, what allowed it.
+    #[must_use]
+    pub fn because(mut self, policy_id: impl Into<String>) -> Self {
+        self.because = Some(policy_id.into());
+        self
+    }
+}
+
+/// Why a policy refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    pub(crate) why: String,
+    pub(crate) no_rule: bool,
+}
+
+impl Denial {
+    /// Nothing spoke for it.
+    pub fn no_rule(why: impl Into<String>) -> Self {
+        Self { why: why.into(), no_rule: true }
+    }
+}

@@ -1,0 +1,46 @@
+use crate::{
+    protocol::{Reason, Rejection, TokenType, refuse},
+    registry::{ClientRecord, Registry},
+    verify::VerifiedToken,
+};
+
+/// Checks that the client has a relation to the subject token, so that a token in the wrong hands is worth
+/// nothing here, and that nobody else has the same one unless a record allows it.
+pub(super) fn check(
+    registry: &Registry,
+    client: &ClientRecord,
+    subject: &VerifiedToken,
+    named_by_may_act: bool,
+) -> Result<(), Rejection> {
+    if subject.audience.is_empty() {
+        return Err(refuse(Reason::PresenterUnknown).because("no `aud`"));
+    }
+    let named_by_may_act = named_by_may_act && subject.issuer.may_act;
+    let related = subject.audience.iter().any(|name| receives(registry, client, subject, name))
+        || (is_presenter(registry, client, subject) && client.self_exchange)
+        || named_by_may_act
+        || subject.issuer.presenters.contains(&client.id);
+    if !related {
+        let issued_to = subject.presenter.as_deref().unwrap_or("(unnamed)");
+        let detail =
+            format!("client `{}` presents a token issued to `{issued_to}` for {:?}", client.id, subject.audience);
+        return Err(refuse(Reason::PresenterUnrelated).because(detail));
+    }
+    let distinct = subject.audience.iter().any(|name| *name != subject.audience[0]);
+    let id_token_of_client = subject.token_type == TokenType::ID_TOKEN && is_presenter(registry, client, subject);
+    if distinct && !client.several_audiences && !named_by_may_act && !id_token_of_client {
+        return Err(refuse(Reason::SeveralAudiences).because(format_args!("aud {:?}", subject.audience)));
+    }
+    Ok(())
+}
+
+/// Whether this audience is the client, or a resource that it owns.
+fn receives(registry: &Registry, client: &ClientRecord, subject: &VerifiedToken, name: &str) -> bool {
+    registry.client_meant(&subject.issuer, name) == Some(&client.id)
+        || (subject.own && registry.owner_of(name) == Some(&client.id))
+}
+
+fn is_presenter(registry: &Registry, client: &ClientRecord, subject: &VerifiedToken) -> bool {
+    let presenter = subject.presenter.as_deref();
+    presenter.is_some_and(|name| registry.client_meant(&subject.issuer, name) == Some(&client.id))
+}

@@ -1,0 +1,108 @@
+use crate::{
+    protocol::{Scope, TokenType},
+    registry::Party,
+};
+use serde_json::{Map, Value};
+use std::{fmt, time::Duration};
+
+/// What a policy is asked: facts that have been validated, and the ceiling that the records set.
+///
+/// No token and no secret is in it. Make one with [`Query::new`] to test a policy of your own, and set the fields
+/// that matter to it.
+///
+/// ```
+/// use tower_token_exchange::{Party, Query, Scope};
+///
+/// let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "billing");
+/// query.ceiling = "invoices:read".parse()?;
+/// assert!(query.actor.is_client);
+/// # Ok::<(), tower_token_exchange::InvalidScope>(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Query {
+    /// The authenticated client.
+    pub client_id: String,
+    /// On whose behalf.
+    pub subject: QueriedSubject,
+    /// Who acts if it becomes a delegation.
+    pub actor: QueriedActor,
+    /// The actors of the subject token before that, the latest first. For information: RFC 8693 section 4.1
+    /// forbids basing access control on any but the current one.
+    pub prior_actors: Vec<Party>,
+    /// The ids of the targets' records.
+    pub targets: Vec<String>,
+    /// The scope that was asked for, if any was.
+    pub asked: Option<Scope>,
+    /// The most that can be granted.
+    pub ceiling: Scope,
+    /// The longest lifetime that can be granted.
+    pub max_lifetime: Duration,
+    /// What the issued token will be.
+    pub issue_as: TokenType,
+    /// Whether a delegation can be issued, by the rules for actors and chains.
+    pub delegation_possible: bool,
+    /// Whether an impersonation can be issued: not where a chain or an actor token is.
+    pub impersonation_possible: bool,
+}
+
+/// The subject of a [`Query`].
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct QueriedSubject {
+    /// The party, as the issuer of the subject token names it.
+    pub party: Party,
+    /// The `sub` that the issued token will have.
+    pub issued_sub: String,
+    /// The declared type of the subject token.
+    pub token_type: TokenType,
+    /// All claims of the subject token.
+    pub claims: Map<String, Value>,
+}
+
+/// The actor of a [`Query`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct QueriedActor {
+    /// The party.
+    pub party: Party,
+    /// Whether that is the authenticated client itself.
+    pub is_client: bool,
+}
+
+impl Query {
+    /// A query as for a client that acts itself, with an empty ceiling, a lifetime of 300 s and everything possible.
+    pub fn new(client_id: impl Into<String>, subject: Party, target: impl Into<String>) -> Self {
+        let client_id = client_id.into();
+        Self {
+            actor: QueriedActor { party: Party::new(&subject.iss, &client_id), is_client: true },
+            subject: QueriedSubject {
+                issued_sub: subject.sub.clone(),
+                party: subject,
+                token_type: TokenType::ACCESS_TOKEN,
+                claims: Map::new(),
+            },
+            client_id,
+            prior_actors: Vec::new(),
+            targets: vec![target.into()],
+            asked: None,
+            ceiling: Scope::empty(),
+            max_lifetime: Duration::from_secs(300),
+            issue_as: TokenType::ACCESS_TOKEN,
+            delegation_possible: true,
+            impersonation_possible: true,
+        }
+    }
+}
+
+// The claims may hold what does not belong into a log.
+impl fmt::Debug for QueriedSubject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueriedSubject")
+            .field("party", &self.party)
+            .field("issued_sub", &self.issued_sub)
+            .field("token_type", &self.token_type)
+            .field("claims", &self.claims.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}

@@ -1,0 +1,129 @@
+//! Bodies: reading a request body, giving it back untouched, and answering with bytes of our own.
+//!
+//! The middleware has to read a form before it knows whether the request is a token exchange. If it is not, the
+//! wrapped service must not notice: it gets a body of the same type, which yields the same frames, trailers and
+//! transport error, with the same size hints. [`RequestBody`] says how a body type takes back what was read, and
+//! [`Replay`] is the body that holds it. [`ResponseBody`] is either the wrapped service's response body or ours.
+
+mod read;
+mod replay;
+mod response;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::read::{Limits, Read, read};
+pub use self::replay::Replay;
+pub use self::response::ResponseBody;
+
+use bytes::Bytes;
+use http_body::Body;
+use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
+
+/// A request body that can be read and given back as the same type.
+///
+/// Implemented for axum's `Body` (feature `axum`, on by default), tonic's `Body` (feature `tonic`), the boxed bodies
+/// of [`http_body_util`], and [`Replay`], which wraps any other body that is `Send + Unpin + 'static`.
+///
+/// # Examples
+///
+/// Plain hyper servers put [`Replay::new`] in front of the middleware, once and for every request:
+///
+/// ```
+/// use bytes::Bytes;
+/// use http_body_util::Full;
+/// use tower_token_exchange::body::{Replay, RequestBody};
+///
+/// fn readable(_: &impl RequestBody) {}
+///
+/// // `Full` stands for `hyper::body::Incoming` here.
+/// let request = http::Request::new(Full::new(Bytes::from_static(b"grant_type=refresh_token")));
+/// readable(request.map(Replay::new).body());
+/// ```
+///
+/// A body type of your own takes the frames back by holding a [`Replay`], here behind a box:
+///
+/// ```
+/// use std::{convert::Infallible, pin::Pin, task::{Context, Poll}};
+/// use bytes::Bytes;
+/// use http_body::{Body, Frame, SizeHint};
+/// use http_body_util::combinators::UnsyncBoxBody;
+/// use tower_token_exchange::body::{Replay, RequestBody};
+///
+/// struct Mine(UnsyncBoxBody<Bytes, Infallible>);
+///
+/// impl RequestBody for Mine {
+///     fn from_replay(replay: Replay<Self>) -> Self {
+///         Mine(UnsyncBoxBody::new(replay))
+///     }
+/// }
+///
+/// impl Body for Mine {
+///     type Data = Bytes;
+///     type Error = Infallible;
+///
+///     fn poll_frame(
+///         mut self: Pin<&mut Self>,
+///         cx: &mut Context<'_>,
+///     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+///         Pin::new(&mut self.0).poll_frame(cx)
+///     }
+///
+///     fn is_end_stream(&self) -> bool {
+///         self.0.is_end_stream()
+///     }
+///
+///     fn size_hint(&self) -> SizeHint {
+///         self.0.size_hint()
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read and then given back to the wrapped service",
+    label = "this request body is not a `RequestBody`",
+    note = "`axum::body::Body` needs the feature `axum` of tower-token-exchange, `tonic::body::Body` the feature `tonic`",
+    note = "wrap any other body in front of the layer: `request.map(tower_token_exchange::body::Replay::new)`",
+    note = "or box it: `request.map(http_body_util::BodyExt::boxed_unsync)`"
+)]
+pub trait RequestBody: Body<Data = Bytes, Error: Send> + Send + Sized + Unpin + 'static {
+    /// Puts the frames that were read back in front of the rest.
+    ///
+    /// The result must show what `replay` shows: the same frames, errors, size hints and end of stream.
+    fn from_replay(replay: Replay<Self>) -> Self;
+}
+
+impl<B> RequestBody for Replay<B>
+where
+    B: Body<Data = Bytes, Error: Send> + Send + Unpin + 'static,
+{
+    fn from_replay(replay: Replay<Self>) -> Self {
+        replay.flatten()
+    }
+}
+
+impl<E: Send + Sync + 'static> RequestBody for BoxBody<Bytes, E> {
+    fn from_replay(replay: Replay<Self>) -> Self {
+        replay.unread_or(BoxBody::new)
+    }
+}
+
+impl<E: Send + 'static> RequestBody for UnsyncBoxBody<Bytes, E> {
+    fn from_replay(replay: Replay<Self>) -> Self {
+        replay.unread_or(UnsyncBoxBody::new)
+    }
+}
+
+// axum and tonic unpack this one box type without mapping its error, so an error is not wrapped a second time.
+#[cfg(feature = "axum")]
+impl RequestBody for axum_core::body::Body {
+    fn from_replay(replay: Replay<Self>) -> Self {
+        replay.unread_or(|replay| Self::new(UnsyncBoxBody::new(replay)))
+    }
+}
+
+// tonic makes its empty body of one that is at its end already, so nothing may follow an early end flag.
+#[cfg(feature = "tonic")]
+impl RequestBody for tonic::body::Body {
+    fn from_replay(replay: Replay<Self>) -> Self {
+        replay.unread_or(|replay| Self::new(UnsyncBoxBody::new(replay)))
+    }
+}

@@ -1,0 +1,176 @@
+use std::{
+    collections::VecDeque,
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt;
+use pin_project_lite::pin_project;
+
+pin_project! {
+    /// A body that was read in part or in full, and shows again what was read before it goes on with the rest.
+    ///
+    /// Whoever polls it cannot tell it from the body inside: frames come as they were received, empty ones and
+    /// trailers included, a transport error comes where it was, and [`size_hint`](Body::size_hint) and
+    /// [`is_end_stream`](Body::is_end_stream) say at every frame what the body inside said there. Once an end or an
+    /// error was read, the body inside is dropped and nothing follows.
+    ///
+    /// # Examples
+    ///
+    /// [`Replay::new`] makes any body fit for the middleware:
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http_body::Body;
+    /// use http_body_util::{BodyExt, Full};
+    /// use tower_token_exchange::body::Replay;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), std::convert::Infallible> {
+    /// let body = Replay::new(Full::new(Bytes::from_static(b"scope=read")));
+    /// assert_eq!(body.size_hint().exact(), Some(10));
+    /// assert_eq!(body.collect().await?.to_bytes(), "scope=read");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub struct Replay<B: Body> {
+        front: VecDeque<Step<B::Data, B::Error>>,
+        #[pin]
+        tail: Tail<B>,
+    }
+}
+
+/// What a body showed before a poll, and what the poll gave.
+struct Step<D, E> {
+    shown: Shown,
+    outcome: Option<Result<Frame<D>, E>>,
+}
+
+#[derive(Clone, Copy)]
+struct Shown {
+    size_hint: SizeHint,
+    is_end_stream: bool,
+}
+
+pin_project! {
+    #[project = TailProj]
+    enum Tail<B> {
+        Rest {
+            #[pin]
+            body: B,
+        },
+        // A body that yields more after its end would hand on what nobody looked at, so it is not kept.
+        Ended {
+            shown: Shown,
+        },
+    }
+}
+
+/// What [`Replay::read_on`] met.
+pub(super) enum Met {
+    /// A frame with this data; trailers have none.
+    Frame(Bytes),
+    Error,
+    End,
+}
+
+impl Shown {
+    fn by(body: &impl Body) -> Self {
+        Self { size_hint: body.size_hint(), is_end_stream: body.is_end_stream() }
+    }
+}
+
+impl<B: Body> Replay<B> {
+    /// Wraps a body of which nothing has been read yet. Does not allocate.
+    pub fn new(body: B) -> Self {
+        Self { front: VecDeque::new(), tail: Tail::Rest { body } }
+    }
+
+    /// Reads one frame from the rest and keeps it. May be dropped at any time without losing a frame.
+    pub(super) async fn read_on(&mut self) -> Met
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let Tail::Rest { body } = &mut self.tail else {
+            return Met::End;
+        };
+        let shown = Shown::by(body);
+        let outcome = body.frame().await;
+        let met = match &outcome {
+            Some(Ok(frame)) => Met::Frame(frame.data_ref().cloned().unwrap_or_default()),
+            Some(Err(_)) => Met::Error,
+            None => Met::End,
+        };
+        if !matches!(met, Met::Frame(_)) {
+            self.tail = Tail::Ended { shown: Shown::by(body) };
+        }
+        self.front.push_back(Step { shown, outcome });
+        met
+    }
+
+    /// The body inside if nothing was read from it, else what `wrap` makes of the replay.
+    pub(super) fn unread_or(self, wrap: impl FnOnce(Self) -> B) -> B {
+        match self.tail {
+            Tail::Rest { body } if self.front.is_empty() => body,
+            tail => wrap(Self { front: self.front, tail }),
+        }
+    }
+
+    fn shown(&self) -> Shown {
+        match (self.front.front(), &self.tail) {
+            (Some(step), _) => step.shown,
+            (None, Tail::Rest { body }) => Shown::by(body),
+            (None, Tail::Ended { shown }) => *shown,
+        }
+    }
+}
+
+impl<B: Body> Replay<Replay<B>> {
+    /// One replay in place of two, so that stacked layers do not nest.
+    pub(super) fn flatten(self) -> Replay<B> {
+        let Self { mut front, tail } = self;
+        match tail {
+            Tail::Rest { body: mut inner } => {
+                front.append(&mut inner.front);
+                Replay { front, tail: inner.tail }
+            }
+            Tail::Ended { shown } => Replay { front, tail: Tail::Ended { shown } },
+        }
+    }
+}
+
+impl<B: Body> Body for Replay<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let this = self.project();
+        if let Some(step) = this.front.pop_front() {
+            return Poll::Ready(step.outcome);
+        }
+        match this.tail.project() {
+            TailProj::Rest { body } => body.poll_frame(cx),
+            TailProj::Ended { .. } => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.shown().is_end_stream
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.shown().size_hint
+    }
+}
+
+impl<B: Body> fmt::Debug for Replay<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Replay")
+            .field("read", &self.front.len())
+            .field("ended", &matches!(self.tail, Tail::Ended { .. }))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+use crate::protocol::{Sensitive, form_decode};
+use data_encoding::BASE64URL_NOPAD;
+use std::borrow::Cow;
+
+/// Every pair of client id and secret that the credentials of `Authorization: Basic` can stand for, the standard
+/// reading first. `None` if they stand for none.
+///
+/// RFC 6749 section 2.3.1 wants both form-encoded, then joined, then in base64. Deployed clients leave the first
+/// step out, write Latin-1, or use the URL alphabet; each of those is one more reading, tried alike.
+pub(super) fn readings(token: &str) -> Option<Vec<(String, Sensitive)>> {
+    let bytes = decode(token)?;
+    let colon = bytes.iter().position(|byte| *byte == b':')?;
+    let (id, secret) = (&bytes[..colon], &bytes[colon + 1..]);
+    let mut found: Vec<(String, Sensitive)> = Vec::new();
+    let decoded = form_decode(id).zip(form_decode(secret));
+    let verbatim = Some((Cow::Borrowed(id), Cow::Borrowed(secret)));
+    for (id, secret) in [decoded, verbatim].into_iter().flatten() {
+        let reading = (text(&id), Sensitive::new(text(&secret)));
+        if !reading.0.is_empty() && !found.contains(&reading) {
+            found.push(reading);
+        }
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+/// Base64 in either alphabet, padded or not.
+fn decode(token: &str) -> Option<Vec<u8>> {
+    let unpadded = token.trim_end_matches('=');
+    if token.len() - unpadded.len() > 2 {
+        return None;
+    }
+    let url: String = unpadded
+        .chars()
+        .map(|c| match c {
+            '+' => '-',
+            '/' => '_',
+            other => other,
+        })
+        .collect();
+    BASE64URL_NOPAD.decode(url.as_bytes()).ok()
+}
+
+/// UTF-8, or where it is not, Latin-1, in which every byte is a character.
+fn text(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use data_encoding::{BASE64, BASE64URL};
+
+    const ID: &str = "cl-1.a_b~x";
+    const SECRET: &str = "s+e%c:r t/é&=\"x";
+
+    fn reads(token: &str) -> bool {
+        let expected = (ID.to_owned(), Sensitive::new(SECRET.to_owned()));
+        readings(token).is_some_and(|readings| readings.contains(&expected))
+    }
+
+    #[test]
+    fn every_encoding_that_real_clients_use() {
+        let raw = format!("{ID}:{SECRET}");
+        let latin1: Vec<u8> = raw.chars().map(|c| u8::try_from(c).unwrap()).collect();
+        let minimal = "cl-1.a_b~x:s%2Be%25c%3Ar+t%2F%C3%A9%26%3D%22x";
+        let tilde = "cl-1.a_b%7Ex:s%2Be%25c%3Ar%20t%2F%C3%A9%26%3D%22x";
+        let everything = "cl%2D1%2Ea%5Fb%7Ex:s%2Be%25c%3Ar+t%2F%C3%A9%26%3D%22x";
+        let latin1_encoded = b"cl-1.a_b~x:s%2Be%25c%3Ar%20t%2F%E9%26%3D%22x";
+        for bytes in
+            [raw.as_bytes(), &latin1, minimal.as_bytes(), tilde.as_bytes(), everything.as_bytes(), latin1_encoded]
+        {
+            let padded = BASE64.encode(bytes);
+            assert!(reads(&padded), "{padded}");
+            assert!(reads(padded.trim_end_matches('=')));
+            assert!(reads(&BASE64URL.encode(bytes)));
+            assert!(reads(&BASE64URL_NOPAD.encode(bytes)));
+        }
+    }
+
+    #[test]
+    fn what_stands_for_no_client() {
+        for bad in ["", "%%%", "=", "====", "bm9jb2xvbg==", "OnNlY3JldA==", "e W8="] {
+            assert!(readings(bad).is_none(), "{bad}");
+        }
+    }
+}

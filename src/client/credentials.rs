@@ -1,0 +1,85 @@
+use super::basic;
+use crate::protocol::{Identification, Reason, Rejection, Sensitive, refuse};
+use std::fmt;
+
+/// How a client proved who it is, by its name in the registry of RFC 7591 section 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuthenticationMethod {
+    /// An id and a secret in the `Authorization` header.
+    ClientSecretBasic,
+    /// An id and a secret in the body.
+    ClientSecretPost,
+}
+
+impl AuthenticationMethod {
+    /// The registered name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+        }
+    }
+}
+
+impl fmt::Display for AuthenticationMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a request presented to say which client it comes from (RFC 6749 section 2.3): the question that a
+/// [`ClientAuthenticator`](super::ClientAuthenticator) answers.
+///
+/// Basic credentials can be read in more than one way, because deployed clients encode them differently. All
+/// readings are equally valid; a client is authenticated if one of them is right.
+#[derive(Clone)]
+pub struct Credentials {
+    method: AuthenticationMethod,
+    readings: Vec<(String, Sensitive)>,
+}
+
+impl Credentials {
+    /// The method.
+    pub fn method(&self) -> AuthenticationMethod {
+        self.method
+    }
+
+    /// The pairs of `client_id` and `client_secret` that were presented, in the order in which to try them.
+    pub fn readings(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.readings.iter().map(|(id, secret)| (&**id, secret.expose()))
+    }
+
+    /// Finds the one method that the request used.
+    pub(crate) fn of(identification: &Identification) -> Result<Self, Rejection> {
+        let Identification { authorization, client_id, client_secret, client_assertion, .. } = identification;
+        if *client_assertion {
+            return Err(refuse(Reason::ClientAssertionUnsupported));
+        }
+        let Some(header) = authorization else {
+            let (Some(id), Some(secret)) = (client_id, client_secret) else {
+                return Err(refuse(Reason::ClientCredentialsMissing));
+            };
+            let readings = vec![(id.clone(), secret.clone())];
+            return Ok(Self { method: AuthenticationMethod::ClientSecretPost, readings });
+        };
+        if client_secret.is_some() {
+            return Err(refuse(Reason::SeveralClientCredentials));
+        }
+        let header = header.to_str().map_err(|_| refuse(Reason::ClientCredentialsMalformed).challenged())?;
+        let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return Err(refuse(Reason::ClientSchemeUnsupported).challenged());
+        }
+        let readings = basic::readings(token.trim_matches(' '))
+            .ok_or_else(|| refuse(Reason::ClientCredentialsMalformed).challenged())?;
+        Ok(Self { method: AuthenticationMethod::ClientSecretBasic, readings })
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids: Vec<_> = self.readings.iter().map(|(id, _)| id).collect();
+        f.debug_struct("Credentials").field("method", &self.method).field("client_ids", &ids).finish_non_exhaustive()
+    }
+}

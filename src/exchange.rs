@@ -1,0 +1,92 @@
+//! The page to read first: one token exchange, from the request to the answer.
+//!
+//! Each stage takes the value of the stage before it and returns a richer one, and each value has one
+//! constructor. So no step can be skipped or moved: the types would not fit.
+//!
+//! ```text
+//! Presented → Authenticated → Admitted → Validated → Bounded → Decided → Issued
+//! ```
+//!
+//! No rule stands on this page. What a stage checks is in its own room.
+
+use crate::{
+    audit::{Attempt, Audit},
+    authority::{Authority, Bounded, Decided, PolicyPart},
+    client::{Admitted, AskLimits, Authenticated, Authenticator},
+    issue::{Issuance, Issued},
+    protocol::{Presented, Reason, Rejection, error_response, refuse, success_response},
+    registry::Registry,
+    verify::{JwtVerifier, Validated},
+};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::{HeaderMap, Response};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+/// Everything that an exchange asks.
+pub(crate) struct Exchange {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) ask_limits: AskLimits,
+    pub(crate) verifier: JwtVerifier,
+    pub(crate) authority: Authority,
+    pub(crate) policy: PolicyPart,
+    pub(crate) issuance: Issuance,
+    pub(crate) audit: Audit,
+    /// For all stages together.
+    pub(crate) deadline: Duration,
+}
+
+impl Exchange {
+    /// Answers a request for this grant. It always has an answer, and it leaves exactly one audit event.
+    pub(crate) async fn answer(&self, mut attempt: Attempt, headers: &HeaderMap, body: &[u8]) -> Response<Bytes> {
+        let stages = AssertUnwindSafe(self.stages(&mut attempt, headers, body)).catch_unwind();
+        let outcome = match tokio::time::timeout(self.deadline, stages).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_panic)) => Err(refuse(Reason::Internal)),
+            Err(_elapsed) => Err(refuse(Reason::DeadlineExceeded)),
+        };
+        match attempt.finish(outcome).await {
+            Ok(issued) => success_response(&issued.answer()),
+            Err(rejection) => error_response(&rejection),
+        }
+    }
+
+    /// Refuses a request before it could be read. That is an attempt too.
+    pub(crate) async fn refuse(&self, attempt: Attempt, reason: Reason) -> Response<Bytes> {
+        let rejection = refuse(reason);
+        let _ = attempt.finish::<()>(Err(rejection.clone())).await;
+        error_response(&rejection)
+    }
+
+    async fn stages(&self, attempt: &mut Attempt, headers: &HeaderMap, body: &[u8]) -> Result<Issued, Rejection> {
+        // What was asked: a form that can be read in one way only.
+        let presented = Presented::read(headers, body)?;
+        attempt.presented(&presented);
+
+        // Who asks. Nothing is fetched or decoded for anybody else.
+        let authenticated = Authenticated::by(&self.authenticator, &self.registry, presented).await?;
+        attempt.authenticated(&authenticated);
+
+        // Whether this client may send these parameters: token types, targets, scope.
+        let admitted = Admitted::by(&self.registry, &self.ask_limits, authenticated)?;
+        attempt.admitted(&admitted);
+
+        // Whether the subject token is good, and then the actor token.
+        let validated = Validated::by(&self.verifier, admitted).await?;
+        attempt.validated(&validated);
+
+        // What the records allow at most: presenter, actor chain, scope, lifetime.
+        let bounded = Bounded::by(&self.authority, validated)?;
+        attempt.bounded(&bounded);
+
+        // What the policy chooses within that.
+        let decided = Decided::by(&self.policy, self.authority.strict_scope, bounded).await?;
+        attempt.decided(&decided);
+
+        // The token.
+        let issued = Issued::by(&self.issuance, decided).await?;
+        attempt.issued(&issued);
+        Ok(issued)
+    }
+}

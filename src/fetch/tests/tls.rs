@@ -1,0 +1,83 @@
+use std::{io::Read, io::Write, net, thread};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_types::PrivateKeyDer};
+
+use super::*;
+use crate::fetch::FetchConfigError;
+
+/// A TLS server for `localhost`, and the PEM of the private CA behind it.
+fn server() -> (u16, String) {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
+
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        .unwrap();
+    let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config = Arc::new(config);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut tls = StreamOwned::new(ServerConnection::new(Arc::clone(&config)).unwrap(), stream);
+            // A client that breaks the handshake off is part of the tests.
+            if tls.read(&mut [0; 1024]).is_ok() {
+                let _ = tls.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecure");
+            }
+        }
+    });
+    (port, ca.pem())
+}
+
+#[tokio::test]
+async fn a_private_ca_is_trusted_only_when_it_is_named() {
+    let (port, ca) = server();
+    let uri = format!("https://localhost:{port}/");
+
+    let fetch = loopback().root_certificate_pem(ca.as_bytes()).build().unwrap();
+    assert_eq!(get(fetch.clone(), &uri).await.unwrap().body(), "secure");
+
+    let stranger = get(loopback().build().unwrap(), &uri).await.unwrap_err();
+    assert!(matches!(stranger, FetchError::Tls { .. }), "{stranger:?}");
+
+    let other_name = get(fetch, &format!("https://127.0.0.1:{port}/")).await.unwrap_err();
+    assert!(matches!(other_name, FetchError::Tls { .. }), "{other_name:?}");
+}
+
+#[tokio::test]
+async fn a_silent_peer_does_not_hold_the_handshake() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let fetch = loopback().timeout(Duration::from_millis(100)).build().unwrap();
+    let error = get(fetch, &format!("https://{}/", listener.local_addr().unwrap())).await.unwrap_err();
+    assert!(matches!(error, FetchError::TimedOut { .. }), "{error:?}");
+}
+
+#[test]
+fn a_pem_that_is_no_root_is_a_build_error() {
+    let key = KeyPair::generate().unwrap().serialize_pem();
+    let table = [
+        ("", false),
+        ("/etc/ssl/ca.pem", false),
+        (&*key, false),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", true),
+        ("-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n", true),
+        ("-----BEGIN CERTIFICATE-----\nAAAA\n", true),
+    ];
+    for (pem, has_certificate) in table {
+        let builder = loopback().root_certificate_pem(pem.as_bytes());
+        assert!(!format!("{builder:?}").contains("BEGIN"));
+        let error = builder.build().unwrap_err();
+        assert_eq!(
+            matches!(error, FetchConfigError::UnusableRootCertificate { .. }),
+            has_certificate,
+            "{pem}: {error:?}"
+        );
+        assert_eq!(matches!(error, FetchConfigError::NoRootCertificate), !has_certificate, "{pem}: {error:?}");
+    }
+}

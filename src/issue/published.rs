@@ -1,0 +1,45 @@
+use crate::jose::{Algorithm, KeySet};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// Public keys as a key set document (RFC 7517 section 5), to be served at a `jwks_uri`.
+///
+/// ```
+/// use tower_token_exchange::{Algorithm, LocalSigner};
+///
+/// let (new, old) = (LocalSigner::generate(Algorithm::ES256)?, LocalSigner::generate(Algorithm::EdDSA)?);
+/// let keys = new.published_keys().and(old.published_keys());
+/// assert_eq!(keys.key_set().len(), 2);
+/// # Ok::<(), tower_token_exchange::InvalidKey>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PublishedKeys {
+    keys: Vec<Map<String, Value>>,
+}
+
+impl PublishedKeys {
+    pub(super) fn one(key: &Map<String, Value>, kid: &str, algorithm: Algorithm) -> Self {
+        let mut jwk = key.clone();
+        jwk.insert("kid".into(), kid.into());
+        jwk.insert("alg".into(), algorithm.as_str().into());
+        jwk.insert("use".into(), "sig".into());
+        Self { keys: vec![jwk] }
+    }
+
+    /// These keys and those: while one replaces the other, both must be published.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.keys.extend(other.keys);
+        self
+    }
+
+    /// The document. Serve it as `application/json`, whatever the query string.
+    pub fn to_json(&self) -> String {
+        serde_json::json!(self).to_string()
+    }
+
+    /// The same keys, to verify with.
+    pub fn key_set(&self) -> KeySet {
+        KeySet::from_json(self.to_json()).unwrap_or_else(|_| KeySet::empty())
+    }
+}

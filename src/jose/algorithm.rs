@@ -1,0 +1,94 @@
+use biscuit::jwa::SignatureAlgorithm;
+use std::fmt;
+
+/// A signature algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1). There is no `none` and no HMAC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Algorithm {
+    /// ECDSA with P-256 and SHA-256.
+    ES256,
+    /// ECDSA with P-384 and SHA-384.
+    ES384,
+    /// EdDSA with Ed25519; `EdDSA` and `Ed25519` (RFC 9864) both name it in a token.
+    EdDSA,
+    /// RSASSA-PSS with SHA-256.
+    PS256,
+    /// RSASSA-PSS with SHA-384.
+    PS384,
+    /// RSASSA-PSS with SHA-512.
+    PS512,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    RS256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    RS384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    RS512,
+}
+
+impl Algorithm {
+    /// Every algorithm there is; what an issuer may sign with unless its record says less.
+    pub const ALL: &'static [Self] = &[
+        Self::ES256,
+        Self::ES384,
+        Self::EdDSA,
+        Self::PS256,
+        Self::PS384,
+        Self::PS512,
+        Self::RS256,
+        Self::RS384,
+        Self::RS512,
+    ];
+
+    /// The `alg` that this crate writes.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ES256 => "ES256",
+            Self::ES384 => "ES384",
+            Self::EdDSA => "EdDSA",
+            Self::PS256 => "PS256",
+            Self::PS384 => "PS384",
+            Self::PS512 => "PS512",
+            Self::RS256 => "RS256",
+            Self::RS384 => "RS384",
+            Self::RS512 => "RS512",
+        }
+    }
+
+    /// Reads an `alg`, case and all.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "Ed25519" => Some(Self::EdDSA),
+            name => Self::ALL.iter().copied().find(|known| known.as_str() == name),
+        }
+    }
+
+    /// The length of a signature in bytes, where the algorithm alone decides it.
+    pub(crate) const fn signature_length(self) -> Option<usize> {
+        match self {
+            Self::ES256 | Self::EdDSA => Some(64),
+            Self::ES384 => Some(96),
+            _ => None,
+        }
+    }
+
+    /// The library's name for it; it has none for EdDSA.
+    pub(super) const fn of_library(self) -> Option<SignatureAlgorithm> {
+        Some(match self {
+            Self::ES256 => SignatureAlgorithm::ES256,
+            Self::ES384 => SignatureAlgorithm::ES384,
+            Self::PS256 => SignatureAlgorithm::PS256,
+            Self::PS384 => SignatureAlgorithm::PS384,
+            Self::PS512 => SignatureAlgorithm::PS512,
+            Self::RS256 => SignatureAlgorithm::RS256,
+            Self::RS384 => SignatureAlgorithm::RS384,
+            Self::RS512 => SignatureAlgorithm::RS512,
+            Self::EdDSA => return None,
+        })
+    }
+}
+
+impl fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,90 @@
+use super::{Algorithm, parse_object};
+use crate::protocol::{Reason, Rejection, refuse};
+use serde_json::{Map, Value};
+
+/// More than any honest header.
+const MAX_BYTES: usize = 8 * 1024;
+const MAX_KID_BYTES: usize = 256;
+
+/// The header of a signed token (RFC 7515 section 4). Where keys come from is never read from it.
+#[derive(Debug)]
+pub(crate) struct Header {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) kid: Option<String>,
+    /// The media type in lower case, without `application/` (RFC 7515 section 4.1.9).
+    pub(crate) typ: Option<String>,
+}
+
+impl Header {
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, Rejection> {
+        if json.len() > MAX_BYTES {
+            return Err(refuse(Reason::TokenMalformed).because("header too large"));
+        }
+        let members = parse_object(json)
+            .ok_or_else(|| refuse(Reason::TokenMalformed).because("header is not one JSON object"))?;
+        // `enc` and `zip` mark an encrypted token, `cty` a nested one, `b64` a payload that is not encoded.
+        for name in ["crit", "b64", "enc", "zip", "cty"] {
+            if members.contains_key(name) {
+                return Err(refuse(Reason::TokenHeaderRefused).because(format_args!("header has `{name}`")));
+            }
+        }
+        let Some(name) = text(&members, "alg")? else {
+            return Err(refuse(Reason::TokenMalformed).because("header has no `alg`"));
+        };
+        let algorithm = Algorithm::from_name(name)
+            .ok_or_else(|| refuse(Reason::TokenAlgorithmRefused).because(format_args!("alg `{name}`")))?;
+        let kid = text(&members, "kid")?;
+        if kid.is_some_and(|kid| kid.len() > MAX_KID_BYTES || kid.chars().any(char::is_control)) {
+            return Err(refuse(Reason::TokenMalformed).because("`kid` is too long or not printable"));
+        }
+        let typ = text(&members, "typ")?.map(|typ| {
+            let typ = typ.to_ascii_lowercase();
+            typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)
+        });
+        Ok(Self { algorithm, kid: kid.map(str::to_owned), typ })
+    }
+}
+
+fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Rejection> {
+    match members.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(refuse(Reason::TokenMalformed).because(format_args!("header `{name}` is not a string"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers() {
+        let long_kid = format!(r#"{{"alg":"ES256","kid":"{}"}}"#, "k".repeat(257));
+        let cases: &[(&str, Result<(), Reason>)] = &[
+            (r#"{"alg":"ES256"}"#, Ok(())),
+            (r#"{"alg":"Ed25519","kid":"a","typ":"application/AT+JWT","jku":"https://evil.example"}"#, Ok(())),
+            (r#"{}"#, Err(Reason::TokenMalformed)),
+            (r#"{"alg":"ES256","alg":"ES256"}"#, Err(Reason::TokenMalformed)),
+            (r#"{"alg":"none"}"#, Err(Reason::TokenAlgorithmRefused)),
+            (r#"{"alg":"noNE"}"#, Err(Reason::TokenAlgorithmRefused)),
+            (r#"{"alg":"es256"}"#, Err(Reason::TokenAlgorithmRefused)),
+            (r#"{"alg":"HS256"}"#, Err(Reason::TokenAlgorithmRefused)),
+            (r#"{"alg":"ES512"}"#, Err(Reason::TokenAlgorithmRefused)),
+            (r#"{"alg":["ES256"]}"#, Err(Reason::TokenMalformed)),
+            (r#"{"alg":"ES256","kid":7}"#, Err(Reason::TokenMalformed)),
+            (r#"{"alg":"ES256","typ":null}"#, Err(Reason::TokenMalformed)),
+            (r#"{"alg":"ES256","crit":[]}"#, Err(Reason::TokenHeaderRefused)),
+            (r#"{"alg":"ES256","crit":["exp"],"exp":1}"#, Err(Reason::TokenHeaderRefused)),
+            (r#"{"alg":"ES256","b64":false}"#, Err(Reason::TokenHeaderRefused)),
+            (r#"{"alg":"ES256","cty":"JWT"}"#, Err(Reason::TokenHeaderRefused)),
+            (r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#, Err(Reason::TokenHeaderRefused)),
+            (&long_kid, Err(Reason::TokenMalformed)),
+        ];
+        for (json, expected) in cases {
+            let read = Header::parse(json.as_bytes()).map(|_| ()).map_err(|rejection| rejection.reason());
+            assert_eq!(read, *expected, "{json}");
+        }
+        let header = Header::parse(cases[1].0.as_bytes()).unwrap();
+        assert_eq!((header.algorithm, header.typ.as_deref()), (Algorithm::EdDSA, Some("at+jwt")));
+    }
+}

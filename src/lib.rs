@@ -1,0 +1,31 @@
+//! OAuth 2.0 Token Exchange (RFC 8693) as tower middleware.
+mod audit;
+mod authority;
+pub mod body;
+mod client;
+mod clock;
+mod exchange;
+pub mod fetch;
+mod future;
+mod issue;
+mod jose;
+mod layer;
+mod part;
+pub mod policy;
+mod protocol;
+mod registry;
+mod service;
+mod trust;
+mod verify;
+
+pub use audit::{AuditEvent, AuditSink, Granted, Outcome, PartyFacts, Requested, Stage, TokenFacts, TracingSink};
+pub use authority::{Decision, Denial, Grant, Policy, QueriedActor, QueriedSubject, Query, Semantics};
+pub use client::{Authentication, AuthenticationMethod, ClientAuthenticator, Credentials};
+pub use future::ResponseFuture;
+pub use issue::{LocalSigner, PublishedKeys, Signature, Signer, SigningRequest, SigningService};
+pub use jose::{Algorithm, InvalidKey, InvalidKeySet, KeySet};
+pub use layer::{TokenExchangeBuilder, TokenExchangeLayer};
+pub use part::Plug;
+pub use protocol::{ErrorCode, InvalidScope, Reason, Scope, TOKEN_EXCHANGE_GRANT, TargetName, TokenType};
+pub use registry::{Client, ConfigError, Issuer, Party, SubjectMapping, Target};
+pub use service::TokenExchange;

@@ -1,0 +1,190 @@
+use super::{Reason, Rejection, TOKEN_EXCHANGE_GRANT, refuse};
+use std::{borrow::Cow, collections::HashMap};
+
+/// More parameters than any client sends.
+const MAX_PARAMETERS: usize = 64;
+
+/// Whether any reading of these bytes as a form holds the token exchange grant.
+///
+/// Deliberately wider than the strict parse below: lenient escapes, `;` as a separator, names in any case or
+/// with an array suffix. What another server could read as this grant must not pass it by.
+pub(crate) fn carries_exchange_grant(form: &[u8]) -> bool {
+    form.split(|byte| matches!(byte, b'&' | b';')).any(|pair| {
+        form_urlencoded::parse(pair).any(|(name, value)| {
+            let name = name.trim();
+            let name = name.find(['[', '.']).map_or(name, |end| &name[..end]);
+            name.trim().eq_ignore_ascii_case("grant_type") && value.trim().eq_ignore_ascii_case(TOKEN_EXCHANGE_GRANT)
+        })
+    })
+}
+
+/// A form read strictly (RFC 6749 section 3.2 and appendix B): every parameter at most once, but `resource`
+/// and `audience` as often as they come; nothing broken anywhere.
+pub(crate) struct Form {
+    single: HashMap<&'static str, String>,
+    pub(crate) resources: Vec<String>,
+    pub(crate) audiences: Vec<String>,
+}
+
+const SINGLE: [&str; 11] = [
+    "actor_token",
+    "actor_token_type",
+    "client_assertion",
+    "client_assertion_type",
+    "client_id",
+    "client_secret",
+    "grant_type",
+    "requested_token_type",
+    "scope",
+    "subject_token",
+    "subject_token_type",
+];
+
+impl Form {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Rejection> {
+        let mut form = Self { single: HashMap::new(), resources: Vec::new(), audiences: Vec::new() };
+        let mut seen = Vec::new();
+        for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = match pair.iter().position(|byte| *byte == b'=') {
+                Some(at) => (&pair[..at], &pair[at + 1..]),
+                None => (pair, &[][..]),
+            };
+            let (name, value) = (decode(name)?, decode(value)?);
+            if seen.len() == MAX_PARAMETERS {
+                return Err(refuse(Reason::TooManyParameters));
+            }
+            // Repeats count before empty values are dropped, and for unknown names too: section 3.2 forbids
+            // every repeat, and what this parser ignores another may read.
+            match name.as_ref() {
+                "resource" => form.resources.extend(non_empty(value)?),
+                "audience" => form.audiences.extend(non_empty(value)?),
+                _ if seen.contains(&name) => return Err(refuse(Reason::RepeatedParameter)),
+                name => {
+                    if let Some(known) = SINGLE.into_iter().find(|known| *known == name) {
+                        form.single.extend(non_empty(value)?.map(|value| (known, value)));
+                    }
+                }
+            }
+            seen.push(name);
+        }
+        Ok(form)
+    }
+
+    /// Takes a parameter out; an empty one is absent (RFC 6749 section 3.2).
+    pub(crate) fn take(&mut self, name: &'static str) -> Option<String> {
+        self.single.remove(name)
+    }
+}
+
+fn non_empty(value: Cow<'_, str>) -> Result<Option<String>, Rejection> {
+    if value.chars().any(char::is_control) {
+        return Err(refuse(Reason::MalformedForm));
+    }
+    Ok((!value.is_empty()).then(|| value.into_owned()))
+}
+
+/// Form-decodes one name or value; anything that is not a whole escape, not UTF-8 or holds a NUL is an error.
+fn decode(text: &[u8]) -> Result<Cow<'_, str>, Rejection> {
+    form_decode(text)
+        .and_then(|bytes| match bytes {
+            Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+            Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+        })
+        .filter(|text| !text.contains('\0'))
+        .ok_or_else(|| refuse(Reason::MalformedForm))
+}
+
+/// Undoes `application/x-www-form-urlencoded`, or `None` where an escape is broken.
+pub(crate) fn form_decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
+    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text.iter();
+    while let Some(byte) = rest.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let (high, low) = (rest.next()?, rest.next()?);
+                let digit = |byte: u8| char::from(byte).to_digit(16);
+                u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()?
+            }
+            plain => *plain,
+        });
+    }
+    Some(Cow::Owned(decoded))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(body: &str) -> Result<Form, Reason> {
+        Form::parse(body.as_bytes()).map_err(|rejection| rejection.reason())
+    }
+
+    #[test]
+    fn the_encoding_example_of_rfc_6749_appendix_b() {
+        let mut form = parse("client_secret=+%25%26%2B%C2%A3%E2%82%AC").unwrap();
+        assert_eq!(form.take("client_secret").as_deref(), Some(" %&+£€"));
+    }
+
+    #[test]
+    fn what_is_read_and_what_is_refused() {
+        let many: String = (0..65).map(|n| format!("x{n}=1&")).collect();
+        let cases: &[(&str, Option<Reason>)] = &[
+            ("", None),
+            ("&&a=b&", None),
+            ("a", None),
+            ("resource=a&resource=b&audience=c&audience=d", None),
+            ("unknown=1&unknown=2", Some(Reason::RepeatedParameter)),
+            ("options=%7B%0A%7D", None),
+            ("scope=a&scope=b", Some(Reason::RepeatedParameter)),
+            ("scope=&scope=b", Some(Reason::RepeatedParameter)),
+            ("scope=a&sc%6Fpe=b", Some(Reason::RepeatedParameter)),
+            ("grant_type=a&grant_type=a", Some(Reason::RepeatedParameter)),
+            ("a=%", Some(Reason::MalformedForm)),
+            ("a=%4", Some(Reason::MalformedForm)),
+            ("a=%zz", Some(Reason::MalformedForm)),
+            ("%=a", Some(Reason::MalformedForm)),
+            ("a=%ff", Some(Reason::MalformedForm)),
+            ("a=%00", Some(Reason::MalformedForm)),
+            ("scope=a%0Ab", Some(Reason::MalformedForm)),
+            ("resource=%1f", Some(Reason::MalformedForm)),
+            (&many, Some(Reason::TooManyParameters)),
+        ];
+        for (body, refused) in cases {
+            assert_eq!(parse(body).err(), *refused, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_empty_value_is_absent() {
+        let mut form = parse("scope=&audience=&resource=").unwrap();
+        assert_eq!(form.take("scope"), None);
+        assert!(form.audiences.is_empty() && form.resources.is_empty());
+    }
+
+    #[test]
+    fn every_reading_of_the_grant_is_seen() {
+        let grant = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange";
+        for form in [
+            format!("grant_type={grant}"),
+            format!("grant_type={TOKEN_EXCHANGE_GRANT}"),
+            format!("a=b&grant_type={grant}"),
+            format!("grant_type=password&grant_type={grant}"),
+            format!("%67rant_type={grant}"),
+            format!("GRANT_TYPE={grant}"),
+            format!("grant_type[]={grant}"),
+            format!("grant_type=password;grant_type={grant}"),
+            format!("grant_type=+{grant}+"),
+            format!("grant_type={}", grant.to_uppercase()),
+            format!("x=%ff&grant_type={grant}"),
+        ] {
+            assert!(carries_exchange_grant(form.as_bytes()), "{form}");
+        }
+        for form in ["", "grant_type=password", &format!("scope={grant}"), &format!("{grant}=grant_type")] {
+            assert!(!carries_exchange_grant(form.as_bytes()), "{form}");
+        }
+    }
+}

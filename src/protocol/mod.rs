@@ -1,0 +1,27 @@
+//! The values of the protocol: no I/O, no keys, no clock.
+//!
+//! What is asked ([`TokenType`], [`Scope`], [`TargetName`]), what is answered, and the one table that turns
+//! every [`Reason`] for a refusal into a status, an error code and a fixed text.
+
+mod error;
+mod form;
+mod request;
+mod response;
+mod scope;
+mod target;
+mod token_type;
+
+pub use error::{ErrorCode, Reason};
+
+pub use scope::{InvalidScope, Scope};
+pub use target::TargetName;
+pub use token_type::TokenType;
+
+pub(crate) use error::{Rejection, escaped, refuse};
+use form::Form;
+pub(crate) use form::{carries_exchange_grant, form_decode};
+pub(crate) use request::{Identification, Presented, Requested, Sensitive};
+pub(crate) use response::{Answer, error_response, success_response};
+
+/// The `grant_type` of RFC 8693 section 2.1.
+pub const TOKEN_EXCHANGE_GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

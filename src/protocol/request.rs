@@ -1,0 +1,90 @@
+use super::{Form, Reason, Rejection, TOKEN_EXCHANGE_GRANT, refuse};
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use std::fmt;
+
+/// A token or secret as it came: never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Sensitive(String);
+
+impl Sensitive {
+    pub(crate) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Sensitive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// What the client asks for, as it came and not yet judged (RFC 8693 section 2.1).
+#[derive(Debug)]
+pub(crate) struct Requested {
+    pub(crate) resources: Vec<String>,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) scope: Option<String>,
+    pub(crate) requested_token_type: Option<String>,
+    pub(crate) subject_token: Option<Sensitive>,
+    pub(crate) subject_token_type: Option<String>,
+    pub(crate) actor_token: Option<Sensitive>,
+    pub(crate) actor_token_type: Option<String>,
+}
+
+/// How the client says who it is, as it came and not yet judged (RFC 6749 section 2.3).
+#[derive(Debug)]
+pub(crate) struct Identification {
+    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) client_id: Option<String>,
+    pub(crate) client_secret: Option<Sensitive>,
+    pub(crate) client_assertion: bool,
+    pub(crate) dpop: bool,
+}
+
+/// The first stage: a form that can be read in one way only.
+#[derive(Debug)]
+pub(crate) struct Presented {
+    pub(crate) identification: Identification,
+    pub(crate) requested: Requested,
+}
+
+impl Presented {
+    /// Reads the headers and the form of a token request.
+    pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Rejection> {
+        let mut form = Form::parse(body)?;
+        match form.take("grant_type") {
+            Some(grant) if grant == TOKEN_EXCHANGE_GRANT => {}
+            Some(_) => return Err(refuse(Reason::UnsupportedGrantType)),
+            None => return Err(refuse(Reason::GrantTypeMissing)),
+        }
+        let mut authorizations = headers.get_all(AUTHORIZATION).iter();
+        let authorization = authorizations.next().cloned();
+        if authorizations.next().is_some() {
+            return Err(refuse(Reason::SeveralClientCredentials));
+        }
+        Ok(Self {
+            identification: Identification {
+                authorization,
+                client_id: form.take("client_id"),
+                client_secret: form.take("client_secret").map(Sensitive::new),
+                client_assertion: form.take("client_assertion").is_some()
+                    || form.take("client_assertion_type").is_some(),
+                dpop: headers.contains_key("dpop"),
+            },
+            requested: Requested {
+                scope: form.take("scope"),
+                requested_token_type: form.take("requested_token_type"),
+                subject_token: form.take("subject_token").map(Sensitive::new),
+                subject_token_type: form.take("subject_token_type"),
+                actor_token: form.take("actor_token").map(Sensitive::new),
+                actor_token_type: form.take("actor_token_type"),
+                resources: form.resources,
+                audiences: form.audiences,
+            },
+        })
+    }
+}

@@ -1,0 +1,75 @@
+use super::{Reason, Rejection, Scope, TokenType};
+use bytes::Bytes;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+/// How long a client should wait before it asks again after a 503, in seconds.
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+/// What a successful exchange tells the client (RFC 8693 section 2.2.1).
+pub(crate) struct Answer<'a> {
+    pub(crate) access_token: &'a str,
+    pub(crate) issued_token_type: &'a TokenType,
+    pub(crate) expires_in: u64,
+    pub(crate) scope: &'a Scope,
+}
+
+#[derive(Serialize)]
+struct Success<'a> {
+    access_token: &'a str,
+    issued_token_type: &'a str,
+    token_type: &'static str,
+    expires_in: u64,
+    scope: String,
+}
+
+#[derive(Serialize)]
+struct Failure {
+    error: &'static str,
+    error_description: &'static str,
+}
+
+pub(crate) fn success_response(answer: &Answer<'_>) -> Response<Bytes> {
+    let is_access_token = *answer.issued_token_type == TokenType::ACCESS_TOKEN;
+    let body = Success {
+        access_token: answer.access_token,
+        issued_token_type: answer.issued_token_type.as_str(),
+        token_type: if is_access_token { "Bearer" } else { "N_A" },
+        expires_in: answer.expires_in,
+        scope: answer.scope.to_string(),
+    };
+    json(StatusCode::OK, &body)
+}
+
+/// The answer to a refusal. Its [`Reason`] rides in the response's extensions, for outer layers only.
+pub(crate) fn error_response(rejection: &Rejection) -> Response<Bytes> {
+    let reason = rejection.reason();
+    let status = if rejection.challenges() { StatusCode::UNAUTHORIZED } else { reason.status() };
+    let body = Failure { error: reason.error().as_str(), error_description: reason.description() };
+    let mut response = json(status, &body);
+    let headers = response.headers_mut();
+    if status == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static(r#"Basic realm="token endpoint", charset="UTF-8""#);
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    if matches!(reason, Reason::BodyTooSlow) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.extensions_mut().insert(reason);
+    response
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
+    // Only strings and integers go in, and serde_json writes those into memory without an error.
+    let bytes = serde_json::to_vec(body).unwrap_or_default();
+    let mut response = Response::new(Bytes::from(bytes));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}

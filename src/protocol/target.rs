@@ -1,0 +1,180 @@
+use http::Uri;
+use std::fmt;
+
+/// A target as a client names it: `resource` or `audience` (RFC 8693 section 2.1, RFC 8707 section 2).
+///
+/// The two are separate name spaces: a `resource` never finds a logical audience name, or the other way round.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TargetName {
+    /// An absolute URI without a fragment, in canonical form.
+    Resource(String),
+    /// A logical name.
+    Audience(String),
+}
+
+impl TargetName {
+    /// The name as text, without its kind.
+    pub fn as_str(&self) -> &str {
+        let (Self::Resource(name) | Self::Audience(name)) = self;
+        name
+    }
+}
+
+impl fmt::Display for TargetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self {
+            Self::Resource(_) => "resource",
+            Self::Audience(_) => "audience",
+        };
+        write!(f, "{kind} {}", self.as_str())
+    }
+}
+
+/// Why a text cannot be a target's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InvalidTarget(pub(crate) &'static str);
+
+impl TargetName {
+    /// Reads a `resource` value. What is not in canonical form is refused, never mended: two spellings of one
+    /// resource would let a comparison be fooled.
+    pub(crate) fn resource(text: &str) -> Result<Self, InvalidTarget> {
+        let Some((scheme, rest)) = text.split_once(':') else {
+            return Err(InvalidTarget("not an absolute URI"));
+        };
+        let mut letters = scheme.bytes();
+        if !letters.next().is_some_and(|first| first.is_ascii_lowercase())
+            || !letters.all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'))
+        {
+            return Err(InvalidTarget("scheme is missing or not in lower case"));
+        }
+        if rest.is_empty() {
+            return Err(InvalidTarget("nothing after the scheme"));
+        }
+        if text.contains('#') {
+            return Err(InvalidTarget("has a fragment"));
+        }
+        if !text.bytes().all(is_uri_byte) {
+            return Err(InvalidTarget("has a character that a URI cannot have"));
+        }
+        check_escapes(text)?;
+        if rest.starts_with("//") {
+            check_authority(text, scheme)?;
+        }
+        Ok(Self::Resource(text.to_owned()))
+    }
+
+    /// Reads an `audience` value: printable ASCII without spaces.
+    pub(crate) fn audience(text: &str) -> Result<Self, InvalidTarget> {
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(InvalidTarget("an audience is printable ASCII without spaces"));
+        }
+        Ok(Self::Audience(text.to_owned()))
+    }
+}
+
+fn is_uri_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=%".contains(&byte)
+}
+
+fn check_escapes(text: &str) -> Result<(), InvalidTarget> {
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
+        let (Some(high), Some(low)) = (hex(rest.get(at + 1)), hex(rest.get(at + 2))) else {
+            return Err(InvalidTarget("has a broken percent escape"));
+        };
+        let byte = high * 16 + low;
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            return Err(InvalidTarget("escapes a character that needs no escape"));
+        }
+        rest = &rest[at + 3..];
+    }
+    Ok(())
+}
+
+fn hex(byte: Option<&u8>) -> Option<u8> {
+    byte.and_then(|byte| char::from(*byte).to_digit(16)).map(|digit| digit as u8)
+}
+
+fn check_authority(text: &str, scheme: &str) -> Result<(), InvalidTarget> {
+    let Ok(uri) = text.parse::<Uri>() else {
+        return Err(InvalidTarget("not a URI"));
+    };
+    let Some(authority) = uri.authority() else {
+        return Err(InvalidTarget("has no host"));
+    };
+    if authority.host().is_empty() {
+        return Err(InvalidTarget("has no host"));
+    }
+    if authority.as_str().contains('@') {
+        return Err(InvalidTarget("has user information"));
+    }
+    if authority.host().bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Err(InvalidTarget("host is not in lower case"));
+    }
+    if matches!((scheme, authority.port_u16()), ("https", Some(443)) | ("http", Some(80))) {
+        return Err(InvalidTarget("names the default port"));
+    }
+    if authority.port().is_none() && authority.as_str().ends_with(':') {
+        return Err(InvalidTarget("has an empty port"));
+    }
+    if uri.path().split('/').any(|segment| matches!(segment, "." | "..")) {
+        return Err(InvalidTarget("has a dot segment"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resources_are_canonical_or_refused() {
+        for good in [
+            "https://backend.example.com/api",
+            "https://backend.example.com",
+            "https://backend.example.com:8443/a?b=c",
+            "https://[2001:db8::1]/x",
+            "urn:example:cooperation-context",
+            "https://x.example/a%2Fb",
+        ] {
+            assert!(TargetName::resource(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "billing",
+            "/api",
+            "//host/api",
+            "https:",
+            "https://",
+            "https:///path",
+            "https://x.example/#frag",
+            "https://x.example/#",
+            "HTTPS://x.example/",
+            "https://X.example/",
+            "https://user@x.example/",
+            "https://x.example:443/",
+            "http://x.example:80/",
+            "https://x.example:/",
+            "https://x.example/a/../b",
+            "https://x.example/./b",
+            "https://x.example/%41",
+            "https://x.example/%7e",
+            "https://x.example/%zz",
+            "https://x.example/%4",
+            "https://bücher.example/",
+            "https://rs.example/a https://rs.example/b",
+            "https://x.example/\u{0}",
+            "1https://x.example",
+        ] {
+            assert!(TargetName::resource(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn audiences_are_one_printable_word() {
+        assert!(TargetName::audience("urn:example:cooperation-context").is_ok());
+        for bad in ["", "aud1 aud2", "a\u{7f}", "ä"] {
+            assert!(TargetName::audience(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Who is known: the records of clients, targets and issuers, and the checks that they make sense together.
+//!
+//! Every widening of what a token may become stands in a record, never in a decision (design: records widen,
+//! rules choose). An absent list means none.
+
+mod client;
+mod issuer;
+mod records;
+mod secret;
+mod target;
+
+pub use client::Client;
+pub use issuer::{Issuer, SubjectMapping};
+pub use records::ConfigError;
+pub use target::Target;
+
+pub(crate) use issuer::{KeySource, RuleSet};
+pub(crate) use records::{ClientRecord, Registry, TargetRecord};
+pub(crate) use secret::SecretHash;
+
+/// A party: whose name it is, and the name (RFC 7519 section 4.1.2: `sub` is unique only within `iss`).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Party {
+    /// The issuer in whose name space `sub` stands.
+    pub iss: String,
+    /// The name.
+    pub sub: String,
+}
+
+impl Party {
+    /// A party by its issuer and name.
+    pub fn new(iss: impl Into<String>, sub: impl Into<String>) -> Self {
+        Self { iss: iss.into(), sub: sub.into() }
+    }
+}
+
+/// Copies a list of names out of whatever the caller holds them in.
+pub(crate) fn names<T: Into<String>>(list: impl IntoIterator<Item = T>) -> Vec<String> {
+    list.into_iter().map(Into::into).collect()
+}

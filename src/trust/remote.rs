@@ -1,0 +1,170 @@
+use crate::{
+    clock::Clock,
+    jose::KeySet,
+    part::{Failing, Part, ask},
+    protocol::{Reason, Rejection, refuse},
+};
+use bytes::Bytes;
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
+use http::{Request, Response, StatusCode, header};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+/// The largest key set that is read.
+const KEY_SET_BYTES: usize = 256 * 1024;
+/// How long one fetch may take, whatever the client that makes it thinks.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a set is fresh when its answer does not say, and the bounds of what it may say.
+const FRESH: Duration = Duration::from_secs(10 * 60);
+const MIN_FRESH: Duration = Duration::from_secs(60);
+const MAX_FRESH: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long after it was fresh a set still serves while no new one can be had.
+const STALE: Duration = Duration::from_secs(60 * 60);
+/// An unknown `kid` makes at most one fetch in this time; anybody can invent a `kid`.
+const UNKNOWN_KEY_COOL_DOWN: Duration = Duration::from_secs(60);
+/// The time between two fetches when fetching fails.
+const FAILURE_COOL_DOWN: Duration = Duration::from_secs(1);
+
+const FAILING: Failing =
+    Failing { unavailable: Reason::IssuerKeysUnavailable, panicked: Reason::IssuerKeysUnavailable };
+
+/// What fetching needs, beside the address.
+#[derive(Clone)]
+pub(crate) struct Fetching {
+    pub(crate) fetch: Part<Request<Bytes>, Response<Bytes>>,
+    pub(crate) clock: Clock,
+}
+
+/// A key set at a URL, fetched when needed and kept (RFC 7517 section 5).
+///
+/// One fetch at a time, whoever waits for it; it goes on when they leave.
+pub(crate) struct RemoteKeys {
+    uri: String,
+    fetching: Fetching,
+    state: Mutex<State>,
+}
+
+type Flight = Shared<BoxFuture<'static, Option<KeySet>>>;
+
+#[derive(Default)]
+struct State {
+    kept: Option<Kept>,
+    last_attempt: Option<SystemTime>,
+    flight: Option<Flight>,
+}
+
+struct Kept {
+    keys: KeySet,
+    fresh_until: SystemTime,
+}
+
+impl RemoteKeys {
+    pub(crate) fn new(uri: String, fetching: Fetching) -> Self {
+        Self { uri, fetching, state: Mutex::default() }
+    }
+
+    /// The set as it is known: fresh, or fetched now, or for a bounded time stale.
+    pub(crate) async fn current(self: &Arc<Self>) -> Result<KeySet, Rejection> {
+        let now = self.fetching.clock.now();
+        let (stale, flight) = {
+            let mut state = self.lock();
+            let stale = match &state.kept {
+                Some(kept) if now < kept.fresh_until => return Ok(kept.keys.clone()),
+                Some(kept) if now < kept.fresh_until + STALE => Some(kept.keys.clone()),
+                _ => None,
+            };
+            (stale, self.launch(&mut state, now, FAILURE_COOL_DOWN))
+        };
+        let fetched = match flight {
+            Some(flight) => flight.await,
+            None => None,
+        };
+        fetched.or(stale).ok_or_else(|| refuse(Reason::IssuerKeysUnavailable).because(&self.uri))
+    }
+
+    /// The set after one more fetch, if the last one is long enough ago.
+    pub(crate) async fn refreshed(self: &Arc<Self>) -> Option<KeySet> {
+        let flight = {
+            let now = self.fetching.clock.now();
+            let mut state = self.lock();
+            self.launch(&mut state, now, UNKNOWN_KEY_COOL_DOWN)?
+        };
+        flight.await
+    }
+
+    /// Joins the fetch under way, or starts one if the last attempt is further back than `cool_down`.
+    fn launch(self: &Arc<Self>, state: &mut State, now: SystemTime, cool_down: Duration) -> Option<Flight> {
+        // A flight that has landed is no longer one; one that crashed has landed too.
+        if let Some(flight) = state.flight.as_ref().filter(|flight| flight.peek().is_none()) {
+            return Some(flight.clone());
+        }
+        let since = |last: SystemTime| now.duration_since(last).unwrap_or(Duration::ZERO);
+        if state.last_attempt.is_some_and(|last| since(last) < cool_down) {
+            return None;
+        }
+        state.last_attempt = Some(now);
+        let keys = Arc::clone(self);
+        let landed = tokio::spawn(async move { keys.fetch().await }).map(|landed| landed.ok().flatten());
+        let flight = landed.boxed().shared();
+        state.flight = Some(flight.clone());
+        Some(flight)
+    }
+
+    async fn fetch(&self) -> Option<KeySet> {
+        let answer = tokio::time::timeout(FETCH_TIMEOUT, self.ask()).await;
+        let (keys, fresh) = match answer {
+            Ok(Ok(fetched)) => fetched,
+            Ok(Err(problem)) => return self.failed(&problem),
+            Err(_) => return self.failed("no answer in time"),
+        };
+        let kept = Kept { keys: keys.clone(), fresh_until: self.fetching.clock.now() + fresh };
+        self.lock().kept = Some(kept);
+        Some(keys)
+    }
+
+    async fn ask(&self) -> Result<(KeySet, Duration), String> {
+        let request = Request::get(&self.uri)
+            .header(header::ACCEPT, "application/jwk-set+json, application/json")
+            .body(Bytes::new())
+            .map_err(|error| error.to_string())?;
+        let response = ask(&self.fetching.fetch, request, FAILING)
+            .await
+            .map_err(|rejection| rejection.detail().unwrap_or("the fetch panicked").to_owned())?;
+        if response.status() != StatusCode::OK {
+            return Err(format!("status {}", response.status()));
+        }
+        if response.body().len() > KEY_SET_BYTES {
+            return Err(format!("larger than {KEY_SET_BYTES} bytes"));
+        }
+        let keys = KeySet::from_json(response.body()).map_err(|error| error.to_string())?;
+        if keys.is_empty() {
+            return Err("no usable key in the set".to_owned());
+        }
+        Ok((keys, freshness(&response)))
+    }
+
+    fn failed(&self, problem: &str) -> Option<KeySet> {
+        tracing::warn!(jwks_uri = self.uri, problem, "the key set of an issuer could not be fetched");
+        None
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn freshness(response: &Response<Bytes>) -> Duration {
+    response
+        .headers()
+        .get_all(header::CACHE_CONTROL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .find_map(|directive| directive.trim().strip_prefix("max-age=")?.parse().ok())
+        .map_or(FRESH, |seconds| Duration::from_secs(seconds).clamp(MIN_FRESH, MAX_FRESH))
+}

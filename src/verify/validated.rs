@@ -1,0 +1,27 @@
+use super::{JwtVerifier, Role, VerifiedToken};
+use crate::{
+    client::Admitted,
+    protocol::{Reason, Rejection, refuse},
+};
+
+/// The fourth stage: a request whose tokens are good. Whether they may be used together is still open.
+#[derive(Debug)]
+pub(crate) struct Validated {
+    pub(crate) admitted: Admitted,
+    pub(crate) subject: VerifiedToken,
+    pub(crate) actor: Option<VerifiedToken>,
+}
+
+impl Validated {
+    pub(crate) async fn by(verifier: &JwtVerifier, admitted: Admitted) -> Result<Self, Rejection> {
+        let subject = verifier.verify(&admitted.subject, Role::Subject).await?;
+        if subject.claims.contains("authorization_details") {
+            return Err(refuse(Reason::AuthorizationDetailsUnsupported));
+        }
+        let actor = match &admitted.actor {
+            Some(declared) => Some(verifier.verify(declared, Role::Actor).await?),
+            None => None,
+        };
+        Ok(Self { admitted, subject, actor })
+    }
+}
