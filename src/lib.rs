@@ -1,4 +1,85 @@
 //! OAuth 2.0 Token Exchange (RFC 8693) as tower middleware.
+//!
+//! A service that was called with a user's token, and now must call the next service, should not pass that token on:
+//! it was not issued for there. It asks the authorization server for another one instead, good at the next service
+//! only, that still names the user and says who acts for them. That question is a token request with a grant type of
+//! its own. This crate answers it, in front of whatever answers the other grant types now.
+//!
+//! # Mounting the layer
+//!
+//! ```
+//! use axum::{Router, routing::post};
+//! use tower_token_exchange::{
+//!     Algorithm, Client, LocalSigner, Target, TokenExchangeLayer,
+//!     policy::{Rule, Subjects},
+//! };
+//!
+//! async fn the_old_token_endpoint() {}
+//!
+//! let exchange = TokenExchangeLayer::builder("https://as.example")
+//!     .endpoint("/token")
+//!     .clients([Client::new("orders").secret("6c1f7a0f5d9b4e2a8f3c")])
+//!     .targets([
+//!         Target::new("orders").aud("https://orders.example").owner("orders").scopes(["read"]),
+//!         Target::new("billing").aud("https://billing.example").callers(["orders"]).scopes(["read"]),
+//!     ])
+//!     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
+//!     .signer(LocalSigner::generate(Algorithm::ES256)?)
+//!     .build()?;
+//! let app: Router = Router::new().route("/token", post(the_old_token_endpoint)).layer(exchange);
+//! # let _ = app;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Now `orders` can send the token that it was called with, one with `aud` `https://orders.example` that this
+//! authorization server signed, and gets one for `https://billing.example`, with `act` `{"sub": "orders"}`:
+//!
+//! ```text
+//! POST /token HTTP/1.1
+//! Authorization: Basic …
+//! Content-Type: application/x-www-form-urlencoded
+//!
+//! grant_type=urn:ietf:params:oauth:grant-type:token-exchange
+//! &subject_token=…&subject_token_type=urn:ietf:params:oauth:token-type:access_token
+//! &audience=billing
+//! ```
+//!
+//! # Who decides what
+//!
+//! Three kinds of records say what is possible: [`Client`] (who asks), [`Target`] (what can be called, and by whom)
+//! and [`Issuer`] (whose tokens are believed, and how far). From these and the tokens the layer computes a ceiling.
+//! A [`Policy`] then chooses within it: a table of [rules](policy::Rule), or any service of yours that answers a
+//! [`Query`] with a [`Decision`]. A policy can narrow; one that grants more than the ceiling is taken for broken.
+//!
+//! A decision is for one of two [`Semantics`]. *Delegation*, the default: the issued token names the actor in `act`,
+//! and those who acted before it. *Impersonation*: it does not, and that takes a permission of its own.
+//!
+//! # What can be plugged in
+//!
+//! Each part is a [`tower::Service`]; its name here is a trait alias with the bounds, so there is nothing to implement.
+//!
+//! | alias | question → answer | builder |
+//! |---|---|---|
+//! | [`Policy`] | [`Query`] → [`Decision`] | [`policy`](TokenExchangeBuilder::policy), [`rules`](TokenExchangeBuilder::rules) |
+//! | [`SigningService`] | [`SigningRequest`] → [`Signature`] | [`signer`](TokenExchangeBuilder::signer) |
+//! | [`AuditSink`] | [`AuditEvent`] → `()` | [`audit`](TokenExchangeBuilder::audit) |
+//! | [`ClientAuthenticator`] | [`Credentials`] → [`Authentication`] | [`client_authenticator`](TokenExchangeBuilder::client_authenticator) |
+//! | [`Plug`] | [`http::Request`] → [`http::Response`] | [`fetch`](TokenExchangeBuilder::fetch) |
+//!
+//! # When it is refused
+//!
+//! The client reads an OAuth error with a fixed text. You read the [`Reason`] in the audit event, by default a
+//! [`tracing`] event with target `token_exchange::audit`; outer layers find it in the response's extensions.
+//!
+//! # Features
+//!
+//! * `axum` (default): axum's `Body` is a [`RequestBody`](body::RequestBody).
+//! * `tonic`: tonic's `Body` is one.
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod audit;
 mod authority;
 pub mod body;

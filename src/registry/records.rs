@@ -121,11 +121,11 @@ impl Registry {
         if clients.is_empty() {
             return Err(ConfigError::new("clients", "none: without a `Client` nobody can exchange anything"));
         }
-        if targets.is_empty() {
-            return Err(ConfigError::new("targets", "none: without a `Target` there is nothing to exchange for"));
-        }
         for client in clients {
             registry.add_client(client)?;
+        }
+        if targets.is_empty() {
+            return Err(ConfigError::new("targets", "none: without a `Target` there is nothing to exchange for"));
         }
         for target in targets {
             registry.add_target(target)?;

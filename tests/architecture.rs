@@ -1,0 +1,167 @@
+//! The rooms of the house look in one direction only, and what is fenced in stays behind its fence.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Every room may use those before it and none behind. The leaves come first.
+const ORDER: [&str; 19] = [
+    "clock",
+    "protocol",
+    "part",
+    "body",
+    "fetch",
+    "jose",
+    "registry",
+    "trust",
+    "client",
+    "verify",
+    "proof",
+    "authority",
+    "policy",
+    "issue",
+    "store",
+    "audit",
+    "exchange",
+    "future",
+    "service",
+];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+/// The code of a file: no comments, and nothing from its first test on.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// The room that a file is in.
+fn room(path: &Path) -> String {
+    let inside = path.strip_prefix(src()).unwrap();
+    let first = inside.components().next().unwrap().as_os_str().to_str().unwrap();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The rooms that a text imports from, grouped imports too.
+fn imports(code: &str) -> BTreeSet<String> {
+    let flat: String = code.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut rooms = BTreeSet::new();
+    for rest in flat.split("crate::").skip(1) {
+        match rest.strip_prefix('{') {
+            None => rooms.extend(first_name(rest)),
+            Some(group) => {
+                let mut depth = 0;
+                let mut item = String::new();
+                for c in group.chars() {
+                    match c {
+                        '{' => depth += 1,
+                        '}' if depth == 0 => break,
+                        '}' => depth -= 1,
+                        ',' if depth == 0 => rooms.extend(first_name(&std::mem::take(&mut item))),
+                        _ => {}
+                    }
+                    item.push(c);
+                }
+                rooms.extend(first_name(&item));
+            }
+        }
+    }
+    rooms
+}
+
+fn first_name(path: &str) -> Option<String> {
+    let path = path.trim_start_matches([',', ' ']);
+    let name: String = path.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    (!name.is_empty()).then_some(name)
+}
+
+#[test]
+fn rooms_look_in_one_direction() {
+    let position = |room: &str| ORDER.iter().position(|known| *known == room);
+    for path in sources(&src()) {
+        let here = room(&path);
+        if matches!(here.as_str(), "lib" | "layer") {
+            continue;
+        }
+        let own = position(&here).unwrap_or_else(|| panic!("room `{here}` has no place in the order"));
+        for other in imports(&code(&path)) {
+            match position(&other) {
+                Some(there) => assert!(there <= own, "{}: `{here}` must not look into `{other}`", path.display()),
+                // Types that the crate's root exports are named there by the documentation alone.
+                None => assert!(other != "layer", "{}: `{here}` must not look into `{other}`", path.display()),
+            }
+        }
+    }
+}
+
+#[test]
+fn leaves_know_no_other_room() {
+    for path in sources(&src()) {
+        let allowed: &[&str] = match room(&path).as_str() {
+            "body" | "fetch" | "clock" | "protocol" => &[],
+            "part" => &["protocol"],
+            _ => continue,
+        };
+        let own = room(&path);
+        let strangers: Vec<_> = imports(&code(&path))
+            .into_iter()
+            .filter(|other| *other != own && !allowed.contains(&other.as_str()))
+            .collect();
+        assert!(strangers.is_empty(), "{} looks into {strangers:?}", path.display());
+    }
+}
+
+#[test]
+fn what_is_fenced_in_stays_there() {
+    let fences = [
+        ("biscuit::", "jose"),
+        ("axum_core::", "body"),
+        ("axum::", "body"),
+        ("tonic::", "body"),
+        ("hyper_util::", "fetch"),
+    ];
+    for path in sources(&src()) {
+        let code = code(&path);
+        for (name, only) in fences {
+            assert!(room(&path) == only || !code.contains(name), "{} names {name}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_page_to_read_first_stays_short() {
+    let lines = fs::read_to_string(src().join("exchange.rs")).unwrap().lines().count();
+    assert!(lines < 200, "exchange.rs has {lines} lines");
+}
+
+#[test]
+fn every_stage_has_one_constructor() {
+    let stages = ["Presented", "Authenticated", "Admitted", "Validated", "Bounded", "Decided", "Issued"];
+    let everything: String = sources(&src()).iter().map(|path| code(path)).collect();
+    for (stage, before) in stages.iter().skip(1).zip(stages) {
+        let start = format!("impl {stage} {{");
+        let body = everything.split(&start).nth(1).unwrap_or_else(|| panic!("no `{start}`"));
+        let head = body.split("pub(crate)").nth(1).unwrap().split('{').next().unwrap();
+        assert!(head.contains("fn by("), "{stage}: {head}");
+        assert!(head.contains(&format!(": {before}")), "{stage} is not made from {before}: {head}");
+        assert!(!everything.contains(&format!("impl Default for {stage} ")));
+    }
+}
