@@ -10,7 +10,7 @@ use crate::{
     part::{Part, Plug, part},
     policy::{Rule, Table},
     registry::{Client, ConfigError, Issuer, Registry, Target},
-    service::{Shared, TokenExchange},
+    service::{Endpoint, RequestHead, Shared, TokenExchange},
     trust::{Fetching, TrustedKeys},
     verify::JwtVerifier,
 };
@@ -78,6 +78,7 @@ impl TokenExchangeLayer {
             clock: Clock::default(),
             limits: Limits { bytes: 1024 * 1024, frames: 4096, deadline: Duration::from_secs(10) },
             forward_unread: false,
+            guard: false,
             deadline: Duration::from_secs(15),
             max_lifetime: Duration::from_secs(300),
             max_targets: 1,
@@ -104,7 +105,7 @@ impl<S> Layer<S> for TokenExchangeLayer {
 
 impl fmt::Debug for TokenExchangeLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenExchangeLayer").field("endpoints", &self.shared.endpoints).finish_non_exhaustive()
+        f.debug_struct("TokenExchangeLayer").finish_non_exhaustive()
     }
 }
 
@@ -112,7 +113,7 @@ impl fmt::Debug for TokenExchangeLayer {
 #[must_use = "a builder does nothing until `build`"]
 pub struct TokenExchangeBuilder {
     issuer: String,
-    endpoints: Vec<String>,
+    endpoints: Vec<Endpoint>,
     clients: Vec<Client>,
     targets: Vec<Target>,
     issuers: Vec<Issuer>,
@@ -124,6 +125,7 @@ pub struct TokenExchangeBuilder {
     clock: Clock,
     limits: Limits,
     forward_unread: bool,
+    guard: bool,
     deadline: Duration,
     max_lifetime: Duration,
     max_targets: usize,
@@ -141,7 +143,21 @@ impl TokenExchangeBuilder {
     /// The exact raw path of the token endpoint, as the layer sees it: inside a nested axum router, without the
     /// prefix. Call it again for another endpoint. Default: `/token`.
     pub fn endpoint(mut self, path: impl Into<String>) -> Self {
-        self.endpoints.push(path.into());
+        self.endpoints.push(Endpoint::Path(path.into()));
+        self
+    }
+
+    /// A token endpoint that a path alone cannot tell, such as one of many tenants. Whatever it says no to passes
+    /// by unseen, so it must say yes to every spelling that the wrapped service takes for its token endpoint.
+    ///
+    /// ```
+    /// # use tower_token_exchange::TokenExchangeLayer;
+    /// let builder = TokenExchangeLayer::builder("https://as.example")
+    ///     .endpoint_when(|request| request.uri.path().starts_with("/tenants/") && request.uri.path().ends_with("/token"));
+    /// # let _ = builder;
+    /// ```
+    pub fn endpoint_when(mut self, matches: impl Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.endpoints.push(Endpoint::When(Box::new(matches)));
         self
     }
 
@@ -261,6 +277,15 @@ impl TokenExchangeBuilder {
         self
     }
 
+    /// For a wrapped service that may know the exchange grant itself: what could carry the grant past the layer is
+    /// refused. A form with another method than `POST` or at another spelling of the path, and a JSON body, are read
+    /// and refused if they hold the grant; any other body at the token endpoint is answered with 415. The cases are
+    /// listed in [`smuggling`](crate::smuggling).
+    pub fn guard(mut self) -> Self {
+        self.guard = true;
+        self
+    }
+
     /// How long a whole exchange may take after its form has arrived; 503 then. Default: 15 s.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;
@@ -270,8 +295,12 @@ impl TokenExchangeBuilder {
     /// Checks everything that was given, each for itself and all together.
     pub fn build(self) -> Result<TokenExchangeLayer, ConfigError> {
         let wrong = |field: &str, way_out: &str| Err(ConfigError::new(field, way_out));
-        if self.endpoints.iter().any(|path| !path.starts_with('/') || path.contains(['?', '#'])) {
+        let is_path = |path: &String| path.starts_with('/') && !path.contains(['?', '#']);
+        if self.endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Path(path) if !is_path(path))) {
             return wrong("endpoint", "not a path: begin with `/` and leave query and fragment out");
+        }
+        if self.guard && self.forward_unread {
+            return wrong("guard", "nobody looks at forms that are forwarded unread: leave `forward_unread_forms` out");
         }
         if !(1..=MAX_TARGETS).contains(&self.max_targets) {
             return wrong("max_targets", "give 1 to 8");
@@ -318,9 +347,18 @@ impl TokenExchangeBuilder {
             deadline: self.deadline,
             registry,
         };
-        let endpoints = if self.endpoints.is_empty() { vec!["/token".to_owned()] } else { self.endpoints };
+        let mut endpoints = self.endpoints;
+        if endpoints.is_empty() {
+            endpoints.push(Endpoint::Path("/token".to_owned()));
+        }
         Ok(TokenExchangeLayer {
-            shared: Arc::new(Shared { endpoints, limits: self.limits, forward_unread: self.forward_unread, exchange }),
+            shared: Arc::new(Shared {
+                endpoints,
+                limits: self.limits,
+                forward_unread: self.forward_unread,
+                guard: self.guard,
+                exchange,
+            }),
         })
     }
 }

@@ -93,6 +93,8 @@ mod jose;
 mod layer;
 mod part;
 pub mod policy;
+#[doc = include_str!("smuggling.md")]
+pub mod smuggling {}
 mod protocol;
 mod registry;
 mod service;
@@ -109,4 +111,4 @@ pub use layer::{TokenExchangeBuilder, TokenExchangeLayer};
 pub use part::Plug;
 pub use protocol::{ErrorCode, InvalidScope, Reason, Scope, TOKEN_EXCHANGE_GRANT, TargetName, TokenType};
 pub use registry::{Client, ConfigError, Issuer, Party, SubjectMapping, Target};
-pub use service::TokenExchange;
+pub use service::{RequestHead, TokenExchange};

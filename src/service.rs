@@ -2,10 +2,11 @@ use crate::{
     body::{Limits, Read, RequestBody, ResponseBody, read},
     exchange::Exchange,
     future::ResponseFuture,
-    protocol::{Reason, carries_exchange_grant},
+    protocol::{Reason, form_carries_exchange_grant, form_decode, json_carries_exchange_grant},
 };
-use http::{Method, Request, Response, header};
+use http::{Extensions, HeaderMap, Method, Request, Response, Uri, header};
 use std::{
+    borrow::Cow,
     fmt, mem,
     sync::Arc,
     task::{Context, Poll},
@@ -14,10 +15,33 @@ use tower::Service;
 
 /// What all clones of a service share.
 pub(crate) struct Shared {
-    pub(crate) endpoints: Vec<String>,
+    pub(crate) endpoints: Vec<Endpoint>,
     pub(crate) limits: Limits,
+    /// What was not read to its end is handed on.
     pub(crate) forward_unread: bool,
+    /// The wrapped service may know the exchange grant itself and must not get to see it.
+    pub(crate) guard: bool,
     pub(crate) exchange: Exchange,
+}
+
+/// How a token endpoint is told.
+pub(crate) enum Endpoint {
+    Path(String),
+    When(Box<dyn Fn(&RequestHead<'_>) -> bool + Send + Sync>),
+}
+
+/// A request without its body.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct RequestHead<'a> {
+    /// The method.
+    pub method: &'a Method,
+    /// The target, as the layer sees it.
+    pub uri: &'a Uri,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// What outer layers and the server added, such as axum's `OriginalUri`.
+    pub extensions: &'a Extensions,
 }
 
 /// Middleware that answers token exchange requests (RFC 8693) and hands all others to the wrapped service.
@@ -33,33 +57,153 @@ pub struct TokenExchange<S> {
 /// Whose request it is, as far as can be told without its body.
 enum Look {
     NotOurs,
+    Refused(Reason),
     /// Only the body can tell.
-    Candidate,
+    Read(Expected),
+}
+
+/// What to look for in a body.
+#[derive(Clone, Copy)]
+enum Expected {
+    /// A form that is ours if it holds the grant.
+    Exchange,
+    /// A form, or JSON, that must not hold the grant, and the reason if it does.
+    NoGrantInForm(Reason),
+    NoGrantInJson,
+}
+
+/// What was found in it.
+enum Found {
+    Nothing,
+    Exchange,
     Refused(Reason),
 }
 
 impl Shared {
-    fn look<B>(&self, request: &Request<B>) -> Look {
-        if !self.endpoints.iter().any(|endpoint| endpoint == request.uri().path()) {
+    fn look<B: RequestBody>(&self, request: &Request<B>) -> Look {
+        let exact = self.endpoints.iter().any(|endpoint| endpoint.is(request));
+        if !exact && !(self.guard && self.endpoints.iter().any(|endpoint| endpoint.resembles(request.uri().path()))) {
             return Look::NotOurs;
         }
         // Whatever the method: a server behind this one may merge the query into the form.
-        if request.uri().query().is_some_and(|query| carries_exchange_grant(query.as_bytes())) {
+        if request.uri().query().is_some_and(|query| form_carries_exchange_grant(query.as_bytes())) {
             return Look::Refused(Reason::GrantInQuery);
         }
-        let headers = request.headers();
-        let is_form = headers.get_all(header::CONTENT_TYPE).iter().any(|value| is_form(value.as_bytes()));
-        if request.method() == Method::POST && is_form && !headers.contains_key(header::CONTENT_ENCODING) {
-            Look::Candidate
-        } else {
-            Look::NotOurs
+        match (Media::of(request.headers(), self.guard), request.method() == Method::POST) {
+            (Media::Form, true) if exact => Look::Read(Expected::Exchange),
+            _ if !self.guard || request.body().is_end_stream() => Look::NotOurs,
+            (Media::Form, true) => Look::Read(Expected::NoGrantInForm(Reason::GrantAtOtherPath)),
+            (Media::Form, false) => Look::Read(Expected::NoGrantInForm(Reason::GrantInOtherMethod)),
+            (Media::Json, _) => Look::Read(Expected::NoGrantInJson),
+            (Media::Other, _) => Look::Refused(Reason::BodyUnreadable),
         }
     }
 }
 
-fn is_form(content_type: &[u8]) -> bool {
-    let media_type = content_type.split(|byte| *byte == b';').next().unwrap_or_default();
-    media_type.trim_ascii().eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+impl Endpoint {
+    fn is<B>(&self, request: &Request<B>) -> bool {
+        match self {
+            Self::Path(path) => path == request.uri().path(),
+            Self::When(matches) => matches(&RequestHead {
+                method: request.method(),
+                uri: request.uri(),
+                headers: request.headers(),
+                extensions: request.extensions(),
+            }),
+        }
+    }
+
+    /// Whether a lenient server could take this path for the endpoint.
+    fn resembles(&self, path: &str) -> bool {
+        match self {
+            Self::Path(endpoint) => lenient_segments(endpoint) == lenient_segments(path),
+            Self::When(_) => false,
+        }
+    }
+}
+
+/// The segments of a path as the most lenient server reads it: unescaped, in lower case, without empty segments,
+/// dot segments, path parameters and trailing dots.
+fn lenient_segments(path: &str) -> Vec<String> {
+    let unescaped = form_decode(path.as_bytes()).unwrap_or(Cow::Borrowed(path.as_bytes()));
+    let unescaped = String::from_utf8_lossy(&unescaped).to_lowercase();
+    let mut segments: Vec<String> = Vec::new();
+    for segment in unescaped.split(['/', '\\']) {
+        let name = segment.split(';').next().unwrap_or_default();
+        if name == ".." {
+            segments.pop();
+            continue;
+        }
+        let name = name.trim_end_matches(['.', ' ', '\0']);
+        if !name.is_empty() {
+            segments.push(name.to_owned());
+        }
+    }
+    segments
+}
+
+enum Media {
+    Form,
+    Json,
+    Other,
+}
+
+impl Media {
+    fn of(headers: &HeaderMap, guard: bool) -> Self {
+        let types = headers.get_all(header::CONTENT_TYPE);
+        // With two types, nobody knows which of them the wrapped service believes; in another charset, the bytes
+        // are not what they look like.
+        let doubtful = types.iter().count() > 1 || types.iter().any(|value| !is_utf8(value.as_bytes()));
+        if headers.contains_key(header::CONTENT_ENCODING) || (guard && doubtful) {
+            Self::Other
+        } else if types.iter().any(|value| is_form(media_type(value.as_bytes()))) {
+            Self::Form
+        } else if types.iter().any(|value| is_json(media_type(value.as_bytes()))) {
+            Self::Json
+        } else {
+            Self::Other
+        }
+    }
+}
+
+fn media_type(content_type: &[u8]) -> &[u8] {
+    content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
+}
+
+fn is_utf8(content_type: &[u8]) -> bool {
+    let charsets = content_type.split(|byte| *byte == b';').skip(1).filter_map(|parameter| {
+        let (name, value) = parameter.trim_ascii().split_at_checked(8)?;
+        name.eq_ignore_ascii_case(b"charset=").then(|| value.trim_ascii())
+    });
+    let names: [&[u8]; 4] = [b"utf-8", b"\"utf-8\"", b"us-ascii", b"utf8"];
+    charsets.into_iter().all(|charset| names.iter().any(|name| charset.eq_ignore_ascii_case(name)))
+}
+
+fn is_form(media_type: &[u8]) -> bool {
+    media_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+}
+
+fn is_json(media_type: &[u8]) -> bool {
+    let ends_with = |suffix: &[u8]| {
+        let start = media_type.len().saturating_sub(suffix.len());
+        media_type[start..].eq_ignore_ascii_case(suffix)
+    };
+    ends_with(b"/json") || ends_with(b"+json")
+}
+
+impl Expected {
+    fn find(self, body: &[u8]) -> Found {
+        match self {
+            Self::Exchange if form_carries_exchange_grant(body) => Found::Exchange,
+            Self::NoGrantInForm(reason) if form_carries_exchange_grant(body) => Found::Refused(reason),
+            Self::NoGrantInJson => match json_carries_exchange_grant(body) {
+                Some(false) => Found::Nothing,
+                Some(true) => Found::Refused(Reason::GrantInJson),
+                None => Found::Refused(Reason::BodyUnreadable),
+            },
+            Self::Exchange | Self::NoGrantInForm(_) => Found::Nothing,
+        }
+    }
 }
 
 impl<S> TokenExchange<S> {
@@ -101,55 +245,75 @@ where
         match self.shared.look(&request) {
             Look::NotOurs => ResponseFuture::pass(self.inner.call(request)),
             Look::Refused(reason) => {
+                // Taken along to be given back: see below.
+                let ready = self.take_ready();
                 let shared = Arc::clone(&self.shared);
                 ResponseFuture::ours(async move {
-                    let attempt = shared.exchange.audit.attempt();
-                    Ok(shared.exchange.refuse(attempt, reason).await.map(ResponseBody::ours))
+                    drop(ready);
+                    Ok(shared.refuse(reason).await)
                 })
             }
-            Look::Candidate => {
-                // The clone stays here to be made ready anew; the one that is ready goes along.
-                let unready = self.inner.clone();
-                let ready = mem::replace(&mut self.inner, unready);
-                ResponseFuture::ours(sniff(ready, Arc::clone(&self.shared), request))
+            Look::Read(expected) => {
+                let ready = self.take_ready();
+                ResponseFuture::ours(sniff(ready, Arc::clone(&self.shared), request, expected))
             }
         }
     }
 }
 
-/// Reads a form, and answers it or gives it to the wrapped service as it came.
+impl<S: Clone> TokenExchange<S> {
+    /// Takes the service that is ready, and leaves a clone to be made ready anew. Left where it is, a service
+    /// that had to reserve a place to be ready would keep it for as long as nobody calls.
+    fn take_ready(&mut self) -> S {
+        let unready = self.inner.clone();
+        mem::replace(&mut self.inner, unready)
+    }
+}
+
+/// Reads a body, and answers it or gives it to the wrapped service as it came.
 async fn sniff<S, B, R>(
     mut inner: S,
     shared: Arc<Shared>,
     request: Request<B>,
+    expected: Expected,
 ) -> Result<Response<ResponseBody<R>>, S::Error>
 where
     S: Service<Request<B>, Response = Response<R>>,
     B: RequestBody,
 {
     let (parts, body) = request.into_parts();
-    let refused = match read(body, &shared.limits).await {
-        Read::Complete { bytes, .. } if carries_exchange_grant(&bytes) => Ok(bytes),
-        Read::TooLarge { .. } if !shared.forward_unread => Err(Reason::BodyTooLarge),
-        Read::TooManyFrames { .. } if !shared.forward_unread => Err(Reason::TooManyFrames),
-        Read::TooSlow { .. } if !shared.forward_unread => Err(Reason::BodyTooSlow),
-        Read::Complete { replay, .. }
-        | Read::Broken { replay }
-        | Read::TooLarge { replay }
-        | Read::TooManyFrames { replay }
-        | Read::TooSlow { replay } => {
-            let request = Request::from_parts(parts, B::from_replay(replay));
-            return Ok(inner.call(request).await?.map(ResponseBody::wrapped));
+    let read = read(body, &shared.limits).await;
+    let found = match &read {
+        Read::Complete { bytes, .. } => expected.find(bytes),
+        Read::Broken { .. } => Found::Nothing,
+        _ if shared.forward_unread => Found::Nothing,
+        Read::TooLarge { .. } => Found::Refused(Reason::BodyTooLarge),
+        Read::TooManyFrames { .. } => Found::Refused(Reason::TooManyFrames),
+        Read::TooSlow { .. } => Found::Refused(Reason::BodyTooSlow),
+    };
+    match (found, read) {
+        (Found::Exchange, Read::Complete { bytes, .. }) => {
+            // A service with a limit on its concurrency has a place for somebody else now.
+            drop(inner);
+            let attempt = shared.exchange.audit.attempt();
+            Ok(shared.exchange.answer(attempt, &parts.headers, &bytes).await.map(ResponseBody::ours))
         }
-    };
-    // A service with a limit on its concurrency has a place for somebody else now.
-    drop(inner);
-    let attempt = shared.exchange.audit.attempt();
-    let response = match refused {
-        Ok(bytes) => shared.exchange.answer(attempt, &parts.headers, &bytes).await,
-        Err(reason) => shared.exchange.refuse(attempt, reason).await,
-    };
-    Ok(response.map(ResponseBody::ours))
+        (Found::Refused(reason), _) => {
+            drop(inner);
+            Ok(shared.refuse(reason).await)
+        }
+        (_, read) => {
+            let request = Request::from_parts(parts, B::from_replay(read.into_replay()));
+            Ok(inner.call(request).await?.map(ResponseBody::wrapped))
+        }
+    }
+}
+
+impl Shared {
+    async fn refuse<R>(&self, reason: Reason) -> Response<ResponseBody<R>> {
+        let attempt = self.exchange.audit.attempt();
+        self.exchange.refuse(attempt, reason).await.map(ResponseBody::ours)
+    }
 }
 
 impl<S: fmt::Debug> fmt::Debug for TokenExchange<S> {

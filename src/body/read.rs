@@ -31,6 +31,19 @@ pub(crate) enum Read<B: Body> {
     TooSlow { replay: Replay<B> },
 }
 
+impl<B: Body> Read<B> {
+    /// Gives the body back.
+    pub(crate) fn into_replay(self) -> Replay<B> {
+        match self {
+            Self::Complete { replay, .. }
+            | Self::Broken { replay }
+            | Self::TooLarge { replay }
+            | Self::TooManyFrames { replay }
+            | Self::TooSlow { replay } => replay,
+        }
+    }
+}
+
 /// Reads a body to its end, to an error or to a limit, and keeps every frame as it was received.
 ///
 /// A body that says at the start that it is over the limit is not read at all. What it says is believed for nothing

@@ -116,6 +116,14 @@ macro_rules! reasons {
 reasons! {
     /// The exchange grant stood in the query string (RFC 6749 section 3.2 wants it in the body).
     GrantInQuery = "grant_in_query", InvalidRequest, "token parameters belong in the body of a POST request";
+    /// Guard mode: the exchange grant stood in a form that did not come with `POST`.
+    GrantInOtherMethod = "grant_in_other_method", InvalidRequest, "token parameters belong in the body of a POST request";
+    /// Guard mode: the exchange grant came to another spelling of the endpoint's path.
+    GrantAtOtherPath = "grant_at_other_path", InvalidRequest, "token requests belong at the token endpoint";
+    /// Guard mode: the exchange grant stood in a JSON body.
+    GrantInJson = "grant_in_json", InvalidRequest, "token parameters belong in a form";
+    /// Guard mode: a body that cannot be read as a form or as JSON.
+    BodyUnreadable = "body_unreadable", InvalidRequest, "the body must be a form", UNSUPPORTED_MEDIA_TYPE;
     /// The body is larger than the limit.
     BodyTooLarge = "body_too_large", InvalidRequest, "the request is too large", PAYLOAD_TOO_LARGE;
     /// The body came in more pieces than the limit.

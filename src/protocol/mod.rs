@@ -8,6 +8,7 @@ mod form;
 mod request;
 mod response;
 mod scope;
+mod sniff;
 mod target;
 mod token_type;
 
@@ -19,9 +20,10 @@ pub use token_type::TokenType;
 
 pub(crate) use error::{Rejection, escaped, refuse};
 use form::Form;
-pub(crate) use form::{carries_exchange_grant, form_decode};
+pub(crate) use form::form_decode;
 pub(crate) use request::{Identification, Presented, Requested, Sensitive};
 pub(crate) use response::{Answer, error_response, success_response};
+pub(crate) use sniff::{form_carries_exchange_grant, json_carries_exchange_grant};
 
 /// The `grant_type` of RFC 8693 section 2.1.
 pub const TOKEN_EXCHANGE_GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

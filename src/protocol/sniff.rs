@@ -1,0 +1,140 @@
+use super::TOKEN_EXCHANGE_GRANT;
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::fmt;
+
+/// Whether any reading of these bytes as a form holds the token exchange grant.
+///
+/// Deliberately wider than the strict parser: lenient escapes, `;` as a separator, names in any case, with an array
+/// suffix or cut off at a NUL. What another server could read as this grant must not pass it by.
+pub(crate) fn form_carries_exchange_grant(form: &[u8]) -> bool {
+    form.split(|byte| matches!(byte, b'&' | b';')).any(|pair| {
+        form_urlencoded::parse(pair).any(|(name, value)| {
+            let name = name.find(['[', '.', '\0']).map_or(&*name, |end| &name[..end]);
+            bare(name).eq_ignore_ascii_case("grant_type") && is_exchange_grant(&value)
+        })
+    })
+}
+
+/// The same for JSON, where the grant counts wherever a string stands. `None` if it is not JSON.
+pub(crate) fn json_carries_exchange_grant(json: &[u8]) -> Option<bool> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let found = deserializer.deserialize_any(Search).ok()?;
+    deserializer.end().ok().map(|()| found)
+}
+
+fn is_exchange_grant(text: &str) -> bool {
+    let text = text.find('\0').map_or(text, |end| &text[..end]);
+    bare(text).eq_ignore_ascii_case(TOKEN_EXCHANGE_GRANT)
+}
+
+/// Without the white space and the byte order mark that lenient servers drop.
+fn bare(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+}
+
+struct Search;
+
+impl<'de> serde::de::DeserializeSeed<'de> for Search {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Search {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
+        Ok(is_exchange_grant(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<bool, A::Error> {
+        let mut found = false;
+        while let Some(here) = elements.next_element_seed(Search)? {
+            found |= here;
+        }
+        Ok(found)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<bool, A::Error> {
+        let mut found = false;
+        while members.next_key::<IgnoredAny>()?.is_some() {
+            found |= members.next_value_seed(Search)?;
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reading_of_the_grant_in_a_form_is_seen() {
+        let grant = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange";
+        for form in [
+            format!("grant_type={grant}"),
+            format!("grant_type={TOKEN_EXCHANGE_GRANT}"),
+            format!("a=b&grant_type={grant}"),
+            format!("grant_type=password&grant_type={grant}"),
+            format!("%67rant_type={grant}"),
+            format!("GRANT_TYPE={grant}"),
+            format!("grant_type[]={grant}"),
+            format!("grant_type=password;grant_type={grant}"),
+            format!("grant_type=+{grant}+"),
+            format!("grant_type={}", grant.to_uppercase()),
+            format!("x=%ff&grant_type={grant}"),
+        ] {
+            assert!(form_carries_exchange_grant(form.as_bytes()), "{form}");
+        }
+        for form in ["", "grant_type=password", &format!("scope={grant}"), &format!("{grant}=grant_type")] {
+            assert!(!form_carries_exchange_grant(form.as_bytes()), "{form}");
+        }
+    }
+
+    #[test]
+    fn the_grant_in_json_is_seen_wherever_it_stands() {
+        let grant = TOKEN_EXCHANGE_GRANT;
+        let escaped = grant.replace('u', "\\u0075");
+        let cases = [
+            (format!(r#"{{"grant_type":"{grant}"}}"#), Some(true)),
+            (format!(r#"{{"grant_type":"{escaped}"}}"#), Some(true)),
+            (format!(r#"{{"grant_type":"{grant}","grant_type":"password"}}"#), Some(true)),
+            (format!(r#"{{"a":[{{"b":"{grant}"}},1.5,-1,null,true]}}"#), Some(true)),
+            (format!(r#""{grant}""#), Some(true)),
+            (r#"{"grant_type":"password","n":1}"#.to_owned(), Some(false)),
+            (String::new(), None),
+            (format!(r#"{{"grant_type":"{grant}",}}"#), None),
+            (format!(r#"/**/{{"grant_type":"{grant}"}}"#), None),
+            (format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000)), None),
+        ];
+        for (json, found) in cases {
+            assert_eq!(json_carries_exchange_grant(json.as_bytes()), found, "{}", &json[..json.len().min(60)]);
+        }
+    }
+}
