@@ -296,7 +296,9 @@ where
             // A service with a limit on its concurrency has a place for somebody else now.
             drop(inner);
             let attempt = shared.exchange.audit.attempt();
-            Ok(shared.exchange.answer(attempt, &parts.headers, &bytes).await.map(ResponseBody::ours))
+            // In a box of its own, so that a form which passes does not pay for its size.
+            let answer = Box::pin(shared.exchange.answer(attempt, &parts.headers, &bytes));
+            Ok(answer.await.map(ResponseBody::ours))
         }
         (Found::Refused(reason), _) => {
             drop(inner);
@@ -312,7 +314,7 @@ where
 impl Shared {
     async fn refuse<R>(&self, reason: Reason) -> Response<ResponseBody<R>> {
         let attempt = self.exchange.audit.attempt();
-        self.exchange.refuse(attempt, reason).await.map(ResponseBody::ours)
+        Box::pin(self.exchange.refuse(attempt, reason)).await.map(ResponseBody::ours)
     }
 }
 

@@ -1,0 +1,138 @@
+//! What the layer costs a request that is not its business, beside the bare service and one ES256 verification.
+//!
+//! `cargo bench --bench invisible`; the counts of allocations are what to compare between machines.
+
+use axum::body::Body;
+use divan::{AllocProfiler, Bencher, black_box};
+use http::{Request, Response, header};
+use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use std::{
+    convert::Infallible,
+    future::{Ready, ready},
+    task::{Context, Poll},
+};
+use tokio::runtime::{Builder, Runtime};
+use tower::{Layer, Service};
+use tower_token_exchange::{
+    Algorithm, Client, LocalSigner, Target, TokenExchange, TokenExchangeLayer,
+    policy::{Rule, Subjects},
+};
+
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+/// The cheapest service there is.
+#[derive(Clone)]
+struct Bare;
+
+impl Service<Request<Body>> for Bare {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        ready(Ok(Response::new(request.into_body())))
+    }
+}
+
+fn layered() -> TokenExchange<Bare> {
+    TokenExchangeLayer::builder("https://as.example")
+        .endpoint("/token")
+        .clients([Client::new("orders").secret("a-long-and-random-secret")])
+        .targets([Target::new("billing").callers(["orders"]).scopes(["read"])])
+        .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
+        .signer(LocalSigner::generate(Algorithm::ES256).expect("a key"))
+        .build()
+        .expect("a layer")
+        .layer(Bare)
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_time().build().expect("a runtime")
+}
+
+/// A request to another path: not ours at the first look.
+fn elsewhere() -> Request<Body> {
+    Request::get("/userinfo").header(header::AUTHORIZATION, "Bearer x").body(Body::empty()).expect("a request")
+}
+
+/// JSON to the token endpoint: not ours at the second look.
+fn json_at_the_endpoint() -> Request<Body> {
+    Request::post("/token").header(header::CONTENT_TYPE, "application/json").body(Body::empty()).expect("a request")
+}
+
+/// An ordinary grant of 300 bytes: not ours, but only its body says so.
+fn ordinary_form() -> Request<Body> {
+    let mut form = "grant_type=authorization_code&redirect_uri=https%3A%2F%2Fapp.example%2Fcb&code=".to_owned();
+    form.extend(std::iter::repeat_n('x', 300 - form.len()));
+    Request::post("/token")
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Body::from(form))
+        .expect("a request")
+}
+
+fn bench<S>(bencher: Bencher<'_, '_>, service: S, request: fn() -> Request<Body>)
+where
+    S: Service<Request<Body>, Error = Infallible> + Clone + Sync,
+{
+    let runtime = runtime();
+    let mut service = service;
+    bencher.with_inputs(request).bench_local_values(|request| {
+        let answer = runtime.block_on(async { service.call(black_box(request)).await });
+        answer.unwrap_or_else(|never| match never {})
+    });
+}
+
+#[divan::bench]
+fn a1_bare_elsewhere(bencher: Bencher<'_, '_>) {
+    bench(bencher, Bare, elsewhere);
+}
+
+#[divan::bench]
+fn a2_layer_elsewhere(bencher: Bencher<'_, '_>) {
+    bench(bencher, layered(), elsewhere);
+}
+
+#[divan::bench]
+fn b1_bare_json_at_the_endpoint(bencher: Bencher<'_, '_>) {
+    bench(bencher, Bare, json_at_the_endpoint);
+}
+
+#[divan::bench]
+fn b2_layer_json_at_the_endpoint(bencher: Bencher<'_, '_>) {
+    bench(bencher, layered(), json_at_the_endpoint);
+}
+
+#[divan::bench]
+fn c1_bare_ordinary_form(bencher: Bencher<'_, '_>) {
+    bench(bencher, Bare, ordinary_form);
+}
+
+#[divan::bench]
+fn c2_layer_ordinary_form(bencher: Bencher<'_, '_>) {
+    bench(bencher, layered(), ordinary_form);
+}
+
+/// One signature verified, as every exchange needs at least.
+#[divan::bench]
+fn d_es256_verification(bencher: Bencher<'_, '_>) {
+    use ring::{
+        rand::SystemRandom,
+        signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
+    };
+    let random = SystemRandom::new();
+    let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).expect("a key");
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, document.as_ref(), &random).expect("a key");
+    let message = [7; 400];
+    let signature = pair.sign(&random, &message).expect("a signature");
+    let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref());
+    bencher.bench_local(|| public.verify(black_box(&message), signature.as_ref()).is_ok());
+}
