@@ -9,7 +9,7 @@ use crate::{
     issue::{Issuance, Signer},
     part::{Part, Plug, part},
     policy::{Rule, Table},
-    registry::{Client, ConfigError, Issuer, Registry, Target},
+    registry::{Client, ConfigError, Issuer, KeySource, Registry, Target},
     service::{Endpoint, RequestHead, Shared, TokenExchange},
     trust::{Fetching, TrustedKeys},
     verify::JwtVerifier,
@@ -323,6 +323,9 @@ impl TokenExchangeBuilder {
         let Some(signer) = self.signer else {
             return wrong("signer", "none: give a `LocalSigner`, or a service in a `Signer`");
         };
+        if self.fetch.is_none() {
+            check_default_fetch(&registry)?;
+        }
         let fetching =
             Fetching { fetch: self.fetch.unwrap_or_else(|| part(HttpFetch::new())), clock: self.clock.clone() };
         let exchange = Exchange {
@@ -361,6 +364,20 @@ impl TokenExchangeBuilder {
             }),
         })
     }
+}
+
+/// A key set that the default could never fetch would make every token of its issuer a 503.
+fn check_default_fetch(registry: &Registry) -> Result<(), ConfigError> {
+    for issuer in registry.issuers() {
+        if let Some(KeySource::Remote(uri)) = &issuer.keys
+            && !uri.starts_with("https://")
+        {
+            let way_out =
+                format!("`{uri}` is not https: give a `fetch`, such as `HttpFetch` with `allow_loopback_http`");
+            return Err(ConfigError::new(format!("issuer `{}`: jwks_uri", issuer.id), way_out));
+        }
+    }
+    Ok(())
 }
 
 /// A rule about somebody that nobody registered is a typing error that would refuse in silence.

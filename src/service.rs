@@ -82,7 +82,8 @@ enum Found {
 impl Shared {
     fn look<B: RequestBody>(&self, request: &Request<B>) -> Look {
         let exact = self.endpoints.iter().any(|endpoint| endpoint.is(request));
-        if !exact && !(self.guard && self.endpoints.iter().any(|endpoint| endpoint.resembles(request.uri().path()))) {
+        let alike = || self.guard && self.endpoints.iter().any(|endpoint| endpoint.resembles(request.uri().path()));
+        if !exact && !alike() {
             return Look::NotOurs;
         }
         // Whatever the method: a server behind this one may merge the query into the form.

@@ -30,7 +30,7 @@ impl HttpFetchBuilder {
         Self { loopback_http: false, private_addresses: false, roots: Vec::new(), limits }
     }
 
-    /// Permits loopback addresses (`127.0.0.0/8`, `::1`), over plain `http` as well as `https`: for tests and sidecars.
+    /// Permits loopback addresses (`127.0.0.0/8`, `::1`), over plain `http` and `https`: for tests and sidecars.
     ///
     /// Plain `http` to any other address stays refused, whatever else is allowed. Off by default.
     pub const fn allow_loopback_http(mut self) -> Self {
@@ -38,7 +38,8 @@ impl HttpFetchBuilder {
         self
     }
 
-    /// Permits private addresses over `https`: RFC 1918, `100.64.0.0/10` (RFC 6598), unique-local IPv6 (RFC 4193) and loopback.
+    /// Permits private addresses over `https`: RFC 1918, `100.64.0.0/10` (RFC 6598), unique-local IPv6 (RFC 4193)
+    /// and loopback.
     ///
     /// Link-local, cloud metadata, multicast, documentation and other reserved addresses stay refused. Off by default.
     pub const fn allow_private_addresses(mut self) -> Self {
@@ -64,13 +65,19 @@ impl HttpFetchBuilder {
         self
     }
 
-    /// How long one exchange may take: name lookup, connecting, headers and body together. Default 5 s; zero is an error.
+    /// How long one exchange may take: name lookup, connecting, headers and body together. Default 5 s.
+    ///
+    /// # Errors
+    /// [`build`](Self::build) fails if it is zero.
     pub const fn timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = timeout;
         self
     }
 
-    /// The largest response body, in bytes. Default 256 KiB; zero is an error.
+    /// The largest response body, in bytes. Default 256 KiB.
+    ///
+    /// # Errors
+    /// [`build`](Self::build) fails if it is zero.
     pub const fn body_limit(mut self, bytes: usize) -> Self {
         self.limits.body = bytes;
         self

@@ -30,11 +30,14 @@ pub(super) struct Limits {
 /// An HTTP client that goes out only to where it may, and comes back in time with a bounded answer.
 ///
 /// Only `https` to public addresses, 5 s for the whole exchange, bodies of at most 256 KiB; [`builder`](Self::builder)
-/// has the options. The answer is the peer's as it is, whatever its status: **redirects are not followed**, bodies are not decompressed,
-/// trailers are dropped. The request's URI is absolute; of the request, method, URI, headers and body are sent,
-/// over HTTP/1.1. Clones share one small pool of connections. Runs on tokio, with I/O and time enabled.
+/// has the options. The answer is the peer's as it is, whatever its status: **redirects are not followed**, bodies are
+/// not decompressed, trailers are dropped. The request's URI is absolute; of the request, method, URI, headers and body
+/// are sent, over HTTP/1.1. Clones share one small pool of connections. Runs on tokio, with I/O and time enabled.
 ///
-/// Meets the fetcher's duties of RFC 8725bis and OpenID Connect Discovery 1.0 section 7.2 (TLS server certificate check).
+/// Refusing names that resolve to loopback or local addresses is what draft-ietf-oauth-rfc8725bis asks of a fetcher.
+///
+/// # Errors
+/// [`FetchError`] says which bound was met or what failed. No status is an error.
 ///
 /// ```
 /// use bytes::Bytes;

@@ -5,10 +5,11 @@
 //! plugs in another service of that shape.
 //!
 //! A URL that comes from a configuration file or a discovery document is an invitation to fetch from the
-//! inside of the network (SSRF; RFC 8725bis, RFC 9700). Hence, unless a named option says otherwise:
+//! inside of the network (SSRF; draft-ietf-oauth-rfc8725bis). Hence, unless a named option says otherwise:
 //!
-//! * only `https`, and only public addresses. The addresses are looked at **after** the name is resolved and are the ones
-//!   connected to, so a name that changes its mind (DNS rebinding) gains nothing; an IP literal is looked at too;
+//! * only `https`, and only public addresses. The addresses are looked at **after** the name is resolved and are
+//!   the ones connected to, so a name that changes its mind (DNS rebinding) gains nothing; an IP literal is looked
+//!   at too;
 //! * no redirect is followed: a 3xx is the answer;
 //! * one deadline for connecting, headers and body together; the body is bounded while it streams;
 //! * no proxy taken from the environment, no cookies, no decompression. HTTP/1.1.
