@@ -9,7 +9,7 @@ use crate::{
     issue::{Issuance, Signer},
     part::{Part, Plug, part},
     policy::{Rule, Table},
-    registry::{Client, ConfigError, Issuer, KeySource, Registry, Target},
+    registry::{Client, ConfigError, Issuer, KeySource, OwnSubjects, Registry, Target},
     service::{Endpoint, RequestHead, Shared, TokenExchange},
     trust::{Fetching, TrustedKeys},
     verify::JwtVerifier,
@@ -85,6 +85,7 @@ impl TokenExchangeLayer {
             max_depth: 4,
             leeway: Duration::from_secs(30),
             strict_scope: false,
+            own_subjects: OwnSubjects::Some,
         }
     }
 
@@ -132,6 +133,7 @@ pub struct TokenExchangeBuilder {
     max_depth: usize,
     leeway: Duration,
     strict_scope: bool,
+    own_subjects: OwnSubjects,
 }
 
 enum ChosenPolicy {
@@ -251,6 +253,13 @@ impl TokenExchangeBuilder {
         self
     }
 
+    /// Says that this authorization server has no subjects of its own: every `sub` that it issues comes from a
+    /// foreign issuer. Only then can one of those keep its names ([`SubjectMapping::Keep`](crate::SubjectMapping)).
+    pub fn federated_subjects_only(mut self) -> Self {
+        self.own_subjects = OwnSubjects::None;
+        self
+    }
+
     /// Answers `invalid_scope` where not all of the scope asked for can be granted. Default: what can be granted
     /// is, and the answer says what that was.
     pub fn strict_scope(mut self) -> Self {
@@ -314,7 +323,8 @@ impl TokenExchangeBuilder {
         if self.max_lifetime < Duration::from_secs(1) {
             return wrong("max_lifetime", "give 1 s or more");
         }
-        let registry = Arc::new(Registry::new(&self.issuer, self.clients, self.targets, self.issuers)?);
+        let registry =
+            Arc::new(Registry::new(&self.issuer, self.clients, self.targets, self.issuers, self.own_subjects)?);
         let policy = match self.policy {
             None => return wrong("policy", "none: nothing would ever be allowed; give `rules` or a `policy`"),
             Some(ChosenPolicy::Service(policy)) => policy,
@@ -370,7 +380,7 @@ impl TokenExchangeBuilder {
 fn check_default_fetch(registry: &Registry) -> Result<(), ConfigError> {
     for issuer in registry.issuers() {
         if let Some(KeySource::Remote(uri)) = &issuer.keys
-            && !uri.starts_with("https://")
+            && uri.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() != Some("https"))
         {
             let way_out =
                 format!("`{uri}` is not https: give a `fetch`, such as `HttpFetch` with `allow_loopback_http`");

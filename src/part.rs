@@ -11,7 +11,8 @@ use tower::{BoxError, Service, ServiceExt, util::BoxCloneSyncService};
 /// [`tower::service_fn`], a [`ServiceBuilder`](tower::ServiceBuilder) stack, a service of your own.
 ///
 /// An `Ok` answer is an answer, a refusal too. An `Err` means that the question could not be put: the exchange
-/// fails closed with 503 and `Retry-After`. A panic becomes a 500 for that request alone.
+/// fails closed with 503 and `Retry-After`. A panic becomes a 500 for that request alone; a fetch or an audit sink that
+/// panics counts as one that could not be asked.
 pub trait Plug<Question, Answer>:
     Service<Question, Response = Answer, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static
 {

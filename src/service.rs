@@ -2,11 +2,10 @@ use crate::{
     body::{Limits, Read, RequestBody, ResponseBody, read},
     exchange::Exchange,
     future::ResponseFuture,
-    protocol::{Reason, form_carries_exchange_grant, form_decode, json_carries_exchange_grant},
+    protocol::{Reason, form_carries_exchange_grant, json_carries_exchange_grant, lenient_percent_decode},
 };
 use http::{Extensions, HeaderMap, Method, Request, Response, Uri, header};
 use std::{
-    borrow::Cow,
     fmt, mem,
     sync::Arc,
     task::{Context, Poll},
@@ -31,7 +30,7 @@ pub(crate) enum Endpoint {
 }
 
 /// A request without its body.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub struct RequestHead<'a> {
     /// The method.
@@ -126,8 +125,9 @@ impl Endpoint {
 /// The segments of a path as the most lenient server reads it: unescaped, in lower case, without empty segments,
 /// dot segments, path parameters and trailing dots.
 fn lenient_segments(path: &str) -> Vec<String> {
-    let unescaped = form_decode(path.as_bytes()).unwrap_or(Cow::Borrowed(path.as_bytes()));
-    let unescaped = String::from_utf8_lossy(&unescaped).to_lowercase();
+    // Path parameters go first: what is broken in them must not hide what stands before them.
+    let without_parameters = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
+    let unescaped = lenient_percent_decode(&without_parameters.collect::<Vec<_>>().join("/")).to_lowercase();
     let mut segments: Vec<String> = Vec::new();
     for segment in unescaped.split(['/', '\\']) {
         let name = segment.split(';').next().unwrap_or_default();
@@ -316,6 +316,16 @@ impl Shared {
     async fn refuse<R>(&self, reason: Reason) -> Response<ResponseBody<R>> {
         let attempt = self.exchange.audit.attempt();
         Box::pin(self.exchange.refuse(attempt, reason)).await.map(ResponseBody::ours)
+    }
+}
+
+// The headers hold credentials, and so may the query.
+impl fmt::Debug for RequestHead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestHead")
+            .field("method", self.method)
+            .field("path", &self.uri.path())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The rooms of the house look in one direction only, and what is fenced in stays behind its fence.
 
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
 use std::{
     collections::BTreeSet,
     fs,

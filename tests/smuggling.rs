@@ -108,6 +108,9 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
         ("a byte order mark before the name", with(&format!("%EF%BB%BFgrant_type={GRANT}")), missing, missing),
         ("a NUL after the name", with(&format!("grant_type%00x={GRANT}")), malformed, malformed),
         ("an array, as in `grant_type[]`", with(&format!("grant_type[]={GRANT}")), missing, missing),
+        ("`.` for `_` in the name", with(&format!("grant.type={GRANT}")), missing, missing),
+        ("a space for `_` in the name", with(&format!("grant+type={GRANT}")), missing, missing),
+        ("`%u0067` for a letter of the name", with(&format!("%u0067rant_type={GRANT}")), malformed, malformed),
         (
             "`;` between the parameters",
             form(format!("grant_type=password;grant_type={GRANT}")),
@@ -175,6 +178,7 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
         ("a doubled slash", good().at("//token"), PASSED, other_path),
         ("dot segments", good().at("/x/../token"), PASSED, other_path),
         ("an escaped path", good().at("/%74oken"), PASSED, other_path),
+        ("an escaped path before a broken path parameter", good().at("/%74oken;%zz"), PASSED, other_path),
         ("a path in upper case", good().at("/TOKEN"), PASSED, other_path),
         ("another path altogether", good().at("/other"), PASSED, PASSED),
     ]

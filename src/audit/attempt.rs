@@ -9,12 +9,15 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::{runtime::Handle, sync::Semaphore};
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 
-/// How many events may be on their way to the sink. A request waits for a place; an attempt that was cut off
-/// cannot wait, and writes its event with `tracing` where there is none.
+/// How many events may be on their way to the sink: so many of issued tokens, which wait for a place, and so many of
+/// all others, which do not. Where there is no place, an event is written with `tracing` instead.
 const EVENTS_UNDER_WAY: usize = 1024;
-/// How long the sink may take for one event.
+/// How long the sink may take for one event, the wait for a place included.
 const SINK_TIMEOUT: Duration = Duration::from_secs(5);
 
 const FAILING: Failing = Failing { unavailable: Reason::AuditUnavailable, panicked: Reason::AuditUnavailable };
@@ -23,13 +26,16 @@ const FAILING: Failing = Failing { unavailable: Reason::AuditUnavailable, panick
 #[derive(Clone)]
 pub(crate) struct Audit {
     sink: Part<AuditEvent, ()>,
-    places: Arc<Semaphore>,
+    issued: Arc<Semaphore>,
+    /// Of their own, so that nobody can crowd out exchanges with what costs nothing to send.
+    refused: Arc<Semaphore>,
     clock: Clock,
 }
 
 impl Audit {
     pub(crate) fn new(sink: Part<AuditEvent, ()>, clock: Clock) -> Self {
-        Self { sink, places: Arc::new(Semaphore::new(EVENTS_UNDER_WAY)), clock }
+        let places = || Arc::new(Semaphore::new(EVENTS_UNDER_WAY));
+        Self { sink, issued: places(), refused: places(), clock }
     }
 
     pub(crate) fn attempt(&self) -> Attempt {
@@ -64,24 +70,19 @@ impl Audit {
 
     /// Waits until every event that is under way has reached the sink.
     pub(crate) async fn flush(&self) {
-        // The semaphore is never closed, so that this ends only with all places free.
-        let _ = self.places.acquire_many(EVENTS_UNDER_WAY as u32).await;
+        for places in [&self.issued, &self.refused] {
+            // The semaphore is never closed, so that this ends only with all places free.
+            let _ = places.acquire_many(EVENTS_UNDER_WAY as u32).await;
+        }
     }
 
-    /// Hands an event to the sink, in a task of its own: a client that hangs up cannot stop it halfway.
-    async fn deliver(&self, event: Box<AuditEvent>) -> Result<(), Rejection> {
-        let Ok(place) = Arc::clone(&self.places).acquire_owned().await else {
-            return Err(refuse(Reason::AuditUnavailable));
-        };
-        let task = tokio::spawn(record(self.sink.clone(), event, place));
-        task.await.unwrap_or_else(|_| Err(refuse(Reason::AuditUnavailable)))
-    }
-
-    /// The same where nobody can wait.
-    fn deliver_detached(&self, event: Box<AuditEvent>) {
-        match (Handle::try_current(), Arc::clone(&self.places).try_acquire_owned()) {
-            (Ok(runtime), Ok(place)) => drop(runtime.spawn(record(self.sink.clone(), event, place))),
-            _ => sink::trace(&event),
+    async fn place(&self, outcome: Outcome, until: Instant) -> Option<OwnedSemaphorePermit> {
+        match outcome {
+            Outcome::Issued => {
+                let place = Arc::clone(&self.issued).acquire_owned();
+                tokio::time::timeout_at(until.into(), place).await.ok()?.ok()
+            }
+            Outcome::Denied | Outcome::Error => Arc::clone(&self.refused).try_acquire_owned().ok(),
         }
     }
 }
@@ -89,21 +90,21 @@ impl Audit {
 async fn record(
     sink: Part<AuditEvent, ()>,
     event: Box<AuditEvent>,
-    place: tokio::sync::OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
+    until: Instant,
 ) -> Result<(), Rejection> {
-    let taken = match tokio::time::timeout(SINK_TIMEOUT, ask(&sink, (*event).clone(), FAILING)).await {
+    let taken = match tokio::time::timeout_at(until.into(), ask(&sink, (*event).clone(), FAILING)).await {
         Ok(taken) => taken,
         Err(_) => Err(refuse(Reason::AuditUnavailable).because("the sink took too long")),
     };
     drop(place);
-    taken.inspect_err(|refusal| {
-        tracing::error!(
-            target: "token_exchange::audit",
-            problem = refusal.detail(),
-            "the audit sink did not take an event; it follows here"
-        );
-        sink::trace(&event);
-    })
+    taken.inspect_err(|refusal| untaken(&event, refusal.detail().unwrap_or_default()))
+}
+
+/// What the sink did not take is not lost.
+fn untaken(event: &AuditEvent, problem: &str) {
+    tracing::error!(target: "token_exchange::audit", problem, "the audit sink did not take an event; it follows here");
+    sink::trace(event);
 }
 
 /// One attempt. However it ends, it leaves exactly one event: dropped before its end, it says that the client
@@ -124,19 +125,32 @@ impl Attempt {
 
     /// Ends the attempt. A token whose event nobody took is not released.
     pub(crate) async fn finish<T>(mut self, outcome: Result<T, Rejection>) -> Result<T, Rejection> {
-        let event = self.close(outcome.as_ref().err());
-        let delivered = self.audit.deliver(event).await;
+        self.close(outcome.as_ref().err());
+        let until = Instant::now() + SINK_TIMEOUT;
+        let place = self.audit.place(self.event.outcome, until).await;
+        // From here on the event is in other hands, with nothing to wait for in between.
+        self.open = false;
+        let delivered = match place {
+            Some(place) => {
+                // In a task of its own: a client that hangs up cannot stop it halfway.
+                let task = tokio::spawn(record(self.audit.sink.clone(), self.event.clone(), place, until));
+                task.await.unwrap_or_else(|_| Err(refuse(Reason::AuditUnavailable)))
+            }
+            None => {
+                untaken(&self.event, "too many events under way");
+                Err(refuse(Reason::AuditUnavailable))
+            }
+        };
         let issued = outcome?;
         delivered.map(|()| issued)
     }
 
-    fn close(&mut self, rejection: Option<&Rejection>) -> Box<AuditEvent> {
-        self.open = false;
-        let mut event = self.event.clone();
+    fn close(&mut self, rejection: Option<&Rejection>) {
+        let event = &mut self.event;
         event.duration = self.started.elapsed();
         let Some(rejection) = rejection else {
             event.outcome = Outcome::Issued;
-            return event;
+            return;
         };
         let error = rejection.reason().error();
         event.outcome = match error {
@@ -148,15 +162,24 @@ impl Attempt {
         event.reason = Some(rejection.reason());
         event.detail = rejection.detail().map(str::to_owned);
         event.granted = None;
-        event
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if self.open {
-            let event = self.close(Some(&refuse(Reason::ClientGone)));
-            self.audit.deliver_detached(event);
+        if !self.open {
+            return;
+        }
+        // A refusal stays what it was; whatever else there might have been did not reach the client.
+        if self.event.reason.is_none() {
+            self.close(Some(&refuse(Reason::ClientGone)));
+        }
+        match (Handle::try_current(), Arc::clone(&self.audit.refused).try_acquire_owned()) {
+            (Ok(runtime), Ok(place)) => {
+                let until = Instant::now() + SINK_TIMEOUT;
+                drop(runtime.spawn(record(self.audit.sink.clone(), self.event.clone(), place, until)));
+            }
+            _ => untaken(&self.event, "too many events under way, or no runtime"),
         }
     }
 }

@@ -67,8 +67,11 @@ impl Acting {
         }
         let namespace = iss.unwrap_or(&subject.issuer.id);
         let party_matches = sub.is_none_or(|sub| canonical_name(registry, namespace, sub) == self.party);
-        let client_matches =
-            client_id.is_none_or(|name| registry.client_meant(&subject.issuer, name) == Some(&client.id));
+        let names_client = |name| {
+            let issuer = registry.issuer(namespace)?;
+            (self.is_client && registry.client_meant(issuer, name)? == client.id).then_some(())
+        };
+        let client_matches = client_id.is_none_or(|name| names_client(name).is_some());
         // Without an actor token nothing vouches for any other member, so none can match.
         let others_match = members
             .iter()
@@ -83,7 +86,7 @@ pub(super) fn canonical(registry: &Registry, token: &VerifiedToken) -> Party {
     canonical_name(registry, &token.issuer.id, &token.sub)
 }
 
-fn canonical_name(registry: &Registry, iss: &str, sub: &str) -> Party {
+pub(super) fn canonical_name(registry: &Registry, iss: &str, sub: &str) -> Party {
     let ours = (!registry.is_own(iss)).then(|| registry.issuer(iss)?.client_named(sub)).flatten();
     match ours {
         Some(client) => Party::new(registry.own_issuer(), client),

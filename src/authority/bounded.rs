@@ -10,7 +10,7 @@ use crate::{
     clock::Clock,
     protocol::{Reason, Rejection, Scope, refuse},
     registry::{Party, Registry, SubjectMapping},
-    verify::{Validated, VerifiedToken},
+    verify::{Validated, VerifiedToken, is_name},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -31,6 +31,8 @@ pub(crate) struct Bounded {
     pub(crate) subject: VerifiedToken,
     /// The `sub` of the issued token.
     pub(crate) issued_sub: String,
+    pub(crate) origin: Option<Party>,
+    pub(crate) subject_is_client: bool,
     pub(crate) actor: Party,
     pub(crate) actor_is_client: bool,
     pub(crate) prior: ActChain,
@@ -51,6 +53,10 @@ impl Bounded {
         let named = acting.named_by_may_act(registry, client, &subject, actor_token)?;
         presenter::check(registry, client, &subject, named && acting.is_client)?;
         let issued_sub = issued_sub(registry, &subject)?;
+        let origin = subject.own.then(|| registry.origin_of(&subject.sub)).flatten();
+        let party = canonical(registry, &subject);
+        let says_so = !subject.own || subject.presenter.as_ref() == Some(&subject.sub);
+        let subject_is_client = registry.is_own(&party.iss) && registry.client(&party.sub).is_some() && says_so;
         let prior = ActChain::of(&subject)?;
 
         let impersonation = if prior.is_empty() && actor_token.is_none() {
@@ -59,12 +65,13 @@ impl Bounded {
             Err(refuse(Reason::ImpersonationImpossible))
         };
         let issued_subject = Party::new(registry.own_issuer(), &issued_sub);
-        let same = [canonical(registry, &subject), issued_subject].contains(&acting.party);
+        let actor_as_subject = actor_token.and_then(|actor| self::issued_sub(registry, actor).ok());
+        let same =
+            [party, issued_subject].contains(&acting.party) || actor_as_subject.is_some_and(|name| name == issued_sub);
         let delegation = if same {
             Err(refuse(Reason::ActorIsSubject))
         } else {
-            let own = registry.own_issuer();
-            prior.clone().extended(&acting.party, client.repeated_actors, authority.max_depth, own)
+            prior.clone().extended(registry, &acting.party, client.repeated_actors, authority.max_depth)
         };
         if let (Err(reason), Err(_)) = (&delegation, &impersonation) {
             return Err(reason.clone());
@@ -74,6 +81,8 @@ impl Bounded {
         check_asked(admitted.scope.as_ref(), &ceiling.scope, authority.strict_scope)?;
         Ok(Self {
             issued_sub,
+            origin,
+            subject_is_client,
             actor: acting.party,
             actor_is_client: acting.is_client,
             prior,
@@ -92,6 +101,8 @@ impl Bounded {
             subject: QueriedSubject {
                 party: self.subject.party(),
                 issued_sub: self.issued_sub.clone(),
+                origin: self.origin.clone(),
+                is_client: self.subject_is_client,
                 token_type: self.subject.token_type.clone(),
                 claims: self.subject.claims.members().clone(),
             },
@@ -132,10 +143,13 @@ fn issued_sub(registry: &Registry, subject: &VerifiedToken) -> Result<String, Re
         Some(SubjectMapping::Keep) => subject.sub.clone(),
         Some(SubjectMapping::Prefix(prefix)) => format!("{prefix}{}", subject.sub),
         Some(SubjectMapping::Claim(claim)) => match subject.claims.get(claim).and_then(|value| value.as_str()) {
-            Some(name) if !name.is_empty() => name.to_owned(),
-            _ => return Err(not_mapped(&format!("no string claim `{claim}`"))),
+            Some(name) => name.to_owned(),
+            None => return Err(not_mapped(&format!("no string claim `{claim}`"))),
         },
     };
+    if !is_name(&mapped) {
+        return Err(not_mapped("what became of it is no name"));
+    }
     // A client's name in the mouth of a foreign issuer would be a client that nobody registered.
     if registry.client(&mapped).is_some() {
         return Err(not_mapped(&format!("`{mapped}` is a client's name here")));

@@ -1,6 +1,7 @@
+use super::acting::canonical_name;
 use crate::{
     protocol::{Reason, Rejection, refuse},
-    registry::Party,
+    registry::{Party, Registry},
     verify::VerifiedToken,
 };
 use serde_json::{Map, Value};
@@ -41,7 +42,7 @@ impl ActChain {
             }
             let mut name = |member: &str| match members.shift_remove(member) {
                 None => Ok(None),
-                Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
+                Some(Value::String(text)) if !text.is_empty() && !text.chars().any(char::is_control) => Ok(Some(text)),
                 Some(_) => Err(malformed("a name inside `act` is not a string")),
             };
             let iss = name("iss")?.unwrap_or_else(|| token.issuer.id.clone());
@@ -69,12 +70,12 @@ impl ActChain {
     /// The chain with this party as the current actor: the same chain if it already is.
     pub(crate) fn extended(
         mut self,
+        registry: &Registry,
         party: &Party,
         may_repeat: bool,
         max_depth: usize,
-        own_issuer: &str,
     ) -> Result<Self, Rejection> {
-        let position = self.parties().position(|known| known == party);
+        let position = self.parties().position(|known| canonical_name(registry, &known.iss, &known.sub) == *party);
         if position != Some(0) {
             if position.is_some() && !may_repeat {
                 return Err(refuse(Reason::ActorRepeated).because(format_args!("`{}`", party.sub)));
@@ -84,7 +85,7 @@ impl ActChain {
         if self.depth() > max_depth {
             return Err(refuse(Reason::ChainTooDeep).because(format_args!("{} actors", self.depth())));
         }
-        let bytes = self.to_json(own_issuer).map_or(0, |act| act.to_string().len());
+        let bytes = self.to_json(registry.own_issuer()).map_or(0, |act| act.to_string().len());
         if bytes > MAX_BYTES {
             return Err(refuse(Reason::ChainTooDeep).because(format_args!("{bytes} bytes")));
         }

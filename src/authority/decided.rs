@@ -53,8 +53,11 @@ impl Decided {
             Some(asked) => asked.intersection(allowed),
             None => allowed.clone(),
         };
-        if scope.is_empty() || lifetime < Duration::from_secs(1) {
-            return Err(refuse(Reason::ScopeEmpty).because("the policy left nothing"));
+        if lifetime < Duration::from_secs(1) {
+            return Err(refuse(Reason::PolicyDenied).because("the policy left no lifetime"));
+        }
+        if scope.is_empty() {
+            return Err(refuse(Reason::ScopeEmpty).because("the policy left nothing of the scope"));
         }
         if strict_scope && bounded.admitted.scope.as_ref().is_some_and(|asked| !asked.is_subset(&scope)) {
             return Err(refuse(Reason::ScopeExceeded).because("the policy grants less than was asked"));

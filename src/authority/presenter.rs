@@ -16,8 +16,10 @@ pub(super) fn check(
         return Err(refuse(Reason::PresenterUnknown).because("no `aud`"));
     }
     let named_by_may_act = named_by_may_act && subject.issuer.may_act;
+    // Whoever an ID token was issued to stands in its `aud` (OpenID Connect Core section 2).
+    let self_exchange = client.self_exchange && subject.token_type != TokenType::ID_TOKEN;
     let related = subject.audience.iter().any(|name| receives(registry, client, subject, name))
-        || (is_presenter(registry, client, subject) && client.self_exchange)
+        || (self_exchange && is_presenter(registry, client, subject))
         || named_by_may_act
         || subject.issuer.presenters.contains(&client.id);
     if !related {
@@ -27,8 +29,7 @@ pub(super) fn check(
         return Err(refuse(Reason::PresenterUnrelated).because(detail));
     }
     let distinct = subject.audience.iter().any(|name| *name != subject.audience[0]);
-    let id_token_of_client = subject.token_type == TokenType::ID_TOKEN && is_presenter(registry, client, subject);
-    if distinct && !client.several_audiences && !named_by_may_act && !id_token_of_client {
+    if distinct && !client.several_audiences && !named_by_may_act {
         return Err(refuse(Reason::SeveralAudiences).because(format_args!("aud {:?}", subject.audience)));
     }
     Ok(())

@@ -54,6 +54,11 @@ pub struct QueriedSubject {
     pub party: Party,
     /// The `sub` that the issued token will have.
     pub issued_sub: String,
+    /// The party that it was at the foreign issuer that it came from, where an earlier exchange made it ours and its
+    /// name still tells.
+    pub origin: Option<Party>,
+    /// Whether it is one of our clients by itself: a token that no user stands behind.
+    pub is_client: bool,
     /// The declared type of the subject token.
     pub token_type: TokenType,
     /// All claims of the subject token.
@@ -78,6 +83,8 @@ impl Query {
             actor: QueriedActor { party: Party::new(&subject.iss, &client_id), is_client: true },
             subject: QueriedSubject {
                 issued_sub: subject.sub.clone(),
+                origin: None,
+                is_client: false,
                 party: subject,
                 token_type: TokenType::ACCESS_TOKEN,
                 claims: Map::new(),
@@ -101,6 +108,8 @@ impl fmt::Debug for QueriedSubject {
         f.debug_struct("QueriedSubject")
             .field("party", &self.party)
             .field("issued_sub", &self.issued_sub)
+            .field("origin", &self.origin)
+            .field("is_client", &self.is_client)
             .field("token_type", &self.token_type)
             .field("claims", &self.claims.keys().collect::<Vec<_>>())
             .finish()

@@ -54,7 +54,8 @@ impl Credentials {
     pub(crate) fn of(identification: &Identification) -> Result<Self, Rejection> {
         let Identification { authorization, client_id, client_secret, client_assertion, .. } = identification;
         if *client_assertion {
-            return Err(refuse(Reason::ClientAssertionUnsupported));
+            let rejection = refuse(Reason::ClientAssertionUnsupported);
+            return Err(if authorization.is_some() { rejection.challenged() } else { rejection });
         }
         let Some(header) = authorization else {
             let (Some(id), Some(secret)) = (client_id, client_secret) else {

@@ -33,7 +33,7 @@ fn authenticate(registry: &Registry, credentials: &Credentials) -> Authenticatio
         let client = registry.client(id).filter(|client| !client.secrets.is_empty());
         let known = client.map_or(&nobody[..], |client| &client.secrets);
         let matches = SecretHash::of(secret).is_one_of(known);
-        if matches && client.is_some() {
+        if matches && client.is_some() && authenticated == Authentication::Rejected {
             authenticated = Authentication::Client(id.to_owned());
         }
     }

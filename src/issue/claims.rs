@@ -35,7 +35,7 @@ pub(super) fn build(decided: &Decided, own_issuer: &str, stamp: &Stamp<'_>) -> M
     if let Some(act) = decided.chain.to_json(own_issuer) {
         put("act", act);
     }
-    for (name, value) in authentication(decided) {
+    for (name, value) in authentication(decided, stamp.issued_at) {
         put(name, value);
     }
     for name in carried(decided) {
@@ -48,10 +48,12 @@ pub(super) fn build(decided: &Decided, own_issuer: &str, stamp: &Stamp<'_>) -> M
 
 /// How the subject once logged in, unchanged or not at all (RFC 9068 section 2.2.1). What a foreign `acr` means
 /// here only its issuer's record can say.
-fn authentication(decided: &Decided) -> impl Iterator<Item = (&'static str, Value)> {
+fn authentication(decided: &Decided, now: u64) -> impl Iterator<Item = (&'static str, Value)> {
     let subject = &decided.bounded.subject;
     let claim = |name| subject.claims.get(name);
-    let auth_time = claim("auth_time").filter(|value| value.is_number()).cloned();
+    // Nobody logged in later than now; a minute is for clocks.
+    let is_past = |value: &&Value| value.as_f64().is_some_and(|time| (0.0..=(now + 60) as f64).contains(&time));
+    let auth_time = claim("auth_time").filter(is_past).cloned();
     let acr = claim("acr").and_then(Value::as_str).and_then(|acr| match subject.own {
         true => Some(acr.into()),
         false => mapped_acr(&subject.issuer, acr),
@@ -68,6 +70,10 @@ fn mapped_acr(issuer: &Issuer, acr: &str) -> Option<Value> {
 /// The further claims that every target's record names.
 fn carried(decided: &Decided) -> impl Iterator<Item = &str> {
     let targets = &decided.bounded.admitted.targets;
-    let everywhere = |name: &&String| targets.iter().all(|target| target.claims.contains(name));
+    let subject = &decided.bounded.subject;
+    let everywhere = |name: &&String| {
+        targets.iter().all(|target| target.claims.contains(name))
+            && (subject.own || subject.issuer.claims.contains(name))
+    };
     targets.first().into_iter().flat_map(|target| &target.claims).filter(everywhere).map(String::as_str)
 }

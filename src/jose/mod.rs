@@ -12,6 +12,8 @@ mod json;
 mod key;
 mod key_set;
 mod private_key;
+#[cfg(test)]
+mod wycheproof;
 
 pub use algorithm::Algorithm;
 pub use key_set::{InvalidKeySet, KeySet};

@@ -58,8 +58,8 @@ impl From<Vec<String>> for Names {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subjects {
-    issuer: Option<String>,
-    subs: Option<Vec<String>>,
+    pub(super) issuer: Option<String>,
+    pub(super) subs: Option<Vec<String>>,
     claims: Vec<(String, Value)>,
 }
 
@@ -82,22 +82,28 @@ impl Subjects {
     }
 
     /// Only those whose token has this claim: with this value, or an array that holds it.
+    ///
+    /// A token that was exchanged has lost every claim that its target's record did not name; a deny by a claim
+    /// refuses at a later hop only if each record on the way names it.
     #[must_use]
     pub fn with_claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.claims.push((name.into(), value.into()));
         self
     }
 
-    fn include(&self, query: &Query) -> bool {
-        let Party { iss, sub } = &query.subject.party;
+    /// An allow is for the party that the token names; a deny is for whoever that was before, too.
+    fn include(&self, query: &Query, allows: bool) -> bool {
+        let names = |Party { iss, sub }: &Party| {
+            self.issuer.as_ref().is_none_or(|own| own == iss)
+                && self.subs.as_ref().is_none_or(|subs| subs.contains(sub))
+        };
+        let origin = query.subject.origin.as_ref().filter(|_| !allows);
         let claim_fits = |(name, wanted): &(String, Value)| match query.subject.claims.get(name) {
             Some(Value::Array(many)) => many.contains(wanted) || wanted.as_array() == Some(many),
             Some(one) => one == wanted,
             None => false,
         };
-        self.issuer.as_ref().is_none_or(|own| own == iss)
-            && self.subs.as_ref().is_none_or(|subs| subs.contains(sub))
-            && self.claims.iter().all(claim_fits)
+        (names(&query.subject.party) || origin.is_some_and(names)) && self.claims.iter().all(claim_fits)
     }
 }
 
@@ -156,12 +162,12 @@ pub struct Rule {
     pub(super) id: Option<String>,
     pub(super) allows: bool,
     pub(super) clients: Names,
-    subjects: Subjects,
+    pub(super) subjects: Subjects,
     pub(super) targets: Names,
     actors: Actors,
     pub(super) scopes: Option<Names>,
-    delegation: bool,
-    impersonation: bool,
+    pub(super) delegation: bool,
+    pub(super) impersonation: bool,
     pub(super) max_lifetime: Option<Duration>,
     pub(super) max_depth: Option<usize>,
 }
@@ -185,7 +191,7 @@ impl Rule {
     }
 
     /// A rule that refuses, whatever others allow, and whoever acts unless it names an actor. It matches if any
-    /// of several targets is one of its own.
+    /// of several targets is one of its own, and it finds a foreign subject also after an exchange made it ours.
     pub fn deny(clients: impl Into<Names>, subjects: Subjects, targets: impl Into<Names>) -> Self {
         Self { allows: false, actors: Actors::any(), ..Self::allow(clients, subjects, targets) }
     }
@@ -252,7 +258,7 @@ impl Rule {
         };
         targets_match
             && self.clients.include(&query.client_id)
-            && self.subjects.include(query)
+            && self.subjects.include(query, self.allows)
             && self.actors.include(query)
     }
 }

@@ -39,6 +39,22 @@ impl Table {
         for (position, rule) in rules.iter_mut().enumerate() {
             let id = rule.id.get_or_insert_with(|| format!("rule {}", position + 1)).clone();
             let wrong = |field: &str, way_out: &str| Err(ConfigError::new(format!("policy `{id}`: {field}"), way_out));
+            let lists = [("clients", &rule.clients.0), ("targets", &rule.targets.0), ("subjects", &rule.subjects.subs)];
+            for (field, list) in lists {
+                if !rule.allows && list.as_ref().is_some_and(Vec::is_empty) {
+                    return wrong(field, "a deny with an empty list never matches: name some, or any");
+                }
+            }
+            if rule.allows && rule.subjects.subs.is_some() && rule.subjects.issuer.is_none() {
+                return wrong("subjects", "the same name means somebody else at each issuer: begin with `of_issuer`");
+            }
+            let narrowed = rule.max_lifetime.is_some() || rule.max_depth.is_some();
+            if !rule.allows && (narrowed || rule.delegation || rule.impersonation) {
+                return wrong("semantics or limits", "a deny refuses the whole request: leave them out");
+            }
+            if rule.max_lifetime.is_some_and(|lifetime| lifetime.as_secs() == 0) {
+                return wrong("max_lifetime", "give 1 s or more");
+            }
             match (&rule.scopes, rule.allows) {
                 (None, true) => return wrong("scopes", "none: name those that it allows, or `Names::any()`"),
                 (Some(_), false) => return wrong("scopes", "a deny refuses the whole request: leave them out"),

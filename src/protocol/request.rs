@@ -62,7 +62,10 @@ impl Presented {
             None => return Err(refuse(Reason::GrantTypeMissing)),
         }
         let mut authorizations = headers.get_all(AUTHORIZATION).iter();
-        let authorization = authorizations.next().cloned();
+        let authorization = authorizations.next().cloned().map(|mut header| {
+            header.set_sensitive(true);
+            header
+        });
         if authorizations.next().is_some() {
             return Err(refuse(Reason::SeveralClientCredentials));
         }

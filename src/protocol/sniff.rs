@@ -1,18 +1,47 @@
 use super::TOKEN_EXCHANGE_GRANT;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// Whether any reading of these bytes as a form holds the token exchange grant.
 ///
 /// Deliberately wider than the strict parser: lenient escapes, `;` as a separator, names in any case, with an array
-/// suffix or cut off at a NUL. What another server could read as this grant must not pass it by.
+/// suffix, cut off at a NUL or mangled as some servers do. What another server could read as this grant must not pass it by.
 pub(crate) fn form_carries_exchange_grant(form: &[u8]) -> bool {
     form.split(|byte| matches!(byte, b'&' | b';')).any(|pair| {
-        form_urlencoded::parse(pair).any(|(name, value)| {
-            let name = name.find(['[', '.', '\0']).map_or(&*name, |end| &name[..end]);
-            bare(name).eq_ignore_ascii_case("grant_type") && is_exchange_grant(&value)
-        })
+        form_urlencoded::parse(pair)
+            .any(|(name, value)| is_grant_type(&unescaped_utf16(&name)) && is_exchange_grant(&unescaped_utf16(&value)))
     })
+}
+
+fn is_grant_type(name: &str) -> bool {
+    let cut_off = |at: &[char]| name.split(at).next().unwrap_or_default();
+    // Some servers take `grant_type[0]` for an array, others every `.`, ` ` and `[` in a name for a `_`.
+    let underscored = cut_off(&['\0']).trim().replace(['.', ' ', '['], "_");
+    [cut_off(&['[', '.', '\0']), &underscored].iter().any(|name| bare(name).eq_ignore_ascii_case("grant_type"))
+}
+
+/// Undoes `%u0067`, which some servers read as they read `%67`.
+fn unescaped_utf16(text: &str) -> Cow<'_, str> {
+    if !text.contains("%u") && !text.contains("%U") {
+        return Cow::Borrowed(text);
+    }
+    let mut pieces = text.split('%');
+    let mut read = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let escape = piece.strip_prefix(['u', 'U']).and_then(|rest| rest.split_at_checked(4));
+        let code = escape.and_then(|(hex, _)| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);
+        match (code, escape) {
+            (Some(c), Some((_, rest))) => {
+                read.push(c);
+                read.push_str(rest);
+            }
+            _ => {
+                read.push('%');
+                read.push_str(piece);
+            }
+        }
+    }
+    Cow::Owned(read)
 }
 
 /// The same for JSON, where the grant counts wherever a string stands. `None` if it is not JSON.
@@ -109,10 +138,18 @@ mod tests {
             format!("grant_type=+{grant}+"),
             format!("grant_type={}", grant.to_uppercase()),
             format!("x=%ff&grant_type={grant}"),
+            format!("grant.type={grant}"),
+            format!("grant+type={grant}"),
+            format!("grant[type={grant}"),
+            format!("%u0067rant_type={grant}"),
+            format!("grant_type=%u0075{}", &grant[1..]),
+            format!("%u00zz=x&%u=y&grant_type={grant}"),
         ] {
             assert!(form_carries_exchange_grant(form.as_bytes()), "{form}");
         }
-        for form in ["", "grant_type=password", &format!("scope={grant}"), &format!("{grant}=grant_type")] {
+        for form in
+            ["", "%u", "%u006", "grant_type=password", &format!("scope={grant}"), &format!("{grant}=grant_type")]
+        {
             assert!(!form_carries_exchange_grant(form.as_bytes()), "{form}");
         }
     }

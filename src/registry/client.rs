@@ -79,6 +79,9 @@ impl Client {
     #[must_use]
     pub fn secret_sha256(mut self, hex: impl AsRef<str>) -> Self {
         match SecretHash::from_hex(hex.as_ref()) {
+            Some(hash) if hash.is_one_of(&[SecretHash::of("")]) => {
+                self.problem = Some(("secret_sha256", "the hash of the empty text: give that of a secret"));
+            }
             Some(hash) => self.secrets.push(hash),
             None => self.problem = Some(("secret_sha256", "not 64 hexadecimal digits")),
         }

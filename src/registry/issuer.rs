@@ -34,6 +34,7 @@ pub struct Issuer {
     pub(crate) act: bool,
     pub(crate) may_act: bool,
     pub(crate) acr: Vec<(String, String)>,
+    pub(crate) claims: Vec<String>,
 }
 
 /// Where an issuer's keys come from.
@@ -92,6 +93,7 @@ impl Issuer {
             act: false,
             may_act: false,
             acr: Vec::new(),
+            claims: Vec::new(),
         }
     }
 
@@ -127,7 +129,7 @@ impl Issuer {
     }
 
     /// Takes access tokens whose header does not say `at+jwt` too, as authorization servers older than RFC 9068
-    /// issue them.
+    /// issue them. They are told from ID tokens by a `scope` or `client_id`.
     #[must_use]
     pub fn allow_untyped_access_tokens(mut self) -> Self {
         self.untyped_access_tokens = true;
@@ -170,7 +172,8 @@ impl Issuer {
         self
     }
 
-    /// Believes a foreign issuer's `act` chain. Without it, a token that has one is refused.
+    /// Believes a foreign issuer's `act` chain, whomever it names, parties of ours included. Without it, a token that
+    /// has one is refused.
     #[must_use]
     pub fn trust_act(mut self) -> Self {
         self.act = true;
@@ -188,6 +191,14 @@ impl Issuer {
     #[must_use]
     pub fn acr(mut self, value_there: impl Into<String>, value_here: impl Into<String>) -> Self {
         self.acr.push((value_there.into(), value_here.into()));
+        self
+    }
+
+    /// The claims of a foreign issuer that targets may carry on ([`Target::claims`](super::Target::claims)): what it
+    /// says about roles or tenants is believed only if it is named here. Our own tokens need no such list.
+    #[must_use]
+    pub fn claims<T: Into<String>>(mut self, claims: impl IntoIterator<Item = T>) -> Self {
+        self.claims = names(claims);
         self
     }
 

@@ -15,7 +15,7 @@ pub use records::ConfigError;
 pub use target::Target;
 
 pub(crate) use issuer::{KeySource, RuleSet};
-pub(crate) use records::{ClientRecord, Registry, TargetRecord};
+pub(crate) use records::{ClientRecord, OwnSubjects, Registry, TargetRecord};
 pub(crate) use secret::SecretHash;
 
 /// A party: whose name it is, and the name (RFC 7519 section 4.1.2: `sub` is unique only within `iss`).

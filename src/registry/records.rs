@@ -1,5 +1,6 @@
-use super::{Client, Issuer, KeySource, SubjectMapping, Target};
+use super::{Client, Issuer, KeySource, Party, SubjectMapping, Target};
 use crate::protocol::{Scope, TargetName, TokenType};
+use http::Uri;
 use std::{
     collections::{BTreeMap, HashMap},
     ops::Deref,
@@ -36,7 +37,7 @@ impl ConfigError {
 }
 
 /// Members that no record may name to be carried on: this crate decides them, or they have another meaning.
-const RESERVED_CLAIMS: [&str; 20] = [
+const RESERVED_CLAIMS: [&str; 22] = [
     "iss",
     "sub",
     "aud",
@@ -57,7 +58,16 @@ const RESERVED_CLAIMS: [&str; 20] = [
     "nonce",
     "at_hash",
     "c_hash",
+    "s_hash",
+    "events",
 ];
+
+/// Whether this authorization server has subjects of its own, beside those that come from foreign issuers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OwnSubjects {
+    Some,
+    None,
+}
 
 #[derive(Debug)]
 pub(crate) struct ClientRecord {
@@ -107,6 +117,7 @@ impl Registry {
         clients: Vec<Client>,
         targets: Vec<Target>,
         issuers: Vec<Issuer>,
+        subjects: OwnSubjects,
     ) -> Result<Self, ConfigError> {
         let mut registry = Self {
             own_issuer: own_issuer.to_owned(),
@@ -131,7 +142,8 @@ impl Registry {
             registry.add_target(target)?;
         }
         registry.check_clients()?;
-        registry.add_issuers(issuers)?;
+        registry.add_issuers(issuers, subjects)?;
+        registry.check_carried()?;
         Ok(registry)
     }
 
@@ -178,10 +190,24 @@ impl Registry {
         }
     }
 
+    /// The foreign party that became this subject of ours, where the name still tells.
+    pub(crate) fn origin_of(&self, own_sub: &str) -> Option<Party> {
+        self.issuers.values().find_map(|issuer| match &issuer.subjects {
+            Some(SubjectMapping::Prefix(prefix)) => {
+                Some(Party::new(&issuer.id, own_sub.strip_prefix(prefix.as_str())?))
+            }
+            Some(SubjectMapping::Keep) => Some(Party::new(&issuer.id, own_sub)),
+            Some(SubjectMapping::Claim(_)) | None => None,
+        })
+    }
+
     fn add_client(&mut self, client: Client) -> Result<(), ConfigError> {
         let who = format!("client `{}`", client.id);
         if client.id.is_empty() || !client.id.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
             return Err(ConfigError::new(who, "a client_id is printable ASCII (RFC 6749 appendix A.1)"));
+        }
+        if client.max_lifetime.is_some_and(|lifetime| lifetime.as_secs() == 0) {
+            return Err(ConfigError::new(format!("{who}: max_lifetime"), "give 1 s or more"));
         }
         if let Some((field, way_out)) = client.problem {
             return Err(ConfigError::new(format!("{who}: {field}"), way_out));
@@ -211,6 +237,13 @@ impl Registry {
         }
         if target.aud.is_empty() || self.targets.iter().any(|other| other.aud == target.aud) {
             return wrong("aud", format!("`{}` is empty or another target's: give each its own", target.aud));
+        }
+        if self.clients.contains_key(&target.aud) && target.owner.as_ref() != Some(&target.aud) {
+            let way_out = "is the name of a client that does not own the target: name the `owner`, or another `aud`";
+            return wrong("aud", format!("`{}` {way_out}", target.aud));
+        }
+        if target.max_lifetime.is_some_and(|lifetime| lifetime.as_secs() == 0) {
+            return wrong("max_lifetime", "give 1 s or more".into());
         }
         if let Some(claim) = target.claims.iter().find(|claim| RESERVED_CLAIMS.contains(&claim.as_str())) {
             return wrong("claims", format!("`{claim}` is never carried over: leave it out"));
@@ -252,6 +285,12 @@ impl Registry {
             }
             if let Some(id) = &client.default_target {
                 match self.target_by_id(id) {
+                    Some(_) if client.targets.as_ref().is_some_and(|list| !list.contains(id)) => {
+                        return wrong(
+                            "default_target",
+                            format!("`{id}` is not among its `targets`: list it there too"),
+                        );
+                    }
                     Some(target) if target.callers.contains(&client.id) => {}
                     Some(_) => return wrong("default_target", format!("list it in the `callers` of target `{id}`")),
                     None => return wrong("default_target", format!("no target `{id}`: register it, or mend the name")),
@@ -261,10 +300,29 @@ impl Registry {
         Ok(())
     }
 
-    fn add_issuers(&mut self, issuers: Vec<Issuer>) -> Result<(), ConfigError> {
-        let with_own_subjects = issuers.iter().any(|issuer| self.is_own(&issuer.id));
-        check_collisions(issuers.iter().filter(|issuer| !self.is_own(&issuer.id)), with_own_subjects)?;
-        let made = (!with_own_subjects).then(|| Issuer::new(&self.own_issuer));
+    fn check_carried(&self) -> Result<(), ConfigError> {
+        for client in self.clients.values() {
+            if let Some(party) = client.carries.iter().find(|party| !self.issuers.contains_key(&party.iss)) {
+                let way_out = format!("no issuer `{}`: register it, or mend the name", party.iss);
+                return Err(ConfigError::new(format!("client `{}`: carries", client.id), way_out));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_issuers(&mut self, issuers: Vec<Issuer>, subjects: OwnSubjects) -> Result<(), ConfigError> {
+        let own = issuers.iter().find(|issuer| self.is_own(&issuer.id));
+        if subjects == OwnSubjects::None && own.is_some() {
+            let way_out = "our own issuer has a record, so it has subjects: leave one of the two out";
+            return Err(ConfigError::new("federated_subjects_only", way_out));
+        }
+        let jwt_client = self.clients.values().find(|client| client.jwt_output);
+        if let (Some(client), true) = (jwt_client, own.is_some_and(|own| own.untyped_access_tokens)) {
+            let way_out = "our untyped access tokens could not be told from such JWTs: leave one of the two out";
+            return Err(ConfigError::new(format!("client `{}`: allow_jwt_output", client.id), way_out));
+        }
+        check_collisions(issuers.iter().filter(|issuer| !self.is_own(&issuer.id)), subjects)?;
+        let made = own.is_none().then(|| Issuer::new(&self.own_issuer));
         for issuer in issuers.into_iter().chain(made) {
             let issuer = self.complete(issuer)?;
             if let Some(twice) = self.issuers.insert(issuer.id.clone(), Arc::new(issuer)) {
@@ -283,7 +341,7 @@ impl Registry {
             Some(KeySource::Fixed(keys)) if keys.is_empty() => {
                 return wrong("keys", "no usable key in the set: RSA from 2048 bits, P-256, P-384 or Ed25519".into());
             }
-            Some(KeySource::Remote(uri)) if uri.parse::<http::Uri>().is_ok_and(|uri| uri.host().is_none()) => {
+            Some(KeySource::Remote(uri)) if !uri.parse().is_ok_and(|uri: Uri| uri.scheme().is_some()) => {
                 return wrong("jwks_uri", format!("`{uri}` is not an absolute URL"));
             }
             None if !own => return wrong("keys", "give them with `keys` or `jwks_uri`".into()),
@@ -293,6 +351,11 @@ impl Registry {
             return wrong("algorithms", "none: name those that it signs with".into());
         }
         let named = issuer.client_names.iter().map(|(_, client)| client).chain(&issuer.presenters);
+        let mut names: Vec<_> = issuer.client_names.iter().map(|(there, _)| there).collect();
+        names.sort_unstable();
+        if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return wrong("client_name", format!("`{}` means two clients: keep one", twice[0]));
+        }
         if let Some(unknown) = named.into_iter().find(|client| !self.clients.contains_key(*client)) {
             return wrong("client_name or presenters", format!("no client `{unknown}`: register it, or mend the name"));
         }
@@ -317,9 +380,10 @@ impl Registry {
 }
 
 /// Two issuers must never be able to name the same subject of ours (RFC 7519 section 4.1.2).
-fn check_collisions<'a>(foreign: impl Iterator<Item = &'a Issuer>, with_own_subjects: bool) -> Result<(), ConfigError> {
+fn check_collisions<'a>(foreign: impl Iterator<Item = &'a Issuer>, own: OwnSubjects) -> Result<(), ConfigError> {
     const UNPREFIXED: &str = "another issuer whose subjects have no prefix";
-    let mut unprefixed = with_own_subjects.then_some("our own issuer, which has a record too");
+    let ours = "our own issuer (if that has no subjects of its own, say `federated_subjects_only`)";
+    let mut unprefixed = (own == OwnSubjects::Some).then_some(ours);
     let mut prefixes: Vec<&str> = Vec::new();
     for issuer in foreign {
         let field = format!("issuer `{}`: subjects", issuer.id);

@@ -105,7 +105,8 @@ impl Target {
     }
 
     /// Claims of the subject token that tokens for this target carry on, by name; those that this crate writes
-    /// itself cannot be named.
+    /// itself cannot be named. From a foreign issuer, only those that its record names too
+    /// ([`Issuer::claims`](super::Issuer::claims)).
     #[must_use]
     pub fn claims<T: Into<String>>(mut self, claims: impl IntoIterator<Item = T>) -> Self {
         self.claims = names(claims);

@@ -39,20 +39,21 @@ impl TrustedKeys {
     }
 
     /// Looks an issuer's keys through: those known for sure first, then those fetched, and once more after a
-    /// refresh where nothing fits and one is due. `None` if nothing fits then.
-    pub(crate) async fn find<T>(
+    /// refresh where no key fits and one is due. `None` if no key fits then, else whether one verifies.
+    pub(crate) async fn verify(
         &self,
         issuer: &Issuer,
-        mut fit: impl FnMut(&KeySet) -> Option<T>,
-    ) -> Result<Option<T>, Rejection> {
+        verifies: impl Fn(&KeySet) -> Option<bool>,
+    ) -> Result<Option<bool>, Rejection> {
         let Some(keys) = self.by_issuer.get(&issuer.id) else { return Ok(None) };
-        if let Some(found) = fit(&keys.fixed) {
-            return Ok(Some(found));
+        let by_fixed = verifies(&keys.fixed);
+        let Some(remote) = keys.remote.as_ref().filter(|_| by_fixed != Some(true)) else {
+            return Ok(by_fixed);
+        };
+        if let Some(by_fetched) = verifies(&remote.current().await?) {
+            return Ok(Some(by_fetched));
         }
-        let Some(remote) = &keys.remote else { return Ok(None) };
-        if let Some(found) = fit(&remote.current().await?) {
-            return Ok(Some(found));
-        }
-        Ok(remote.refreshed().await.and_then(|keys| fit(&keys)))
+        let by_refreshed = remote.refreshed().await?.and_then(|keys| verifies(&keys));
+        Ok(by_refreshed.or(by_fixed))
     }
 }

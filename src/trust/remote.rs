@@ -55,12 +55,22 @@ type Flight = Shared<BoxFuture<'static, Option<KeySet>>>;
 struct State {
     kept: Option<Kept>,
     last_attempt: Option<SystemTime>,
+    last_for_unknown_key: Option<SystemTime>,
+    failing: bool,
     flight: Option<Flight>,
 }
 
 struct Kept {
     keys: KeySet,
-    fresh_until: SystemTime,
+    fetched: SystemTime,
+    fresh: Duration,
+}
+
+impl Kept {
+    /// `None` where the clock was set back since, so that nobody knows.
+    fn age(&self, now: SystemTime) -> Option<Duration> {
+        now.duration_since(self.fetched).ok()
+    }
 }
 
 impl RemoteKeys {
@@ -74,37 +84,50 @@ impl RemoteKeys {
         let (stale, flight) = {
             let mut state = self.lock();
             let stale = match &state.kept {
-                Some(kept) if now < kept.fresh_until => return Ok(kept.keys.clone()),
-                Some(kept) if now < kept.fresh_until + STALE => Some(kept.keys.clone()),
+                Some(kept) if kept.age(now).is_some_and(|age| age < kept.fresh) => return Ok(kept.keys.clone()),
+                Some(kept) if kept.age(now).is_none_or(|age| age < kept.fresh + STALE) => Some(kept.keys.clone()),
                 _ => None,
             };
-            (stale, self.launch(&mut state, now, FAILURE_COOL_DOWN))
+            (stale, self.launch(&mut state, now))
         };
         let fetched = match flight {
             Some(flight) => flight.await,
             None => None,
         };
-        fetched.or(stale).ok_or_else(|| refuse(Reason::IssuerKeysUnavailable).because(&self.uri))
+        fetched.or(stale).ok_or_else(|| self.unavailable())
     }
 
-    /// The set after one more fetch, if the last one is long enough ago.
-    pub(crate) async fn refreshed(self: &Arc<Self>) -> Option<KeySet> {
+    /// The set after one more fetch for the sake of an unknown key, or `None` if there was one not long ago.
+    ///
+    /// While fetching fails, nobody knows whether the key is unknown, so that is an error instead.
+    pub(crate) async fn refreshed(self: &Arc<Self>) -> Result<Option<KeySet>, Rejection> {
         let flight = {
             let now = self.fetching.clock.now();
             let mut state = self.lock();
-            self.launch(&mut state, now, UNKNOWN_KEY_COOL_DOWN)?
+            if !state.failing && is_within(UNKNOWN_KEY_COOL_DOWN, state.last_for_unknown_key, now) {
+                return Ok(None);
+            }
+            state.last_for_unknown_key = Some(now);
+            self.launch(&mut state, now)
         };
-        flight.await
+        let fetched = match flight {
+            Some(flight) => flight.await,
+            None => None,
+        };
+        fetched.map(Some).ok_or_else(|| self.unavailable())
     }
 
-    /// Joins the fetch under way, or starts one if the last attempt is further back than `cool_down`.
-    fn launch(self: &Arc<Self>, state: &mut State, now: SystemTime, cool_down: Duration) -> Option<Flight> {
-        // A flight that has landed is no longer one; one that crashed has landed too.
+    fn unavailable(&self) -> Rejection {
+        refuse(Reason::IssuerKeysUnavailable).because(&self.uri)
+    }
+
+    /// Joins the fetch under way, or starts one, but not right after another.
+    fn launch(self: &Arc<Self>, state: &mut State, now: SystemTime) -> Option<Flight> {
+        // One that crashed has not taken itself off the list.
         if let Some(flight) = state.flight.as_ref().filter(|flight| flight.peek().is_none()) {
             return Some(flight.clone());
         }
-        let since = |last: SystemTime| now.duration_since(last).unwrap_or(Duration::ZERO);
-        if state.last_attempt.is_some_and(|last| since(last) < cool_down) {
+        if state.failing && is_within(FAILURE_COOL_DOWN, state.last_attempt, now) {
             return None;
         }
         state.last_attempt = Some(now);
@@ -115,16 +138,29 @@ impl RemoteKeys {
         Some(flight)
     }
 
+    /// Fetches, and takes note of how it went. Nobody may be waiting any more by then.
     async fn fetch(&self) -> Option<KeySet> {
+        let fetched = self.fetch_in_time().await;
+        let mut state = self.lock();
+        state.flight = None;
+        match fetched {
+            Ok((keys, fresh)) => {
+                state.failing = false;
+                state.kept = Some(Kept { keys: keys.clone(), fetched: self.fetching.clock.now(), fresh });
+                Some(keys)
+            }
+            Err(problem) => {
+                state.failing = true;
+                drop(state);
+                tracing::warn!(jwks_uri = self.uri, problem, "the key set of an issuer could not be fetched");
+                None
+            }
+        }
+    }
+
+    async fn fetch_in_time(&self) -> Result<(KeySet, Duration), String> {
         let answer = tokio::time::timeout(FETCH_TIMEOUT, self.ask()).await;
-        let (keys, fresh) = match answer {
-            Ok(Ok(fetched)) => fetched,
-            Ok(Err(problem)) => return self.failed(&problem),
-            Err(_) => return self.failed("no answer in time"),
-        };
-        let kept = Kept { keys: keys.clone(), fresh_until: self.fetching.clock.now() + fresh };
-        self.lock().kept = Some(kept);
-        Some(keys)
+        answer.unwrap_or_else(|_elapsed| Err("no answer in time".to_owned()))
     }
 
     async fn ask(&self) -> Result<(KeySet, Duration), String> {
@@ -148,14 +184,14 @@ impl RemoteKeys {
         Ok((keys, freshness(&response)))
     }
 
-    fn failed(&self, problem: &str) -> Option<KeySet> {
-        tracing::warn!(jwks_uri = self.uri, problem, "the key set of an issuer could not be fetched");
-        None
-    }
-
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether the last time was less than `cool_down` ago; a time still to come was set by a clock that is no more.
+fn is_within(cool_down: Duration, last: Option<SystemTime>, now: SystemTime) -> bool {
+    last.is_some_and(|last| now.duration_since(last).is_ok_and(|since| since < cool_down))
 }
 
 fn freshness(response: &Response<Bytes>) -> Duration {
@@ -165,6 +201,7 @@ fn freshness(response: &Response<Bytes>) -> Duration {
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .find_map(|directive| directive.trim().strip_prefix("max-age=")?.parse().ok())
+        .filter_map(|directive| directive.trim().split_once('='))
+        .find_map(|(name, seconds)| name.eq_ignore_ascii_case("max-age").then(|| seconds.parse().ok())?)
         .map_or(FRESH, |seconds| Duration::from_secs(seconds).clamp(MIN_FRESH, MAX_FRESH))
 }

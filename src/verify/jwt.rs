@@ -65,7 +65,7 @@ impl JwtVerifier {
         if !issuer.algorithms.contains(&algorithm) {
             return Err(refuse(Reason::TokenAlgorithmRefused).because(format_args!("alg `{algorithm}`")));
         }
-        let verified = self.keys.find(issuer, |keys| {
+        let verified = self.keys.verify(issuer, |keys| {
             let candidates = keys.candidates(algorithm, header.kid.as_deref());
             let signed = jws.signing_input.as_bytes();
             (!candidates.is_empty()).then(|| candidates.iter().any(|key| key.verify(algorithm, signed, &jws.signature)))
@@ -110,6 +110,6 @@ fn read(issuer: Arc<Issuer>, own: bool, token_type: TokenType, claims: Claims) -
 }
 
 /// A name that can stand in a token, a log line and a comparison.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
 }

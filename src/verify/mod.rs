@@ -5,7 +5,7 @@ mod rules;
 mod validated;
 mod verified;
 
-pub(crate) use jwt::JwtVerifier;
+pub(crate) use jwt::{JwtVerifier, is_name};
 pub(crate) use validated::Validated;
 pub(crate) use verified::VerifiedToken;
 

@@ -18,7 +18,7 @@ pub(super) fn check_kind(
     let typed = typ == Some("at+jwt");
     let untyped = matches!(typ, None | Some("jwt"));
     let typ_fits = match rules {
-        RuleSet::AccessToken => typed || (untyped && (!own || issuer.untyped_access_tokens)),
+        RuleSet::AccessToken => typed || (untyped && issuer.untyped_access_tokens),
         RuleSet::IdToken => untyped,
         // The access token of a foreign authorization server is a `jwt` here (RFC 8693 section 3).
         RuleSet::Jwt => untyped || (typed && !own),
@@ -35,7 +35,7 @@ pub(super) fn check_kind(
     if let Some(claim) = telling.iter().find(|claim| claims.contains(claim)) {
         return confused(format_args!("claim `{claim}`"));
     }
-    if rules == RuleSet::AccessToken && typed && !claims.contains("client_id") {
+    if rules == RuleSet::AccessToken && !claims.contains("client_id") && (typed || !claims.contains("scope")) {
         return confused("no claim `client_id` (RFC 9068 section 2.2)");
     }
     Ok(())

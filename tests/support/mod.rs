@@ -1,7 +1,7 @@
 //! A small world to test in: an authorization server on loopback with the layer on it, an issuer that signs what
 //! it is told to, and a client that speaks HTTP.
 
-#![allow(dead_code, unreachable_pub, reason = "every test binary uses its own part of it")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "every test binary uses its own part of it")]
 
 use axum::{Router, routing::post};
 use bytes::Bytes;
@@ -131,7 +131,8 @@ pub fn plan_with(
         .issuers([Issuer::new(IDP)
             .keys(idp.keys())
             .subjects(SubjectMapping::Prefix("idp|".into()))
-            .presenters(["orders"])])
+            .presenters(["orders"])
+            .claims(["tenant", "groups", "address", "level", "vip"])])
         .rules([Rule::allow(Names::any(), Subjects::any(), Names::any()).scopes(Names::any())])
         .signer(own.key.clone());
     Plan { own, idp, builder }

@@ -1,0 +1,81 @@
+//! Token exchange in an axum server with the usual layers around it.
+//!
+//! `cargo run --example axum` starts the server on loopback, sends it an ordinary grant, an exchange and an exchange
+//! that must be refused, and fails if one of them does not come out as it should.
+
+// What happened is told on the terminal.
+#![allow(clippy::print_stdout)]
+
+mod support;
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::{Next, from_fn},
+    response::Response,
+    routing::post,
+};
+use serde_json::Value;
+use std::{error::Error, time::Duration};
+use support::{ISSUER, SECRET};
+use tokio::net::TcpListener;
+use tower::ServiceBuilder;
+use tower_http::{cors::CorsLayer, timeout::TimeoutLayer, trace::TraceLayer};
+use tower_token_exchange::{
+    Algorithm, Client, LocalSigner, Reason, Target, TokenExchangeLayer,
+    policy::{Rule, Subjects},
+};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let key = LocalSigner::generate(Algorithm::ES256)?;
+    let exchange = TokenExchangeLayer::builder(ISSUER)
+        // As it is seen inside the nested router: without the prefix.
+        .endpoint("/token")
+        .clients([Client::new("orders").secret(SECRET)])
+        .targets([
+            Target::new("orders").aud("https://orders.example").owner("orders").scopes(["read"]),
+            Target::new("billing").aud("https://billing.example").callers(["orders"]).scopes(["read"]),
+        ])
+        .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
+        .signer(key.clone())
+        .build()?;
+
+    let oauth = Router::new().route("/token", post(ordinary_grants)).with_state(key).layer(exchange);
+    let app = Router::new().nest("/oauth", oauth).layer(
+        ServiceBuilder::new()
+            .layer(TraceLayer::new_for_http())
+            .layer(CorsLayer::permissive())
+            // Longer than a form (10 s) and an exchange (15 s) may take, which end in an error that a client knows.
+            .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(30)))
+            .layer(from_fn(access_log)),
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/oauth/token", listener.local_addr()?);
+    tokio::spawn(async move { axum::serve(listener, app).await });
+
+    let user_token = support::log_in(&url).await?;
+    let (status, answer) = support::send(support::exchange(&url, SECRET, &user_token)?).await?;
+    support::check(status, &answer)?;
+    let (status, answer) = support::send(support::exchange(&url, "a guess", &user_token)?).await?;
+    if status != StatusCode::UNAUTHORIZED || answer["error"] != "invalid_client" {
+        return Err("a wrong secret was not refused".into());
+    }
+    Ok(())
+}
+
+/// An outer layer finds the exact reason of a refusal in the response's extensions; the client is not told.
+async fn access_log(request: Request, next: Next) -> Response {
+    let line = format!("{} {}", request.method(), request.uri().path());
+    let response = next.run(request).await;
+    let reason = response.extensions().get::<Reason>().map(|reason| reason.code()).unwrap_or_default();
+    println!("log: {line} {} {reason}", response.status());
+    response
+}
+
+async fn ordinary_grants(State(key): State<LocalSigner>, form: Bytes) -> (StatusCode, Json<Value>) {
+    let (status, answer) = support::ordinary_grant(&key, &form);
+    (status, Json(answer))
+}

@@ -1,0 +1,86 @@
+//! Token exchange in a plain hyper server, HTTP/1.1 and HTTP/2 on one port.
+//!
+//! `cargo run --example hyper` starts the server on loopback, sends it an ordinary grant over HTTP/1.1 and an
+//! exchange over each, and fails if one of them does not come out as it should.
+
+// What happened is told on the terminal.
+#![allow(clippy::print_stdout)]
+
+mod support;
+
+use bytes::Bytes;
+use http::{Request, Response, Version};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::Client as HttpClient,
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use std::error::Error;
+use support::{ISSUER, SECRET};
+use tokio::net::TcpListener;
+use tower::ServiceBuilder;
+use tower_token_exchange::{
+    Algorithm, Client, LocalSigner, Target, TokenExchangeLayer,
+    body::Replay,
+    policy::{Rule, Subjects},
+};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let key = LocalSigner::generate(Algorithm::ES256)?;
+    let exchange = TokenExchangeLayer::builder(ISSUER)
+        .endpoint("/token")
+        .clients([Client::new("orders").secret(SECRET)])
+        .targets([
+            Target::new("orders").aud("https://orders.example").owner("orders").scopes(["read"]),
+            Target::new("billing").aud("https://billing.example").callers(["orders"]).scopes(["read"]),
+        ])
+        .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
+        .signer(key.clone())
+        .build()?;
+
+    let service = ServiceBuilder::new()
+        // hyper's own body cannot take back what was read from it; a replay of it can.
+        .map_request(|request: Request<Incoming>| request.map(Replay::new))
+        .layer(exchange)
+        .service_fn(move |request| ordinary_grants(key.clone(), request));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/token", listener.local_addr()?);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = TowerToHyperService::new(service.clone());
+            tokio::spawn(async move {
+                let server = auto::Builder::new(TokioExecutor::new());
+                if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+                    println!("a connection broke: {error}");
+                }
+            });
+        }
+    });
+
+    let user_token = support::log_in(&url).await?;
+    let (status, answer) = support::send(support::exchange(&url, SECRET, &user_token)?).await?;
+    support::check(status, &answer)?;
+
+    let client = HttpClient::builder(TokioExecutor::new()).http2_only(true).build_http();
+    let response = client.request(support::exchange(&url, SECRET, &user_token)?.map(Full::new)).await?;
+    if response.version() != Version::HTTP_2 {
+        return Err("not over HTTP/2".into());
+    }
+    let status = response.status();
+    support::check(status, &serde_json::from_slice(&response.collect().await?.to_bytes())?)
+}
+
+async fn ordinary_grants(
+    key: LocalSigner,
+    request: Request<Replay<Incoming>>,
+) -> Result<Response<Full<Bytes>>, hyper::Error> {
+    let form = request.into_body().collect().await?.to_bytes();
+    let (status, answer) = support::ordinary_grant(&key, &form);
+    let mut response = Response::new(Full::from(answer.to_string()));
+    *response.status_mut() = status;
+    Ok(response)
+}
