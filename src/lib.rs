@@ -71,6 +71,11 @@
 //! The client reads an OAuth error with a fixed text. You read the [`Reason`] in the audit event, by default a
 //! [`tracing`] event with target `token_exchange::audit`; outer layers find it in the response's extensions.
 //!
+//! # Where it can stand
+//!
+//! Around one route, a router or a whole server, in axum, tonic and hyper. What it composes with is listed in
+//! [`composition`], what becomes of requests that try to get around it in [`smuggling`].
+//!
 //! # Features
 //!
 //! * `axum` (default): axum's `Body` is a [`RequestBody`](body::RequestBody).
@@ -93,6 +98,8 @@ mod jose;
 mod layer;
 mod part;
 pub mod policy;
+#[doc = include_str!("composition.md")]
+pub mod composition {}
 #[doc = include_str!("smuggling.md")]
 pub mod smuggling {}
 mod protocol;

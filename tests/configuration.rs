@@ -205,6 +205,13 @@ fn of_targets() -> Vec<Mistake> {
         ("a caller in another case", of(target().callers(["Orders"])), "target `billing`: callers", "register"),
         ("no scopes", of(target().scopes(Vec::<String>::new())), "target `billing`: scopes: ", "list"),
         ("a scope with a space", of(target().scopes(["read write"])), "target `billing`: scopes: ", "space"),
+        (
+            "an aud that is the name of a client that does not own it",
+            targets([target(), Target::new("orders").scopes(["read"])]),
+            "target `orders`: aud: ",
+            "owner",
+        ),
+        ("no lifetime", of(target().max_lifetime(Duration::ZERO)), "target `billing`: max_lifetime: ", "1 s"),
         ("an empty aud", of(target().aud("")), "target `billing`: aud: ", "its own"),
         (
             "an aud twice",
@@ -529,6 +536,24 @@ fn of_rules() -> Vec<Mistake> {
             rules(vec![allow("nobody", "billing").scopes(["read"])]),
             "policy `rule 1`: clients: ",
             "`nobody`",
+        ),
+        (
+            "a name without its issuer",
+            rules(vec![Rule::allow("orders", Subjects::any().named(["alice"]), "billing").scopes(["read"])]),
+            "policy `rule 1`: subjects: ",
+            "of_issuer",
+        ),
+        (
+            "a deny with an empty list",
+            rules(vec![Rule::deny(Vec::<String>::new(), Subjects::any(), "billing")]),
+            "policy `rule 1`: clients: ",
+            "empty list",
+        ),
+        (
+            "a deny with limits",
+            rules(vec![Rule::deny("orders", Subjects::any(), "billing").max_depth(1)]),
+            "policy `rule 1`: semantics or limits: ",
+            "leave them out",
         ),
         (
             "an unknown target",

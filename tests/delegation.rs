@@ -938,3 +938,64 @@ async fn a_foreign_subject_keeps_its_name_through_two_hops() {
     let act = json!({ "sub": "billing", "act": { "sub": "orders", "act": { "iss": IDP, "sub": "app" } } });
     assert_eq!(claims["act"], act);
 }
+
+#[tokio::test]
+async fn a_deny_finds_a_foreign_subject_at_the_second_hop_too() {
+    let mut world = plan_of(|issuer| prefixed(issuer).presenters(["orders"]), plain)
+        .with(|builder| {
+            builder.rules([
+                Rule::allow(Names::any(), Subjects::any(), Names::any()).scopes(Names::any()),
+                Rule::deny(Names::any(), Subjects::of_issuer(IDP).named(["bob"]), "ledger"),
+            ])
+        })
+        .start()
+        .await;
+    for (sub, expected) in [("bob", Err(Reason::PolicyDenied)), ("carol", Ok(()))] {
+        let token = world.idp.foreign(json!({ "sub": sub }));
+        let reply = world.post_as("orders", &foreign_form(&token, JWT)).await;
+        world.event().await;
+        let issued = reply.json()["access_token"].as_str().unwrap().to_owned();
+        let mut form = exchange_form(&issued, &[]);
+        form.retain(|(name, _)| *name != "audience");
+        form.push(("audience", "ledger"));
+        assert_eq!(outcome(&mut world, "billing", &form).await.map(|_| ()), expected, "{sub}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_foreign_issuer_says_is_carried_only_where_its_record_believes_it() {
+    for (believed, expected) in [(vec![], json!(null)), (vec!["roles"], json!(["admin"]))] {
+        let mut world = plan_of(|issuer| prefixed(issuer).presenters(["orders"]).claims(believed), plain)
+            .with(|builder| {
+                let target = Target::new("roles").callers(["orders"]).scopes(["read"]).claims(["roles"]);
+                builder.targets([target])
+            })
+            .start()
+            .await;
+        let token = world.idp.foreign(json!({ "roles": ["admin"] }));
+        let mut form = foreign_form(&token, JWT);
+        form.retain(|(name, _)| *name != "audience");
+        form.push(("audience", "roles"));
+        assert_eq!(outcome(&mut world, "orders", &form).await.unwrap()["roles"], expected);
+    }
+}
+
+#[tokio::test]
+async fn an_untyped_token_is_an_access_token_only_where_the_record_says_so_and_it_looks_like_one() {
+    let untyped = |issuer: Issuer| issuer.allow_untyped_access_tokens();
+    let types = [TokenType::ACCESS_TOKEN, TokenType::ID_TOKEN];
+    let record = |issuer| prefixed(issuer).presenters(["orders"]).client_name(AS, "orders").token_types(types.clone());
+    let scope = json!({});
+    let id_token = json!({ "scope": null, "azp": AS });
+    for (allowed, changes, expected) in [
+        (false, &scope, Err(Reason::TokenTypeConfused)),
+        (true, &scope, Ok(())),
+        (true, &id_token, Err(Reason::TokenTypeConfused)),
+    ] {
+        let idp = |issuer| if allowed { untyped(record(issuer)) } else { record(issuer) };
+        let mut world = plan_of(idp, plain).start().await;
+        let token = world.idp.foreign(changes.clone());
+        let found = outcome(&mut world, "orders", &foreign_form(&token, ACCESS_TOKEN)).await.map(|_| ());
+        assert_eq!(found, expected, "{allowed} {changes}");
+    }
+}

@@ -651,3 +651,18 @@ async fn a_fetch_goes_on_when_those_who_waited_have_gone() {
     assert_eq!(post(&layer, &token).await.0, StatusCode::OK);
     assert_eq!(calls.load(SeqCst), 1);
 }
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_does_not_keep_a_set_for_ever() {
+    let (old, new) = (issuer(), issuer());
+    // The machine came up weeks ahead, and its clock was put right after the first fetch.
+    let time = Time::new();
+    time.pass(50 * DAY);
+    let jwks = Jwks::up(Answer::keys(&old)).await;
+    let mut world = world(&jwks, &time).await;
+    assert_good(&mut world, &token(&old), "fetched").await;
+    time.0.store(NOW, SeqCst);
+    jwks.now(Answer::keys(&new));
+    assert_good(&mut world, &token(&new), "the new key is found").await;
+    assert_refused(&mut world, &token(&old), Reason::TokenKeyUnknown, "and the old one gone").await;
+}

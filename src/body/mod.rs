@@ -82,7 +82,7 @@ use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
     label = "this request body is not a `RequestBody`",
     note = "`axum::body::Body` needs the feature `axum` of tower-token-exchange, `tonic::body::Body` the feature `tonic`",
     note = "wrap any other body in front of the layer: `request.map(tower_token_exchange::body::Replay::new)`",
-    note = "or box it: `request.map(http_body_util::BodyExt::boxed_unsync)`"
+    note = "or box it, which a body that is not `Unpin` needs: `request.map(http_body_util::BodyExt::boxed_unsync)`"
 )]
 pub trait RequestBody: Body<Data = Bytes, Error: Send> + Send + Sized + Unpin + 'static {
     /// Puts the frames that were read back in front of the rest.

@@ -55,6 +55,13 @@ impl<R> ResponseBody<R> {
     }
 }
 
+/// A body of the wrapped service's type, for a middleware in front that answers by itself.
+impl<R> From<R> for ResponseBody<R> {
+    fn from(body: R) -> Self {
+        Self::wrapped(body)
+    }
+}
+
 impl<R: Default> Default for ResponseBody<R> {
     fn default() -> Self {
         Self::wrapped(R::default())
