@@ -1,5 +1,7 @@
 //! The main job, over real HTTP: what a successful exchange answers and issues.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
+
 mod support;
 
 use http::StatusCode;

@@ -1,5 +1,7 @@
 //! Which requests are looked at: the exact raw path of each token endpoint, or whatever a predicate says.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
+
 mod support;
 
 use axum::{

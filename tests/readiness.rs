@@ -1,5 +1,7 @@
 //! The wrapped service is called only when it said that it is ready, and is held only while it has something to do.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
+
 mod support;
 
 use axum::body::Body;

@@ -1,5 +1,7 @@
 //! Ways to get the exchange grant past the layer: each is answered as the page in the documentation says.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
+
 mod support;
 
 use axum::body::Body;
