@@ -15,9 +15,10 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::{Context, Poll},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use support::*;
+use tokio::sync::watch;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, limit::ConcurrencyLimitLayer};
 use tower_token_exchange::{Decision, Query, TOKEN_EXCHANGE_GRANT, TokenExchangeLayer};
 
@@ -64,12 +65,37 @@ fn ordinary() -> Request<Body> {
     post("grant_type=refresh_token&refresh_token=x", "Basic eDp5")
 }
 
-/// A layer whose policy takes this long, and an exchange for it to take long over.
-fn slow(policy: Duration) -> (TokenExchangeLayer, impl Fn() -> Request<Body>) {
+/// A policy that keeps every exchange waiting until it is opened.
+#[derive(Clone)]
+struct Gate {
+    waiting: watch::Sender<usize>,
+    open: watch::Sender<bool>,
+}
+
+impl Gate {
+    fn new(open: bool) -> Self {
+        Self { waiting: watch::Sender::new(0), open: watch::Sender::new(open) }
+    }
+
+    async fn decide(self) -> Decision {
+        self.waiting.send_modify(|waiting| *waiting += 1);
+        self.open.subscribe().wait_for(|open| *open).await.unwrap();
+        Decision::delegate()
+    }
+
+    /// Waits until so many exchanges have come to the policy.
+    async fn until_waiting(&self, exchanges: usize) {
+        in_time(self.waiting.subscribe().wait_for(|waiting| *waiting == exchanges)).await.unwrap();
+    }
+}
+
+/// A layer with such a policy, and an exchange to send it.
+fn layer_behind(gate: &Gate) -> (TokenExchangeLayer, impl Fn() -> Request<Body> + use<>) {
+    let gate = gate.clone();
     let plan = plan().with(|builder| {
-        builder.policy(tower::service_fn(move |_: Query| async move {
-            tokio::time::sleep(policy).await;
-            Ok::<_, Infallible>(Decision::delegate())
+        builder.policy(tower::service_fn(move |_: Query| {
+            let decision = gate.clone().decide();
+            async move { Ok::<_, Infallible>(decision.await) }
         }))
     });
     let token = plan.own.access_token(json!({}));
@@ -77,9 +103,13 @@ fn slow(policy: Duration) -> (TokenExchangeLayer, impl Fn() -> Request<Body>) {
     (plan.builder.build().unwrap(), exchange)
 }
 
+async fn in_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), future).await.expect("nothing to wait for")
+}
+
 #[tokio::test]
 async fn only_a_ready_service_is_called() {
-    let (layer, exchange) = slow(Duration::ZERO);
+    let (layer, exchange) = layer_behind(&Gate::new(true));
     let calls = Arc::new(AtomicUsize::new(0));
     let mut service = layer.layer(Strict { is_ready: false, calls: Arc::clone(&calls) });
     let requests = [
@@ -99,7 +129,7 @@ async fn only_a_ready_service_is_called() {
 
 #[tokio::test]
 async fn futures_that_wait_do_not_keep_each_other_from_being_made() {
-    let (layer, exchange) = slow(Duration::ZERO);
+    let (layer, exchange) = layer_behind(&Gate::new(true));
     let mut service = layer.layer(Strict::default());
     let mut waiting = Vec::new();
     for _ in 0..10 {
@@ -113,43 +143,43 @@ async fn futures_that_wait_do_not_keep_each_other_from_being_made() {
 
 #[tokio::test]
 async fn an_exchange_gives_its_place_in_the_wrapped_service_back() {
-    let (layer, exchange) = slow(Duration::from_millis(300));
+    let gate = Gate::new(false);
+    let (layer, exchange) = layer_behind(&gate);
     let service = ServiceBuilder::new().layer(layer).layer(ConcurrencyLimitLayer::new(1)).service(Strict::default());
     let exchanging = tokio::spawn(service.clone().oneshot(exchange()));
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    gate.until_waiting(1).await;
 
-    let begun = Instant::now();
-    service.clone().oneshot(ordinary()).await.unwrap();
-    assert!(begun.elapsed() < Duration::from_millis(150), "waited {:?} for a place", begun.elapsed());
-    assert!(!exchanging.is_finished(), "the exchange was still under way");
-    assert!(exchanging.await.unwrap().unwrap().status().is_success());
+    in_time(service.clone().oneshot(ordinary())).await.unwrap();
+    assert!(!exchanging.is_finished(), "the exchange is still under way");
+    gate.open.send_replace(true);
+    assert!(in_time(exchanging).await.unwrap().unwrap().status().is_success());
 }
 
 #[tokio::test]
 async fn a_refusal_gives_its_place_back_even_while_the_service_lies_idle() {
-    let (layer, _) = slow(Duration::ZERO);
+    let (layer, _) = layer_behind(&Gate::new(true));
     let limited = ServiceBuilder::new().layer(ConcurrencyLimitLayer::new(1)).service(Strict::default());
     let mut refusing = layer.layer(limited.clone());
     let in_query = Request::get(format!("/token?grant_type={TOKEN_EXCHANGE_GRANT}")).body(Body::empty()).unwrap();
     refusing.ready().await.unwrap().call(in_query).await.unwrap();
 
     // `refusing` is still there, and nobody calls it; its place must be free for others.
-    let other = limited.oneshot(ordinary());
-    tokio::time::timeout(Duration::from_secs(1), other).await.expect("a free place").unwrap();
+    in_time(limited.oneshot(ordinary())).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_hundred_slow_policies_do_not_delay_a_request_that_passes() {
-    let (layer, exchange) = slow(Duration::from_millis(500));
+    let gate = Gate::new(false);
+    let (layer, exchange) = layer_behind(&gate);
     let service = layer.layer(Strict::default());
     let exchanging: Vec<_> = (0..100).map(|_| tokio::spawn(service.clone().oneshot(exchange()))).collect();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    gate.until_waiting(100).await;
 
-    let begun = Instant::now();
-    service.clone().oneshot(ordinary()).await.unwrap();
-    assert!(begun.elapsed() < Duration::from_millis(100), "took {:?}", begun.elapsed());
+    in_time(service.clone().oneshot(ordinary())).await.unwrap();
+    assert!(exchanging.iter().all(|exchange| !exchange.is_finished()));
+    gate.open.send_replace(true);
     for exchange in exchanging {
-        assert!(exchange.await.unwrap().unwrap().status().is_success());
+        assert!(in_time(exchange).await.unwrap().unwrap().status().is_success());
     }
 }
 
@@ -172,7 +202,7 @@ async fn the_wrapped_service_s_own_unreadiness_and_errors_are_told() {
         }
     }
 
-    let (layer, _) = slow(Duration::ZERO);
+    let (layer, _) = layer_behind(&Gate::new(true));
     assert_eq!(layer.layer(Broken).ready().await.err(), Some("broken"));
     let failing = tower::service_fn(|_: Request<Body>| ready(Err::<Response<Body>, _>("failed")));
     assert_eq!(layer.layer(failing).oneshot(ordinary()).await.err(), Some("failed"));
