@@ -2,6 +2,8 @@ use super::TOKEN_EXCHANGE_GRANT;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::{borrow::Cow, fmt};
 
+const GRANT_TYPE: &[u8] = b"grant_type";
+
 /// Whether any reading of these bytes as a form holds the token exchange grant.
 ///
 /// Deliberately wider than the strict parser: lenient escapes, `;` as a separator, names in any case, with an array
@@ -14,10 +16,15 @@ pub(crate) fn form_carries_exchange_grant(form: &[u8]) -> bool {
 }
 
 fn is_grant_type(name: &str) -> bool {
-    let cut_off = |at: &[char]| name.split(at).next().unwrap_or_default();
-    // Some servers take `grant_type[0]` for an array, others every `.`, ` ` and `[` in a name for a `_`.
-    let underscored = cut_off(&['\0']).trim().replace(['.', ' ', '['], "_");
-    [cut_off(&['[', '.', '\0']), &underscored].iter().any(|name| bare(name).eq_ignore_ascii_case("grant_type"))
+    let name = bare(name.split('\0').next().unwrap_or_default());
+    let Some((start, rest)) = name.as_bytes().split_at_checked(GRANT_TYPE.len()) else { return false };
+    // Some servers read `.`, ` ` and `[` in a name as `_`.
+    let reads_as = |(is, wanted): (&u8, &u8)| {
+        is.eq_ignore_ascii_case(wanted) || (*wanted == b'_' && matches!(is, b'.' | b' ' | b'['))
+    };
+    // And some take `grant_type[0]` or `grant_type.0` for one of several.
+    let ends = rest.trim_ascii().is_empty() || rest.trim_ascii().starts_with(b"[") || rest.starts_with(b".");
+    start.iter().zip(GRANT_TYPE).all(reads_as) && ends
 }
 
 /// Undoes `%u0067`, which some servers read as they read `%67`.
@@ -141,15 +148,23 @@ mod tests {
             format!("grant.type={grant}"),
             format!("grant+type={grant}"),
             format!("grant[type={grant}"),
+            format!("grant_type+[]={grant}"),
+            format!("%EF%BB%BFgrant_type%00x={grant}"),
             format!("%u0067rant_type={grant}"),
             format!("grant_type=%u0075{}", &grant[1..]),
             format!("%u00zz=x&%u=y&grant_type={grant}"),
         ] {
             assert!(form_carries_exchange_grant(form.as_bytes()), "{form}");
         }
-        for form in
-            ["", "%u", "%u006", "grant_type=password", &format!("scope={grant}"), &format!("{grant}=grant_type")]
-        {
+        for form in [
+            "",
+            "%u",
+            "%u006",
+            "grant_type=password",
+            &format!("grant_types={grant}"),
+            &format!("scope={grant}"),
+            &format!("{grant}=grant_type"),
+        ] {
             assert!(!form_carries_exchange_grant(form.as_bytes()), "{form}");
         }
     }
