@@ -9,7 +9,7 @@ use crate::{
     issue::{Issuance, Signer},
     part::{Part, Plug, part},
     policy::{Rule, Table},
-    registry::{Client, ConfigError, Issuer, KeySource, OwnSubjects, Registry, Target},
+    registry::{Client, ConfigError, Issuer, KeySource, OwnSubjects, Registry, SubjectMapping, Target},
     service::{Endpoint, RequestHead, Shared, TokenExchange},
     trust::{Fetching, TrustedKeys},
     verify::JwtVerifier,
@@ -333,6 +333,12 @@ impl TokenExchangeBuilder {
         let Some(signer) = self.signer else {
             return wrong("signer", "none: give a `LocalSigner`, or a service in a `Signer`");
         };
+        if !signer.knows_its_key() {
+            return wrong(
+                "signer",
+                "the keys in `verified_by` hold none with its `kid` and algorithm: publish it there",
+            );
+        }
         if self.fetch.is_none() {
             check_default_fetch(&registry)?;
         }
@@ -392,7 +398,20 @@ fn check_default_fetch(registry: &Registry) -> Result<(), ConfigError> {
 
 /// A rule about somebody that nobody registered is a typing error that would refuse in silence.
 fn checked(table: Table, registry: &Registry) -> Result<Table, ConfigError> {
-    for (id, clients, targets) in table.named() {
+    for rule in table.rules() {
+        let id = rule.id.as_deref().unwrap_or_default();
+        let (clients, targets) = (rule.clients.listed(), rule.targets.listed());
+        if let Some(issuer) = rule.issuers().find(|issuer| registry.issuer(issuer).is_none()) {
+            let way_out = format!("no issuer `{issuer}`: register it, or mend the name");
+            return Err(ConfigError::new(format!("policy `{id}`: subjects or actors"), way_out));
+        }
+        let renamed = |issuer: &String| {
+            matches!(&registry.issuer(issuer)?.subjects, Some(SubjectMapping::Claim(_))).then_some(())
+        };
+        if !rule.allows && rule.subjects.subs.is_some() && rule.subjects.issuer.as_ref().and_then(renamed).is_some() {
+            let way_out = "its subjects lose these names in their first exchange, and the deny with them: deny by issuer or claim";
+            return Err(ConfigError::new(format!("policy `{id}`: subjects"), way_out));
+        }
         if let Some(client) = clients.iter().find(|client| registry.client(client).is_none()) {
             let way_out = format!("no client `{client}`: register it, or mend the name");
             return Err(ConfigError::new(format!("policy `{id}`: clients"), way_out));

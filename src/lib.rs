@@ -76,6 +76,10 @@
 //! Around one route, a router or a whole server, in axum, tonic and hyper. What it composes with is listed in
 //! [`composition`], what becomes of requests that try to get around it in [`smuggling`].
 //!
+//! # Runtime
+//!
+//! Reading a form and answering an exchange need a tokio runtime with time enabled, which every hyper server has.
+//!
 //! # Features
 //!
 //! * `axum` (default): axum's `Body` is a [`RequestBody`](body::RequestBody).
@@ -116,6 +120,6 @@ pub use issue::{LocalSigner, PublishedKeys, Signature, Signer, SigningRequest, S
 pub use jose::{Algorithm, InvalidKey, InvalidKeySet, KeySet};
 pub use layer::{TokenExchangeBuilder, TokenExchangeLayer};
 pub use part::Plug;
-pub use protocol::{ErrorCode, InvalidScope, Reason, Scope, TOKEN_EXCHANGE_GRANT, TargetName, TokenType};
+pub use protocol::{ErrorCode, InvalidScope, Reason, Scope, TOKEN_EXCHANGE_GRANT, TokenType};
 pub use registry::{Client, ConfigError, Issuer, Party, SubjectMapping, Target};
 pub use service::{RequestHead, TokenExchange};

@@ -115,27 +115,40 @@ impl Endpoint {
 
     /// Whether a lenient server could take this path for the endpoint.
     fn resembles(&self, path: &str) -> bool {
-        match self {
-            Self::Path(endpoint) => lenient_segments(endpoint) == lenient_segments(path),
-            Self::When(_) => false,
+        let Self::Path(endpoint) = self else { return false };
+        // A path that can be read in one way only needs no closer look.
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_');
+        if path.bytes().all(plain) && !path.contains("//") {
+            return path.trim_end_matches('/').eq_ignore_ascii_case(endpoint.trim_end_matches('/'));
         }
+        let (wanted, found) = (lenient_segments(endpoint), lenient_segments(path));
+        let (Some((last_wanted, wanted)), Some((last_found, found))) = (wanted.split_last(), found.split_last()) else {
+            return wanted == found;
+        };
+        // Some take `/token.json` for `/token` with a format.
+        let extension = last_found.strip_prefix(last_wanted.as_str());
+        wanted == found && extension.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 }
 
-/// The segments of a path as the most lenient server reads it: unescaped, in lower case, without empty segments,
-/// dot segments, path parameters and trailing dots.
+/// The segments of a path as the most lenient server reads it: unescaped as often as there is something to, in lower
+/// case, without empty segments, dot segments, path parameters, and what stands behind a NUL or at the ends.
 fn lenient_segments(path: &str) -> Vec<String> {
     // Path parameters go first: what is broken in them must not hide what stands before them.
     let without_parameters = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
-    let unescaped = lenient_percent_decode(&without_parameters.collect::<Vec<_>>().join("/")).to_lowercase();
+    let mut unescaped = without_parameters.collect::<Vec<_>>().join("/");
+    for _ in 0..3 {
+        unescaped = lenient_percent_decode(&unescaped);
+    }
     let mut segments: Vec<String> = Vec::new();
-    for segment in unescaped.split(['/', '\\']) {
-        let name = segment.split(';').next().unwrap_or_default();
+    for segment in unescaped.to_lowercase().split(['/', '\\']) {
+        let name = segment.split([';', '\0']).next().unwrap_or_default();
         if name == ".." {
             segments.pop();
             continue;
         }
-        let name = name.trim_end_matches(['.', ' ', '\0']);
+        let name = name.trim_matches(|c: char| c.is_whitespace() || c.is_control());
+        let name = name.trim_end_matches(|c: char| c == '.' || c.is_whitespace());
         if !name.is_empty() {
             segments.push(name.to_owned());
         }
@@ -154,7 +167,7 @@ impl Media {
         let types = headers.get_all(header::CONTENT_TYPE);
         // With two types, nobody knows which of them the wrapped service believes; in another charset, the bytes
         // are not what they look like.
-        let doubtful = types.iter().count() > 1 || types.iter().any(|value| !is_utf8(value.as_bytes()));
+        let doubtful = types.iter().count() > 1 || types.iter().any(|value| !is_ascii_based(value.as_bytes()));
         if headers.contains_key(header::CONTENT_ENCODING) || (guard && doubtful) {
             Self::Other
         } else if types.iter().any(|value| is_form(media_type(value.as_bytes()))) {
@@ -171,13 +184,19 @@ fn media_type(content_type: &[u8]) -> &[u8] {
     content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
 }
 
-fn is_utf8(content_type: &[u8]) -> bool {
-    let charsets = content_type.split(|byte| *byte == b';').skip(1).filter_map(|parameter| {
-        let (name, value) = parameter.trim_ascii().split_at_checked(8)?;
-        name.eq_ignore_ascii_case(b"charset=").then(|| value.trim_ascii())
-    });
-    let names: [&[u8]; 4] = [b"utf-8", b"\"utf-8\"", b"us-ascii", b"utf8"];
-    charsets.into_iter().all(|charset| names.iter().any(|name| charset.eq_ignore_ascii_case(name)))
+/// Whether every byte that the grant is made of means itself: UTF-8 and other supersets of ASCII.
+fn is_ascii_based(content_type: &[u8]) -> bool {
+    const NAMES: [&[u8]; 8] =
+        [b"utf-8", b"utf8", b"us-ascii", b"ascii", b"iso-8859-1", b"latin1", b"iso-8859-15", b"windows-1252"];
+    content_type.split(|byte| *byte == b';').skip(1).all(|parameter| {
+        let mut sides = parameter.splitn(2, |byte| *byte == b'=').map(<[u8]>::trim_ascii);
+        if !sides.next().is_some_and(|name| name.eq_ignore_ascii_case(b"charset")) {
+            return true;
+        }
+        let charset = sides.next().unwrap_or_default();
+        let charset = charset.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(charset);
+        NAMES.iter().any(|name| charset.eq_ignore_ascii_case(name))
+    })
 }
 
 fn is_form(media_type: &[u8]) -> bool {
@@ -246,13 +265,9 @@ where
         match self.shared.look(&request) {
             Look::NotOurs => ResponseFuture::pass(self.inner.call(request)),
             Look::Refused(reason) => {
-                // Taken along to be given back: see below.
-                let ready = self.take_ready();
+                drop(self.take_ready());
                 let shared = Arc::clone(&self.shared);
-                ResponseFuture::ours(async move {
-                    drop(ready);
-                    Ok(shared.refuse(reason).await)
-                })
+                ResponseFuture::ours(async move { Ok(shared.refuse(reason).await) })
             }
             Look::Read(expected) => {
                 let ready = self.take_ready();
@@ -293,7 +308,8 @@ where
         Read::TooSlow { .. } => Found::Refused(Reason::BodyTooSlow),
     };
     match (found, read) {
-        (Found::Exchange, Read::Complete { bytes, .. }) => {
+        (Found::Exchange, Read::Complete { bytes, replay }) => {
+            drop(replay);
             // A service with a limit on its concurrency has a place for somebody else now.
             drop(inner);
             let attempt = shared.exchange.audit.attempt();

@@ -139,6 +139,13 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
             ISSUED,
             ISSUED,
         ),
+        ("a form in Latin-1", good().typed("application/x-www-form-urlencoded; charset=ISO-8859-1"), ISSUED, ISSUED),
+        (
+            "a form in UTF-16, with spaces around the charset",
+            form(utf16(exchange)).typed("application/x-www-form-urlencoded; charset = utf-16"),
+            PASSED,
+            unreadable,
+        ),
         (
             "a form in UTF-16",
             form(utf16(exchange)).typed("application/x-www-form-urlencoded; charset=utf-16"),
@@ -181,6 +188,10 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
         ("dot segments", good().at("/x/../token"), PASSED, other_path),
         ("an escaped path", good().at("/%74oken"), PASSED, other_path),
         ("an escaped path before a broken path parameter", good().at("/%74oken;%zz"), PASSED, other_path),
+        ("an extension", good().at("/token.json"), PASSED, other_path),
+        ("an escaped NUL behind the path", good().at("/token%00.x"), PASSED, other_path),
+        ("an escaped line break behind the path", good().at("/token%0a"), PASSED, other_path),
+        ("a path escaped twice", good().at("/%2574oken"), PASSED, other_path),
         ("a path in upper case", good().at("/TOKEN"), PASSED, other_path),
         ("another path altogether", good().at("/other"), PASSED, PASSED),
     ]

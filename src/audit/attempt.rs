@@ -5,13 +5,11 @@ use crate::{
     part::{Failing, Part, ask},
     protocol::{ErrorCode, Reason, Rejection, refuse},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
 };
 
 /// How many events may be on their way to the sink: so many of issued tokens, which wait for a place, and so many of
@@ -80,31 +78,66 @@ impl Audit {
         match outcome {
             Outcome::Issued => {
                 let place = Arc::clone(&self.issued).acquire_owned();
-                tokio::time::timeout_at(until.into(), place).await.ok()?.ok()
+                tokio::time::timeout_at(until, place).await.ok()?.ok()
             }
             Outcome::Denied | Outcome::Error => Arc::clone(&self.refused).try_acquire_owned().ok(),
         }
     }
 }
 
-async fn record(
+/// Hands an event to the sink. It is made before it is polled, so that a runtime which shuts down meanwhile drops
+/// the event where it is noticed.
+fn record(
     sink: Part<AuditEvent, ()>,
     event: Box<AuditEvent>,
     place: OwnedSemaphorePermit,
     until: Instant,
-) -> Result<(), Rejection> {
-    let taken = match tokio::time::timeout_at(until.into(), ask(&sink, (*event).clone(), FAILING)).await {
-        Ok(taken) => taken,
-        Err(_) => Err(refuse(Reason::AuditUnavailable).because("the sink took too long")),
-    };
-    drop(place);
-    taken.inspect_err(|refusal| untaken(&event, refusal.detail().unwrap_or_default()))
+) -> impl Future<Output = Result<(), Rejection>> + Send + 'static {
+    let mut untaken = Untaken { event: Some(event), problem: "the runtime shut down".to_owned() };
+    async move {
+        let Some(event) = untaken.event.as_deref().cloned() else { return Ok(()) };
+        let taken = match tokio::time::timeout_at(until, ask(&sink, event, FAILING)).await {
+            Ok(taken) => taken,
+            Err(_) => Err(refuse(Reason::AuditUnavailable).because("the sink took too long")),
+        };
+        match &taken {
+            Ok(()) => untaken.take(),
+            Err(refusal) => untaken.because(refusal.detail().unwrap_or("the sink panicked")),
+        }
+        drop(place);
+        taken
+    }
 }
 
-/// What the sink did not take is not lost.
-fn untaken(event: &AuditEvent, problem: &str) {
-    tracing::error!(target: "token_exchange::audit", problem, "the audit sink did not take an event; it follows here");
-    sink::trace(event);
+/// An event that the sink has not taken yet. If it never does, it is not lost.
+struct Untaken {
+    event: Option<Box<AuditEvent>>,
+    problem: String,
+}
+
+impl Untaken {
+    fn take(&mut self) {
+        self.event = None;
+    }
+
+    fn because(&mut self, problem: &str) {
+        problem.clone_into(&mut self.problem);
+    }
+}
+
+impl Drop for Untaken {
+    fn drop(&mut self) {
+        let Some(mut event) = self.event.take() else { return };
+        let problem = &self.problem;
+        tracing::error!(target: "token_exchange::audit", problem, "the audit sink did not take an event; it follows here");
+        // The token of such an event is withheld.
+        if let Some(granted) = event.granted.take() {
+            let reason = Reason::AuditUnavailable;
+            (event.outcome, event.reason, event.error) = (Outcome::Error, Some(reason), Some(reason.error().as_str()));
+            event.detail = Some(format!("withheld the token with jti `{}`", granted.jti));
+        }
+        sink::trace(&event);
+    }
 }
 
 /// One attempt. However it ends, it leaves exactly one event: dropped before its end, it says that the client
@@ -137,7 +170,7 @@ impl Attempt {
                 task.await.unwrap_or_else(|_| Err(refuse(Reason::AuditUnavailable)))
             }
             None => {
-                untaken(&self.event, "too many events under way");
+                drop(Untaken { event: Some(self.event.clone()), problem: "too many events under way".to_owned() });
                 Err(refuse(Reason::AuditUnavailable))
             }
         };
@@ -179,7 +212,10 @@ impl Drop for Attempt {
                 let until = Instant::now() + SINK_TIMEOUT;
                 drop(runtime.spawn(record(self.audit.sink.clone(), self.event.clone(), place, until)));
             }
-            _ => untaken(&self.event, "too many events under way, or no runtime"),
+            _ => {
+                let problem = "too many events under way, or no runtime".to_owned();
+                drop(Untaken { event: Some(self.event.clone()), problem });
+            }
         }
     }
 }

@@ -84,24 +84,24 @@ impl Grant {
         Self { semantics, scope: None, max_lifetime: None, max_depth: None, because: None }
     }
 
-    /// Narrows the scope.
+    /// Narrows the scope, further than it was.
     #[must_use]
     pub fn scope(mut self, scope: Scope) -> Self {
-        self.scope = Some(scope);
+        self.scope = Some(self.scope.map_or(scope.clone(), |before| before.intersection(&scope)));
         self
     }
 
-    /// Narrows the lifetime.
+    /// Narrows the lifetime, further than it was.
     #[must_use]
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
-        self.max_lifetime = Some(lifetime);
+        self.max_lifetime = Some(self.max_lifetime.map_or(lifetime, |before| before.min(lifetime)));
         self
     }
 
-    /// Narrows the number of actors that the issued token may name.
+    /// Narrows the number of actors that the issued token may name, further than it was.
     #[must_use]
     pub fn max_depth(mut self, depth: usize) -> Self {
-        self.max_depth = Some(depth);
+        self.max_depth = Some(self.max_depth.map_or(depth, |before| before.min(depth)));
         self
     }
 

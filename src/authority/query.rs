@@ -54,8 +54,8 @@ pub struct QueriedSubject {
     pub party: Party,
     /// The `sub` that the issued token will have.
     pub issued_sub: String,
-    /// The party that it was at the foreign issuer that it came from, where an earlier exchange made it ours and its
-    /// name still tells.
+    /// The party that it probably was at a foreign issuer, before an earlier exchange made it ours: good enough to
+    /// refuse by, never to allow by.
     pub origin: Option<Party>,
     /// Whether it is one of our clients by itself: a token that no user stands behind.
     pub is_client: bool,

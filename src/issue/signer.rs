@@ -55,7 +55,7 @@ impl fmt::Debug for Signature {
 /// ```
 /// use tower_token_exchange::{Algorithm, LocalSigner, Signature, Signer, SigningRequest};
 ///
-/// let key = LocalSigner::generate(Algorithm::ES256)?; // stands for the key that somebody else keeps
+/// let key = LocalSigner::generate(Algorithm::ES256)?.with_key_id("kms-key-1"); // stands for the key that somebody else keeps
 /// let keys = key.published_keys();
 /// let kms = tower::service_fn(move |request: SigningRequest| {
 ///     let signature = key.sign(&request.signing_input);
@@ -88,6 +88,11 @@ impl Signer {
         self
     }
 
+    /// Whether its keys, if there are any, hold the one that it names.
+    pub(crate) fn knows_its_key(&self) -> bool {
+        self.keys.is_empty() || !self.keys.candidates(self.algorithm, Some(&self.key_id)).is_empty()
+    }
+
     /// Signs, and looks at the signature before anybody else does.
     pub(super) async fn sign(&self, input: &str) -> Result<Vec<u8>, Rejection> {
         let request = SigningRequest {
@@ -103,7 +108,7 @@ impl Signer {
             _ => {}
         }
         let verifies = || {
-            let keys = self.keys.candidates(self.algorithm, None);
+            let keys = self.keys.candidates(self.algorithm, Some(&self.key_id));
             keys.iter().any(|key| key.verify(self.algorithm, input.as_bytes(), &signature))
         };
         if self.checks && !self.keys.is_empty() && !verifies() {

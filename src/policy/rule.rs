@@ -24,6 +24,11 @@ impl Names {
         Self(None)
     }
 
+    /// The names, if not any will do.
+    pub(crate) fn listed(&self) -> &[String] {
+        self.0.as_deref().unwrap_or_default()
+    }
+
     pub(super) fn include(&self, name: &str) -> bool {
         self.0.as_ref().is_none_or(|names| names.iter().any(|own| own == name))
     }
@@ -58,8 +63,8 @@ impl From<Vec<String>> for Names {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Subjects {
-    pub(super) issuer: Option<String>,
-    pub(super) subs: Option<Vec<String>>,
+    pub(crate) issuer: Option<String>,
+    pub(crate) subs: Option<Vec<String>>,
     claims: Vec<(String, Value)>,
 }
 
@@ -81,7 +86,8 @@ impl Subjects {
         self
     }
 
-    /// Only those whose token has this claim: with this value, or an array that holds it.
+    /// Only those whose token has this claim: with this value, or an array that holds it. Whose word that is says
+    /// [`Subjects::of_issuer`]; without it, every issuer that has a record is believed.
     ///
     /// A token that was exchanged has lost every claim that its target's record did not name; a deny by a claim
     /// refuses at a later hop only if each record on the way names it.
@@ -134,6 +140,10 @@ impl Actors {
         Self(Acting::Parties(parties.into_iter().collect()))
     }
 
+    pub(super) fn are_none(&self) -> bool {
+        matches!(&self.0, Acting::Parties(parties) if parties.is_empty())
+    }
+
     fn include(&self, query: &Query) -> bool {
         match &self.0 {
             Acting::Client => query.actor.is_client,
@@ -159,12 +169,12 @@ impl Actors {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    pub(super) id: Option<String>,
-    pub(super) allows: bool,
-    pub(super) clients: Names,
-    pub(super) subjects: Subjects,
-    pub(super) targets: Names,
-    actors: Actors,
+    pub(crate) id: Option<String>,
+    pub(crate) allows: bool,
+    pub(crate) clients: Names,
+    pub(crate) subjects: Subjects,
+    pub(crate) targets: Names,
+    pub(super) actors: Actors,
     pub(super) scopes: Option<Names>,
     pub(super) delegation: bool,
     pub(super) impersonation: bool,
@@ -243,6 +253,15 @@ impl Rule {
     pub fn max_depth(mut self, depth: usize) -> Self {
         self.max_depth = Some(depth);
         self
+    }
+
+    /// The issuers that it names.
+    pub(crate) fn issuers(&self) -> impl Iterator<Item = &str> {
+        let parties: &[Party] = match &self.actors.0 {
+            Acting::Parties(parties) => parties,
+            Acting::Client | Acting::Any => &[],
+        };
+        self.subjects.issuer.as_deref().into_iter().chain(parties.iter().map(|party| party.iss.as_str()))
     }
 
     pub(super) fn semantics(&self) -> Semantics {

@@ -45,6 +45,9 @@ impl Table {
                     return wrong(field, "a deny with an empty list never matches: name some, or any");
                 }
             }
+            if !rule.allows && rule.actors.are_none() {
+                return wrong("actors", "a deny with an empty list never matches: name some, or any");
+            }
             if rule.allows && rule.subjects.subs.is_some() && rule.subjects.issuer.is_none() {
                 return wrong("subjects", "the same name means somebody else at each issuer: begin with `of_issuer`");
             }
@@ -67,12 +70,8 @@ impl Table {
         Ok(Self(rules.into()))
     }
 
-    /// The clients and the targets that the rules name.
-    pub(crate) fn named(&self) -> impl Iterator<Item = (&str, &[String], &[String])> {
-        self.0.iter().map(|rule| {
-            let [clients, targets] = [&rule.clients, &rule.targets].map(|names| names.0.as_deref().unwrap_or_default());
-            (rule.id.as_deref().unwrap_or_default(), clients, targets)
-        })
+    pub(crate) fn rules(&self) -> &[Rule] {
+        &self.0
     }
 
     /// The decision of the table.

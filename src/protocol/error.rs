@@ -220,7 +220,7 @@ reasons! {
     /// A token with `authorization_details`, which are not supported.
     AuthorizationDetailsUnsupported = "authorization_details_unsupported", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
 
-    /// The token names no audience and no presenter.
+    /// The token names no audience.
     PresenterUnknown = "presenter_unknown", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
     /// The client has no relation to the subject token.
     PresenterUnrelated = "presenter_unrelated", InvalidRequest, BAD_SUBJECT_OR_ACTOR;

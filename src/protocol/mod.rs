@@ -1,6 +1,6 @@
 //! The values of the protocol: no I/O, no keys, no clock.
 //!
-//! What is asked ([`TokenType`], [`Scope`], [`TargetName`]), what is answered, and the one table that turns
+//! What is asked ([`TokenType`], [`Scope`]), what is answered, and the one table that turns
 //! every [`Reason`] for a refusal into a status, an error code and a fixed text.
 
 mod error;
@@ -15,7 +15,7 @@ mod token_type;
 pub use error::{ErrorCode, Reason};
 
 pub use scope::{InvalidScope, Scope};
-pub use target::TargetName;
+pub(crate) use target::TargetName;
 pub use token_type::TokenType;
 
 pub(crate) use error::{Rejection, escaped, refuse};

@@ -42,11 +42,16 @@ impl Scope {
             if !is_scope_token(token) {
                 return Err(InvalidScope);
             }
-            if !scope.contains(token) {
-                scope.0.push(token.into());
+            if scope.contains(token) {
+                continue;
             }
+            // Before the next comparison, so that a long list costs no more than a short one.
+            if scope.0.len() == MAX_TOKENS {
+                return Err(InvalidScope);
+            }
+            scope.0.push(token.into());
         }
-        if scope.0.len() > MAX_TOKENS { Err(InvalidScope) } else { Ok(scope) }
+        Ok(scope)
     }
 
     /// Whether nothing is in it.

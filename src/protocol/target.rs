@@ -5,7 +5,7 @@ use std::fmt;
 ///
 /// The two are separate name spaces: a `resource` never finds a logical audience name, or the other way round.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum TargetName {
+pub(crate) enum TargetName {
     /// An absolute URI without a fragment, in canonical form.
     Resource(String),
     /// A logical name.
@@ -14,7 +14,7 @@ pub enum TargetName {
 
 impl TargetName {
     /// The name as text, without its kind.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         let (Self::Resource(name) | Self::Audience(name)) = self;
         name
     }

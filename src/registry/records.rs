@@ -192,12 +192,16 @@ impl Registry {
 
     /// The foreign party that became this subject of ours, where the name still tells.
     pub(crate) fn origin_of(&self, own_sub: &str) -> Option<Party> {
+        if self.clients.contains_key(own_sub) {
+            return None;
+        }
         self.issuers.values().find_map(|issuer| match &issuer.subjects {
             Some(SubjectMapping::Prefix(prefix)) => {
                 Some(Party::new(&issuer.id, own_sub.strip_prefix(prefix.as_str())?))
             }
-            Some(SubjectMapping::Keep) => Some(Party::new(&issuer.id, own_sub)),
-            Some(SubjectMapping::Claim(_)) | None => None,
+            // By a claim, the name is not the issuer's `sub`, but the issuer is certain.
+            Some(SubjectMapping::Keep | SubjectMapping::Claim(_)) => Some(Party::new(&issuer.id, own_sub)),
+            None => None,
         })
     }
 
@@ -340,6 +344,9 @@ impl Registry {
         match &issuer.keys {
             Some(KeySource::Fixed(keys)) if keys.is_empty() => {
                 return wrong("keys", "no usable key in the set: RSA from 2048 bits, P-256, P-384 or Ed25519".into());
+            }
+            Some(KeySource::Remote(uri)) if uri.contains('@') => {
+                return wrong("jwks_uri", "has user information: give a `fetch` that adds credentials".into());
             }
             Some(KeySource::Remote(uri)) if !uri.parse().is_ok_and(|uri: Uri| uri.scheme().is_some()) => {
                 return wrong("jwks_uri", format!("`{uri}` is not an absolute URL"));

@@ -40,9 +40,11 @@ impl TrustedKeys {
 
     /// Looks an issuer's keys through: those known for sure first, then those fetched, and once more after a
     /// refresh where no key fits and one is due. `None` if no key fits then, else whether one verifies.
+    /// A token without `kid` names no key, so for it a refresh is due where none verifies, too.
     pub(crate) async fn verify(
         &self,
         issuer: &Issuer,
+        has_kid: bool,
         verifies: impl Fn(&KeySet) -> Option<bool>,
     ) -> Result<Option<bool>, Rejection> {
         let Some(keys) = self.by_issuer.get(&issuer.id) else { return Ok(None) };
@@ -50,8 +52,13 @@ impl TrustedKeys {
         let Some(remote) = keys.remote.as_ref().filter(|_| by_fixed != Some(true)) else {
             return Ok(by_fixed);
         };
-        if let Some(by_fetched) = verifies(&remote.current().await?) {
-            return Ok(Some(by_fetched));
+        match verifies(&remote.current().await?) {
+            Some(false) if !has_kid => {
+                let refreshed = remote.refreshed().await.ok().flatten();
+                return Ok(refreshed.and_then(|keys| verifies(&keys)).or(Some(false)));
+            }
+            Some(by_fetched) => return Ok(Some(by_fetched)),
+            None => {}
         }
         let by_refreshed = remote.refreshed().await?.and_then(|keys| verifies(&keys));
         Ok(by_refreshed.or(by_fixed))

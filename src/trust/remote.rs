@@ -88,7 +88,12 @@ impl RemoteKeys {
                 Some(kept) if kept.age(now).is_none_or(|age| age < kept.fresh + STALE) => Some(kept.keys.clone()),
                 _ => None,
             };
-            (stale, self.launch(&mut state, now))
+            let flight = self.launch(&mut state, now);
+            match stale {
+                // The endpoint is known to be in trouble, and may make everybody wait for nothing.
+                Some(stale) if state.failing => return Ok(stale),
+                stale => (stale, flight),
+            }
         };
         let fetched = match flight {
             Some(flight) => flight.await,

@@ -65,7 +65,7 @@ impl JwtVerifier {
         if !issuer.algorithms.contains(&algorithm) {
             return Err(refuse(Reason::TokenAlgorithmRefused).because(format_args!("alg `{algorithm}`")));
         }
-        let verified = self.keys.verify(issuer, |keys| {
+        let verified = self.keys.verify(issuer, header.kid.is_some(), |keys| {
             let candidates = keys.candidates(algorithm, header.kid.as_deref());
             let signed = jws.signing_input.as_bytes();
             (!candidates.is_empty()).then(|| candidates.iter().any(|key| key.verify(algorithm, signed, &jws.signature)))

@@ -5,8 +5,8 @@ use crate::{
     registry::{Issuer, RuleSet},
 };
 
-/// Whether a token is of the kind that was declared. No token satisfies two rule sets of one issuer, so that none
-/// can be passed off as another (RFC 8725 section 3.12).
+/// Whether a token is of the kind that was declared, so that none can be passed off as another: no ID token is an access
+/// token or a `jwt`, and none of our own tokens is of two kinds (RFC 8725 section 3.12).
 pub(super) fn check_kind(
     rules: RuleSet,
     own: bool,
