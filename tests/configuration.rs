@@ -9,7 +9,7 @@ use support::*;
 use tower_token_exchange::{
     Algorithm, Client, Issuer, KeySet, LocalSigner, SubjectMapping, Target, TokenExchangeBuilder, TokenExchangeLayer,
     TokenType,
-    policy::{Names, Rule, Subjects},
+    policy::{Actors, Names, Rule, Subjects},
 };
 
 const SECRET: &str = "a-secret-of-26-characters!";
@@ -547,6 +547,18 @@ fn of_rules() -> Vec<Mistake> {
             "a deny with an empty list",
             rules(vec![Rule::deny(Vec::<String>::new(), Subjects::any(), "billing")]),
             "policy `rule 1`: clients: ",
+            "empty list",
+        ),
+        (
+            "a deny for subjects of an unknown issuer",
+            rules(vec![Rule::deny(Names::any(), Subjects::of_issuer("https://idp.exmaple"), Names::any())]),
+            "policy `rule 1`: subjects or actors: ",
+            "`https://idp.exmaple`",
+        ),
+        (
+            "a deny for no actor",
+            rules(vec![Rule::deny("orders", Subjects::any(), "billing").actors(Actors::parties([]))]),
+            "policy `rule 1`: actors: ",
             "empty list",
         ),
         (

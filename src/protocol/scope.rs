@@ -140,6 +140,13 @@ mod tests {
     }
 
     #[test]
+    fn a_list_that_is_far_too_long_is_not_compared_with_itself() {
+        // Each with each, this would take minutes.
+        let list = (0..500_000).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
+        assert_eq!(list.parse::<Scope>(), Err(InvalidScope));
+    }
+
+    #[test]
     fn a_repeated_token_counts_once() {
         assert_eq!("a b a".parse::<Scope>().unwrap().to_string(), "a b");
     }
