@@ -267,13 +267,14 @@ impl TokenExchangeBuilder {
         self
     }
 
-    /// The largest form that is read. Default: 1 MiB.
+    /// The largest form that is read, in bytes; a larger one at the token endpoint is answered with 413, whatever its
+    /// grant. Default: 1 MiB.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self
     }
 
-    /// How long a form may take to arrive. Default: 10 s.
+    /// How long a form may take to arrive; a slower one is answered with 408, whatever its grant. Default: 10 s.
     pub fn body_deadline(mut self, deadline: Duration) -> Self {
         self.limits.deadline = deadline;
         self

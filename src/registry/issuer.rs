@@ -105,6 +105,9 @@ impl Issuer {
     }
 
     /// A key set to be fetched and kept (RFC 7517 section 5), when it is first needed and then as it ages.
+    ///
+    /// It is fresh for 10 minutes, or for the `max-age` of its answer between 1 minute and 24 hours, and serves for up
+    /// to 1 hour more while fetching fails. An unknown `kid` makes at most one fetch in 60 s. At most 256 KiB and 5 s.
     #[must_use]
     pub fn jwks_uri(mut self, uri: impl Into<String>) -> Self {
         self.keys = Some(KeySource::Remote(uri.into()));
