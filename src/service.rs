@@ -167,8 +167,8 @@ impl Media {
         let types = headers.get_all(header::CONTENT_TYPE);
         // With two types, nobody knows which of them the wrapped service believes; in another charset, the bytes
         // are not what they look like.
-        let doubtful = types.iter().count() > 1 || types.iter().any(|value| !is_ascii_based(value.as_bytes()));
-        if headers.contains_key(header::CONTENT_ENCODING) || (guard && doubtful) {
+        let doubtful = || types.iter().count() > 1 || types.iter().any(|value| !is_ascii_based(value.as_bytes()));
+        if headers.contains_key(header::CONTENT_ENCODING) || (guard && doubtful()) {
             Self::Other
         } else if types.iter().any(|value| is_form(media_type(value.as_bytes()))) {
             Self::Form

@@ -95,11 +95,7 @@ impl RemoteKeys {
                 stale => (stale, flight),
             }
         };
-        let fetched = match flight {
-            Some(flight) => flight.await,
-            None => None,
-        };
-        fetched.or(stale).ok_or_else(|| self.unavailable())
+        landed(flight).await.or(stale).ok_or_else(|| self.unavailable())
     }
 
     /// The set after one more fetch for the sake of an unknown key, or `None` if there was one not long ago.
@@ -115,11 +111,7 @@ impl RemoteKeys {
             state.last_for_unknown_key = Some(now);
             self.launch(&mut state, now)
         };
-        let fetched = match flight {
-            Some(flight) => flight.await,
-            None => None,
-        };
-        fetched.map(Some).ok_or_else(|| self.unavailable())
+        landed(flight).await.map(Some).ok_or_else(|| self.unavailable())
     }
 
     fn unavailable(&self) -> Rejection {
@@ -192,6 +184,11 @@ impl RemoteKeys {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a fetch brought, if there was one to wait for and it brought anything.
+async fn landed(flight: Option<Flight>) -> Option<KeySet> {
+    flight?.await
 }
 
 /// Whether the last time was less than `cool_down` ago; a time still to come was set by a clock that is no more.
