@@ -11,7 +11,7 @@ use crate::{
     policy::{Rule, Table},
     registry::{Client, ConfigError, Issuer, KeySource, OwnSubjects, Registry, SubjectMapping, Target},
     service::{Endpoint, RequestHead, Shared, TokenExchange},
-    trust::{Fetching, TrustedKeys},
+    trust::{Fetching, Readiness, TrustedKeys},
     verify::JwtVerifier,
 };
 use bytes::Bytes;
@@ -93,6 +93,84 @@ impl TokenExchangeLayer {
     /// server has stopped.
     pub async fn flush_audit(&self) {
         self.shared.exchange.audit.flush().await;
+    }
+
+    /// How things stand with the keys of the issuers, for a health endpoint. It waits for nobody.
+    ///
+    /// Where an issuer's keys are missing, it begins to fetch them, as often as the back-off of
+    /// [`Issuer::jwks_uri`] permits: a server that is probed before it gets requests becomes ready. That needs a tokio
+    /// runtime; without one it only looks.
+    ///
+    /// ```
+    /// use axum::{Json, Router, http::StatusCode, routing::{get, post}};
+    /// # use tower_token_exchange::{
+    /// #     Algorithm, Client, LocalSigner, Target, TokenExchangeLayer,
+    /// #     policy::{Rule, Subjects},
+    /// # };
+    /// # let layer = TokenExchangeLayer::builder("https://as.example")
+    /// #     .clients([Client::new("orders").secret("a-long-and-random-secret")])
+    /// #     .targets([Target::new("billing").callers(["orders"]).scopes(["invoices:read"])])
+    /// #     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"])])
+    /// #     .signer(LocalSigner::generate(Algorithm::ES256)?)
+    /// #     .build()?;
+    /// # async fn token() {}
+    /// let exchange = layer.clone();
+    /// let ready = || async move {
+    ///     let readiness = exchange.readiness();
+    ///     let status = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    ///     (status, Json(readiness))
+    /// };
+    /// let app: Router = Router::new().route("/token", post(token)).layer(layer).route("/ready", get(ready));
+    /// # let _ = app;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn readiness(&self) -> Readiness {
+        self.shared.exchange.verifier.keys.readiness()
+    }
+
+    /// Fetches the keys of all issuers that have none yet and waits for them, 5 s at most; for a server that wants
+    /// them before its first request. None of it is needed: keys are fetched when they are.
+    ///
+    /// Where the last fetch failed a moment ago, there is none, as with [`readiness`](Self::readiness).
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http::{Request, Response};
+    /// use std::convert::Infallible;
+    /// use tower_token_exchange::{
+    ///     Algorithm, Client, Issuer, KeyState, LocalSigner, SubjectMapping, Target, TokenExchangeLayer,
+    ///     policy::{Rule, Subjects},
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // Stands in for the issuer.
+    /// let keys = LocalSigner::generate(Algorithm::ES256)?.published_keys().to_json();
+    /// let issuer = tower::service_fn(move |_: Request<Bytes>| {
+    ///     let keys = keys.clone();
+    ///     async { Ok::<_, Infallible>(Response::new(Bytes::from(keys))) }
+    /// });
+    /// let layer = TokenExchangeLayer::builder("https://as.example")
+    ///     .issuers([Issuer::new("https://idp.example")
+    ///         .jwks_uri("https://idp.example/jwks.json")
+    ///         .subjects(SubjectMapping::Prefix("idp|".into()))])
+    ///     .fetch(issuer)
+    /// #     .clients([Client::new("orders").secret("a-long-and-random-secret")])
+    /// #     .targets([Target::new("billing").callers(["orders"]).scopes(["invoices:read"])])
+    /// #     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"])])
+    /// #     .signer(LocalSigner::generate(Algorithm::ES256)?)
+    ///     // …
+    ///     .build()?;
+    ///
+    /// let readiness = layer.load_keys().await;
+    /// for issuer in readiness.issuers.iter().filter(|issuer| issuer.state == KeyState::Missing) {
+    ///     eprintln!("no keys of {}: {:?}", issuer.issuer, issuer.last_problem);
+    /// }
+    /// assert!(readiness.is_ready());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn load_keys(&self) -> Readiness {
+        self.shared.exchange.verifier.keys.load().await
     }
 }
 
@@ -214,7 +292,7 @@ impl TokenExchangeBuilder {
         self
     }
 
-    /// What fetches key sets. Default: [`HttpFetch::new`], which reaches public `https` addresses only.
+    /// What fetches key sets and metadata of issuers. Default: [`HttpFetch::new`], which reaches public `https` addresses only.
     pub fn fetch(mut self, fetch: impl Plug<Request<Bytes>, Response<Bytes>>) -> Self {
         self.fetch = Some(part(fetch));
         self
@@ -386,12 +464,15 @@ impl TokenExchangeBuilder {
 /// A key set that the default could never fetch would make every token of its issuer a 503.
 fn check_default_fetch(registry: &Registry) -> Result<(), ConfigError> {
     for issuer in registry.issuers() {
-        if let Some(KeySource::Remote(uri)) = &issuer.keys
-            && uri.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() != Some("https"))
-        {
+        let (field, uri) = match &issuer.keys {
+            Some(KeySource::Remote(uri)) => ("jwks_uri", uri),
+            Some(KeySource::Discovered) => ("discovery", &issuer.id),
+            _ => continue,
+        };
+        if uri.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() != Some("https")) {
             let way_out =
                 format!("`{uri}` is not https: give a `fetch`, such as `HttpFetch` with `allow_loopback_http`");
-            return Err(ConfigError::new(format!("issuer `{}`: jwks_uri", issuer.id), way_out));
+            return Err(ConfigError::new(format!("issuer `{}`: {field}", issuer.id), way_out));
         }
     }
     Ok(())

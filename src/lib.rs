@@ -123,3 +123,4 @@ pub use part::Plug;
 pub use protocol::{ErrorCode, InvalidScope, Reason, Scope, TOKEN_EXCHANGE_GRANT, TokenType};
 pub use registry::{Client, ConfigError, Issuer, Party, SubjectMapping, Target};
 pub use service::{RequestHead, TokenExchange};
+pub use trust::{IssuerReadiness, KeyState, Readiness};

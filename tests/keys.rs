@@ -3,211 +3,30 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
+#[path = "support/jwks.rs"]
+mod jwks;
 mod support;
 
-use axum::{Router, body::Body, extract::State, response::Response, routing::get};
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt, future::join_all, stream};
+use futures_util::{FutureExt, future::join_all};
 use http::{Request, StatusCode, header};
-use http_body_util::BodyExt;
+use jwks::*;
 use serde_json::{Value, json};
 use std::{
     convert::Infallible,
     io,
-    net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicUsize, Ordering::SeqCst},
     },
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 use support::*;
 use tokio::net::TcpListener;
-use tower::{Layer, ServiceExt, service_fn};
-use tower_token_exchange::{
-    Algorithm, Issuer, Plug, Reason, SubjectMapping, TOKEN_EXCHANGE_GRANT, TokenExchangeLayer, fetch::HttpFetch,
-};
+use tower::service_fn;
+use tower_token_exchange::{Algorithm, Plug, Reason, fetch::HttpFetch};
 
-const REMOTE: &str = "https://remote.example";
 const RIVAL: &str = "https://rival.example";
-const DAY: u64 = 24 * 60 * 60;
-
-/// Seconds since 1970 that only a test moves.
-#[derive(Clone)]
-struct Time(Arc<AtomicU64>);
-
-impl Time {
-    fn new() -> Self {
-        Self(Arc::new(AtomicU64::new(NOW)))
-    }
-
-    fn pass(&self, seconds: u64) {
-        self.0.fetch_add(seconds, SeqCst);
-    }
-}
-
-/// What the endpoint of an issuer answers now.
-#[derive(Clone, Default)]
-struct Answer {
-    status: u16,
-    headers: Vec<(&'static str, String)>,
-    body: Bytes,
-    /// Goes on for ever behind the body.
-    endless: bool,
-    delay: Duration,
-}
-
-impl Answer {
-    fn ok(body: impl Into<Bytes>) -> Self {
-        Self { status: 200, body: body.into(), ..Self::default() }
-    }
-
-    fn keys(minter: &Minter) -> Self {
-        Self::ok(minter.key.published_keys().to_json())
-    }
-
-    fn status(status: u16) -> Self {
-        Self { status, ..Self::default() }
-    }
-
-    fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
-        self
-    }
-
-    fn after(mut self, delay: Duration) -> Self {
-        self.delay = delay;
-        self
-    }
-}
-
-/// The endpoint of an issuer, on loopback.
-#[derive(Clone)]
-struct Jwks {
-    address: SocketAddr,
-    hits: Arc<AtomicUsize>,
-    /// Requests for anything but the key set.
-    strays: Arc<AtomicUsize>,
-    answer: Arc<Mutex<Answer>>,
-}
-
-impl Jwks {
-    /// An address where nobody answers yet.
-    async fn down(answer: Answer) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        Self { address, hits: Arc::default(), strays: Arc::default(), answer: Arc::new(Mutex::new(answer)) }
-    }
-
-    async fn up(answer: Answer) -> Self {
-        let jwks = Self::down(answer).await;
-        jwks.start().await;
-        jwks
-    }
-
-    async fn start(&self) {
-        let app = Router::new().route("/jwks.json", get(key_set)).fallback(stray).with_state(self.clone());
-        let listener = TcpListener::bind(self.address).await.unwrap();
-        tokio::spawn(async move { axum::serve(listener, app).await });
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}/jwks.json", self.address)
-    }
-
-    fn now(&self, answer: Answer) {
-        *self.answer.lock().unwrap() = answer;
-    }
-
-    fn hits(&self) -> usize {
-        self.hits.load(SeqCst)
-    }
-}
-
-async fn key_set(State(jwks): State<Jwks>) -> Response {
-    jwks.hits.fetch_add(1, SeqCst);
-    let answer = jwks.answer.lock().unwrap().clone();
-    tokio::time::sleep(answer.delay).await;
-    let mut response = Response::builder().status(answer.status);
-    for (name, value) in answer.headers {
-        response = response.header(name, value);
-    }
-    let rest = stream::repeat(Bytes::from_static(&[b' '; 4096])).take(if answer.endless { usize::MAX } else { 0 });
-    let body = stream::iter([answer.body]).chain(rest).map(Ok::<_, Infallible>);
-    response.body(Body::from_stream(body)).unwrap()
-}
-
-async fn stray(State(jwks): State<Jwks>) -> Response {
-    jwks.strays.fetch_add(1, SeqCst);
-    let answer = jwks.answer.lock().unwrap().clone();
-    Response::new(Body::from(answer.body))
-}
-
-fn loopback() -> HttpFetch {
-    HttpFetch::builder().allow_loopback_http().build().unwrap()
-}
-
-fn remote(iss: &str, uri: impl Into<String>) -> Issuer {
-    Issuer::new(iss).jwks_uri(uri).subjects(SubjectMapping::Prefix(format!("{iss}|"))).presenters(["orders"])
-}
-
-fn timed(plan: Plan, time: &Time) -> Plan {
-    let time = time.clone();
-    plan.with(|builder| builder.clock(move || UNIX_EPOCH + Duration::from_secs(time.0.load(SeqCst))))
-}
-
-/// A world that believes the issuer behind this endpoint.
-async fn world(jwks: &Jwks, time: &Time) -> World {
-    timed(plan(), time).with(|builder| builder.issuers([remote(REMOTE, jwks.url())]).fetch(loopback())).start().await
-}
-
-fn issuer() -> Minter {
-    Minter::new(REMOTE, Algorithm::ES256)
-}
-
-/// A token that outlives every test.
-fn token(minter: &Minter) -> String {
-    minter.foreign(json!({ "exp": NOW + 100 * DAY }))
-}
-
-/// The same under any `kid`.
-fn under(minter: &Minter, kid: &str) -> String {
-    minter.sign(&changed(minter.header("JWT"), json!({ "kid": kid })), &segment(&token(minter), 1))
-}
-
-fn form(subject: &str) -> Vec<(&str, &str)> {
-    vec![
-        ("grant_type", TOKEN_EXCHANGE_GRANT),
-        ("subject_token", subject),
-        ("subject_token_type", JWT),
-        ("audience", "billing"),
-    ]
-}
-
-async fn exchange(world: &mut World, subject: &str) -> (Reply, Option<Reason>) {
-    let reply = world.post_as("orders", &form(subject)).await;
-    (reply, world.reason().await)
-}
-
-async fn assert_good(world: &mut World, subject: &str, why: &str) {
-    let (reply, reason) = exchange(world, subject).await;
-    assert_eq!((reply.status, reason), (StatusCode::OK, None), "{why}: {}", reply.text);
-}
-
-/// Fails closed, and says when to come back.
-async fn assert_unavailable(world: &mut World, subject: &str, why: &str) -> u64 {
-    let (reply, reason) = exchange(world, subject).await;
-    assert_eq!(reply.status, StatusCode::SERVICE_UNAVAILABLE, "{why}: {}", reply.text);
-    assert_eq!(reply.error(), "temporarily_unavailable", "{why}");
-    assert_eq!(reason, Some(Reason::IssuerKeysUnavailable), "{why}");
-    assert_eq!(reply.headers[header::CACHE_CONTROL], "no-store", "{why}");
-    assert!(!reply.text.contains("127.0.0.1") && !reply.text.contains("jwks"), "{why}: {}", reply.text);
-    reply.headers[header::RETRY_AFTER].to_str().unwrap().parse().expect("Retry-After in seconds")
-}
-
-async fn assert_refused(world: &mut World, subject: &str, expected: Reason, why: &str) {
-    let (reply, reason) = exchange(world, subject).await;
-    assert_eq!((reply.status, reason), (StatusCode::BAD_REQUEST, Some(expected)), "{why}: {}", reply.text);
-}
 
 #[tokio::test]
 async fn an_endpoint_that_is_down_at_the_start_needs_no_restart_when_it_is_up() {
@@ -346,34 +165,46 @@ async fn a_stale_set_serves_while_there_is_no_other_and_not_for_ever() {
 
 #[tokio::test]
 async fn a_set_is_kept_as_long_as_its_answer_says_within_bounds() {
-    for (cache_control, fresh_for) in [
-        (None, 600),
-        (Some("max-age=120"), 120),
-        (Some("public, max-age=120, must-revalidate"), 120),
-        (Some("max-age=3600"), 3600),
-        (Some("max-age=0"), 60),
-        (Some("max-age=1"), 60),
-        (Some("max-age=31536000"), DAY),
-        (Some("max-age=99999999999999999999999"), 600),
-        (Some("max-age=soon"), 600),
-        (Some("no-transform"), 600),
+    for (cache_control, age, fresh_for) in [
+        (None, None, 600),
+        (Some("max-age=120"), None, 120),
+        (Some("public, max-age=120, must-revalidate"), None, 120),
+        (Some("max-age=3600"), None, 3600),
+        (Some("max-age=\"3600\""), None, 3600),
+        (Some("max-age=0"), None, 60),
+        (Some("max-age=1"), None, 60),
+        (Some("no-store"), None, 60),
+        (Some("no-cache, max-age=3600"), None, 60),
+        (Some("max-age=31536000"), None, DAY),
+        // One too large to be told is very large (RFC 9111 section 1.2.2).
+        (Some("max-age=99999999999999999999999"), None, DAY),
+        (Some("max-age=soon"), None, 600),
+        (Some("no-transform"), None, 600),
         // Directives have no case (RFC 9111 section 5.2).
-        (Some("Public, Max-Age=120"), 120),
+        (Some("Public, Max-Age=120"), None, 120),
+        (Some("max-age=3600"), Some("600"), 3000),
+        (Some("max-age=3600"), Some("3600"), 60),
+        (None, Some("100"), 500),
     ] {
         let (key, time) = (issuer(), Time::new());
         let mut answer = Answer::keys(&key);
-        if let Some(value) = cache_control {
-            answer = answer.header("cache-control", value);
+        for (name, value) in [("cache-control", cache_control), ("age", age)] {
+            answer = value.map(|value| answer.clone().header(name, value)).unwrap_or(answer);
         }
         let jwks = Jwks::up(answer).await;
         let mut world = world(&jwks, &time).await;
+        let case = format!("{cache_control:?}, age {age:?}");
         assert_good(&mut world, &token(&key), "first").await;
-        time.pass(fresh_for - 1);
+        time.pass(fresh_for * 4 / 5 - 1);
         assert_good(&mut world, &token(&key), "fresh").await;
-        assert_eq!(jwks.hits(), 1, "{cache_control:?}: not before {fresh_for} s");
-        time.pass(2);
+        assert_eq!(fetches(&world), 1, "{case}: not before four fifths of {fresh_for} s");
+        time.pass(1);
+        assert_good(&mut world, &token(&key), "fetched ahead").await;
+        assert_eq!(fetches(&world), 2, "{case}: at four fifths of {fresh_for} s");
+        until(|| standing(&world).age == Some(Duration::ZERO)).await;
+        time.pass(fresh_for);
         assert_good(&mut world, &token(&key), "fetched anew").await;
-        assert_eq!(jwks.hits(), 2, "{cache_control:?}: after {fresh_for} s");
+        assert_eq!((fetches(&world), jwks.hits()), (3, 3), "{case}: after {fresh_for} s");
     }
 }
 
@@ -438,7 +269,7 @@ async fn what_is_no_key_set_is_an_outage_until_it_is_mended() {
             time.pass(retry_after);
             assert_good(&mut world, &token(&key), &format!("{name}, mended")).await;
         }
-        assert_eq!(jwks.strays.load(SeqCst), 0, "{name}: a redirect was followed");
+        assert_eq!(jwks.strays(), 0, "{name}: a redirect was followed");
     }
 }
 
@@ -529,24 +360,6 @@ async fn the_default_client_does_not_reach_into_this_machine() {
         assert_unavailable(&mut world, &token(&key), &url).await;
         assert!(listener.accept().now_or_never().is_none(), "{url}: connected");
     }
-}
-
-/// The layer around a service that nobody reaches, without a network.
-async fn post(layer: &TokenExchangeLayer, subject: &str) -> (StatusCode, Option<String>, Value) {
-    let teapot = service_fn(|_: Request<Body>| async {
-        let mut response = http::Response::new(Body::empty());
-        *response.status_mut() = StatusCode::IM_A_TEAPOT;
-        Ok::<_, Infallible>(response)
-    });
-    let request = Request::post("/token")
-        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .header(header::AUTHORIZATION, basic("orders", &secret_of("orders")))
-        .body(Body::from(encode(&form(subject))))
-        .unwrap();
-    let (parts, body) = layer.layer(teapot).oneshot(request).await.unwrap().into_parts();
-    let body = body.collect().await.unwrap().to_bytes();
-    let retry_after = parts.headers.get(header::RETRY_AFTER).map(|value| value.to_str().unwrap().to_owned());
-    (parts.status, retry_after, serde_json::from_slice(&body).unwrap())
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -661,7 +474,7 @@ async fn a_clock_that_is_set_back_does_not_keep_a_set_for_ever() {
     let jwks = Jwks::up(Answer::keys(&old)).await;
     let mut world = world(&jwks, &time).await;
     assert_good(&mut world, &token(&old), "fetched").await;
-    time.0.store(NOW, SeqCst);
+    time.set(NOW);
     jwks.now(Answer::keys(&new));
     assert_good(&mut world, &token(&new), "the new key is found").await;
     assert_refused(&mut world, &token(&old), Reason::TokenKeyUnknown, "and the old one gone").await;

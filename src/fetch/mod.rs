@@ -29,3 +29,5 @@ mod tests;
 pub use builder::HttpFetchBuilder;
 pub use client::HttpFetch;
 pub use error::{FetchConfigError, FetchError};
+
+pub(crate) use uri::web_uri;

@@ -21,6 +21,14 @@ pub(super) fn vet(uri: &Uri, loopback_http: bool) -> Result<&str, FetchError> {
     Ok(host)
 }
 
+/// The text as a URI that might be fetched: absolute, `http` or `https`, with a host, and with neither user information
+/// nor a fragment.
+pub(crate) fn web_uri(text: &str) -> Option<Uri> {
+    // The parser drops a fragment without a word.
+    let uri = text.parse().ok().filter(|_| !text.contains('#'))?;
+    vet(&uri, true).is_ok().then_some(uri)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

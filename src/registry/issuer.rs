@@ -42,6 +42,8 @@ pub struct Issuer {
 pub(crate) enum KeySource {
     Fixed(KeySet),
     Remote(String),
+    /// Where the issuer's metadata says.
+    Discovered,
 }
 
 /// How a foreign `sub` becomes one of ours (identity is the pair of `iss` and `sub`, RFC 7519 section 4.1.2).
@@ -106,11 +108,44 @@ impl Issuer {
 
     /// A key set to be fetched and kept (RFC 7517 section 5), when it is first needed and then as it ages.
     ///
-    /// It is fresh for 10 minutes, or for the `max-age` of its answer between 1 minute and 24 hours, and serves for up
-    /// to 1 hour more while fetching fails. An unknown `kid` makes at most one fetch in 60 s. At most 256 KiB and 5 s.
+    /// It is fresh for 10 minutes, or for what its answer says (`max-age` less `Age`, RFC 9111 section 4.2) between
+    /// 1 minute and 24 hours; `no-store` and `no-cache` mean 1 minute. Once four fifths of that have passed, the next use
+    /// fetches it anew and does not wait for it. While fetching fails, it serves for up to 1 hour more.
+    ///
+    /// One fetch is one request, at a time at most one, of at most 256 KiB and 5 s; any status but 200 is a failure, and
+    /// no redirect is followed. An unknown `kid` makes at most one fetch in 60 s. After a failure there is none for 1 s,
+    /// twice that after each more in a row, 60 s at most, and of that between the half and the whole at random.
     #[must_use]
     pub fn jwks_uri(mut self, uri: impl Into<String>) -> Self {
         self.keys = Some(KeySource::Remote(uri.into()));
+        self
+    }
+
+    /// A key set whose address is found in the issuer's metadata, and which is then fetched and kept as that of
+    /// [`jwks_uri`](Self::jwks_uri).
+    ///
+    /// The metadata are looked for where OpenID Connect Discovery 1.0 section 4 puts them
+    /// (`<issuer>/.well-known/openid-configuration`), and where the answer is that there is nothing (a 4xx), where RFC 8414
+    /// section 3.1 does (`/.well-known/oauth-authorization-server` between host and path). They must name exactly this
+    /// issuer, byte for byte (RFC 8414 section 3.3), and for an `https` issuer an `https` key set; else its keys are
+    /// unavailable, and the audit says why. At most 256 KiB.
+    ///
+    /// So the first fetch takes two requests or three, all within 5 s. The address is kept for 24 hours and as long as the
+    /// key set can be fetched there: until then, a fetch is one request.
+    ///
+    /// The identifier must be an absolute URL without query, fragment and user information.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Issuer, SubjectMapping};
+    ///
+    /// let idp = Issuer::new("https://idp.example/realms/staff")
+    ///     .discovery() // https://idp.example/realms/staff/.well-known/openid-configuration
+    ///     .subjects(SubjectMapping::Prefix("staff|".into()));
+    /// # let _ = idp;
+    /// ```
+    #[must_use]
+    pub fn discovery(mut self) -> Self {
+        self.keys = Some(KeySource::Discovered);
         self
     }
 

@@ -1,5 +1,8 @@
 use super::{Client, Issuer, KeySource, Party, SubjectMapping, Target};
-use crate::protocol::{Scope, TargetName, TokenType};
+use crate::{
+    fetch::web_uri,
+    protocol::{Scope, TargetName, TokenType},
+};
 use http::Uri;
 use std::{
     collections::{BTreeMap, HashMap},
@@ -351,7 +354,12 @@ impl Registry {
             Some(KeySource::Remote(uri)) if !uri.parse().is_ok_and(|uri: Uri| uri.scheme().is_some()) => {
                 return wrong("jwks_uri", format!("`{uri}` is not an absolute URL"));
             }
-            None if !own => return wrong("keys", "give them with `keys` or `jwks_uri`".into()),
+            Some(KeySource::Discovered) if issuer.id.contains('?') || web_uri(&issuer.id).is_none() => {
+                let way_out = "the identifier is not an absolute URL without query, fragment and user information: \
+                               give `keys` or a `jwks_uri`";
+                return wrong("discovery", way_out.into());
+            }
+            None if !own => return wrong("keys", "give them with `keys`, `jwks_uri` or `discovery`".into()),
             _ => {}
         }
         if issuer.algorithms.is_empty() {

@@ -1,20 +1,40 @@
 //! The keys of issuers: fixed ones, and those that are fetched and kept.
+//!
+//! A set that is fetched goes this way: [`source`] asks for it (through [`discovery`] where its address must be found),
+//! [`kept`] knows how old it is, [`remote`] decides when to ask again and who waits, [`readiness`] tells operators.
 
+mod back_off;
+mod discovery;
+mod fetching;
+mod freshness;
+mod kept;
+mod metadata;
+mod readiness;
 mod remote;
+mod source;
 
 use crate::{
     jose::KeySet,
     protocol::Rejection,
     registry::{Issuer, KeySource, Registry},
 };
-use remote::RemoteKeys;
-use std::{collections::HashMap, sync::Arc};
+use discovery::Discovery;
+use futures_util::future::join_all;
+use remote::{RemoteKeys, landed};
+use source::Source;
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-pub(crate) use remote::Fetching;
+pub use readiness::{IssuerReadiness, KeyState, Readiness};
+
+pub(crate) use fetching::Fetching;
 
 /// Every issuer's keys, by the issuer's identifier. Keys of one issuer never verify a token of another.
 pub(crate) struct TrustedKeys {
-    by_issuer: HashMap<String, Keys>,
+    by_issuer: BTreeMap<String, Keys>,
 }
 
 struct Keys {
@@ -25,12 +45,14 @@ struct Keys {
 
 impl TrustedKeys {
     pub(crate) fn new(registry: &Registry, signer_keys: &KeySet, fetching: &Fetching) -> Self {
+        let remote = |source| Some(Arc::new(RemoteKeys::new(source, fetching.clone())));
         let keys_of = |issuer: &Issuer| {
             let own = if registry.is_own(&issuer.id) { signer_keys.clone() } else { KeySet::empty() };
             match &issuer.keys {
                 Some(KeySource::Fixed(keys)) => Keys { fixed: keys.union(&own), remote: None },
-                Some(KeySource::Remote(uri)) => {
-                    Keys { fixed: own, remote: Some(Arc::new(RemoteKeys::new(uri.clone(), fetching.clone()))) }
+                Some(KeySource::Remote(uri)) => Keys { fixed: own, remote: remote(Source::At(uri.clone())) },
+                Some(KeySource::Discovered) => {
+                    Keys { fixed: own, remote: remote(Source::Discovered(Discovery::new(issuer.id.clone()))) }
                 }
                 None => Keys { fixed: own, remote: None },
             }
@@ -52,15 +74,47 @@ impl TrustedKeys {
         let Some(remote) = keys.remote.as_ref().filter(|_| by_fixed != Some(true)) else {
             return Ok(by_fixed);
         };
-        match verifies(&remote.current().await?) {
-            Some(false) if !has_kid => {
-                let refreshed = remote.refreshed().await.ok().flatten();
-                return Ok(refreshed.and_then(|keys| verifies(&keys)).or(Some(false)));
-            }
-            Some(by_fetched) => return Ok(Some(by_fetched)),
-            None => {}
+        let mut known = remote.current().await?;
+        let mut by_fetched = verifies(&known.keys);
+        // Every round brings a newer set. More than one is seldom needed: where the fetch that was under way set out
+        // before the key was published.
+        while by_fetched.is_none() || by_fetched == Some(false) && !has_kid {
+            known = match remote.newer_than(&known).await {
+                Ok(Some(newer)) => newer,
+                Ok(None) => break,
+                Err(_) if by_fetched.is_some() => break,
+                Err(rejection) => return Err(rejection),
+            };
+            by_fetched = verifies(&known.keys).or(by_fetched);
         }
-        let by_refreshed = remote.refreshed().await?.and_then(|keys| verifies(&keys));
-        Ok(by_refreshed.or(by_fixed))
+        Ok(by_fetched.or(by_fixed))
     }
+
+    /// How things stand. Begins to load what is missing, and does not wait for it.
+    pub(crate) fn readiness(&self) -> Readiness {
+        for remote in self.remotes() {
+            remote.begin_if_missing();
+        }
+        self.look()
+    }
+
+    /// Loads what is missing, and says how things stand then.
+    pub(crate) async fn load(&self) -> Readiness {
+        join_all(self.remotes().map(|remote| landed(remote.begin_if_missing()))).await;
+        self.look()
+    }
+
+    fn look(&self) -> Readiness {
+        let issuers = self.by_issuer.iter().filter_map(|(issuer, keys)| IssuerReadiness::of(issuer, keys)).collect();
+        Readiness { issuers }
+    }
+
+    fn remotes(&self) -> impl Iterator<Item = &Arc<RemoteKeys>> {
+        self.by_issuer.values().filter_map(|keys| keys.remote.as_ref())
+    }
+}
+
+/// Whether the last time was less than `limit` ago; a time still to come was set by a clock that is no more.
+fn is_within(limit: Duration, last: Option<SystemTime>, now: SystemTime) -> bool {
+    last.is_some_and(|last| now.duration_since(last).is_ok_and(|since| since < limit))
 }

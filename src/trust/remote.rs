@@ -1,209 +1,205 @@
-use crate::{
-    clock::Clock,
-    jose::KeySet,
-    part::{Failing, Part, ask},
-    protocol::{Reason, Rejection, refuse},
+use super::{
+    back_off::BackOff,
+    fetching::{Fetching, Problem},
+    is_within,
+    kept::{Age, Kept, Known},
+    source::Source,
 };
-use bytes::Bytes;
+use crate::protocol::{Reason, Rejection, refuse};
 use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use http::{Request, Response, StatusCode, header};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
+use tokio::runtime::Handle;
 
-/// The largest key set that is read.
-const KEY_SET_BYTES: usize = 256 * 1024;
-/// How long one fetch may take, whatever the client that makes it thinks.
-const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a set is fresh when its answer does not say, and the bounds of what it may say.
-const FRESH: Duration = Duration::from_secs(10 * 60);
-const MIN_FRESH: Duration = Duration::from_secs(60);
-const MAX_FRESH: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long after it was fresh a set still serves while no new one can be had.
-const STALE: Duration = Duration::from_secs(60 * 60);
 /// An unknown `kid` makes at most one fetch in this time; anybody can invent a `kid`.
 const UNKNOWN_KEY_COOL_DOWN: Duration = Duration::from_secs(60);
-/// The time between two fetches when fetching fails.
-const FAILURE_COOL_DOWN: Duration = Duration::from_secs(1);
 
-const FAILING: Failing =
-    Failing { unavailable: Reason::IssuerKeysUnavailable, panicked: Reason::IssuerKeysUnavailable };
-
-/// What fetching needs, beside the address.
-#[derive(Clone)]
-pub(crate) struct Fetching {
-    pub(crate) fetch: Part<Request<Bytes>, Response<Bytes>>,
-    pub(crate) clock: Clock,
-}
-
-/// A key set at a URL, fetched when needed and kept (RFC 7517 section 5).
+/// A key set elsewhere, fetched when needed and kept (RFC 7517 section 5).
 ///
 /// One fetch at a time, whoever waits for it; it goes on when they leave.
-pub(crate) struct RemoteKeys {
-    uri: String,
+pub(super) struct RemoteKeys {
+    source: Source,
     fetching: Fetching,
     state: Mutex<State>,
 }
 
-type Flight = Shared<BoxFuture<'static, Option<KeySet>>>;
+type Flight = Shared<BoxFuture<'static, Option<Known>>>;
 
 #[derive(Default)]
 struct State {
     kept: Option<Kept>,
-    last_attempt: Option<SystemTime>,
     last_for_unknown_key: Option<SystemTime>,
-    failing: bool,
+    back_off: BackOff,
     flight: Option<Flight>,
+    fetches: u64,
+    failures: u64,
+    problem: Option<Problem>,
 }
 
-struct Kept {
-    keys: KeySet,
-    fetched: SystemTime,
-    fresh: Duration,
-}
-
-impl Kept {
-    /// `None` where the clock was set back since, so that nobody knows.
-    fn age(&self, now: SystemTime) -> Option<Duration> {
-        now.duration_since(self.fetched).ok()
-    }
+/// How things stand.
+pub(super) struct Standing {
+    /// The usable keys, how old they are, and what that means.
+    pub(super) keys: Option<(usize, Duration, Age)>,
+    pub(super) fetches: u64,
+    pub(super) failures: u64,
+    pub(super) problem: Option<String>,
 }
 
 impl RemoteKeys {
-    pub(crate) fn new(uri: String, fetching: Fetching) -> Self {
-        Self { uri, fetching, state: Mutex::default() }
+    pub(super) fn new(source: Source, fetching: Fetching) -> Self {
+        Self { source, fetching, state: Mutex::default() }
     }
 
     /// The set as it is known: fresh, or fetched now, or for a bounded time stale.
-    pub(crate) async fn current(self: &Arc<Self>) -> Result<KeySet, Rejection> {
-        let now = self.fetching.clock.now();
+    pub(super) async fn current(self: &Arc<Self>) -> Result<Known, Rejection> {
         let (stale, flight) = {
-            let mut state = self.lock();
-            let stale = match &state.kept {
-                Some(kept) if kept.age(now).is_some_and(|age| age < kept.fresh) => return Ok(kept.keys.clone()),
-                Some(kept) if kept.age(now).is_none_or(|age| age < kept.fresh + STALE) => Some(kept.keys.clone()),
-                _ => None,
-            };
-            let flight = self.launch(&mut state, now);
-            match stale {
-                // The endpoint is known to be in trouble, and may make everybody wait for nothing.
-                Some(stale) if state.failing => return Ok(stale),
-                stale => (stale, flight),
+            let (mut state, now) = self.lock();
+            let usable = state.kept.as_mut().and_then(|kept| kept.usable(now));
+            match usable.map(|(known, age)| (known.clone(), age)) {
+                Some((known, Age::Fresh)) => return Ok(known),
+                Some((known, Age::Ageing)) => {
+                    self.launch(&mut state, now);
+                    return Ok(known);
+                }
+                Some((known, Age::Stale)) => {
+                    let flight = self.launch(&mut state, now);
+                    // The endpoint is known to be in trouble, and may make everybody wait for nothing.
+                    if state.back_off.is_failing() {
+                        return Ok(known);
+                    }
+                    (Some(known), flight)
+                }
+                None => (None, self.launch(&mut state, now)),
             }
         };
         landed(flight).await.or(stale).ok_or_else(|| self.unavailable())
     }
 
-    /// The set after one more fetch for the sake of an unknown key, or `None` if there was one not long ago.
+    /// A newer set than one that was looked through in vain: one that came meanwhile, or comes with the fetch under
+    /// way or with one more. `None` if such a fetch was not long ago.
     ///
     /// While fetching fails, nobody knows whether the key is unknown, so that is an error instead.
-    pub(crate) async fn refreshed(self: &Arc<Self>) -> Result<Option<KeySet>, Rejection> {
+    pub(super) async fn newer_than(self: &Arc<Self>, seen: &Known) -> Result<Option<Known>, Rejection> {
         let flight = {
-            let now = self.fetching.clock.now();
-            let mut state = self.lock();
-            if !state.failing && is_within(UNKNOWN_KEY_COOL_DOWN, state.last_for_unknown_key, now) {
-                return Ok(None);
+            let (mut state, now) = self.lock();
+            if let Some((known, _)) = state.kept.as_mut().and_then(|kept| kept.usable(now))
+                && known.fetch > seen.fetch
+            {
+                return Ok(Some(known.clone()));
             }
-            state.last_for_unknown_key = Some(now);
-            self.launch(&mut state, now)
+            let joined = state.under_way(&self.source);
+            if joined.is_none() {
+                let recent = is_within(UNKNOWN_KEY_COOL_DOWN, state.last_for_unknown_key, now);
+                if recent && !state.back_off.is_failing() {
+                    return Ok(None);
+                }
+            }
+            joined.or_else(|| {
+                let launched = self.launch(&mut state, now)?;
+                state.last_for_unknown_key = Some(now);
+                Some(launched)
+            })
         };
         landed(flight).await.map(Some).ok_or_else(|| self.unavailable())
     }
 
-    fn unavailable(&self) -> Rejection {
-        refuse(Reason::IssuerKeysUnavailable).because(&self.uri)
+    /// Begins a fetch where there is no usable set, and waits for nothing.
+    pub(super) fn begin_if_missing(self: &Arc<Self>) -> Option<Flight> {
+        let (mut state, now) = self.lock();
+        match state.kept.as_mut().and_then(|kept| kept.usable(now)) {
+            Some(_) => None,
+            None => self.launch(&mut state, now),
+        }
     }
 
-    /// Joins the fetch under way, or starts one, but not right after another.
+    pub(super) fn standing(&self) -> Standing {
+        let (mut state, now) = self.lock();
+        let usable = state.kept.as_mut().and_then(|kept| {
+            let (count, age) = kept.usable(now).map(|(known, age)| (known.keys.len(), age))?;
+            Some((count, kept.since(now), age))
+        });
+        Standing {
+            keys: usable,
+            fetches: state.fetches,
+            failures: state.failures,
+            problem: state.problem.as_ref().map(Problem::to_string),
+        }
+    }
+
+    fn unavailable(&self) -> Rejection {
+        let (state, _) = self.lock();
+        match &state.problem {
+            Some(problem) => refuse(Reason::IssuerKeysUnavailable).because(problem),
+            None => refuse(Reason::IssuerKeysUnavailable).because(self.source.name()),
+        }
+    }
+
+    /// Joins the fetch under way, or begins one, but not soon after one that failed, and not without a runtime.
     fn launch(self: &Arc<Self>, state: &mut State, now: SystemTime) -> Option<Flight> {
-        // One that crashed has not taken itself off the list.
-        if let Some(flight) = state.flight.as_ref().filter(|flight| flight.peek().is_none()) {
-            return Some(flight.clone());
+        if let Some(flight) = state.under_way(&self.source) {
+            return Some(flight);
         }
-        if state.failing && is_within(FAILURE_COOL_DOWN, state.last_attempt, now) {
-            return None;
-        }
-        state.last_attempt = Some(now);
-        let keys = Arc::clone(self);
-        let landed = tokio::spawn(async move { keys.fetch().await }).map(|landed| landed.ok().flatten());
+        let runtime = Handle::try_current().ok().filter(|_| state.back_off.is_over(now))?;
+        state.fetches += 1;
+        let (number, keys) = (state.fetches, Arc::clone(self));
+        let landed = runtime.spawn(async move { keys.fetch(number).await }).map(|landed| landed.ok().flatten());
         let flight = landed.boxed().shared();
         state.flight = Some(flight.clone());
         Some(flight)
     }
 
     /// Fetches, and takes note of how it went. Nobody may be waiting any more by then.
-    async fn fetch(&self) -> Option<KeySet> {
-        let fetched = self.fetch_in_time().await;
-        let mut state = self.lock();
+    async fn fetch(&self, number: u64) -> Option<Known> {
+        let fetched = self.source.fetch(&self.fetching).await;
+        let (mut state, now) = self.lock();
         state.flight = None;
         match fetched {
             Ok((keys, fresh)) => {
-                state.failing = false;
-                state.kept = Some(Kept { keys: keys.clone(), fetched: self.fetching.clock.now(), fresh });
-                Some(keys)
+                let known = Known { keys, fetch: number };
+                state.back_off.succeeded();
+                state.problem = None;
+                state.kept = Some(Kept::new(known.clone(), now, fresh));
+                Some(known)
             }
             Err(problem) => {
-                state.failing = true;
+                state.back_off.failed(now);
+                state.failures += 1;
+                state.problem = Some(problem.clone());
                 drop(state);
-                tracing::warn!(jwks_uri = self.uri, problem, "the key set of an issuer could not be fetched");
+                let jwks_uri = self.source.name();
+                tracing::warn!(jwks_uri, %problem, "the key set of an issuer could not be fetched");
                 None
             }
         }
     }
 
-    async fn fetch_in_time(&self) -> Result<(KeySet, Duration), String> {
-        let answer = tokio::time::timeout(FETCH_TIMEOUT, self.ask()).await;
-        answer.unwrap_or_else(|_elapsed| Err("no answer in time".to_owned()))
+    /// The state, and the time: read in this order, so that no set seems to come from the future.
+    fn lock(&self) -> (MutexGuard<'_, State>, SystemTime) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        (state, self.fetching.clock.now())
     }
+}
 
-    async fn ask(&self) -> Result<(KeySet, Duration), String> {
-        let request = Request::get(&self.uri)
-            .header(header::ACCEPT, "application/jwk-set+json, application/json")
-            .body(Bytes::new())
-            .map_err(|error| error.to_string())?;
-        let response = ask(&self.fetching.fetch, request, FAILING)
-            .await
-            .map_err(|rejection| rejection.detail().unwrap_or("the fetch panicked").to_owned())?;
-        if response.status() != StatusCode::OK {
-            return Err(format!("status {}", response.status()));
+impl State {
+    fn under_way(&mut self, source: &Source) -> Option<Flight> {
+        let flight = self.flight.take()?;
+        if flight.clone().now_or_never().is_none() {
+            self.flight = Some(flight.clone());
+            return Some(flight);
         }
-        if response.body().len() > KEY_SET_BYTES {
-            return Err(format!("larger than {KEY_SET_BYTES} bytes"));
-        }
-        let keys = KeySet::from_json(response.body()).map_err(|error| error.to_string())?;
-        if keys.is_empty() {
-            return Err("no usable key in the set".to_owned());
-        }
-        Ok((keys, freshness(&response)))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        // One that comes to its end takes itself off the list. This one crashed, or its runtime was shut down.
+        self.failures += 1;
+        self.problem = Some(Problem::at(source.name(), "the fetch was broken off"));
+        None
     }
 }
 
 /// What a fetch brought, if there was one to wait for and it brought anything.
-async fn landed(flight: Option<Flight>) -> Option<KeySet> {
+pub(super) async fn landed(flight: Option<Flight>) -> Option<Known> {
     flight?.await
-}
-
-/// Whether the last time was less than `cool_down` ago; a time still to come was set by a clock that is no more.
-fn is_within(cool_down: Duration, last: Option<SystemTime>, now: SystemTime) -> bool {
-    last.is_some_and(|last| now.duration_since(last).is_ok_and(|since| since < cool_down))
-}
-
-fn freshness(response: &Response<Bytes>) -> Duration {
-    response
-        .headers()
-        .get_all(header::CACHE_CONTROL)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|directive| directive.trim().split_once('='))
-        .find_map(|(name, seconds)| name.eq_ignore_ascii_case("max-age").then(|| seconds.parse().ok())?)
-        .map_or(FRESH, |seconds| Duration::from_secs(seconds).clamp(MIN_FRESH, MAX_FRESH))
 }
