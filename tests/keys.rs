@@ -22,9 +22,9 @@ use std::{
     time::Duration,
 };
 use support::*;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tower::service_fn;
-use tower_token_exchange::{Algorithm, Plug, Reason, fetch::HttpFetch};
+use tower_token_exchange::{Algorithm, KeyState, Plug, Reason, fetch::HttpFetch};
 
 const RIVAL: &str = "https://rival.example";
 
@@ -478,4 +478,208 @@ async fn a_clock_that_is_set_back_does_not_keep_a_set_for_ever() {
     jwks.now(Answer::keys(&new));
     assert_good(&mut world, &token(&new), "the new key is found").await;
     assert_refused(&mut world, &token(&old), Reason::TokenKeyUnknown, "and the old one gone").await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_does_not_keep_a_set_for_ever_in_an_outage_either() {
+    let (key, time) = (issuer(), Time::new());
+    time.pass(50 * DAY);
+    let jwks = Jwks::up(Answer::keys(&key)).await;
+    let mut world = world(&jwks, &time).await;
+    assert_good(&mut world, &token(&key), "fetched").await;
+    time.set(NOW);
+    jwks.now(Answer::status(500));
+    assert_good(&mut world, &token(&key), "stale").await;
+    time.pass(60 * 60 - 1);
+    assert_good(&mut world, &token(&key), "stale for an hour").await;
+    time.pass(1);
+    assert_unavailable(&mut world, &token(&key), "and no longer").await;
+}
+
+#[tokio::test]
+async fn a_set_is_fetched_before_it_expires_and_nobody_waits_for_it() {
+    let (key, time, gate) = (issuer(), Time::new(), Arc::new(Semaphore::new(0)));
+    let jwks = Jwks::up(Answer::keys(&key)).await;
+    let mut world = world(&jwks, &time).await;
+    assert_good(&mut world, &token(&key), "at first").await;
+    jwks.now(Answer::keys(&key).behind(&gate));
+    time.pass(480);
+    for _ in 0..10 {
+        assert_good(&mut world, &token(&key), "served with the set in hand").await;
+    }
+    until(|| jwks.hits() == 2).await;
+    assert_eq!((fetches(&world), standing(&world).age), (2, Some(Duration::from_secs(480))), "under way");
+    gate.add_permits(1);
+    until(|| standing(&world).age == Some(Duration::ZERO)).await;
+    time.pass(479);
+    assert_good(&mut world, &token(&key), "fresh again").await;
+    assert_eq!(fetches(&world), 2);
+
+    // One that fails is no harm as long as the set is fresh, and is not repeated without end.
+    jwks.now(Answer::status(500));
+    time.pass(1);
+    assert_good(&mut world, &token(&key), "in hand").await;
+    until(|| standing(&world).failures == 1).await;
+    for _ in 0..10 {
+        assert_good(&mut world, &token(&key), "still in hand").await;
+    }
+    assert_eq!((fetches(&world), standing(&world).state), (3, KeyState::Fresh));
+}
+
+#[tokio::test]
+async fn a_failing_endpoint_is_asked_less_and_less_and_a_good_answer_ends_that() {
+    let (key, time) = (issuer(), Time::new());
+    let jwks = Jwks::up(Answer::status(500)).await;
+    let mut world = world(&jwks, &time).await;
+    assert_unavailable(&mut world, &token(&key), "the first").await;
+    let mut asked = 1;
+    for longest in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
+        let too_early = (longest / 2_u64).saturating_sub(1);
+        time.pass(too_early);
+        assert_unavailable(&mut world, &token(&key), "too early").await;
+        assert_unavailable(&mut world, &under(&key, "random"), "too early for an unknown key").await;
+        assert_eq!(jwks.hits(), asked, "{too_early} s after failure {asked}");
+        time.pass(longest - too_early);
+        assert_unavailable(&mut world, &token(&key), "late enough").await;
+        asked += 1;
+        assert_eq!(jwks.hits(), asked, "{longest} s after the failure before it");
+    }
+    assert_eq!((standing(&world).fetches, standing(&world).failures), (10, 10));
+
+    jwks.now(Answer::keys(&key));
+    time.pass(60);
+    assert_good(&mut world, &token(&key), "back").await;
+    assert_eq!((standing(&world).failures, standing(&world).last_problem), (10, None));
+    jwks.now(Answer::status(500));
+    time.pass(2 * DAY);
+    assert_unavailable(&mut world, &token(&key), "down again").await;
+    time.pass(1);
+    assert_unavailable(&mut world, &token(&key), "it begins anew").await;
+    assert_eq!(jwks.hits(), 13);
+}
+
+#[tokio::test]
+async fn the_audit_says_what_was_wrong() {
+    let key = issuer();
+    for (answer, cause) in [
+        (Answer::status(500), "/jwks.json: status 500"),
+        (Answer::status(404), "/jwks.json: status 404"),
+        (Answer::status(302).header("location", "/x"), "/jwks.json: status 302"),
+        (Answer::ok(r#"{"keys":[]}"#), "/jwks.json: no usable key in the set"),
+        (Answer::ok("[]"), "without duplicate members (RFC 7517 section 5)"),
+        (Answer { endless: true, ..Answer::ok("{}") }, "is larger than 262144 bytes"),
+    ] {
+        let time = Time::new();
+        let jwks = Jwks::up(answer).await;
+        let mut world = world(&jwks, &time).await;
+        assert_unavailable_because(&mut world, &token(&key), cause, cause).await;
+        // Nobody asks anew, and yet the next one is told.
+        assert_unavailable_because(&mut world, &token(&key), cause, "in the back-off").await;
+        let problem = standing(&world).last_problem.unwrap();
+        assert!(problem.starts_with(&jwks.url()) && problem.ends_with(cause), "{problem}");
+        assert_eq!(jwks.hits(), 1);
+        jwks.now(Answer::keys(&key));
+        time.pass(1);
+        assert_good(&mut world, &token(&key), "mended").await;
+        assert_eq!(standing(&world).last_problem, None);
+    }
+    let (jwks, time) = (Jwks::down(Answer::keys(&key)).await, Time::new());
+    let mut world = world(&jwks, &time).await;
+    assert_unavailable_because(&mut world, &token(&key), "could not connect to 127.0.0.1", "down").await;
+}
+
+#[tokio::test]
+async fn what_a_fetch_says_of_its_failure_cannot_forge_a_log_line() {
+    let (key, text) = (issuer(), format!("\r\nsubject=root \u{202e}\u{1b}[2J{}", "x".repeat(10_000)));
+    let broken = service_fn(move |_: Request<Bytes>| {
+        let text = text.clone();
+        async { Err::<http::Response<Bytes>, _>(io::Error::other(text)) }
+    });
+    let mut world = plan()
+        .with(|builder| builder.issuers([remote(REMOTE, "https://remote.example/jwks.json")]).fetch(broken))
+        .start()
+        .await;
+    world.post_as("orders", &form(&token(&key))).await;
+    let detail = world.event().await.detail.unwrap();
+    assert!(detail.starts_with(r"https://remote.example/jwks.json: \u{d}\u{a}subject=root \u{202e}\u{1b}[2Jxxx"));
+    assert!(detail.chars().count() < 400, "{detail}");
+    assert_eq!(standing(&world).last_problem.unwrap().chars().filter(|c| c.is_control()).count(), 0);
+}
+
+#[tokio::test]
+async fn tokens_under_a_new_key_wait_for_the_fetch_under_way() {
+    let (old, new, time, gate) = (issuer(), issuer(), Time::new(), Arc::new(Semaphore::new(0)));
+    let jwks = Jwks::up(Answer::keys(&old)).await;
+    let mut world = world(&jwks, &time).await;
+    assert_good(&mut world, &token(&old), "at first").await;
+
+    jwks.now(Answer::both(&old, &new).behind(&gate));
+    let token_of_new = token(&new);
+    let form = form(&token_of_new);
+    let burst = join_all((0..100).map(|_| world.post_as("orders", &form)));
+    let let_go = async {
+        until(|| jwks.hits() == 2).await;
+        gate.add_permits(1);
+    };
+    for reply in futures_util::join!(burst, let_go).0 {
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+    }
+    for _ in 0..100 {
+        assert_eq!(world.reason().await, None);
+    }
+    assert_eq!((jwks.hits(), fetches(&world)), (2, 2));
+}
+
+#[tokio::test]
+async fn a_fetch_that_set_out_before_the_key_was_published_is_followed_by_one_more() {
+    let (old, new, time, gate) = (issuer(), issuer(), Time::new(), Arc::new(Semaphore::new(0)));
+    let jwks = Jwks::up(Answer::keys(&old)).await;
+    let mut world = world(&jwks, &time).await;
+    assert_good(&mut world, &token(&old), "at first").await;
+    jwks.now(Answer::keys(&old).behind(&gate));
+    time.pass(480);
+    assert_good(&mut world, &token(&old), "a fetch begins in the background").await;
+    until(|| jwks.hits() == 2).await;
+
+    jwks.now(Answer::both(&old, &new));
+    let let_go = async {
+        // Whether it joins the fetch or comes after it, it has its answer.
+        tokio::task::yield_now().await;
+        gate.add_permits(1);
+    };
+    let token_of_new = token(&new);
+    let form = form(&token_of_new);
+    let (reply, ()) = futures_util::join!(world.post_as("orders", &form), let_go);
+    assert_eq!((reply.status, world.reason().await), (StatusCode::OK, None), "{}", reply.text);
+    assert_eq!((jwks.hits(), fetches(&world)), (3, 3));
+    // And that was the one in a cool-down.
+    assert_refused(&mut world, &under(&new, "random"), Reason::TokenKeyUnknown, "random").await;
+    assert_eq!(jwks.hits(), 3);
+}
+
+#[test]
+fn a_fetch_that_ends_with_its_runtime_is_begun_anew_in_the_next() {
+    let (key, calls) = (issuer(), Arc::new(AtomicUsize::new(0)));
+    let (count, keys) = (Arc::clone(&calls), key.key.published_keys().to_json());
+    let hangs_at_first = service_fn(move |_: Request<Bytes>| {
+        let (first, keys) = (count.fetch_add(1, SeqCst) == 0, keys.clone());
+        async move {
+            if first {
+                std::future::pending::<()>().await;
+            }
+            Ok::<_, Infallible>(http::Response::new(Bytes::from(keys)))
+        }
+    });
+    let plan = plan()
+        .with(|builder| builder.issuers([remote(REMOTE, "https://remote.example/jwks.json")]).fetch(hangs_at_first));
+    let layer = plan.builder.build().unwrap();
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime().block_on(async {
+        standing_in(&layer);
+        until(|| calls.load(SeqCst) == 1).await;
+    });
+    let (status, _, body) = runtime().block_on(post(&layer, &token(&key)));
+    assert_eq!(status, StatusCode::OK, "{body}");
+    let standing = standing_in(&layer);
+    assert_eq!((standing.fetches, standing.failures, standing.last_problem), (2, 1, None));
 }
