@@ -4,19 +4,19 @@
 //! constructor. So no step can be skipped or moved: the types would not fit.
 //!
 //! ```text
-//! Presented → Authenticated → Admitted → Validated → Bounded → Decided → Issued
+//! Presented → Authenticated → Admitted → Validated → Bounded → Standing → Decided → Issued
 //! ```
 //!
 //! No rule stands on this page. What a stage checks is in its own room.
 
 use crate::{
     audit::{Attempt, Audit},
-    authority::{Authority, Bounded, Decided, PolicyPart},
+    authority::{Authority, Bounded, Decided, PolicyPart, Standing, StatusPart},
     client::{Admitted, AskLimits, Authenticated, Authenticator},
     issue::{Issuance, Issued},
     protocol::{Presented, Reason, Rejection, error_response, refuse, success_response},
     registry::Registry,
-    verify::{JwtVerifier, Validated},
+    verify::{Validated, Verifier},
 };
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -28,8 +28,9 @@ pub(crate) struct Exchange {
     pub(crate) registry: Arc<Registry>,
     pub(crate) authenticator: Authenticator,
     pub(crate) ask_limits: AskLimits,
-    pub(crate) verifier: JwtVerifier,
+    pub(crate) verifier: Verifier,
     pub(crate) authority: Authority,
+    pub(crate) status: Option<StatusPart>,
     pub(crate) policy: PolicyPart,
     pub(crate) issuance: Issuance,
     pub(crate) audit: Audit,
@@ -80,8 +81,12 @@ impl Exchange {
         let bounded = Bounded::by(&self.authority, validated)?;
         attempt.bounded(&bounded);
 
+        // Whether all who take part are still good.
+        let standing = Standing::by(self.status.as_ref(), bounded).await?;
+        attempt.standing(&standing);
+
         // What the policy chooses within that.
-        let decided = Decided::by(&self.policy, self.authority.strict_scope, bounded).await?;
+        let decided = Decided::by(&self.policy, self.authority.strict_scope, standing).await?;
         attempt.decided(&decided);
 
         // The token.

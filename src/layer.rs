@@ -1,6 +1,6 @@
 use crate::{
     audit::{Audit, AuditSink, TracingSink},
-    authority::{Authority, Policy, PolicyPart},
+    authority::{Authority, Policy, PolicyPart, StatusCheck, StatusPart},
     body::Limits,
     client::{AskLimits, Authenticator, ClientAuthenticator, client_table},
     clock::Clock,
@@ -9,14 +9,16 @@ use crate::{
     issue::{Issuance, Signer},
     part::{Part, Plug, part},
     policy::{Rule, Table},
-    registry::{Client, ConfigError, Issuer, KeySource, OwnSubjects, Registry, SubjectMapping, Target},
+    protocol::TokenType,
+    registry::{Client, ConfigError, Issuer, KeySource, OwnSubjects, Records, Registry, SubjectMapping, Target},
     service::{Endpoint, RequestHead, Shared, TokenExchange},
     trust::{Fetching, Readiness, TrustedKeys},
-    verify::JwtVerifier,
+    verify::{Introspector, TokenVerifier, TokenVerifierPart, Verifier},
 };
 use bytes::Bytes;
 use http::{Request, Response};
 use std::{
+    collections::HashMap,
     fmt,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -75,6 +77,8 @@ impl TokenExchangeLayer {
             authenticator: None,
             audit: part(TracingSink),
             fetch: None,
+            verifiers: HashMap::new(),
+            status: None,
             clock: Clock::default(),
             limits: Limits { bytes: 1024 * 1024, frames: 4096, deadline: Duration::from_secs(10) },
             forward_unread: false,
@@ -201,6 +205,8 @@ pub struct TokenExchangeBuilder {
     authenticator: Option<Authenticator>,
     audit: Part<crate::audit::AuditEvent, ()>,
     fetch: Option<Part<Request<Bytes>, Response<Bytes>>>,
+    verifiers: HashMap<TokenType, TokenVerifierPart>,
+    status: Option<StatusPart>,
     clock: Clock,
     limits: Limits,
     forward_unread: bool,
@@ -292,7 +298,21 @@ impl TokenExchangeBuilder {
         self
     }
 
-    /// What fetches key sets and metadata of issuers. Default: [`HttpFetch::new`], which reaches public `https` addresses only.
+    /// What finds out whether tokens of this type are genuine, in place of signature and introspection. An issuer's
+    /// record must take the type too ([`Issuer::token_types`](crate::Issuer::token_types)). Replaces any given before.
+    pub fn token_verifier(mut self, token_type: TokenType, verifier: impl TokenVerifier) -> Self {
+        self.verifiers.insert(token_type, part(verifier));
+        self
+    }
+
+    /// What is asked at every exchange whether all who take part are still good. Default: nobody.
+    pub fn status(mut self, status: impl StatusCheck) -> Self {
+        self.status = Some(part(status));
+        self
+    }
+
+    /// What fetches key sets and metadata of issuers, and asks introspection endpoints. Default: [`HttpFetch::new`],
+    /// which reaches public `https` addresses only.
     pub fn fetch(mut self, fetch: impl Plug<Request<Bytes>, Response<Bytes>>) -> Self {
         self.fetch = Some(part(fetch));
         self
@@ -402,8 +422,14 @@ impl TokenExchangeBuilder {
         if self.max_lifetime < Duration::from_secs(1) {
             return wrong("max_lifetime", "give 1 s or more");
         }
-        let registry =
-            Arc::new(Registry::new(&self.issuer, self.clients, self.targets, self.issuers, self.own_subjects)?);
+        let records = Records {
+            clients: self.clients,
+            targets: self.targets,
+            issuers: self.issuers,
+            own_subjects: self.own_subjects,
+            plugged: self.verifiers.keys().cloned().collect(),
+        };
+        let registry = Arc::new(Registry::new(&self.issuer, records)?);
         let policy = match self.policy {
             None => return wrong("policy", "none: nothing would ever be allowed; give `rules` or a `policy`"),
             Some(ChosenPolicy::Service(policy)) => policy,
@@ -423,10 +449,17 @@ impl TokenExchangeBuilder {
         }
         let fetching =
             Fetching { fetch: self.fetch.unwrap_or_else(|| part(HttpFetch::new())), clock: self.clock.clone() };
+        let introspectors = registry.issuers().filter_map(|issuer| {
+            let record = issuer.introspection.as_ref()?;
+            Some((issuer.id.clone(), Introspector::new(record, &fetching.fetch, &self.clock)))
+        });
+        let introspectors = introspectors.collect();
         let exchange = Exchange {
             authenticator: self.authenticator.unwrap_or_else(|| client_table(Arc::clone(&registry))),
             ask_limits: AskLimits { max_targets: self.max_targets },
-            verifier: JwtVerifier {
+            verifier: Verifier {
+                introspectors,
+                plugged: self.verifiers,
                 keys: TrustedKeys::new(&registry, &signer.keys, &fetching),
                 registry: Arc::clone(&registry),
                 clock: self.clock.clone(),
@@ -439,6 +472,7 @@ impl TokenExchangeBuilder {
                 max_depth: self.max_depth,
                 strict_scope: self.strict_scope,
             },
+            status: self.status,
             policy,
             issuance: Issuance { own_issuer: self.issuer, signer, clock: self.clock.clone() },
             audit: Audit::new(self.audit, self.clock),

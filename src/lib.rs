@@ -47,7 +47,7 @@
 //! # Who decides what
 //!
 //! Three kinds of records say what is possible: [`Client`] (who asks), [`Target`] (what can be called, and by whom)
-//! and [`Issuer`] (whose tokens are believed, and how far). From these and the tokens the layer computes a ceiling.
+//! and [`Issuer`] (whose tokens are believed, and how far: [`issuers`]). From these and the tokens the layer computes a ceiling.
 //! A [`Policy`] then chooses within it: a table of [rules](policy::Rule), or any service of yours that answers a
 //! [`Query`] with a [`Decision`]. A policy can narrow; one that grants more than the ceiling is taken for broken.
 //!
@@ -63,6 +63,8 @@
 //! | [`Policy`] | [`Query`] → [`Decision`] | [`policy`](TokenExchangeBuilder::policy), [`rules`](TokenExchangeBuilder::rules) |
 //! | [`SigningService`] | [`SigningRequest`] → [`Signature`] | [`signer`](TokenExchangeBuilder::signer) |
 //! | [`AuditSink`] | [`AuditEvent`] → `()` | [`audit`](TokenExchangeBuilder::audit) |
+//! | [`TokenVerifier`] | [`TokenToVerify`] → [`Verification`] | [`token_verifier`](TokenExchangeBuilder::token_verifier) |
+//! | [`StatusCheck`] | [`StatusQuery`] → [`Status`] | [`status`](TokenExchangeBuilder::status) |
 //! | [`ClientAuthenticator`] | [`Credentials`] → [`Authentication`] | [`client_authenticator`](TokenExchangeBuilder::client_authenticator) |
 //! | [`Plug`] | [`http::Request`] → [`http::Response`] | [`fetch`](TokenExchangeBuilder::fetch) |
 //!
@@ -84,6 +86,7 @@
 //!
 //! * `axum` (default): axum's `Body` is a [`RequestBody`](body::RequestBody).
 //! * `tonic`: tonic's `Body` is one.
+//! * `introspection-cache`: answers of introspection endpoints can be kept for a short time.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -104,6 +107,8 @@ mod part;
 pub mod policy;
 #[doc = include_str!("composition.md")]
 pub mod composition {}
+#[doc = include_str!("issuers.md")]
+pub mod issuers {}
 #[doc = include_str!("smuggling.md")]
 pub mod smuggling {}
 mod protocol;
@@ -113,7 +118,10 @@ mod trust;
 mod verify;
 
 pub use audit::{AuditEvent, AuditSink, Granted, Outcome, PartyFacts, Requested, Stage, TokenFacts, TracingSink};
-pub use authority::{Decision, Denial, Grant, Policy, QueriedActor, QueriedSubject, Query, Semantics};
+pub use authority::{
+    Decision, Denial, Grant, Policy, QueriedActor, QueriedSubject, Query, Semantics, Status, StatusCheck, StatusQuery,
+    TokenReference,
+};
 pub use client::{Authentication, AuthenticationMethod, ClientAuthenticator, Credentials};
 pub use future::ResponseFuture;
 pub use issue::{LocalSigner, PublishedKeys, Signature, Signer, SigningRequest, SigningService};
@@ -121,6 +129,7 @@ pub use jose::{Algorithm, InvalidKey, InvalidKeySet, KeySet};
 pub use layer::{TokenExchangeBuilder, TokenExchangeLayer};
 pub use part::Plug;
 pub use protocol::{ErrorCode, InvalidScope, Reason, Scope, TOKEN_EXCHANGE_GRANT, TokenType};
-pub use registry::{Client, ConfigError, Issuer, Party, SubjectMapping, Target};
+pub use registry::{Client, ConfigError, Introspection, Issuer, Party, SubjectMapping, Target, TokenRules};
 pub use service::{RequestHead, TokenExchange};
 pub use trust::{IssuerReadiness, KeyState, Readiness};
+pub use verify::{TokenRole, TokenToVerify, TokenVerifier, Verification};

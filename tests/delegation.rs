@@ -33,7 +33,9 @@ fn plan_of(idp_record: impl FnOnce(Issuer) -> Issuer, clients: impl FnOnce(Clien
             target("ledger").callers(["billing"]),
         ])
         .issuers([idp_record(Issuer::new(IDP).keys(idp.keys()))])
-        .rules([Rule::allow(Names::any(), Subjects::any(), Names::any()).actors(Actors::any()).scopes(Names::any())])
+        .rules([Rule::allow(Names::any(), Subjects::any().or_clients(), Names::any())
+            .actors(Actors::any())
+            .scopes(Names::any())])
         .signer(own.key.clone());
     Plan { own, idp, builder }
 }
@@ -812,7 +814,7 @@ async fn a_mapped_subject_is_a_name_too() {
     // What no `sub` may be, no claim in its place may be either.
     for name in ["bob\nroot".to_owned(), "bob\u{0}".to_owned(), "x".repeat(20_000)] {
         let as_sub = foreign(&mut world, "orders", json!({ "sub": name, "username": "robert" })).await;
-        assert_eq!(as_sub.map(|_| ()), Err(Reason::TokenClaimsInvalid));
+        assert_eq!(as_sub.map(|_| ()), Err(Reason::TokenSubjectInvalid));
         let as_claim = foreign(&mut world, "orders", json!({ "username": name })).await.map(|_| ());
         assert!(as_claim.is_err(), "{:?} became a subject", &name[..name.len().min(20)]);
     }

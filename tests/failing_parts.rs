@@ -848,7 +848,7 @@ async fn the_fields_of_the_tracing_event_are_stable() {
         events.iter().map(|(level, fields)| (*level, fields.iter().map(|(name, _)| name.clone()).collect())).collect();
     let issued = names(&[&always, &client, &requested, &subject, &actor, &granted]);
     assert_eq!(found[0], (tracing::Level::INFO, issued));
-    let malformed = names(&[&always, &client, &["requested_targets"], &["error", "reason"]]);
+    let malformed = names(&[&always, &client, &["requested_targets"], &["detail", "error", "reason"]]);
     assert_eq!(found[1], (tracing::Level::WARN, malformed));
     let unread = names(&[&always, &["error", "reason"]]);
     assert_eq!(found[2], (tracing::Level::WARN, unread));

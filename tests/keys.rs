@@ -313,7 +313,7 @@ async fn nobody_is_asked_for_keys_on_behalf_of_a_stranger() {
     let mut as_access_token = form(&token_of_remote);
     as_access_token[2] = ("subject_token_type", ACCESS_TOKEN);
     assert_eq!(world.post_as("orders", &as_access_token).await.error(), "invalid_request");
-    assert_eq!(world.reason().await, Some(Reason::TokenTypeConfused));
+    assert_eq!(world.reason().await, Some(Reason::TokenTypeNotAccepted));
     assert_eq!((jwks.hits(), rival_jwks.hits()), (0, 0));
 
     // Keys are an issuer's own, whatever they are called.

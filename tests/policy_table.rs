@@ -470,7 +470,8 @@ async fn impersonation_is_issued_by_its_own_permission_only() {
         assert_eq!(claims["sub"], "alice");
     }
     // Where a rule allows both and there can be no delegation, there is nothing in its place.
-    let both = allow().impersonation().delegation();
+    let both = Rule::allow("orders", Subjects::any().or_clients(), "billing").scopes(Names::any());
+    let both = both.impersonation().delegation();
     let mut world = plan().with(|builder| builder.rules([both])).start().await;
     let itself = world.own.access_token(json!({ "sub": "orders", "client_id": "orders" }));
     let reply = world.exchange(&itself).await;
@@ -498,4 +499,28 @@ async fn a_rule_for_the_client_is_none_for_whom_it_carries() {
         world.post_as("orders", &form).await;
         assert_eq!(world.reason().await, by_agent, "{rule:?}");
     }
+}
+
+#[tokio::test]
+async fn a_client_by_itself_is_no_user() {
+    let of_ours = || Subjects::of_issuer(AS);
+    let allow = |subjects| Rule::allow("orders", subjects, "billing").scopes(Names::any());
+    // A client that is called like a user, and one of whom nobody thought.
+    let itself = json!({ "sub": "billing", "client_id": "billing" });
+    for (subjects, expected) in [
+        (Subjects::any(), Some(Reason::PolicyNoRule)),
+        (of_ours(), Some(Reason::PolicyNoRule)),
+        (of_ours().named(["billing"]), Some(Reason::PolicyNoRule)),
+        (Subjects::any().or_clients(), None),
+        (of_ours().named(["billing"]).or_clients(), None),
+    ] {
+        let mut world = plan().with(|builder| builder.rules([allow(subjects.clone())])).start().await;
+        world.exchange(&world.own.access_token(itself.clone())).await;
+        assert_eq!(world.reason().await, expected, "{subjects:?}");
+    }
+    // A deny is about whoever it names.
+    let deny = Rule::deny(Names::any(), of_ours().named(["billing"]), Names::any());
+    let mut world = plan().with(|builder| builder.rules([allow(Subjects::any().or_clients()), deny])).start().await;
+    world.exchange(&world.own.access_token(itself)).await;
+    assert_eq!(world.reason().await, Some(Reason::PolicyDenied));
 }

@@ -94,6 +94,8 @@ pub enum Stage {
     Tokens,
     /// The ceiling is found.
     Authority,
+    /// It is asked whether the parties are still good.
+    Status,
     /// The policy is asked.
     Policy,
     /// The token is signed.
@@ -111,6 +113,7 @@ impl Stage {
             Self::Parameters => "parameters",
             Self::Tokens => "tokens",
             Self::Authority => "authority",
+            Self::Status => "status",
             Self::Policy => "policy",
             Self::Issue => "issue",
             Self::Answer => "answer",

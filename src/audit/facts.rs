@@ -1,6 +1,6 @@
 use super::{Attempt, Granted, PartyFacts, Requested, Stage, TokenFacts};
 use crate::{
-    authority::{Bounded, Decided},
+    authority::{Bounded, Decided, Standing},
     client::{Admitted, Authenticated, Credentials},
     issue::Issued,
     protocol::{Presented, escaped},
@@ -46,8 +46,12 @@ impl Attempt {
     }
 
     pub(crate) fn bounded(&mut self, bounded: &Bounded) {
-        let event = self.reached(Stage::Policy);
+        let event = self.reached(Stage::Status);
         event.actor = Some(party(&bounded.actor));
+    }
+
+    pub(crate) fn standing(&mut self, _: &Standing) {
+        self.reached(Stage::Policy);
     }
 
     pub(crate) fn decided(&mut self, decided: &Decided) {

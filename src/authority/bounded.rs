@@ -9,7 +9,7 @@ use crate::{
     client::Admitted,
     clock::Clock,
     protocol::{Reason, Rejection, Scope, refuse},
-    registry::{Party, Registry, SubjectMapping},
+    registry::{Party, Registry, SubjectMapping, TENANT_SEPARATOR},
     verify::{Validated, VerifiedToken, is_name},
 };
 use std::{sync::Arc, time::Duration};
@@ -29,6 +29,7 @@ pub(crate) struct Authority {
 pub(crate) struct Bounded {
     pub(crate) admitted: Admitted,
     pub(crate) subject: VerifiedToken,
+    pub(crate) actor_token: Option<VerifiedToken>,
     /// The `sub` of the issued token.
     pub(crate) issued_sub: String,
     pub(crate) origin: Option<Party>,
@@ -45,13 +46,14 @@ pub(crate) struct Bounded {
 impl Bounded {
     pub(crate) fn by(authority: &Authority, validated: Validated) -> Result<Self, Rejection> {
         let registry = &*authority.registry;
-        let Validated { admitted, subject, actor: actor_token } = validated;
+        let Validated { admitted, subject, actor: token_of_actor } = validated;
         let client = &*admitted.client;
-        let actor_token = actor_token.as_ref();
+        let actor_token = token_of_actor.as_ref();
 
         let acting = Acting::of(registry, client, actor_token)?;
         let named = acting.named_by_may_act(registry, client, &subject, actor_token)?;
         presenter::check(registry, client, &subject, named && acting.is_client)?;
+        presenter::check_tenants(registry, client, &subject, actor_token)?;
         let issued_sub = issued_sub(registry, &subject)?;
         let origin = subject.own.then(|| registry.origin_of(&subject.sub)).flatten();
         let party = canonical(registry, &subject);
@@ -90,6 +92,7 @@ impl Bounded {
             delegation,
             impersonation,
             subject,
+            actor_token: token_of_actor,
             admitted,
         })
     }
@@ -143,6 +146,10 @@ fn issued_sub(registry: &Registry, subject: &VerifiedToken) -> Result<String, Re
         Some(SubjectMapping::Keep) => subject.sub.clone(),
         Some(SubjectMapping::Prefix(prefix)) => format!("{prefix}{}", subject.sub),
         Some(SubjectMapping::Claim(claim)) => match subject.claims.get(claim).and_then(|value| value.as_str()) {
+            Some(name) if subject.issuer.has_several_tenants() => {
+                let tenant = subject.issuer.tenant_of(&subject.sub).unwrap_or_default();
+                format!("{tenant}{TENANT_SEPARATOR}{name}")
+            }
             Some(name) => name.to_owned(),
             None => return Err(not_mapped(&format!("no string claim `{claim}`"))),
         },

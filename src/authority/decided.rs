@@ -1,4 +1,4 @@
-use super::{ActChain, Bounded, Decision, Grant, Query, Semantics};
+use super::{ActChain, Bounded, Decision, Grant, Query, Semantics, Standing};
 use crate::{
     part::{Failing, Part, ask},
     protocol::{Reason, Rejection, Scope, refuse},
@@ -9,7 +9,7 @@ pub(crate) type PolicyPart = Part<Query, Decision>;
 
 const FAILING: Failing = Failing { unavailable: Reason::PolicyUnavailable, panicked: Reason::PolicyPanicked };
 
-/// The sixth stage: what the policy chose, within the bounds.
+/// The seventh stage: what the policy chose, within the bounds.
 #[derive(Debug)]
 pub(crate) struct Decided {
     pub(crate) bounded: Bounded,
@@ -22,7 +22,8 @@ pub(crate) struct Decided {
 }
 
 impl Decided {
-    pub(crate) async fn by(policy: &PolicyPart, strict_scope: bool, bounded: Bounded) -> Result<Self, Rejection> {
+    pub(crate) async fn by(policy: &PolicyPart, strict_scope: bool, standing: Standing) -> Result<Self, Rejection> {
+        let Standing { bounded } = standing;
         match ask(policy, bounded.query(), FAILING).await? {
             Decision::Allow(grant) => Self::clamped(bounded, grant, strict_scope),
             Decision::Deny(denial) => {

@@ -1,4 +1,5 @@
-//! What may be granted at most, by the records alone; what the policy is asked; and the clamp on its answer.
+//! What may be granted at most, by the records alone; whether all who take part are still good; what the policy is asked;
+//! and the clamp on its answer.
 
 mod acting;
 mod bounded;
@@ -8,13 +9,16 @@ mod decided;
 mod decision;
 mod presenter;
 mod query;
+mod status;
 
 pub use decision::{Decision, Denial, Grant, Semantics};
 pub use query::{QueriedActor, QueriedSubject, Query};
+pub use status::{Status, StatusCheck, StatusQuery, TokenReference};
 
 pub(crate) use bounded::{Authority, Bounded};
 pub(crate) use chain::ActChain;
 pub(crate) use decided::{Decided, PolicyPart};
+pub(crate) use status::{Standing, StatusPart};
 
 /// What a policy is: it answers a [`Query`] with a [`Decision`].
 ///

@@ -45,3 +45,27 @@ fn is_presenter(registry: &Registry, client: &ClientRecord, subject: &VerifiedTo
     let presenter = subject.presenter.as_deref();
     presenter.is_some_and(|name| registry.client_meant(&subject.issuer, name) == Some(&client.id))
 }
+
+/// Checks that the tokens are of tenants that the client works for, whoever else may present them. A subject of ours
+/// that came from a tenant is still of that tenant.
+pub(super) fn check_tenants(
+    registry: &Registry,
+    client: &ClientRecord,
+    subject: &VerifiedToken,
+    actor: Option<&VerifiedToken>,
+) -> Result<(), Rejection> {
+    let origin = subject.own.then(|| registry.origin_of(&subject.sub)).flatten();
+    let parties = [Some(subject.party()), origin, actor.map(VerifiedToken::party)];
+    for party in parties.into_iter().flatten() {
+        let Some(issuer) = registry.issuer(&party.iss) else { continue };
+        let Some(tenant) = issuer.tenant_of(&party.sub) else { continue };
+        // A client without tenants has nothing to do with those of an issuer that has several.
+        let is_single = client.tenants.is_empty() && !issuer.has_several_tenants();
+        if !is_single && !client.tenants.iter().any(|own| own == tenant) {
+            let detail =
+                format!("client `{}` does not work for tenant `{tenant}`: its `tenants` list those", client.id);
+            return Err(refuse(Reason::TenantMismatch).because(detail));
+        }
+    }
+    Ok(())
+}

@@ -20,6 +20,7 @@ mod builder;
 mod client;
 mod connect;
 mod error;
+mod in_process;
 mod tls;
 mod uri;
 
@@ -29,5 +30,6 @@ mod tests;
 pub use builder::HttpFetchBuilder;
 pub use client::HttpFetch;
 pub use error::{FetchConfigError, FetchError};
+pub use in_process::{InProcess, in_process};
 
 pub(crate) use uri::web_uri;

@@ -1,5 +1,5 @@
 use super::parse_object;
-use crate::protocol::Scope;
+use crate::protocol::{InvalidScope, Scope};
 use serde_json::{Map, Value};
 
 /// The claims of a token (RFC 7519 section 4), each read with the one type that it may have.
@@ -16,6 +16,11 @@ const LAST_SECOND: f64 = 9_007_199_254_740_991.0;
 impl Claims {
     pub(crate) fn parse(json: &[u8]) -> Option<Self> {
         parse_object(json).map(Self)
+    }
+
+    /// Claims that somebody else read.
+    pub(crate) fn of(members: Map<String, Value>) -> Self {
+        Self(members)
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
@@ -56,6 +61,20 @@ impl Claims {
             Some(Value::String(text)) if text.is_empty() => Ok(Some(Scope::empty())),
             Some(Value::String(text)) => text.parse().map(Some).map_err(|_| Invalid("scope")),
             Some(_) => Err(Invalid("scope")),
+        }
+    }
+
+    /// A scope in another claim than `scope`: one string, or an array of strings.
+    pub(crate) fn scope_in(&self, name: &str) -> Result<Option<Scope>, InvalidScope> {
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) if text.is_empty() => Ok(Some(Scope::empty())),
+            Some(Value::String(text)) => text.parse().map(Some),
+            Some(Value::Array(tokens)) => {
+                let tokens = tokens.iter().map(|token| token.as_str().unwrap_or_default());
+                Scope::from_tokens(tokens).map(Some)
+            }
+            Some(_) => Err(InvalidScope),
         }
     }
 

@@ -6,6 +6,14 @@ use serde_json::{Map, Value};
 const MAX_BYTES: usize = 8 * 1024;
 const MAX_KID_BYTES: usize = 256;
 
+const REFUSED: [(&str, Reason); 5] = [
+    ("crit", Reason::TokenHeaderCritical),
+    ("b64", Reason::TokenHeaderCritical),
+    ("enc", Reason::TokenEncrypted),
+    ("zip", Reason::TokenEncrypted),
+    ("cty", Reason::TokenNested),
+];
+
 /// The header of a signed token (RFC 7515 section 4). Where keys come from is never read from it.
 #[derive(Debug)]
 pub(crate) struct Header {
@@ -18,24 +26,23 @@ pub(crate) struct Header {
 impl Header {
     pub(crate) fn parse(json: &[u8]) -> Result<Self, Rejection> {
         if json.len() > MAX_BYTES {
-            return Err(refuse(Reason::TokenMalformed).because("header too large"));
+            return Err(refuse(Reason::TokenHeaderMalformed).because("too large"));
         }
-        let members = parse_object(json)
-            .ok_or_else(|| refuse(Reason::TokenMalformed).because("header is not one JSON object"))?;
-        // `enc` and `zip` mark an encrypted token, `cty` a nested one, `b64` a payload that is not encoded.
-        for name in ["crit", "b64", "enc", "zip", "cty"] {
+        let members =
+            parse_object(json).ok_or_else(|| refuse(Reason::TokenHeaderMalformed).because("not one JSON object"))?;
+        for (name, reason) in REFUSED {
             if members.contains_key(name) {
-                return Err(refuse(Reason::TokenHeaderRefused).because(format_args!("header has `{name}`")));
+                return Err(refuse(reason).because(format_args!("header has `{name}`")));
             }
         }
         let Some(name) = text(&members, "alg")? else {
-            return Err(refuse(Reason::TokenMalformed).because("header has no `alg`"));
+            return Err(refuse(Reason::TokenHeaderMalformed).because("header has no `alg`"));
         };
         let algorithm = Algorithm::from_name(name)
             .ok_or_else(|| refuse(Reason::TokenAlgorithmRefused).because(format_args!("alg `{name}`")))?;
         let kid = text(&members, "kid")?;
         if kid.is_some_and(|kid| kid.len() > MAX_KID_BYTES || kid.chars().any(char::is_control)) {
-            return Err(refuse(Reason::TokenMalformed).because("`kid` is too long or not printable"));
+            return Err(refuse(Reason::TokenHeaderMalformed).because("`kid` is too long or not printable"));
         }
         let typ = text(&members, "typ")?.map(|typ| {
             let typ = typ.to_ascii_lowercase();
@@ -49,7 +56,7 @@ fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a st
     match members.get(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(refuse(Reason::TokenMalformed).because(format_args!("header `{name}` is not a string"))),
+        Some(_) => Err(refuse(Reason::TokenHeaderMalformed).because(format_args!("header `{name}` is not a string"))),
     }
 }
 
@@ -63,22 +70,22 @@ mod tests {
         let cases: &[(&str, Result<(), Reason>)] = &[
             (r#"{"alg":"ES256"}"#, Ok(())),
             (r#"{"alg":"Ed25519","kid":"a","typ":"application/AT+JWT","jku":"https://evil.example"}"#, Ok(())),
-            (r#"{}"#, Err(Reason::TokenMalformed)),
-            (r#"{"alg":"ES256","alg":"ES256"}"#, Err(Reason::TokenMalformed)),
+            (r#"{}"#, Err(Reason::TokenHeaderMalformed)),
+            (r#"{"alg":"ES256","alg":"ES256"}"#, Err(Reason::TokenHeaderMalformed)),
             (r#"{"alg":"none"}"#, Err(Reason::TokenAlgorithmRefused)),
             (r#"{"alg":"noNE"}"#, Err(Reason::TokenAlgorithmRefused)),
             (r#"{"alg":"es256"}"#, Err(Reason::TokenAlgorithmRefused)),
             (r#"{"alg":"HS256"}"#, Err(Reason::TokenAlgorithmRefused)),
             (r#"{"alg":"ES512"}"#, Err(Reason::TokenAlgorithmRefused)),
-            (r#"{"alg":["ES256"]}"#, Err(Reason::TokenMalformed)),
-            (r#"{"alg":"ES256","kid":7}"#, Err(Reason::TokenMalformed)),
-            (r#"{"alg":"ES256","typ":null}"#, Err(Reason::TokenMalformed)),
-            (r#"{"alg":"ES256","crit":[]}"#, Err(Reason::TokenHeaderRefused)),
-            (r#"{"alg":"ES256","crit":["exp"],"exp":1}"#, Err(Reason::TokenHeaderRefused)),
-            (r#"{"alg":"ES256","b64":false}"#, Err(Reason::TokenHeaderRefused)),
-            (r#"{"alg":"ES256","cty":"JWT"}"#, Err(Reason::TokenHeaderRefused)),
-            (r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#, Err(Reason::TokenHeaderRefused)),
-            (&long_kid, Err(Reason::TokenMalformed)),
+            (r#"{"alg":["ES256"]}"#, Err(Reason::TokenHeaderMalformed)),
+            (r#"{"alg":"ES256","kid":7}"#, Err(Reason::TokenHeaderMalformed)),
+            (r#"{"alg":"ES256","typ":null}"#, Err(Reason::TokenHeaderMalformed)),
+            (r#"{"alg":"ES256","crit":[]}"#, Err(Reason::TokenHeaderCritical)),
+            (r#"{"alg":"ES256","crit":["exp"],"exp":1}"#, Err(Reason::TokenHeaderCritical)),
+            (r#"{"alg":"ES256","b64":false}"#, Err(Reason::TokenHeaderCritical)),
+            (r#"{"alg":"ES256","cty":"JWT"}"#, Err(Reason::TokenNested)),
+            (r#"{"alg":"RSA-OAEP","enc":"A256GCM"}"#, Err(Reason::TokenEncrypted)),
+            (&long_kid, Err(Reason::TokenHeaderMalformed)),
         ];
         for (json, expected) in cases {
             let read = Header::parse(json.as_bytes()).map(|_| ()).map_err(|rejection| rejection.reason());

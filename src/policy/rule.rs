@@ -65,11 +65,12 @@ impl From<Vec<String>> for Names {
 pub struct Subjects {
     pub(crate) issuer: Option<String>,
     pub(crate) subs: Option<Vec<String>>,
+    clients: bool,
     claims: Vec<(String, Value)>,
 }
 
 impl Subjects {
-    /// Any subject of any issuer that has a record.
+    /// Any subject of any issuer that has a record, but no client by itself ([`Subjects::or_clients`]).
     pub fn any() -> Self {
         Self::default()
     }
@@ -83,6 +84,14 @@ impl Subjects {
     #[must_use]
     pub fn named<T: Into<String>>(mut self, subs: impl IntoIterator<Item = T>) -> Self {
         self.subs = Some(subs.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Clients too, with tokens that no user stands behind, such as those of the client credentials grant. Without it,
+    /// an allow is about users alone, even where it names one that is called like a client; a deny is about both.
+    #[must_use]
+    pub fn or_clients(mut self) -> Self {
+        self.clients = true;
         self
     }
 
@@ -109,7 +118,8 @@ impl Subjects {
             Some(one) => one == wanted,
             None => false,
         };
-        (names(&query.subject.party) || origin.is_some_and(names)) && self.claims.iter().all(claim_fits)
+        let right_kind = !allows || self.clients || !query.subject.is_client;
+        right_kind && (names(&query.subject.party) || origin.is_some_and(names)) && self.claims.iter().all(claim_fits)
     }
 }
 

@@ -191,19 +191,33 @@ reasons! {
     /// Nothing of what was asked can be granted.
     ScopeEmpty = "scope_empty", InvalidScope, BAD_SCOPE;
 
-    /// Not a compact JWS with one JSON object as header and one as claims.
+    /// Not a compact JWS whose header is one JSON object, and no issuer can be asked what else it is.
     TokenMalformed = "token_malformed", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
-    /// A header that must be refused: `crit`, `b64`, nested or encrypted tokens.
-    TokenHeaderRefused = "token_header_refused", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// A header without `alg`, of more than 8 KiB, or with a member of the wrong type or length.
+    TokenHeaderMalformed = "token_header_malformed", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// A header with `crit` or `b64`: something that must be understood and is not.
+    TokenHeaderCritical = "token_header_critical", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// An encrypted token (`enc`, `zip`).
+    TokenEncrypted = "token_encrypted", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// A token that holds another (`cty`).
+    TokenNested = "token_nested", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// The claims are not one JSON object, without duplicate members and at most 16 levels deep.
+    TokenClaimsMalformed = "token_claims_malformed", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
     /// An algorithm outside the issuer's list.
     TokenAlgorithmRefused = "token_algorithm_refused", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// The token does not say who issued it.
+    TokenIssuerMissing = "token_issuer_missing", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
     /// No record for the token's issuer.
     TokenIssuerUnknown = "token_issuer_unknown", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
     /// The issuer has no key that fits.
     TokenKeyUnknown = "token_key_unknown", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
     /// The signature does not verify.
     TokenSignatureInvalid = "token_signature_invalid", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
-    /// A claim is missing or of the wrong type.
+    /// No `sub`, or one that is no name: empty, not text, over 1024 bytes or with control characters.
+    TokenSubjectInvalid = "token_subject_invalid", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// No `exp`.
+    TokenExpiryMissing = "token_expiry_missing", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// A claim of the wrong type or out of its range.
     TokenClaimsInvalid = "token_claims_invalid", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
     /// `exp` has passed.
     TokenExpired = "token_expired", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
@@ -211,6 +225,22 @@ reasons! {
     TokenNotYetValid = "token_not_yet_valid", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
     /// `iat` is in the future.
     TokenIssuedInFuture = "token_issued_in_future", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// `iat` is longer ago than the issuer's record allows, or missing where it must not be.
+    TokenTooOld = "token_too_old", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// The issuer's record does not take tokens of the declared type from it.
+    TokenTypeNotAccepted = "token_type_not_accepted", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// The header's `typ` is none of those that the issuer's record demands.
+    TokenTypRefused = "token_typ_refused", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// A claim that the issuer's record demands is missing or has another value.
+    TokenClaimRequired = "token_claim_required", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// A claim that the issuer's record forbids.
+    TokenClaimForbidden = "token_claim_forbidden", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// No tenant, or one that the issuer's record does not list.
+    TokenTenantRefused = "token_tenant_refused", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// The issuer says that the token is not active (RFC 7662 section 2.2).
+    TokenInactive = "token_inactive", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// The token verifier says that the token is not genuine.
+    TokenVerifierRejected = "token_verifier_rejected", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
     /// The token is of another kind than was declared.
     TokenTypeConfused = "token_type_confused", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
     /// A foreign issuer's token whose `aud` does not name us.
@@ -222,6 +252,8 @@ reasons! {
 
     /// The token names no audience.
     PresenterUnknown = "presenter_unknown", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// A token of a tenant that the client does not work for.
+    TenantMismatch = "tenant_mismatch", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
     /// The client has no relation to the subject token.
     PresenterUnrelated = "presenter_unrelated", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
     /// A subject token with several audiences, which the client's record does not allow.
@@ -251,6 +283,12 @@ reasons! {
     /// Impersonation of a subject whose token, or request, names an actor.
     ImpersonationImpossible = "impersonation_impossible", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
 
+    /// The status check says that one of the parties is not good any more.
+    StatusRefused = "status_refused", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
+    /// The status check could not be asked.
+    StatusUnavailable = "status_unavailable", TemporarilyUnavailable, UNAVAILABLE;
+    /// The status check panicked.
+    StatusPanicked = "status_panicked", ServerError, BROKEN;
     /// No rule of the policy allows it.
     PolicyNoRule = "policy_no_rule", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
     /// The policy refused.
@@ -267,6 +305,12 @@ reasons! {
     AuthenticatorPanicked = "authenticator_panicked", ServerError, BROKEN;
     /// The issuer's keys could not be had.
     IssuerKeysUnavailable = "issuer_keys_unavailable", TemporarilyUnavailable, UNAVAILABLE;
+    /// The issuer could not be asked what a token means.
+    IntrospectionUnavailable = "introspection_unavailable", TemporarilyUnavailable, UNAVAILABLE;
+    /// The token verifier could not be asked.
+    TokenVerifierUnavailable = "token_verifier_unavailable", TemporarilyUnavailable, UNAVAILABLE;
+    /// The token verifier panicked.
+    TokenVerifierPanicked = "token_verifier_panicked", ServerError, BROKEN;
     /// The signer could not be asked.
     SignerUnavailable = "signer_unavailable", TemporarilyUnavailable, UNAVAILABLE;
     /// The signer panicked.

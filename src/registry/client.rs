@@ -31,6 +31,7 @@ pub struct Client {
     pub(crate) repeated_actors: bool,
     pub(crate) jwt_output: bool,
     pub(crate) carries: Vec<Party>,
+    pub(crate) tenants: Vec<String>,
 }
 
 /// The shortest secret taken as text: 16 characters of a random one hold about 96 bits.
@@ -55,6 +56,7 @@ impl Client {
             repeated_actors: false,
             jwt_output: false,
             carries: Vec::new(),
+            tenants: Vec::new(),
         }
     }
 
@@ -170,6 +172,14 @@ impl Client {
     #[must_use]
     pub fn carries(mut self, iss: impl Into<String>, sub: impl Into<String>) -> Self {
         self.carries.push(Party::new(iss, sub));
+        self
+    }
+
+    /// The tenants that the client works for: it presents no token of another
+    /// ([`Issuer::tenants`](super::Issuer::tenants)). Without it: none of an issuer that has several.
+    #[must_use]
+    pub fn tenants<T: Into<String>>(mut self, tenants: impl IntoIterator<Item = T>) -> Self {
+        self.tenants = names(tenants);
         self
     }
 

@@ -1,8 +1,9 @@
-use super::names;
+use super::{Introspection, TokenRules, names};
 use crate::{
     jose::{Algorithm, KeySet},
     protocol::TokenType,
 };
+use std::time::Duration;
 
 /// An issuer of subject and actor tokens: where its keys are, and how far it is believed.
 ///
@@ -23,9 +24,17 @@ use crate::{
 pub struct Issuer {
     pub(crate) id: String,
     pub(crate) keys: Option<KeySource>,
+    pub(crate) introspection: Option<Introspection>,
+    /// The first thing that was said twice.
+    pub(crate) twice: Option<&'static str>,
     pub(crate) algorithms: Vec<Algorithm>,
-    pub(crate) token_types: Option<Vec<TokenType>>,
+    pub(crate) tokens: Vec<TokenRules>,
     pub(crate) untyped_access_tokens: bool,
+    pub(crate) leeway: Option<Duration>,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) tenants: Option<Tenants>,
+    pub(crate) spiffe: bool,
+    pub(crate) keys_are_preset: bool,
     pub(crate) our_names: Vec<String>,
     pub(crate) subjects: Option<SubjectMapping>,
     pub(crate) client_names: Vec<(String, String)>,
@@ -36,6 +45,9 @@ pub struct Issuer {
     pub(crate) acr: Vec<(String, String)>,
     pub(crate) claims: Vec<String>,
 }
+
+/// Stands between a tenant and a name of it.
+pub(crate) const TENANT_SEPARATOR: char = '|';
 
 /// Where an issuer's keys come from.
 #[derive(Clone, Debug)]
@@ -58,24 +70,11 @@ pub enum SubjectMapping {
     Claim(String),
 }
 
-/// The rules for one declared token type; no token can satisfy two of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RuleSet {
-    AccessToken,
-    IdToken,
-    Jwt,
-}
-
-impl RuleSet {
-    pub(crate) fn of(declared: &TokenType) -> Self {
-        if *declared == TokenType::ACCESS_TOKEN {
-            Self::AccessToken
-        } else if *declared == TokenType::ID_TOKEN {
-            Self::IdToken
-        } else {
-            Self::Jwt
-        }
-    }
+/// The tenants of an issuer whose tokens name theirs in a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tenants {
+    pub(crate) claim: String,
+    pub(crate) accepted: Vec<String>,
 }
 
 impl Issuer {
@@ -84,9 +83,16 @@ impl Issuer {
         Self {
             id: identifier.into(),
             keys: None,
+            introspection: None,
+            twice: None,
             algorithms: Algorithm::ALL.to_vec(),
-            token_types: None,
+            tokens: Vec::new(),
             untyped_access_tokens: false,
+            leeway: None,
+            max_age: None,
+            tenants: None,
+            spiffe: false,
+            keys_are_preset: false,
             our_names: Vec::new(),
             subjects: None,
             client_names: Vec::new(),
@@ -102,7 +108,7 @@ impl Issuer {
     /// A fixed key set.
     #[must_use]
     pub fn keys(mut self, keys: KeySet) -> Self {
-        self.keys = Some(KeySource::Fixed(keys));
+        self.set_keys(KeySource::Fixed(keys));
         self
     }
 
@@ -117,7 +123,7 @@ impl Issuer {
     /// twice that after each more in a row, 60 s at most, and of that between the half and the whole at random.
     #[must_use]
     pub fn jwks_uri(mut self, uri: impl Into<String>) -> Self {
-        self.keys = Some(KeySource::Remote(uri.into()));
+        self.set_keys(KeySource::Remote(uri.into()));
         self
     }
 
@@ -145,7 +151,7 @@ impl Issuer {
     /// ```
     #[must_use]
     pub fn discovery(mut self) -> Self {
-        self.keys = Some(KeySource::Discovered);
+        self.set_keys(KeySource::Discovered);
         self
     }
 
@@ -156,13 +162,35 @@ impl Issuer {
         self
     }
 
-    /// The token types that are taken from this issuer. Default: `access_token` for our own, `jwt` for a
-    /// foreign one (RFC 8693 section 3 keeps `access_token` for tokens of this authorization server).
+    /// Asks the issuer what a token means (RFC 7662), for tokens that cannot be read here.
+    #[must_use]
+    pub fn introspection(mut self, introspection: Introspection) -> Self {
+        self.note_twice("introspection", self.introspection.is_some());
+        self.introspection = Some(introspection);
+        self
+    }
+
+    /// The token types that are taken from this issuer, with no rules beyond what the type demands unless
+    /// [`Issuer::tokens`] has some. Default:
+    /// `access_token` for our own, `jwt` for a foreign one (RFC 8693 section 3 keeps `access_token` for tokens of this
+    /// authorization server).
     ///
     /// A type of your own is validated by the rules for `jwt`.
     #[must_use]
     pub fn token_types(mut self, types: impl IntoIterator<Item = TokenType>) -> Self {
-        self.token_types = Some(types.into_iter().collect());
+        for token_type in types {
+            if !self.accepts(&token_type) {
+                self.tokens.push(TokenRules::of(token_type));
+            }
+        }
+        self
+    }
+
+    /// Takes one more type of token from this issuer, with rules of its own, which replace any given for it before.
+    #[must_use]
+    pub fn tokens(mut self, rules: TokenRules) -> Self {
+        self.tokens.retain(|before| before.token_type != rules.token_type);
+        self.tokens.push(rules);
         self
     }
 
@@ -171,6 +199,33 @@ impl Issuer {
     #[must_use]
     pub fn allow_untyped_access_tokens(mut self) -> Self {
         self.untyped_access_tokens = true;
+        self
+    }
+
+    /// How far this issuer's clock may be ahead, at most 60 s; for `nbf` and `iat`, never for `exp`. Default: the
+    /// layer's [`leeway`](crate::TokenExchangeBuilder::leeway).
+    #[must_use]
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = Some(leeway);
+        self
+    }
+
+    /// Refuses tokens that were issued longer ago than this, and those that do not say when (`iat`). Default: only
+    /// `exp` counts.
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
+        self
+    }
+
+    /// The tenants whose tokens are taken, and the claim that names a token's tenant; the claim is then required.
+    ///
+    /// With one tenant this is a required value. With several, the issuer's names are those of its tenants: a `sub` is
+    /// `<tenant>|<sub>` everywhere, in rules and in what is issued, and a client presents only tokens of the tenants in
+    /// its record ([`Client::tenants`](super::Client::tenants)).
+    #[must_use]
+    pub fn tenants<T: Into<String>>(mut self, claim: impl Into<String>, accepted: impl IntoIterator<Item = T>) -> Self {
+        self.tenants = Some(Tenants { claim: claim.into(), accepted: names(accepted) });
         self
     }
 
@@ -246,6 +301,38 @@ impl Issuer {
     }
 
     pub(crate) fn accepts(&self, declared: &TokenType) -> bool {
-        self.token_types.as_ref().is_some_and(|types| types.contains(declared))
+        self.rules_for(declared).is_some()
+    }
+
+    pub(crate) fn rules_for(&self, declared: &TokenType) -> Option<&TokenRules> {
+        self.tokens.iter().find(|rules| rules.token_type == *declared)
+    }
+
+    /// The claim that holds the scope, where the record names one.
+    pub(crate) fn scope_claim(&self, declared: &TokenType) -> Option<&str> {
+        self.rules_for(declared)?.scope_claim.as_deref()
+    }
+
+    /// Whether names of this issuer are unique only within one of several tenants.
+    pub(crate) fn has_several_tenants(&self) -> bool {
+        self.tenants.as_ref().is_some_and(|tenants| tenants.accepted.len() > 1)
+    }
+
+    /// The tenant of a party of this issuer, by the name that it has here.
+    pub(crate) fn tenant_of<'a>(&'a self, sub: &'a str) -> Option<&'a str> {
+        match self.tenants.as_ref()?.accepted.as_slice() {
+            [only] => Some(only),
+            _ => sub.split_once(TENANT_SEPARATOR).map(|(tenant, _)| tenant),
+        }
+    }
+
+    fn set_keys(&mut self, keys: KeySource) {
+        self.note_twice("keys, jwks_uri or discovery", self.keys.is_some() && !self.keys_are_preset);
+        self.keys_are_preset = false;
+        self.keys = Some(keys);
+    }
+
+    fn note_twice(&mut self, field: &'static str, already: bool) {
+        self.twice = self.twice.or(already.then_some(field));
     }
 }

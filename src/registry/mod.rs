@@ -4,19 +4,27 @@
 //! rules choose). An absent list means none.
 
 mod client;
+mod introspection;
 mod issuer;
+mod issuer_checks;
+mod issuer_document;
+mod presets;
 mod records;
 mod secret;
 mod target;
+mod token_rules;
 
 pub use client::Client;
+pub use introspection::Introspection;
 pub use issuer::{Issuer, SubjectMapping};
 pub use records::ConfigError;
 pub use target::Target;
+pub use token_rules::TokenRules;
 
-pub(crate) use issuer::{KeySource, RuleSet};
-pub(crate) use records::{ClientRecord, OwnSubjects, Registry, TargetRecord};
+pub(crate) use issuer::{KeySource, TENANT_SEPARATOR};
+pub(crate) use records::{ClientRecord, OwnSubjects, Records, Registry, TargetRecord};
 pub(crate) use secret::SecretHash;
+pub(crate) use token_rules::{Kind, is_other_kind};
 
 /// A party: whose name it is, and the name (RFC 7519 section 4.1.2: `sub` is unique only within `iss`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,4 +1,6 @@
-use super::{Client, Issuer, KeySource, Party, SubjectMapping, Target};
+use super::{
+    Client, Issuer, KeySource, Party, SubjectMapping, Target, TokenRules, issuer_checks, presets::trust_domain,
+};
 use crate::{
     fetch::web_uri,
     protocol::{Scope, TargetName, TokenType},
@@ -72,6 +74,16 @@ pub(crate) enum OwnSubjects {
     None,
 }
 
+/// The records as they were given.
+pub(crate) struct Records {
+    pub(crate) clients: Vec<Client>,
+    pub(crate) targets: Vec<Target>,
+    pub(crate) issuers: Vec<Issuer>,
+    pub(crate) own_subjects: OwnSubjects,
+    /// The token types that have a verifier of their own.
+    pub(crate) plugged: Vec<TokenType>,
+}
+
 #[derive(Debug)]
 pub(crate) struct ClientRecord {
     record: Client,
@@ -115,13 +127,8 @@ pub(crate) struct Registry {
 
 impl Registry {
     /// Checks the records, one by one and against each other. The own issuer's record is made if it is not there.
-    pub(crate) fn new(
-        own_issuer: &str,
-        clients: Vec<Client>,
-        targets: Vec<Target>,
-        issuers: Vec<Issuer>,
-        subjects: OwnSubjects,
-    ) -> Result<Self, ConfigError> {
+    pub(crate) fn new(own_issuer: &str, records: Records) -> Result<Self, ConfigError> {
+        let Records { clients, targets, issuers, own_subjects, plugged } = records;
         let mut registry = Self {
             own_issuer: own_issuer.to_owned(),
             clients: HashMap::new(),
@@ -145,7 +152,7 @@ impl Registry {
             registry.add_target(target)?;
         }
         registry.check_clients()?;
-        registry.add_issuers(issuers, subjects)?;
+        registry.add_issuers(issuers, own_subjects, &plugged)?;
         registry.check_carried()?;
         Ok(registry)
     }
@@ -168,6 +175,11 @@ impl Registry {
 
     pub(crate) fn issuer(&self, id: &str) -> Option<&Arc<Issuer>> {
         self.issuers.get(id)
+    }
+
+    /// The trust domain that a SPIFFE ID is of, if it is one of those known.
+    pub(crate) fn trust_domain_of(&self, sub: &str) -> Option<&Arc<Issuer>> {
+        self.issuers.get(trust_domain(sub)?).filter(|issuer| issuer.spiffe)
     }
 
     pub(crate) fn issuers(&self) -> impl Iterator<Item = &Arc<Issuer>> {
@@ -317,7 +329,12 @@ impl Registry {
         Ok(())
     }
 
-    fn add_issuers(&mut self, issuers: Vec<Issuer>, subjects: OwnSubjects) -> Result<(), ConfigError> {
+    fn add_issuers(
+        &mut self,
+        issuers: Vec<Issuer>,
+        subjects: OwnSubjects,
+        plugged: &[TokenType],
+    ) -> Result<(), ConfigError> {
         let own = issuers.iter().find(|issuer| self.is_own(&issuer.id));
         if subjects == OwnSubjects::None && own.is_some() {
             let way_out = "our own issuer has a record, so it has subjects: leave one of the two out";
@@ -331,7 +348,8 @@ impl Registry {
         check_collisions(issuers.iter().filter(|issuer| !self.is_own(&issuer.id)), subjects)?;
         let made = own.is_none().then(|| Issuer::new(&self.own_issuer));
         for issuer in issuers.into_iter().chain(made) {
-            let issuer = self.complete(issuer)?;
+            let issuer = self.complete(issuer, plugged)?;
+            self.check_asked_alone(&issuer)?;
             if let Some(twice) = self.issuers.insert(issuer.id.clone(), Arc::new(issuer)) {
                 return Err(ConfigError::new(format!("issuer `{}`", twice.id), "registered twice: keep one record"));
             }
@@ -339,11 +357,35 @@ impl Registry {
         Ok(())
     }
 
+    /// An opaque token does not say who issued it, so only one issuer can be asked about each type.
+    fn check_asked_alone(&self, issuer: &Issuer) -> Result<(), ConfigError> {
+        let asked = self.issuers().filter(|other| other.introspection.is_some() && issuer.introspection.is_some());
+        for (other, rules) in asked.flat_map(|other| other.tokens.iter().map(move |rules| (other, rules))) {
+            if issuer.accepts(&rules.token_type) {
+                let way_out = format!(
+                    "issuer `{}` is asked about opaque tokens of type `{}` too: give one of the two a type of its own",
+                    other.id, rules.token_type
+                );
+                return Err(ConfigError::new(format!("issuer `{}`: introspection", issuer.id), way_out));
+            }
+        }
+        Ok(())
+    }
+
     /// Checks an issuer's record and fills in what its origin decides.
-    fn complete(&self, mut issuer: Issuer) -> Result<Issuer, ConfigError> {
+    fn complete(&self, mut issuer: Issuer, plugged: &[TokenType]) -> Result<Issuer, ConfigError> {
         let own = self.is_own(&issuer.id);
         let who = format!("issuer `{}`", issuer.id);
         let wrong = |field: &str, way_out: String| Err(ConfigError::new(format!("{who}: {field}"), way_out));
+        let is_plugged = |rules: &TokenRules| plugged.contains(&rules.token_type);
+        if issuer.tokens.is_empty() {
+            issuer = issuer.token_types([if own { TokenType::ACCESS_TOKEN } else { TokenType::JWT }]);
+        }
+        let is_saml = |rules: &&TokenRules| rules.token_type.as_str().starts_with(SAML) && !is_plugged(rules);
+        if let Some(rules) = issuer.tokens.iter().find(is_saml) {
+            let way_out = "is no JWT: give a `token_verifier` for it, or leave it out";
+            return wrong("token_types", format!("`{}` {way_out}", rules.token_type));
+        }
         match &issuer.keys {
             Some(KeySource::Fixed(keys)) if keys.is_empty() => {
                 return wrong("keys", "no usable key in the set: RSA from 2048 bits, P-256, P-384 or Ed25519".into());
@@ -359,7 +401,12 @@ impl Registry {
                                give `keys` or a `jwks_uri`";
                 return wrong("discovery", way_out.into());
             }
-            None if !own => return wrong("keys", "give them with `keys`, `jwks_uri` or `discovery`".into()),
+            None if !own && issuer.introspection.is_none() && !issuer.tokens.iter().all(is_plugged) => {
+                return wrong(
+                    "keys",
+                    "give them with `keys`, `jwks_uri` or `discovery`, or give an `introspection`".into(),
+                );
+            }
             _ => {}
         }
         if issuer.algorithms.is_empty() {
@@ -374,18 +421,8 @@ impl Registry {
         if let Some(unknown) = named.into_iter().find(|client| !self.clients.contains_key(*client)) {
             return wrong("client_name or presenters", format!("no client `{unknown}`: register it, or mend the name"));
         }
-        let saml = "urn:ietf:params:oauth:token-type:saml";
-        let types =
-            issuer.token_types.get_or_insert_with(|| vec![if own { TokenType::ACCESS_TOKEN } else { TokenType::JWT }]);
-        if let Some(other) =
-            types.iter().find(|kind| **kind == TokenType::REFRESH_TOKEN || kind.as_str().starts_with(saml))
-        {
-            return wrong("token_types", format!("`{other}` cannot be validated as a JWT: leave it out"));
-        }
+        issuer_checks::check(&issuer, own)?;
         if own {
-            if issuer.subjects.is_some() || !issuer.client_names.is_empty() {
-                return wrong("subjects or client_name", "our own names need no mapping: leave it out".into());
-            }
             (issuer.act, issuer.may_act, issuer.actor_tokens) = (true, true, true);
         } else if issuer.our_names.is_empty() {
             issuer.our_names.push(self.own_issuer.clone());
@@ -393,6 +430,8 @@ impl Registry {
         Ok(issuer)
     }
 }
+
+const SAML: &str = "urn:ietf:params:oauth:token-type:saml";
 
 /// Two issuers must never be able to name the same subject of ours (RFC 7519 section 4.1.2).
 fn check_collisions<'a>(foreign: impl Iterator<Item = &'a Issuer>, own: OwnSubjects) -> Result<(), ConfigError> {

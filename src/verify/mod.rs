@@ -1,17 +1,19 @@
-//! Is this token good: signed by whom it says, in time, of the kind that was declared, and meant for us.
+//! Is this token good: said by whom it names, in time, of the kind that was declared, and meant for us.
 
+#[cfg(feature = "introspection-cache")]
+mod cache;
+mod introspection;
 mod jwt;
+mod plugged;
 mod rules;
 mod validated;
 mod verified;
+mod verifier;
 
-pub(crate) use jwt::{JwtVerifier, is_name};
+pub use plugged::{TokenRole, TokenToVerify, TokenVerifier, Verification};
+
+pub(crate) use introspection::Introspector;
+pub(crate) use plugged::TokenVerifierPart;
 pub(crate) use validated::Validated;
-pub(crate) use verified::VerifiedToken;
-
-/// What a token is handed in as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Role {
-    Subject,
-    Actor,
-}
+pub(crate) use verified::{VerifiedToken, is_name};
+pub(crate) use verifier::Verifier;

@@ -1,4 +1,4 @@
-use super::{JwtVerifier, Role, VerifiedToken};
+use super::{TokenRole, VerifiedToken, Verifier};
 use crate::{
     client::Admitted,
     protocol::{Reason, Rejection, refuse},
@@ -13,13 +13,13 @@ pub(crate) struct Validated {
 }
 
 impl Validated {
-    pub(crate) async fn by(verifier: &JwtVerifier, admitted: Admitted) -> Result<Self, Rejection> {
-        let subject = verifier.verify(&admitted.subject, Role::Subject).await?;
+    pub(crate) async fn by(verifier: &Verifier, admitted: Admitted) -> Result<Self, Rejection> {
+        let subject = verifier.verify(&admitted.subject, TokenRole::Subject).await?;
         if subject.claims.contains("authorization_details") {
             return Err(refuse(Reason::AuthorizationDetailsUnsupported));
         }
         let actor = match &admitted.actor {
-            Some(declared) => Some(verifier.verify(declared, Role::Actor).await?),
+            Some(declared) => Some(verifier.verify(declared, TokenRole::Actor).await?),
             None => None,
         };
         Ok(Self { admitted, subject, actor })

@@ -133,7 +133,7 @@ pub fn plan_with(
             .subjects(SubjectMapping::Prefix("idp|".into()))
             .presenters(["orders"])
             .claims(["tenant", "groups", "address", "level", "vip"])])
-        .rules([Rule::allow(Names::any(), Subjects::any(), Names::any()).scopes(Names::any())])
+        .rules([Rule::allow(Names::any(), Subjects::any().or_clients(), Names::any()).scopes(Names::any())])
         .signer(own.key.clone());
     Plan { own, idp, builder }
 }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
+#[path = "../support/mod.rs"]
 mod support;
+mod tokens;
 
 use bytes::Bytes;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
@@ -41,8 +43,8 @@ const ELSEWHERE: &[(Reason, Option<&str>)] = &[
     (Reason::TooManyFrames, Some("wire.rs")),
     (Reason::BodyTooSlow, Some("wire.rs")),
     // Without an event that anybody takes, or without an answer that anybody reads.
-    (Reason::AuditUnavailable, Some("wire_errors.rs")),
-    (Reason::ClientGone, Some("wire_errors.rs")),
+    (Reason::AuditUnavailable, Some("wire_errors/main.rs")),
+    (Reason::ClientGone, Some("wire_errors/main.rs")),
     // A defect of this crate, to which no way is known.
     (Reason::Internal, None),
 ];
@@ -576,125 +578,6 @@ fn targets_and_scope() -> Vec<Row> {
     ]
 }
 
-/// One token for each reason; `hostile_tokens` has the rest.
-fn tokens() -> Vec<Row> {
-    let own = |name, reason, token| bad_token(name, reason, ask().token(token));
-    let foreign = |name, reason, token| bad_token(name, reason, ask().token(token).set("subject_token_type", JWT));
-    vec![
-        own("no JWT", Reason::TokenMalformed, |_| HIDDEN.to_owned()),
-        own("a token with an empty signature", Reason::TokenSignatureInvalid, |world| {
-            let token = world.own.access_token(json!({}));
-            let (signed, _) = token.rsplit_once('.').unwrap();
-            format!("{signed}.{}", BASE64URL_NOPAD.encode(&[0; 64]))
-        }),
-        own("a critical header", Reason::TokenHeaderRefused, |world| {
-            let header = changed(world.own.header("at+jwt"), json!({ "crit": ["b64"], "b64": false }));
-            world.own.sign(&header, &segment(&world.own.access_token(json!({})), 1))
-        }),
-        own("alg none", Reason::TokenAlgorithmRefused, |world| {
-            let header = changed(world.own.header("at+jwt"), json!({ "alg": "none" }));
-            world.own.sign(&header, &segment(&world.own.access_token(json!({})), 1))
-        }),
-        own("an unknown issuer", Reason::TokenIssuerUnknown, |world| {
-            world.own.access_token(json!({ "iss": "https://zq9canary.example" }))
-        }),
-        own("an unknown key", Reason::TokenKeyUnknown, |world| {
-            let header = changed(world.own.header("at+jwt"), json!({ "kid": CANARY }));
-            world.own.sign(&header, &segment(&world.own.access_token(json!({})), 1))
-        }),
-        own("a signature of somebody else", Reason::TokenSignatureInvalid, |world| {
-            let header = changed(world.idp.header("at+jwt"), json!({ "kid": world.own.key.key_id() }));
-            world.idp.sign(&header, &segment(&world.own.access_token(json!({})), 1))
-        }),
-        own("no exp", Reason::TokenClaimsInvalid, |world| world.own.access_token(json!({ "exp": null }))),
-        own("exp has passed", Reason::TokenExpired, |world| world.own.access_token(json!({ "exp": NOW }))),
-        own("nbf is to come", Reason::TokenNotYetValid, |world| world.own.access_token(json!({ "nbf": NOW + 61 }))),
-        own("iat is to come", Reason::TokenIssuedInFuture, |world| world.own.access_token(json!({ "iat": NOW + 61 }))),
-        own("a JWT as access token", Reason::TokenTypeConfused, |world| {
-            world.own.sign(&world.own.header("JWT"), &segment(&world.own.access_token(json!({})), 1))
-        }),
-        foreign("a token for somebody else", Reason::TokenNotForUs, |world| {
-            world.idp.foreign(json!({ "aud": "https://zq9canary.example" }))
-        }),
-        own("a bound token", Reason::TokenSenderConstrained, |world| {
-            world.own.access_token(json!({ "cnf": { "jkt": CANARY } }))
-        }),
-        own("authorization_details", Reason::AuthorizationDetailsUnsupported, |world| {
-            world.own.access_token(json!({ "authorization_details": [{ "type": CANARY }] }))
-        }),
-        own("no audience", Reason::PresenterUnknown, |world| world.own.access_token(json!({ "aud": [] }))),
-        own("a stranger's token", Reason::PresenterUnrelated, |world| {
-            world.own.access_token(json!({ "aud": "https://billing.example" }))
-        }),
-        own("several audiences", Reason::SeveralAudiences, |world| {
-            world.own.access_token(json!({ "aud": ["https://orders.example", "https://billing.example"] }))
-        }),
-        foreign("a subject that is called like a client", Reason::SubjectNotMapped, |world| {
-            world.idp.foreign(json!({ "sub": "shadow" }))
-        })
-        .in_world(|| {
-            let shadow = |mut clients: Vec<Client>| {
-                clients.push(Client::new("idp|shadow").secret(secret_of("shadow")));
-                clients
-            };
-            plan_with(shadow, |targets| targets)
-        }),
-        own("the client as its own subject", Reason::ActorIsSubject, |world| {
-            world.own.access_token(json!({ "sub": "orders" }))
-        }),
-        own("an act that is no object", Reason::ChainMalformed, |world| {
-            world.own.access_token(json!({ "act": CANARY }))
-        }),
-        foreign("an act of an issuer that is not believed", Reason::ChainNotTrusted, |world| {
-            world.idp.foreign(json!({ "act": { "sub": CANARY } }))
-        }),
-        own("an actor that stands deeper", Reason::ActorRepeated, |world| {
-            world.own.access_token(json!({ "act": { "sub": CANARY, "act": { "sub": "orders" } } }))
-        }),
-        own("a chain of four", Reason::ChainTooDeep, |world| {
-            world.own.access_token(
-                json!({ "act": { "sub": "a", "act": { "sub": "b", "act": { "sub": "c", "act": { "sub": "d" } } } } }),
-            )
-        }),
-        own("a may_act that is no object", Reason::MayActMalformed, |world| {
-            world.own.access_token(json!({ "may_act": [CANARY] }))
-        }),
-        own("a may_act of somebody else", Reason::MayActMismatch, |world| {
-            world.own.access_token(json!({ "may_act": { "sub": CANARY } }))
-        }),
-        own("an impersonation of a delegated subject", Reason::ImpersonationImpossible, |world| {
-            world.own.access_token(json!({ "act": { "sub": CANARY } }))
-        })
-        .in_world(|| plan().with(|builder| builder.policy(decides(|_| Decision::impersonate())))),
-    ]
-}
-
-/// Actor tokens. The subject token is the same good one, spelled out by the row.
-fn actors() -> Vec<Row> {
-    fn actor(name: &'static str, reason: Reason, actor: fn(&World) -> String) -> Row {
-        let ask = ask().token(actor).set("subject_token", GOOD).set("actor_token", SUBJECT);
-        bad_token(name, reason, ask.set("actor_token_type", ACCESS_TOKEN))
-    }
-    vec![
-        actor("an actor token of somebody else", Reason::ActorNotCarried, |world| {
-            world.own.access_token(json!({ "sub": "billing", "client_id": "billing" }))
-        }),
-        actor("an actor token that is delegated", Reason::ActorDelegated, |world| {
-            world.own.access_token(json!({ "sub": "orders", "client_id": "orders", "act": { "sub": "billing" } }))
-        }),
-        Row {
-            ask: ask()
-                .token(|world| world.idp.foreign(json!({ "sub": "orders" })))
-                .set("subject_token", GOOD)
-                .set("actor_token", SUBJECT)
-                .set("actor_token_type", JWT),
-            ..actor("an actor token of an issuer that is not believed", Reason::ActorIssuerNotTrusted, |_| {
-                String::new()
-            })
-        },
-    ]
-}
-
 /// The policy.
 fn policy() -> Vec<Row> {
     let denied = |name, reason, world| bad_token(name, reason, ask()).in_world(world);
@@ -795,10 +678,22 @@ where
 }
 
 fn table() -> Vec<Row> {
-    [not_read(), form(), client(), parameters(), targets_and_scope(), tokens(), actors(), policy(), failures()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        not_read(),
+        form(),
+        client(),
+        parameters(),
+        targets_and_scope(),
+        tokens::tokens(),
+        tokens::actors(),
+        tokens::records(),
+        tokens::others_say_so(),
+        policy(),
+        failures(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 // The checks.
@@ -808,6 +703,13 @@ fn header_names(headers: &HeaderMap) -> BTreeSet<&str> {
     // axum adds `allow` to whatever a route answers to a method that it does not have.
     let servers = ["allow", "content-length", "date"];
     headers.keys().map(HeaderName::as_str).filter(|name| !servers.contains(name)).collect()
+}
+
+/// All of an answer but the time.
+fn shape(reply: &Reply) -> String {
+    let mut headers = reply.headers.clone();
+    headers.remove(header::DATE);
+    format!("{} {headers:?} {}", reply.status, reply.text)
 }
 
 fn check(row: &Row, reply: &Reply) {
@@ -865,7 +767,7 @@ async fn every_refusal_is_what_the_standards_say_and_leaves_one_event() {
             assert!(world.no_event(), "{}: a second event", row.name);
             assert!(world.passed.lock().unwrap().is_empty(), "{}: the wrapped service has seen it", row.name);
             check_silence(&row, &reply, &event);
-            let shape = format!("{} {:?} {}", reply.status, header_names(&reply.headers), reply.text);
+            let shape = shape(&reply);
             if let Some(group) = row.group {
                 let (first, expected) = groups.entry(group).or_insert((row.name, shape.clone()));
                 assert_eq!(shape, *expected, "{group}: `{}` can be told from `{first}`", row.name);
@@ -876,7 +778,7 @@ async fn every_refusal_is_what_the_standards_say_and_leaves_one_event() {
         }
     }
     assert!(failed.is_empty(), "rows that failed: {failed:#?}");
-    let body = |group| groups[group].1.split_once("} ").unwrap().1;
+    let body = |group: &str| groups[group].1.split_once("} ").unwrap().1;
     assert_eq!(body(BAD_CLIENT_BASIC), body(BAD_CLIENT_POST), "only the status and the challenge differ");
 }
 
@@ -889,6 +791,18 @@ fn check_silence(row: &Row, reply: &Reply, event: &AuditEvent) {
     let event = serde_json::to_string(event).unwrap();
     for secret in row.ask.secrets() {
         assert!(!event.contains(&secret), "{}: the event repeats `{secret}`: {event}", row.name);
+    }
+}
+
+/// With the test above: every rejection of a token has a reason of its own, and one and the same answer.
+#[test]
+fn whatever_is_wrong_with_a_token_the_answer_is_one_answer() {
+    let rows = table();
+    let text = Reason::TokenSignatureInvalid.description();
+    for reason in Reason::ALL.iter().filter(|reason| reason.description() == text) {
+        assert_eq!((reason.error().as_str(), reason.status().as_u16()), ("invalid_request", 400), "{reason}");
+        let row = rows.iter().find(|row| row.reason == *reason).unwrap_or_else(|| panic!("no row for {reason}"));
+        assert_eq!(row.group, Some(BAD_TOKEN), "{}", row.name);
     }
 }
 
@@ -906,7 +820,7 @@ fn every_reason_has_a_row_or_a_test_elsewhere() {
     for (reason, file) in ELSEWHERE {
         let Some(file) = file else { continue };
         let text = std::fs::read_to_string(format!("{}/tests/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
-        let entries = usize::from(*file == "wire_errors.rs");
+        let entries = usize::from(*file == "wire_errors/main.rs");
         assert!(text.matches(&format!("Reason::{reason:?}")).count() > entries, "{file} has no test of `{reason}`");
     }
 }

@@ -1,0 +1,257 @@
+use super::{Introspection, Issuer, SubjectMapping, TokenRules};
+use crate::{
+    jose::{Algorithm, KeySet},
+    protocol::TokenType,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::{collections::BTreeMap, time::Duration};
+
+/// An issuer's record as a document says it, in TOML, JSON or whatever else serde reads.
+///
+/// Names are those of the builder's methods, types and algorithms are the standard's, and `jwt`, `access_token` and
+/// `id_token` stand for the URIs of RFC 8693 section 3. Durations are texts such as `30s` or `5m`. An unknown field is an
+/// error.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    issuer: Option<String>,
+    preset: Option<Preset>,
+    jwks: Option<Map<String, Value>>,
+    jwks_uri: Option<String>,
+    #[serde(default)]
+    discovery: bool,
+    introspection: Option<IntrospectionDocument>,
+    algorithms: Option<Vec<String>>,
+    #[serde(default)]
+    tokens: Vec<TokensDocument>,
+    #[serde(default)]
+    allow_untyped_access_tokens: bool,
+    our_names: Option<Vec<String>>,
+    leeway: Option<String>,
+    max_age: Option<String>,
+    tenants: Option<TenantsDocument>,
+    subjects: Option<SubjectsDocument>,
+    #[serde(default)]
+    client_names: BTreeMap<String, String>,
+    presenters: Option<Vec<String>>,
+    #[serde(default)]
+    allow_actor_tokens: bool,
+    #[serde(default)]
+    trust_act: bool,
+    #[serde(default)]
+    trust_may_act: bool,
+    #[serde(default)]
+    acr: BTreeMap<String, String>,
+    claims: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Preset {
+    Keycloak { base: String, realm: String },
+    EntraId { tenant: String },
+    Okta { issuer: String },
+    Auth0 { domain: String },
+    Google {},
+    Kubernetes { issuer: String, audience: String },
+    Spiffe { trust_domain: String, bundle_uri: String },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct IntrospectionDocument {
+    endpoint: String,
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    bearer_token: Option<String>,
+    #[serde(default)]
+    every_token: bool,
+    #[serde(default)]
+    allow_missing_token_type: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokensDocument {
+    #[serde(rename = "type")]
+    token_type: String,
+    #[serde(default)]
+    typ: Vec<String>,
+    #[serde(default)]
+    require: Vec<String>,
+    #[serde(default)]
+    require_value: Map<String, Value>,
+    #[serde(default)]
+    forbid: Vec<String>,
+    #[serde(default)]
+    audiences: Vec<String>,
+    presenter_claim: Option<String>,
+    scope_claim: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TenantsDocument {
+    claim: String,
+    accepted: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum SubjectsDocument {
+    Keep,
+    Prefix(String),
+    Claim(String),
+}
+
+impl TryFrom<Document> for Issuer {
+    type Error = String;
+
+    fn try_from(document: Document) -> Result<Self, String> {
+        let mut issuer = match (document.preset, document.issuer) {
+            (Some(preset), None) => preset.record(),
+            (None, Some(id)) => Self::new(id),
+            (Some(_), Some(_)) => return Err("issuer: the `preset` names it: leave one of the two out".into()),
+            (None, None) => return Err("issuer: say which, or give a `preset`".into()),
+        };
+        if let Some(jwks) = document.jwks {
+            let keys = KeySet::from_json(Value::Object(jwks).to_string());
+            issuer = issuer.keys(keys.map_err(|error| format!("jwks: {error}"))?);
+        }
+        if let Some(uri) = document.jwks_uri {
+            issuer = issuer.jwks_uri(uri);
+        }
+        if document.discovery {
+            issuer = issuer.discovery();
+        }
+        if let Some(introspection) = document.introspection {
+            issuer = issuer.introspection(introspection.record()?);
+        }
+        if let Some(names) = document.algorithms {
+            issuer = issuer.algorithms(names.iter().map(|name| algorithm(name)).collect::<Result<Vec<_>, _>>()?);
+        }
+        let tokens: Vec<_> = document.tokens.into_iter().map(TokensDocument::record).collect();
+        for (position, rules) in tokens.iter().enumerate() {
+            if tokens[..position].iter().any(|before| before.token_type == rules.token_type) {
+                return Err(format!("tokens: `{}` twice: keep one", rules.token_type));
+            }
+        }
+        if !tokens.is_empty() {
+            issuer.tokens = tokens;
+        }
+        issuer.untyped_access_tokens |= document.allow_untyped_access_tokens;
+        if let Some(names) = document.our_names {
+            issuer = issuer.our_names(names);
+        }
+        if let Some(text) = document.leeway {
+            issuer = issuer.leeway(duration("leeway", &text)?);
+        }
+        if let Some(text) = document.max_age {
+            issuer = issuer.max_age(duration("max_age", &text)?);
+        }
+        if let Some(TenantsDocument { claim, accepted }) = document.tenants {
+            issuer = issuer.tenants(claim, accepted);
+        }
+        if let Some(subjects) = document.subjects {
+            issuer = issuer.subjects(subjects.mapping());
+        }
+        for (there, here) in document.client_names {
+            issuer = issuer.client_name(there, here);
+        }
+        if let Some(presenters) = document.presenters {
+            issuer = issuer.presenters(presenters);
+        }
+        issuer.actor_tokens |= document.allow_actor_tokens;
+        issuer.act |= document.trust_act;
+        issuer.may_act |= document.trust_may_act;
+        for (there, here) in document.acr {
+            issuer = issuer.acr(there, here);
+        }
+        if let Some(claims) = document.claims {
+            issuer = issuer.claims(claims);
+        }
+        Ok(issuer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Issuer {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::try_from(Document::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    }
+}
+
+impl Preset {
+    fn record(self) -> Issuer {
+        match self {
+            Self::Keycloak { base, realm } => Issuer::keycloak(&base, &realm),
+            Self::EntraId { tenant } => Issuer::entra_id(&tenant),
+            Self::Okta { issuer } => Issuer::okta(issuer),
+            Self::Auth0 { domain } => Issuer::auth0(&domain),
+            Self::Google {} => Issuer::google(),
+            Self::Kubernetes { issuer, audience } => Issuer::kubernetes(issuer, audience),
+            Self::Spiffe { trust_domain, bundle_uri } => Issuer::spiffe(&trust_domain, bundle_uri),
+        }
+    }
+}
+
+impl IntrospectionDocument {
+    fn record(self) -> Result<Introspection, String> {
+        let mut record = match (self.client_id, self.client_secret, self.bearer_token) {
+            (Some(id), Some(secret), None) => Introspection::basic(self.endpoint, id, secret),
+            (None, None, Some(token)) => Introspection::bearer(self.endpoint, token),
+            _ => return Err("introspection: give `client_id` and `client_secret`, or a `bearer_token`".into()),
+        };
+        record.every_token = self.every_token;
+        record.untyped_answers = self.allow_missing_token_type;
+        Ok(record)
+    }
+}
+
+impl TokensDocument {
+    fn record(self) -> TokenRules {
+        let mut rules = TokenRules::of(token_type(self.token_type)).typ(self.typ).audiences(self.audiences);
+        for claim in self.require {
+            rules = rules.require(claim);
+        }
+        for (claim, value) in self.require_value {
+            rules = rules.require_value(claim, value);
+        }
+        for claim in self.forbid {
+            rules = rules.forbid(claim);
+        }
+        rules.presenter_claim = self.presenter_claim;
+        rules.scope_claim = self.scope_claim;
+        rules
+    }
+}
+
+impl SubjectsDocument {
+    fn mapping(self) -> SubjectMapping {
+        match self {
+            Self::Keep => SubjectMapping::Keep,
+            Self::Prefix(prefix) => SubjectMapping::Prefix(prefix),
+            Self::Claim(claim) => SubjectMapping::Claim(claim),
+        }
+    }
+}
+
+fn token_type(name: String) -> TokenType {
+    match name.as_str() {
+        "access_token" => TokenType::ACCESS_TOKEN,
+        "id_token" => TokenType::ID_TOKEN,
+        "jwt" => TokenType::JWT,
+        _ => TokenType::new(name),
+    }
+}
+
+fn algorithm(name: &str) -> Result<Algorithm, String> {
+    Algorithm::from_name(name).ok_or_else(|| {
+        let known: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
+        format!("algorithms: `{name}` is none of {}", known.join(", "))
+    })
+}
+
+fn duration(field: &str, text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{field}: {error}; write `30s` or `5m`"))
+}
