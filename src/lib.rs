@@ -125,7 +125,7 @@ pub use authority::{
 pub use client::{Authentication, AuthenticationMethod, ClientAuthenticator, Credentials};
 pub use future::ResponseFuture;
 pub use issue::{LocalSigner, PublishedKeys, Signature, Signer, SigningRequest, SigningService};
-pub use jose::{Algorithm, InvalidKey, InvalidKeySet, KeySet};
+pub use jose::{Algorithm, IgnoredKey, InvalidKey, InvalidKeySet, KeySet, WhyIgnored};
 pub use layer::{TokenExchangeBuilder, TokenExchangeLayer};
 pub use part::Plug;
 pub use protocol::{ErrorCode, InvalidScope, Reason, Scope, TOKEN_EXCHANGE_GRANT, TokenType};

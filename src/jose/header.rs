@@ -41,7 +41,7 @@ impl Header {
         let algorithm = Algorithm::from_name(name)
             .ok_or_else(|| refuse(Reason::TokenAlgorithmRefused).because(format_args!("alg `{name}`")))?;
         let kid = text(&members, "kid")?;
-        if kid.is_some_and(|kid| kid.len() > MAX_KID_BYTES || kid.chars().any(char::is_control)) {
+        if kid.is_some_and(|kid| !is_kid(kid)) {
             return Err(refuse(Reason::TokenHeaderMalformed).because("`kid` is too long or not printable"));
         }
         let typ = text(&members, "typ")?.map(|typ| {
@@ -50,6 +50,11 @@ impl Header {
         });
         Ok(Self { algorithm, kid: kid.map(str::to_owned), typ })
     }
+}
+
+/// Whether this can be the name of a key: in a token and in a key set alike.
+pub(super) fn is_kid(kid: &str) -> bool {
+    kid.len() <= MAX_KID_BYTES && !kid.chars().any(char::is_control)
 }
 
 fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Rejection> {

@@ -1,4 +1,4 @@
-use super::Algorithm;
+use super::{Algorithm, WhyIgnored, header::is_kid, roca::is_weak};
 use biscuit::{
     Empty,
     jwk::{AlgorithmParameters, EllipticCurve, JWK},
@@ -8,9 +8,8 @@ use data_encoding::BASE64URL_NOPAD;
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::{Map, Value};
 
-const MAX_KID_BYTES: usize = 256;
 /// Members that only a private or symmetric key has.
-const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "k"];
+const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 /// A public key for one kind of signature (RFC 7517).
 pub(crate) struct VerifyingKey {
@@ -27,40 +26,37 @@ enum Material {
 }
 
 impl VerifyingKey {
-    /// Reads one member of a key set. `None` is a key that cannot be used here, whatever the cause: one odd key
-    /// must not take the set down (RFC 7517 section 5).
-    pub(crate) fn from_jwk(jwk: &Map<String, Value>) -> Option<Self> {
+    /// Reads one member of a key set. An error is a key that cannot be used here: one odd key must not take the
+    /// set down (RFC 7517 section 5).
+    pub(crate) fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, WhyIgnored> {
         if PRIVATE_MEMBERS.iter().any(|member| jwk.contains_key(*member)) {
-            return None;
-        }
-        if jwk.get("use").is_some_and(|purpose| purpose != "sig") {
-            return None;
-        }
-        if let Some(operations) = jwk.get("key_ops") {
-            operations.as_array()?.iter().find(|operation| *operation == "verify")?;
+            return Err(WhyIgnored::Private);
         }
         let kid = match jwk.get("kid") {
             None => None,
-            Some(kid) => Some(kid.as_str().filter(|kid| kid.len() <= MAX_KID_BYTES)?.to_owned()),
+            Some(Value::String(kid)) if is_kid(kid) => Some(kid.clone()),
+            Some(_) => return Err(WhyIgnored::KidRefused),
         };
+        if jwk.get("use").is_some_and(|purpose| purpose != "sig") {
+            return Err(WhyIgnored::NotForSignatures);
+        }
+        if !jwk.get("key_ops").is_none_or(|operations| verifies(operations, jwk.contains_key("use"))) {
+            return Err(WhyIgnored::NotForVerifying);
+        }
+        let material = Material::from_jwk(jwk)?;
         let algorithm = match jwk.get("alg") {
             None => None,
-            Some(name) => Some(Algorithm::from_name(name.as_str()?)?),
+            Some(name) => {
+                let named = name.as_str().and_then(Algorithm::from_name);
+                Some(named.filter(|named| material.fits(*named)).ok_or(WhyIgnored::AlgorithmRefused)?)
+            }
         };
-        let key = Self { kid, algorithm, material: Material::from_jwk(jwk)? };
-        (algorithm.is_none_or(|algorithm| key.fits(algorithm))).then_some(key)
+        Ok(Self { kid, algorithm, material })
     }
 
     /// Whether the key is one for this algorithm. Nothing else may be verified with it.
     pub(crate) fn fits(&self, algorithm: Algorithm) -> bool {
-        use Algorithm::*;
-        self.algorithm.is_none_or(|own| own == algorithm)
-            && match self.material {
-                Material::Rsa(_) => matches!(algorithm, RS256 | RS384 | RS512 | PS256 | PS384 | PS512),
-                Material::P256(_) => algorithm == ES256,
-                Material::P384(_) => algorithm == ES384,
-                Material::Ed25519(_) => algorithm == EdDSA,
-            }
+        self.algorithm.is_none_or(|own| own == algorithm) && self.material.fits(algorithm)
     }
 
     pub(crate) fn verify(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
@@ -81,33 +77,66 @@ impl VerifyingKey {
 }
 
 impl Material {
-    fn from_jwk(jwk: &Map<String, Value>) -> Option<Self> {
-        match jwk.get("kty")?.as_str()? {
-            "OKP" => {
-                let x = jwk.get("x")?.as_str().filter(|_| jwk.get("crv").is_some_and(|crv| crv == "Ed25519"))?;
-                let public = BASE64URL_NOPAD.decode(x.as_bytes()).ok()?;
-                Some(Self::Ed25519(public.try_into().ok()?))
+    fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, WhyIgnored> {
+        let text = |member| jwk.get(member).and_then(Value::as_str);
+        match (text("kty"), text("crv")) {
+            (Some("RSA"), _) => Self::rsa(jwk),
+            (Some("EC"), Some("P-256" | "P-384")) => Self::elliptic(jwk),
+            (Some("OKP"), Some("Ed25519")) => {
+                let public = text("x").and_then(|x| BASE64URL_NOPAD.decode(x.as_bytes()).ok());
+                public.and_then(|public| public.try_into().ok()).map(Self::Ed25519).ok_or(WhyIgnored::Malformed)
             }
-            "RSA" => match parameters(jwk, &["kty", "n", "e"])? {
-                AlgorithmParameters::RSA(rsa) if (2048..=8192).contains(&rsa.n.bits()) => {
-                    Some(Self::Rsa(rsa.jws_public_key_secret()))
-                }
-                _ => None,
-            },
-            "EC" => match parameters(jwk, &["kty", "crv", "x", "y"])? {
-                AlgorithmParameters::EllipticCurve(ec) => {
-                    let secret = ec.jws_public_key_secret();
-                    match (ec.curve, ec.x.len(), ec.y.len()) {
-                        (EllipticCurve::P256, 32, 32) => Some(Self::P256(secret)),
-                        (EllipticCurve::P384, 48, 48) => Some(Self::P384(secret)),
-                        _ => None,
-                    }
-                }
-                _ => None,
-            },
-            _ => None,
+            (Some("EC" | "OKP"), _) => Err(WhyIgnored::UnknownCurve),
+            _ => Err(WhyIgnored::UnknownType),
         }
     }
+
+    fn rsa(jwk: &Map<String, Value>) -> Result<Self, WhyIgnored> {
+        let Some(AlgorithmParameters::RSA(rsa)) = parameters(jwk, &["kty", "n", "e"]) else {
+            return Err(WhyIgnored::Malformed);
+        };
+        if !(2048..=8192).contains(&rsa.n.bits()) {
+            return Err(WhyIgnored::RsaSize);
+        }
+        // With the exponent 1 anything is its own signature; larger than 33 bits only makes verifying slow.
+        if !rsa.e.bit(0) || !(2..=33).contains(&rsa.e.bits()) {
+            return Err(WhyIgnored::Malformed);
+        }
+        if is_weak(&rsa.n.to_bytes_be()) {
+            return Err(WhyIgnored::RsaWeak);
+        }
+        Ok(Self::Rsa(rsa.jws_public_key_secret()))
+    }
+
+    fn elliptic(jwk: &Map<String, Value>) -> Result<Self, WhyIgnored> {
+        let Some(AlgorithmParameters::EllipticCurve(ec)) = parameters(jwk, &["kty", "crv", "x", "y"]) else {
+            return Err(WhyIgnored::Malformed);
+        };
+        let secret = ec.jws_public_key_secret();
+        match (ec.curve, ec.x.len(), ec.y.len()) {
+            (EllipticCurve::P256, 32, 32) => Ok(Self::P256(secret)),
+            (EllipticCurve::P384, 48, 48) => Ok(Self::P384(secret)),
+            _ => Err(WhyIgnored::Malformed),
+        }
+    }
+
+    fn fits(&self, algorithm: Algorithm) -> bool {
+        use Algorithm::*;
+        match self {
+            Self::Rsa(_) => matches!(algorithm, RS256 | RS384 | RS512 | PS256 | PS384 | PS512),
+            Self::P256(_) => algorithm == ES256,
+            Self::P384(_) => algorithm == ES384,
+            Self::Ed25519(_) => algorithm == EdDSA,
+        }
+    }
+}
+
+/// Whether `key_ops` lets a key verify (RFC 7517 section 4.3). Beside a `use` it must not say that the key is for
+/// anything but signatures.
+fn verifies(operations: &Value, has_use: bool) -> bool {
+    let Some(operations) = operations.as_array() else { return false };
+    let signature = |operation: &Value| operation == "verify" || operation == "sign";
+    operations.iter().any(|operation| operation == "verify") && (!has_use || operations.iter().all(signature))
 }
 
 /// Gives the library only the members that make the key, so that an odd `alg` or `x5c` cannot make it fail.

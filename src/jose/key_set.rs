@@ -1,4 +1,4 @@
-use super::{Algorithm, VerifyingKey, parse_object};
+use super::{Algorithm, IgnoredKey, VerifyingKey, WhyIgnored, header::is_kid, parse_object};
 use serde_json::Value;
 use std::{fmt, sync::Arc};
 
@@ -8,8 +8,8 @@ const MAX_TRIES: usize = 4;
 
 /// A JSON Web Key Set (RFC 7517 section 5): the public keys of an issuer.
 ///
-/// At most 100 keys are read. A key that cannot be used is left out: an unknown type or curve, RSA outside 2048
-/// to 8192 bits, not for signatures, private or symmetric.
+/// At most 100 keys are read. A key that cannot be used is left out, and [`ignored`](Self::ignored) says why: an
+/// unknown type or curve, RSA outside 2048 to 8192 bits, not for signatures, private or symmetric.
 ///
 /// ```
 /// use tower_token_exchange::KeySet;
@@ -22,7 +22,10 @@ const MAX_TRIES: usize = 4;
 /// # Ok::<(), tower_token_exchange::InvalidKeySet>(())
 /// ```
 #[derive(Clone)]
-pub struct KeySet(Arc<[Arc<VerifyingKey>]>);
+pub struct KeySet {
+    keys: Arc<[Arc<VerifyingKey>]>,
+    ignored: Arc<[IgnoredKey]>,
+}
 
 /// A text that is not a key set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -34,40 +37,50 @@ impl KeySet {
     /// Reads a key set document.
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Self, InvalidKeySet> {
         let document = parse_object(json.as_ref()).ok_or(InvalidKeySet)?;
-        let keys = document.get("keys").and_then(Value::as_array).ok_or(InvalidKeySet)?;
-        Ok(Self(
-            keys.iter()
-                .take(MAX_KEYS)
-                .filter_map(|jwk| VerifyingKey::from_jwk(jwk.as_object()?))
-                .map(Arc::new)
-                .collect(),
-        ))
+        let members = document.get("keys").and_then(Value::as_array).ok_or(InvalidKeySet)?;
+        let (mut keys, mut ignored) = (Vec::new(), Vec::new());
+        for (position, jwk) in members.iter().enumerate().take(MAX_KEYS + 1) {
+            match read(position, jwk) {
+                Ok(key) => keys.push(Arc::new(key)),
+                Err(why) => ignored.push(IgnoredKey { position, kid: kid_of(jwk), why }),
+            }
+        }
+        Ok(Self { keys: keys.into(), ignored: ignored.into() })
     }
 
     /// How many keys can be used.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.keys.len()
     }
 
     /// Whether no key can be used.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
+    }
+
+    /// The keys that were left out, in the order of the document. The first behind the 100th stands for all that
+    /// follow, so there are never more than 101.
+    pub fn ignored(&self) -> &[IgnoredKey] {
+        &self.ignored
     }
 
     /// The set with no key in it.
     pub(crate) fn empty() -> Self {
-        Self(Arc::new([]))
+        Self { keys: Arc::new([]), ignored: Arc::new([]) }
     }
 
     /// The keys of both.
     pub(crate) fn union(&self, other: &Self) -> Self {
-        Self(self.0.iter().chain(other.0.iter()).cloned().collect())
+        Self {
+            keys: self.keys.iter().chain(other.keys.iter()).cloned().collect(),
+            ignored: self.ignored.iter().chain(other.ignored.iter()).cloned().collect(),
+        }
     }
 
     /// The keys that a token with this header may have been signed with. A `kid` is a name, not a hint: with
     /// one, only keys of that name are tried.
     pub(crate) fn candidates(&self, algorithm: Algorithm, kid: Option<&str>) -> Vec<&VerifyingKey> {
-        self.0
+        self.keys
             .iter()
             .map(|key| &**key)
             .filter(|key| key.fits(algorithm) && (kid.is_none() || key.kid.as_deref() == kid))
@@ -76,9 +89,21 @@ impl KeySet {
     }
 }
 
+fn read(position: usize, jwk: &Value) -> Result<VerifyingKey, WhyIgnored> {
+    if position == MAX_KEYS {
+        return Err(WhyIgnored::BeyondLimit);
+    }
+    VerifyingKey::from_jwk(jwk.as_object().ok_or(WhyIgnored::NotAnObject)?)
+}
+
+/// The name of a key, where it can be shown to somebody.
+fn kid_of(jwk: &Value) -> Option<String> {
+    jwk.get("kid")?.as_str().filter(|kid| is_kid(kid)).map(str::to_owned)
+}
+
 impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|key| key.kid.as_deref())).finish()
+        f.debug_list().entries(self.keys.iter().map(|key| key.kid.as_deref())).finish()
     }
 }
 
@@ -86,33 +111,92 @@ impl fmt::Debug for KeySet {
 mod tests {
     use super::*;
 
+    const GOOD: &str = r#"{"kty":"EC","crv":"P-256","kid":"16","x":"N_MqlYd_Iq0rfzTqXAX7TUC0r7fQSp3YQKh42tn7uSc","y":"9tGuwMFkHYWPqkLa51f8GazZNQqdgMOVvJEd6fJ18PI"}"#;
+
+    fn with(members: &str) -> String {
+        GOOD.replacen('{', &format!("{{{members},"), 1)
+    }
+
     #[test]
     fn one_odd_key_does_not_take_the_set_down() {
-        let good = r#"{"kty":"EC","crv":"P-256","kid":"16","x":"N_MqlYd_Iq0rfzTqXAX7TUC0r7fQSp3YQKh42tn7uSc","y":"9tGuwMFkHYWPqkLa51f8GazZNQqdgMOVvJEd6fJ18PI"}"#;
-        for odd in [
-            "7",
-            "{}",
-            r#"{"kty":"oct","k":"AA"}"#,
-            r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#,
-            r#"{"kty":"EC","crv":"P-521","x":"AA","y":"AA"}"#,
-            r#"{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA"}"#,
-            r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#,
-            r#"{"kty":"RSA","n":7,"e":"AQAB"}"#,
-            r#"{"kty":"OKP","crv":"Ed448","x":"AA"}"#,
-            r#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#,
-            r#"{"kty":"AKP","alg":"ML-DSA-44","pub":"AA"}"#,
-            &good.replacen('{', r#"{"use":"enc","#, 1),
-            &good.replacen('{', r#"{"key_ops":["sign"],"#, 1),
-            &good.replacen('{', r#"{"alg":"RS256","#, 1),
-            &good.replacen('{', r#"{"alg":"HS256","#, 1),
-            &good.replacen('{', r#"{"d":"AA","#, 1),
-        ] {
-            let keys = KeySet::from_json(format!(r#"{{"keys":[{odd},{good}]}}"#)).unwrap();
+        use WhyIgnored::*;
+        let long = format!(r#"{{"kid":"{}"}}"#, "k".repeat(257));
+        let cases: &[(&str, WhyIgnored)] = &[
+            ("7", NotAnObject),
+            ("{}", UnknownType),
+            (r#"{"kty":7}"#, UnknownType),
+            (r#"{"kty":"oct"}"#, UnknownType),
+            (r#"{"kty":"AKP","alg":"ML-DSA-44","pub":"AA"}"#, UnknownType),
+            (r#"{"kty":"AKP","alg":"ML-DSA-44","pub":"AA","priv":"AA"}"#, Private),
+            (r#"{"kty":"oct","k":"AA"}"#, Private),
+            (&with(r#""d":"AA""#), Private),
+            (r#"{"kid":7}"#, KidRefused),
+            (r#"{"kid":"a\nb"}"#, KidRefused),
+            (&long, KidRefused),
+            (&with(r#""use":"enc""#), NotForSignatures),
+            (&with(r#""use":"SIG""#), NotForSignatures),
+            (&with(r#""use":["sig"]"#), NotForSignatures),
+            (&with(r#""use":"x509-svid""#), NotForSignatures),
+            (&with(r#""key_ops":["sign"]"#), NotForVerifying),
+            (&with(r#""key_ops":[]"#), NotForVerifying),
+            (&with(r#""key_ops":"verify""#), NotForVerifying),
+            (&with(r#""use":"sig","key_ops":["verify","encrypt"]"#), NotForVerifying),
+            (r#"{"kty":"EC","x":"AA","y":"AA"}"#, UnknownCurve),
+            (r#"{"kty":"EC","crv":"P-521","x":"AA","y":"AA"}"#, UnknownCurve),
+            (r#"{"kty":"EC","crv":"secp256k1","x":"AA","y":"AA","alg":"ES256K"}"#, UnknownCurve),
+            (r#"{"kty":"EC","crv":"Ed25519","x":"AA","y":"AA"}"#, UnknownCurve),
+            (r#"{"kty":"OKP","crv":"Ed448","x":"AA"}"#, UnknownCurve),
+            (r#"{"kty":"OKP","crv":"P-256","x":"AA"}"#, UnknownCurve),
+            (r#"{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}"#, Malformed),
+            (r#"{"kty":"EC","crv":"P-256","x":"AA"}"#, Malformed),
+            (r#"{"kty":"OKP","crv":"Ed25519","x":"AA"}"#, Malformed),
+            (r#"{"kty":"OKP","crv":"Ed25519"}"#, Malformed),
+            (r#"{"kty":"RSA","n":7,"e":"AQAB"}"#, Malformed),
+            (r#"{"kty":"RSA","n":"AQAB"}"#, Malformed),
+            (r#"{"kty":"RSA","n":"AQAB","e":"AQAB"}"#, RsaSize),
+            (&with(r#""alg":"RS256""#), AlgorithmRefused),
+            (&with(r#""alg":"ES384""#), AlgorithmRefused),
+            (&with(r#""alg":"HS256""#), AlgorithmRefused),
+            (&with(r#""alg":null"#), AlgorithmRefused),
+        ];
+        for (odd, why) in cases {
+            let keys = KeySet::from_json(format!(r#"{{"keys":[{GOOD},{odd}]}}"#)).unwrap();
             assert_eq!(keys.len(), 1, "{odd}");
+            assert_eq!(
+                keys.ignored().iter().map(|key| (key.position, key.why)).collect::<Vec<_>>(),
+                [(1, *why)],
+                "{odd}"
+            );
+            let named = odd.contains(r#""kid":"16""#).then_some("16");
+            assert_eq!(keys.ignored()[0].kid.as_deref(), named, "{odd}");
             assert_eq!(keys.candidates(Algorithm::ES256, Some("16")).len(), 1);
             assert_eq!(keys.candidates(Algorithm::ES256, None).len(), 1);
             assert_eq!(keys.candidates(Algorithm::RS256, Some("16")).len(), 0);
             assert_eq!(keys.candidates(Algorithm::ES256, Some("17")).len(), 0);
+        }
+    }
+
+    #[test]
+    fn what_agrees_is_taken() {
+        for agreeing in [
+            r#""use":"sig""#,
+            r#""alg":"ES256""#,
+            r#""key_ops":["verify"]"#,
+            r#""key_ops":["sign","verify"],"use":"sig""#,
+            r#""key_ops":["verify","wrapKey"]"#,
+            r#""x5c":[7],"x5t":null,"ext":true"#,
+        ] {
+            let keys = KeySet::from_json(format!(r#"{{"keys":[{}],"more":{{}}}}"#, with(agreeing))).unwrap();
+            assert_eq!((keys.len(), keys.ignored()), (1, &[][..]), "{agreeing}");
+        }
+    }
+
+    #[test]
+    fn a_hundred_keys_are_read() {
+        for (count, used, ignored) in [(100, 100, None), (101, 100, Some(100)), (5000, 100, Some(100))] {
+            let keys = KeySet::from_json(format!(r#"{{"keys":[{}]}}"#, vec![GOOD; count].join(","))).unwrap();
+            let beyond = |position| IgnoredKey { position, kid: Some("16".into()), why: WhyIgnored::BeyondLimit };
+            assert_eq!((keys.len(), keys.ignored()), (used, ignored.map(beyond).as_slice()));
         }
     }
 

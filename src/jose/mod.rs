@@ -8,14 +8,17 @@ mod algorithm;
 mod claims;
 mod compact;
 mod header;
+mod ignored;
 mod json;
 mod key;
 mod key_set;
 mod private_key;
+mod roca;
 #[cfg(test)]
 mod wycheproof;
 
 pub use algorithm::Algorithm;
+pub use ignored::{IgnoredKey, WhyIgnored};
 pub use key_set::{InvalidKeySet, KeySet};
 pub use private_key::InvalidKey;
 
