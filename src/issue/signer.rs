@@ -1,6 +1,6 @@
 use super::LocalSigner;
 use crate::{
-    jose::{Algorithm, KeySet},
+    jose::{Algorithm, KeySet, KeyUse},
     part::{Failing, Part, ask, part},
     protocol::{Reason, Rejection, refuse},
 };
@@ -90,7 +90,7 @@ impl Signer {
 
     /// Whether its keys, if there are any, hold the one that it names.
     pub(crate) fn knows_its_key(&self) -> bool {
-        self.keys.is_empty() || !self.keys.candidates(self.algorithm, Some(&self.key_id)).is_empty()
+        self.keys.is_empty() || !self.keys.candidates(self.algorithm, Some(&self.key_id), KeyUse::Signature).is_empty()
     }
 
     /// Signs, and looks at the signature before anybody else does.
@@ -108,7 +108,7 @@ impl Signer {
             _ => {}
         }
         let verifies = || {
-            let keys = self.keys.candidates(self.algorithm, Some(&self.key_id));
+            let keys = self.keys.candidates(self.algorithm, Some(&self.key_id), KeyUse::Signature);
             keys.iter().any(|key| key.verify(self.algorithm, input.as_bytes(), &signature))
         };
         if self.checks && !self.keys.is_empty() && !verifies() {

@@ -48,7 +48,7 @@ pub enum WhyIgnored {
     Private,
     /// Its `kid` is no string, longer than 256 bytes, or has control characters.
     KidRefused,
-    /// Its `use` is not `sig` (RFC 7517 section 4.2).
+    /// Its `use` is neither `sig` nor `jwt-svid` (RFC 7517 section 4.2).
     NotForSignatures,
     /// Its `key_ops` lacks `verify`, or does not agree with its `use` (RFC 7517 section 4.3).
     NotForVerifying,

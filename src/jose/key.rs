@@ -11,9 +11,19 @@ use serde_json::{Map, Value};
 /// Members that only a private or symmetric key has.
 const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
+/// What a key is published for (RFC 7517 section 4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KeyUse {
+    /// `sig`, or no `use` at all.
+    Signature,
+    /// `jwt-svid`: the JWTs of workloads, in a SPIFFE bundle, and no other tokens.
+    JwtSvid,
+}
+
 /// A public key for one kind of signature (RFC 7517).
 pub(crate) struct VerifyingKey {
     pub(crate) kid: Option<String>,
+    pub(crate) purpose: KeyUse,
     algorithm: Option<Algorithm>,
     material: Material,
 }
@@ -37,9 +47,11 @@ impl VerifyingKey {
             Some(Value::String(kid)) if is_kid(kid) => Some(kid.clone()),
             Some(_) => return Err(WhyIgnored::KidRefused),
         };
-        if jwk.get("use").is_some_and(|purpose| purpose != "sig") {
-            return Err(WhyIgnored::NotForSignatures);
-        }
+        let purpose = match jwk.get("use").map(Value::as_str) {
+            None | Some(Some("sig")) => KeyUse::Signature,
+            Some(Some("jwt-svid")) => KeyUse::JwtSvid,
+            Some(_) => return Err(WhyIgnored::NotForSignatures),
+        };
         if !jwk.get("key_ops").is_none_or(|operations| verifies(operations, jwk.contains_key("use"))) {
             return Err(WhyIgnored::NotForVerifying);
         }
@@ -51,7 +63,7 @@ impl VerifyingKey {
                 Some(named.filter(|named| material.fits(*named)).ok_or(WhyIgnored::AlgorithmRefused)?)
             }
         };
-        Ok(Self { kid, algorithm, material })
+        Ok(Self { kid, purpose, algorithm, material })
     }
 
     /// Whether the key is one for this algorithm. Nothing else may be verified with it.

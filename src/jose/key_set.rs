@@ -1,4 +1,4 @@
-use super::{Algorithm, IgnoredKey, VerifyingKey, WhyIgnored, header::is_kid, parse_object};
+use super::{Algorithm, IgnoredKey, KeyUse, VerifyingKey, WhyIgnored, header::is_kid, parse_object};
 use serde_json::Value;
 use std::{fmt, sync::Arc};
 
@@ -9,7 +9,8 @@ const MAX_TRIES: usize = 4;
 /// A JSON Web Key Set (RFC 7517 section 5): the public keys of an issuer.
 ///
 /// At most 100 keys are read. A key that cannot be used is left out, and [`ignored`](Self::ignored) says why: an
-/// unknown type or curve, RSA outside 2048 to 8192 bits, not for signatures, private or symmetric.
+/// unknown type or curve, RSA outside 2048 to 8192 bits, not for signatures, private or symmetric. A key whose `use`
+/// is `jwt-svid`, as in a SPIFFE bundle, is kept, and verifies nothing but JWT-SVIDs.
 ///
 /// ```
 /// use tower_token_exchange::KeySet;
@@ -79,11 +80,11 @@ impl KeySet {
 
     /// The keys that a token with this header may have been signed with. A `kid` is a name, not a hint: with
     /// one, only keys of that name are tried.
-    pub(crate) fn candidates(&self, algorithm: Algorithm, kid: Option<&str>) -> Vec<&VerifyingKey> {
+    pub(crate) fn candidates(&self, algorithm: Algorithm, kid: Option<&str>, purpose: KeyUse) -> Vec<&VerifyingKey> {
         self.keys
             .iter()
             .map(|key| &**key)
-            .filter(|key| key.fits(algorithm) && (kid.is_none() || key.kid.as_deref() == kid))
+            .filter(|key| key.purpose == purpose && key.fits(algorithm) && (kid.is_none() || key.kid.as_deref() == kid))
             .take(MAX_TRIES)
             .collect()
     }
@@ -169,10 +170,10 @@ mod tests {
             );
             let named = odd.contains(r#""kid":"16""#).then_some("16");
             assert_eq!(keys.ignored()[0].kid.as_deref(), named, "{odd}");
-            assert_eq!(keys.candidates(Algorithm::ES256, Some("16")).len(), 1);
-            assert_eq!(keys.candidates(Algorithm::ES256, None).len(), 1);
-            assert_eq!(keys.candidates(Algorithm::RS256, Some("16")).len(), 0);
-            assert_eq!(keys.candidates(Algorithm::ES256, Some("17")).len(), 0);
+            assert_eq!(keys.candidates(Algorithm::ES256, Some("16"), KeyUse::Signature).len(), 1);
+            assert_eq!(keys.candidates(Algorithm::ES256, None, KeyUse::Signature).len(), 1);
+            assert_eq!(keys.candidates(Algorithm::RS256, Some("16"), KeyUse::Signature).len(), 0);
+            assert_eq!(keys.candidates(Algorithm::ES256, Some("17"), KeyUse::Signature).len(), 0);
         }
     }
 
@@ -189,6 +190,31 @@ mod tests {
             let keys = KeySet::from_json(format!(r#"{{"keys":[{}],"more":{{}}}}"#, with(agreeing))).unwrap();
             assert_eq!((keys.len(), keys.ignored()), (1, &[][..]), "{agreeing}");
         }
+    }
+
+    #[test]
+    fn a_key_serves_one_use() {
+        let svid = with(r#""use":"jwt-svid""#).replace(r#""16""#, r#""17""#);
+        let cases = [
+            (GOOD.to_owned(), Some("16"), KeyUse::Signature),
+            (with(r#""use":"sig""#), Some("16"), KeyUse::Signature),
+            (svid.clone(), Some("17"), KeyUse::JwtSvid),
+            (with(r#""use":"jwt-svid","key_ops":["verify"]"#), Some("16"), KeyUse::JwtSvid),
+        ];
+        for (jwk, kid, serves) in cases {
+            let keys = KeySet::from_json(format!(r#"{{"keys":[{jwk}]}}"#)).unwrap();
+            for purpose in [KeyUse::Signature, KeyUse::JwtSvid] {
+                for kid in [kid, None] {
+                    let found = keys.candidates(Algorithm::ES256, kid, purpose).len();
+                    assert_eq!(found, usize::from(purpose == serves), "{jwk} {purpose:?}");
+                }
+            }
+        }
+        // Keys for another use are not among the few that are tried where a token names none.
+        let many = [vec![svid; 50], vec![GOOD.to_owned()]].concat().join(",");
+        let keys = KeySet::from_json(format!(r#"{{"keys":[{many}]}}"#)).unwrap();
+        assert_eq!(keys.candidates(Algorithm::ES256, None, KeyUse::Signature).len(), 1);
+        assert_eq!(keys.candidates(Algorithm::ES256, None, KeyUse::JwtSvid).len(), MAX_TRIES);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub(crate) use claims::{Claims, Invalid};
 pub(crate) use compact::Compact;
 pub(crate) use header::Header;
 pub(crate) use json::parse_object;
-pub(crate) use key::VerifyingKey;
+pub(crate) use key::{KeyUse, VerifyingKey};
 pub(crate) use private_key::PrivateKey;
 
 /// Encodes without padding, as JOSE does everywhere (RFC 7515 section 2).

@@ -1,7 +1,7 @@
 //! The JSON Web Signature vectors of Project Wycheproof, where they are at hand: in the directory that
 //! `WYCHEPROOF_DIR` names, else beside this repository.
 
-use super::{Compact, Header, KeySet};
+use super::{Compact, Header, KeySet, KeyUse};
 use serde_json::{Value, json};
 use std::{env, fs, path::PathBuf};
 
@@ -13,7 +13,7 @@ fn verifies(key: &Value, token: &str) -> bool {
     let Some(jws) = Compact::parse(token) else { return false };
     let Ok(header) = Header::parse(&jws.header) else { return false };
     let signed = jws.signing_input.as_bytes();
-    keys.candidates(header.algorithm, header.kid.as_deref())
+    keys.candidates(header.algorithm, header.kid.as_deref(), KeyUse::Signature)
         .iter()
         .any(|key| key.verify(header.algorithm, signed, &jws.signature))
 }

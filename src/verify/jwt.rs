@@ -1,5 +1,5 @@
 use crate::{
-    jose::{Claims, Compact, Header, parse_object},
+    jose::{Claims, Compact, Header, KeyUse, parse_object},
     protocol::{Reason, Rejection, refuse},
     registry::Issuer,
     trust::TrustedKeys,
@@ -28,9 +28,10 @@ impl<'a> Jwt<'a> {
         if !issuer.algorithms.contains(&algorithm) {
             return Err(refuse(Reason::TokenAlgorithmRefused).because(format_args!("alg `{algorithm}`")));
         }
+        let key_use = if issuer.spiffe { KeyUse::JwtSvid } else { KeyUse::Signature };
         let signed = self.0.signing_input.as_bytes();
         let verified = keys.verify(issuer, header.kid.is_some(), |set| {
-            let candidates = set.candidates(algorithm, header.kid.as_deref());
+            let candidates = set.candidates(algorithm, header.kid.as_deref(), key_use);
             let verifies = || candidates.iter().any(|key| key.verify(algorithm, signed, &self.0.signature));
             (!candidates.is_empty()).then(verifies)
         });
