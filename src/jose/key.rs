@@ -9,7 +9,7 @@ use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::{Map, Value};
 
 /// Members that only a private or symmetric key has.
-const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
+pub(super) const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
 /// What a key is published for (RFC 7517 section 4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
