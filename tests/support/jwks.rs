@@ -181,9 +181,9 @@ async fn answer(State(jwks): State<Jwks>, uri: Uri) -> Response {
     response.body(Body::from_stream(body)).unwrap()
 }
 
-/// Waits for what goes on in the background. How long that takes is nobody's promise; a minute is for ever.
+/// Waits for what goes on in the background. How long that takes is nobody's promise.
 pub async fn until(mut happened: impl FnMut() -> bool) {
-    for _ in 0..60_000 {
+    for _ in 0..10_000 {
         if happened() {
             return;
         }
