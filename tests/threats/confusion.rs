@@ -85,6 +85,30 @@ async fn th_16_a_token_is_of_the_kind_that_it_is() {
     }
 }
 
+/// An ID token is told from a JWT by more than a hash that only some flows put into it: what it may be presented by,
+/// and what a policy is told about it, depends on its kind.
+#[tokio::test]
+async fn th_16_an_id_token_without_a_hash_is_no_jwt() {
+    let types = [TokenType::ACCESS_TOKEN, TokenType::ID_TOKEN, TokenType::JWT];
+    let records = changing("orders", |client| client.scopes_for_scopeless_subjects(["read"]).allow_self_exchange());
+    let own_record = Issuer::new(AS).token_types(types);
+    let mut world = plan_with(records, same).with(|builder| builder.issuers([own_record])).start().await;
+    let own = world.own.clone();
+    let id_token = |aud: &str| {
+        let claims = json!({
+            "iss": AS, "sub": "alice", "aud": aud, "azp": "orders", "exp": NOW + 600, "iat": NOW, "nonce": "n",
+        });
+        signed(&own, "JWT", &claims)
+    };
+    let [of_orders, of_billing] = ["orders", "billing"].map(id_token);
+    ask("orders", &of_orders).typed(ID_TOKEN).token(&mut world, "as what it is").await;
+    let why = "another's, as what it is";
+    ask("orders", &of_billing).typed(ID_TOKEN).refused(&mut world, Reason::PresenterUnrelated, why).await;
+    for (token, why) in [(of_billing, "another's, as a JWT"), (of_orders, "its own, as a JWT")] {
+        ask("orders", &token).typed(JWT).refused(&mut world, Reason::TokenTypeConfused, why).await;
+    }
+}
+
 /// The attacker has a token for one call and asks for something that lasts, or that opens other doors.
 #[tokio::test]
 async fn th_17_an_access_token_becomes_nothing_greater() {
@@ -258,4 +282,23 @@ async fn th_44_a_refresh_token_is_not_exchanged() {
 
     let built = plan().with(|builder| builder.issuers([Issuer::new(AS).token_types([TokenType::REFRESH_TOKEN])]));
     assert!(built.builder.build().is_err(), "no record can ask for it");
+}
+
+/// The same at an older server that signs its refresh tokens as it signs its access tokens, and puts no type into the
+/// header of either: no record said that refresh tokens may be exchanged.
+#[tokio::test]
+async fn th_44_a_refresh_token_is_not_exchanged_where_headers_have_no_type_either() {
+    let untyped = Issuer::new(AS).allow_untyped_access_tokens();
+    let jwts = Issuer::new(AS).token_types([TokenType::ACCESS_TOKEN, TokenType::JWT]);
+    for (record, declared) in [(untyped, ACCESS_TOKEN), (jwts, JWT)] {
+        let records = changing("orders", Client::allow_self_exchange);
+        let mut world = plan_with(records, same).with(|builder| builder.issuers([record])).start().await;
+        let own = world.own.clone();
+        let access = json!({ "client_id": "orders", "azp": "orders", "typ": "Bearer" });
+        let access = segment(&own.access_token(access), 1);
+        ask("orders", &signed(&own, "JWT", &access)).typed(declared).token(&mut world, "an access token").await;
+        let refresh = changed(access, json!({ "aud": AS, "exp": NOW + 30 * 86_400, "typ": "Refresh" }));
+        let attack = ask("orders", &signed(&own, "JWT", &refresh)).typed(declared);
+        attack.refused(&mut world, Reason::TokenTypeConfused, declared).await;
+    }
 }

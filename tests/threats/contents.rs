@@ -239,6 +239,21 @@ async fn th_30_letters_that_look_alike_are_not_the_same() {
     honest.resource("https://billing.example/api").token(&mut world, "a URI as it is registered").await;
 }
 
+/// A user there chooses a name that turns around the text it stands in, or holds what is no character at all, so that
+/// whoever reads a log or a list here reads another name.
+#[tokio::test]
+async fn th_30_a_subject_that_cannot_be_read_is_refused() {
+    let mut world = plan().start().await;
+    let (own, idp) = (world.own.clone(), world.idp.clone());
+    for odd in ['\u{202e}', '\u{202a}', '\u{2066}', '\u{2069}', '\u{200e}', '\u{ffff}', '\u{fdd0}', '\u{1fffe}'] {
+        let sub = json!({ "sub": format!("bob{odd}ecila") });
+        let why = format!("{odd:?}");
+        ask("orders", &own.access_token(sub.clone())).refused(&mut world, Reason::TokenClaimsInvalid, &why).await;
+        ask_foreign("orders", &idp.foreign(sub)).refused(&mut world, Reason::TokenClaimsInvalid, &why).await;
+    }
+    ask_foreign("orders", &idp.foreign(json!({ "sub": "Zoë Müller 田中" }))).token(&mut world, "letters").await;
+}
+
 /// An issuer forgets a claim, or its code has a bug, and whoever finds such a token has one for ever, or for
 /// everywhere.
 #[tokio::test]

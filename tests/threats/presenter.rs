@@ -219,3 +219,19 @@ async fn th_42_a_policy_can_tell_a_client_from_a_user() {
     ask("orders", &credentials).refused(&mut world, Reason::PolicyDenied, "the client").await;
     ask("orders", &own.access_token(json!({}))).token(&mut world, "the user").await;
 }
+
+/// The same, where only the rules stand between: what they allow for the user alice, they do not for a client that
+/// got a token for itself.
+#[tokio::test]
+async fn th_42_client_credentials_are_no_user() {
+    let clients = |mut clients: Vec<Client>| {
+        clients.push(client("alice"));
+        clients
+    };
+    let for_alice = || Rule::allow("orders", Subjects::of_issuer(AS).named(["alice"]), "billing").scopes(Names::any());
+    let mut world = plan_with(clients, same).with(|builder| builder.rules([for_alice()])).start().await;
+    let user = world.own.access_token(json!({}));
+    ask("orders", &user).token(&mut world, "the user").await;
+    let credentials = world.own.access_token(json!({ "client_id": "alice" }));
+    ask("orders", &credentials).refused(&mut world, Reason::PolicyNoRule, "a client of that name").await;
+}
