@@ -344,11 +344,13 @@ async fn the_depth_can_be_set() {
 #[tokio::test]
 async fn a_chain_has_at_most_4096_bytes() {
     let mut world = plan_of(prefixed, plain).start().await;
-    let around = chain(&["orders", ""]).to_string().len();
+    let of = |name: &str| json!({ "sub": "a", "name": name });
+    let around = json!({ "sub": "orders", "act": of("") }).to_string().len();
     for (bytes, fits) in [(4096, true), (4097, false), (20_000, false)] {
         let long = "x".repeat(bytes - around);
-        let expected = if fits { Ok(chain(&["orders", &long])) } else { Err(Reason::ChainTooDeep) };
-        let found = act_of(own(&mut world, json!({ "act": { "sub": long } })).await);
+        let whole = json!({ "sub": "orders", "act": of(&long) });
+        let expected = if fits { Ok(whole) } else { Err(Reason::ChainTooDeep) };
+        let found = act_of(own(&mut world, json!({ "act": of(&long) })).await);
         assert!(found == expected, "{bytes} bytes");
     }
 }

@@ -2,7 +2,7 @@ use super::acting::canonical_name;
 use crate::{
     protocol::{Reason, Rejection, refuse},
     registry::{Party, Registry},
-    verify::VerifiedToken,
+    verify::{VerifiedToken, is_name},
 };
 use serde_json::{Map, Value};
 
@@ -42,13 +42,13 @@ impl ActChain {
             }
             let mut name = |member: &str| match members.shift_remove(member) {
                 None => Ok(None),
-                Some(Value::String(text)) if !text.is_empty() && !text.chars().any(char::is_control) => Ok(Some(text)),
-                Some(_) => Err(malformed("a name inside `act` is not a string")),
+                Some(Value::String(text)) if is_name(&text) => Ok(Some(text)),
+                Some(_) => Err(malformed("a name inside `act` is no name")),
             };
             let iss = name("iss")?.unwrap_or_else(|| token.issuer.id.clone());
             let sub = name("sub")?.ok_or_else(|| malformed("an actor without `sub`"))?;
             if !members.values().all(Value::is_string) {
-                return Err(malformed("a name inside `act` is not a string"));
+                return Err(malformed("a name inside `act` is no name"));
             }
             chain.push(Actor { party: Party { iss, sub }, members });
         }

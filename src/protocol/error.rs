@@ -213,7 +213,7 @@ reasons! {
     TokenKeyUnknown = "token_key_unknown", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
     /// The signature does not verify.
     TokenSignatureInvalid = "token_signature_invalid", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
-    /// No `sub`, or one that is no name: empty, not text, over 1024 bytes or with control characters.
+    /// No `sub`, or one that is no name: empty, not text, over 1024 bytes, or with characters that cannot be read.
     TokenSubjectInvalid = "token_subject_invalid", InvalidRequest, BAD_SUBJECT_OR_ACTOR;
     /// No `exp`.
     TokenExpiryMissing = "token_expiry_missing", InvalidRequest, BAD_SUBJECT_OR_ACTOR;

@@ -3,7 +3,7 @@ use crate::{
     jose::{Algorithm, KeySet},
     protocol::TokenType,
 };
-use std::time::Duration;
+use std::{mem, time::Duration};
 
 /// An issuer of subject and actor tokens: where its keys are, and how far it is believed.
 ///
@@ -165,7 +165,6 @@ impl Issuer {
     /// Asks the issuer what a token means (RFC 7662), for tokens that cannot be read here.
     #[must_use]
     pub fn introspection(mut self, introspection: Introspection) -> Self {
-        self.note_twice("introspection", self.introspection.is_some());
         self.introspection = Some(introspection);
         self
     }
@@ -327,7 +326,11 @@ impl Issuer {
     }
 
     fn set_keys(&mut self, keys: KeySource) {
-        self.note_twice("keys, jwks_uri or discovery", self.keys.is_some() && !self.keys_are_preset);
+        let another = |known: &KeySource| mem::discriminant(known) != mem::discriminant(&keys);
+        self.note_twice(
+            "keys, jwks_uri or discovery",
+            !self.keys_are_preset && self.keys.as_ref().is_some_and(another),
+        );
         self.keys_are_preset = false;
         self.keys = Some(keys);
     }

@@ -21,7 +21,7 @@ pub(super) fn check(issuer: &Issuer, own: bool) -> Result<(), ConfigError> {
 
 fn check_said_twice(issuer: &Issuer) -> Result<(), Problem> {
     match issuer.twice {
-        Some(field) => Err((field, "given more than once: keep one".into())),
+        Some(field) => Err((field, "more than one source of keys: keep one".into())),
         None => Ok(()),
     }
 }

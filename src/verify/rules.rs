@@ -23,6 +23,9 @@ const OTHER_KINDS: [(&str, &str); 5] = [
     ("wth", "a workload proof"),
 ];
 
+/// Values of a claim `typ` that are never those of a subject or actor token, but for an ID token's own.
+const OTHER_TYPES: [&str; 5] = ["ID", "Refresh", "Offline", "Logout", "Serialized-ID"];
+
 /// Whether a token is of the kind that was declared, so that none can be passed off as another: no ID token is an access
 /// token or a `jwt`, and none of our own tokens is of two kinds (RFC 8725 section 3.12).
 pub(super) fn check_kind(
@@ -39,6 +42,17 @@ pub(super) fn check_kind(
     }
     if let Some((claim, what)) = OTHER_KINDS.iter().find(|(claim, _)| claims.contains(claim)) {
         return confused(format_args!("claim `{claim}`: this is {what}"));
+    }
+    // Where the header has no type, some issuers put one among the claims.
+    if let Some(typ) = claims.get("typ").and_then(|typ| typ.as_str())
+        && OTHER_TYPES.iter().any(|other| typ.eq_ignore_ascii_case(other))
+        && !(kind == Kind::IdToken && typ.eq_ignore_ascii_case("ID"))
+    {
+        return confused(format_args!("claim `typ` says `{typ}`"));
+    }
+    // Our own tokens have one purpose each, and only ID tokens are not issued to a `client_id`.
+    if own && kind == Kind::Jwt && !claims.contains("client_id") {
+        return confused("a JWT of ours without `client_id`: this is an ID token");
     }
     // Only ID tokens carry hashes of what came with them, and no ID token carries what an access token must.
     let telling: &[&str] = match kind {

@@ -78,7 +78,17 @@ fn qualified(issuer: &Issuer, claims: &Claims, sub: &str) -> Result<String, Reje
     Ok(if issuer.has_several_tenants() { format!("{tenant}{TENANT_SEPARATOR}{sub}") } else { sub.to_owned() })
 }
 
-/// A name that can stand in a token, a log line and a comparison.
+/// A name that can stand in a token, a log line and a comparison, and that reads as what it is.
 pub(crate) fn is_name(text: &str) -> bool {
-    (1..=MAX_NAME_BYTES).contains(&text.len()) && !text.chars().any(char::is_control)
+    (1..=MAX_NAME_BYTES).contains(&text.len()) && !text.chars().any(is_unreadable)
+}
+
+/// Control characters, those that turn the direction of what stands around them, line ends, and non-characters (Unicode
+/// Technical Report 36).
+fn is_unreadable(c: char) -> bool {
+    let code = u32::from(c);
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || (0xfdd0..=0xfdef).contains(&code)
+        || code & 0xfffe == 0xfffe
 }

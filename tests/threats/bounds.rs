@@ -136,20 +136,26 @@ async fn th_34_nothing_is_read_beyond_its_bound() {
     };
     let cases = [
         ("a token", ask("orders", &padded(65_536)), ask("orders", &padded(65_537)), "invalid_request", TokenTooLarge),
-        ("a header", ask("orders", &headed(8192)), ask("orders", &headed(8193)), "invalid_request", TokenMalformed),
+        (
+            "a header",
+            ask("orders", &headed(8192)),
+            ask("orders", &headed(8193)),
+            "invalid_request",
+            TokenHeaderMalformed,
+        ),
         (
             "arrays",
             ask("orders", &nested(15, "[", "]")),
             ask("orders", &nested(16, "[", "]")),
             "invalid_request",
-            TokenMalformed,
+            TokenClaimsMalformed,
         ),
         (
             "objects",
             ask("orders", &nested(15, "{\"a\":", "}")),
             ask("orders", &nested(5_000, "{\"a\":", "}")),
             "invalid_request",
-            TokenMalformed,
+            TokenClaimsMalformed,
         ),
         ("parameters", parameters(64), parameters(65), "invalid_request", TooManyParameters),
         ("scopes", scopes(64), scopes(65), "invalid_scope", ScopeMalformed),
@@ -336,7 +342,7 @@ async fn th_50_an_answer_tells_nothing_about_what_is_known_here() {
         ("a token for others", foreign(json!({ "aud": "https://other.example" })), TokenNotForUs),
         ("a bound token", foreign(json!({ "cnf": { "jkt": "x" } })), TokenSenderConstrained),
         ("a token of another kind", foreign(json!({ "events": {} })), TokenTypeConfused),
-        ("a token without an end", foreign(json!({ "exp": null })), TokenClaimsInvalid),
+        ("a token without an end", foreign(json!({ "exp": null })), TokenExpiryMissing),
         ("a made-up chain", foreign(json!({ "act": { "sub": "x" } })), ChainNotTrusted),
         ("a broken chain", ours(json!({ "act": 7 })), ChainMalformed),
         ("another's token", ours(json!({ "aud": BILLING })), PresenterUnrelated),

@@ -380,13 +380,19 @@ async fn th_09_a_chain_neither_runs_in_circles_nor_grows_for_ever() {
         let claims = format!(r#"{},"act":{open}{{"sub":"x"}}{close}}}"#, &plain[..plain.len() - 1]);
         own.sign_text(&own.header("at+jwt").to_string(), &claims)
     };
-    for (depth, reason) in [(4, ChainTooDeep), (10, ChainTooDeep), (20, TokenMalformed), (2_000, TokenMalformed)] {
+    for (depth, reason) in
+        [(4, ChainTooDeep), (10, ChainTooDeep), (20, TokenClaimsMalformed), (2_000, TokenClaimsMalformed)]
+    {
         ask("a", &bomb(depth)).at("b").refused(&mut world, reason, &format!("{depth} more inside")).await;
     }
     ask("a", &bomb(2)).at("b").token(&mut world, "three and the current one").await;
-    for (bytes, why) in [(5_000, "one wide actor"), (40_000, "one very wide actor")] {
-        let wide = own.access_token(json!({ "aud": "a", "act": { "sub": "x".repeat(bytes) } }));
-        ask("a", &wide).at("b").refused(&mut world, ChainTooDeep, why).await;
+    for (actor, reason) in [
+        (json!({ "sub": "x".repeat(5_000) }), ChainMalformed),
+        (json!({ "sub": "x", "name": "x".repeat(5_000) }), ChainTooDeep),
+        (json!({ "sub": "x", "name": "x".repeat(40_000) }), ChainTooDeep),
+    ] {
+        let wide = own.access_token(json!({ "aud": "a", "act": actor }));
+        ask("a", &wide).at("b").refused(&mut world, reason, "one wide actor").await;
     }
 }
 

@@ -238,9 +238,9 @@ async fn th_19_an_issuer_is_known_by_every_byte_of_its_name_and_by_its_own_keys(
         ("another's key of the same name", partner.foreign(json!({ "iss": IDP })), TokenSignatureInvalid),
         ("and the other way round", idp.foreign(json!({ "iss": PARTNER })), TokenSignatureInvalid),
         ("our key for theirs", own.foreign(json!({ "iss": IDP })), TokenKeyUnknown),
-        ("two issuers", idp.foreign(json!({ "iss": [IDP, PARTNER] })), TokenClaimsInvalid),
-        ("nobody", idp.foreign(json!({ "iss": null })), TokenClaimsInvalid),
-        ("ours, signed by them, as a JWT", idp.foreign(json!({ "iss": AS })), TokenTypeConfused),
+        ("two issuers", idp.foreign(json!({ "iss": [IDP, PARTNER] })), TokenIssuerMissing),
+        ("nobody", idp.foreign(json!({ "iss": null })), TokenIssuerMissing),
+        ("ours, signed by them, as a JWT", idp.foreign(json!({ "iss": AS })), TokenTypeNotAccepted),
     ] {
         ask_foreign("orders", &token).refused(&mut world, reason, why).await;
     }
@@ -274,7 +274,7 @@ async fn th_44_a_refresh_token_is_not_exchanged() {
         ("a JWT, as an access token", &jwt("JWT"), ACCESS_TOKEN, TokenTypeConfused),
         ("a typed JWT, as an access token", &jwt("rt+jwt"), ACCESS_TOKEN, TokenTypeConfused),
         ("a JWT without a type, as an access token", &untyped, ACCESS_TOKEN, TokenTypeConfused),
-        ("a JWT, as a JWT", &jwt("JWT"), JWT, TokenTypeConfused),
+        ("a JWT, as a JWT", &jwt("JWT"), JWT, TokenTypeNotAccepted),
     ] {
         ask("orders", token).typed(declared).refused(&mut world, reason, why).await;
     }

@@ -218,7 +218,7 @@ async fn th_30_letters_that_look_alike_are_not_the_same() {
     for control in ['\n', '\r', '\0', '\u{1b}', '\u{7f}', '\u{85}'] {
         let why = format!("{control:?}");
         let token = own.access_token(json!({ "sub": format!("alice{control}root") }));
-        ask("orders", &token).refused(&mut world, TokenClaimsInvalid, &why).await;
+        ask("orders", &token).refused(&mut world, TokenSubjectInvalid, &why).await;
         honest.clone().scope(&format!("read{control}")).send(&world).await;
         let event = world.event().await;
         assert!(event.reason.is_some() && !format!("{event:?}").contains(control), "{why}");
@@ -248,8 +248,8 @@ async fn th_30_a_subject_that_cannot_be_read_is_refused() {
     for odd in ['\u{202e}', '\u{202a}', '\u{2066}', '\u{2069}', '\u{200e}', '\u{ffff}', '\u{fdd0}', '\u{1fffe}'] {
         let sub = json!({ "sub": format!("bob{odd}ecila") });
         let why = format!("{odd:?}");
-        ask("orders", &own.access_token(sub.clone())).refused(&mut world, Reason::TokenClaimsInvalid, &why).await;
-        ask_foreign("orders", &idp.foreign(sub)).refused(&mut world, Reason::TokenClaimsInvalid, &why).await;
+        ask("orders", &own.access_token(sub.clone())).refused(&mut world, Reason::TokenSubjectInvalid, &why).await;
+        ask_foreign("orders", &idp.foreign(sub)).refused(&mut world, Reason::TokenSubjectInvalid, &why).await;
     }
     ask_foreign("orders", &idp.foreign(json!({ "sub": "Zoë Müller 田中" }))).token(&mut world, "letters").await;
 }
@@ -262,9 +262,9 @@ async fn th_39_what_is_missing_is_not_taken_for_a_yes() {
     let mut world = plan().start().await;
     let (own, idp) = (world.own.clone(), world.idp.clone());
     for (claim, foreign, ours) in [
-        ("exp", TokenClaimsInvalid, TokenClaimsInvalid),
-        ("sub", TokenClaimsInvalid, TokenClaimsInvalid),
-        ("iss", TokenClaimsInvalid, TokenClaimsInvalid),
+        ("exp", TokenExpiryMissing, TokenExpiryMissing),
+        ("sub", TokenSubjectInvalid, TokenSubjectInvalid),
+        ("iss", TokenIssuerMissing, TokenIssuerMissing),
         ("aud", TokenNotForUs, PresenterUnknown),
     ] {
         let missing = json!({ claim: null });
@@ -292,7 +292,12 @@ async fn th_39_what_is_missing_is_not_taken_for_a_yes() {
                 let mut claims = claims.clone();
                 claims[claim] = value.clone();
                 let attack = ask("orders", &minter.sign(header, &claims)).typed(declared);
-                attack.refused(&mut world, TokenClaimsInvalid, &format!("{claim}: {value}")).await;
+                let reason = match claim {
+                    "iss" => TokenIssuerMissing,
+                    "sub" => TokenSubjectInvalid,
+                    _ => TokenClaimsInvalid,
+                };
+                attack.refused(&mut world, reason, &format!("{claim}: {value}")).await;
             }
         }
         ask("orders", &minter.sign(header, claims)).typed(declared).token(&mut world, "all there").await;

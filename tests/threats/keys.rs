@@ -125,7 +125,7 @@ async fn th_20_a_token_does_not_choose_how_it_is_verified() {
                 ask_foreign("orders", &token).refused(&mut world, TokenAlgorithmRefused, alg).await;
             }
         }
-        for (alg, reason) in [(json!(null), TokenMalformed), (json!(["ES256", "none"]), TokenMalformed)] {
+        for (alg, reason) in [(json!(null), TokenHeaderMalformed), (json!(["ES256", "none"]), TokenHeaderMalformed)] {
             let token = forged(minter, json!({ "alg": alg, "kid": kid }), &|_| vec![]);
             ask_foreign("orders", &token).refused(&mut world, reason, &alg.to_string()).await;
         }
@@ -188,9 +188,9 @@ async fn th_21_a_token_does_not_say_where_its_key_is() {
         ("|touch /tmp/x", TokenKeyUnknown),
         ("*", TokenKeyUnknown),
         ("", TokenKeyUnknown),
-        (&long, TokenMalformed),
-        ("a\nb", TokenMalformed),
-        ("a\0", TokenMalformed),
+        (&long, TokenHeaderMalformed),
+        ("a\nb", TokenHeaderMalformed),
+        ("a\0", TokenHeaderMalformed),
     ] {
         ask_foreign("orders", &under(&attacker, json!({ "kid": kid }))).refused(&mut world, reason, kid).await;
     }
@@ -235,7 +235,7 @@ async fn th_22_a_flood_of_tokens_is_no_flood_of_fetches() {
         let unsigned = under(&honest, json!({ "alg": "none", "kid": format!("random-{n}") }));
         ask_foreign("orders", &unsigned).refused(&mut world, TokenAlgorithmRefused, "unsigned").await;
         let undeclared = ask("orders", &random(n));
-        undeclared.refused(&mut world, TokenTypeConfused, "of a kind that the issuer is not asked about").await;
+        undeclared.refused(&mut world, TokenTypeNotAccepted, "of a kind that the issuer is not asked about").await;
     }
     assert_eq!(jwks.fetches(), 0, "before anybody had a right to any");
 

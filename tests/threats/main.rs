@@ -164,7 +164,7 @@ fn open_billing(targets: Vec<Target>) -> Vec<Target> {
 
 /// What lets every client do everything within its records, as long as the client itself acts.
 fn anything() -> Rule {
-    Rule::allow(Names::any(), Subjects::any(), Names::any()).scopes(Names::any())
+    Rule::allow(Names::any(), Subjects::any().or_clients(), Names::any()).scopes(Names::any())
 }
 
 /// The public keys of a signer.
