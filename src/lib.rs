@@ -100,6 +100,9 @@ mod clock;
 mod exchange;
 pub mod fetch;
 mod future;
+#[doc(hidden)]
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod issue;
 mod jose;
 mod layer;

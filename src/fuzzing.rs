@@ -1,0 +1,213 @@
+//! What the targets in `fuzz/` call: a reader of bytes from outside, and what must hold of whatever it reads.
+//!
+//! Built for tests and by `cargo fuzz` only. The seeds in `fuzz/seeds/` are replayed as unit tests. To look for more,
+//! in `fuzz/`: `cargo +nightly fuzz run token corpus/token seeds/token`, where `corpus/token` is a folder to keep
+//! what is found.
+
+use crate::{
+    jose::{Algorithm, Claims, Compact, Header, KeySet, KeyUse, base64url},
+    protocol::{
+        Presented, Reason, Rejection, Scope, TOKEN_EXCHANGE_GRANT, form_carries_exchange_grant,
+        json_carries_exchange_grant,
+    },
+};
+use http::HeaderMap;
+use serde_json::{Map, Value};
+
+/// A token in compact serialization: its header and its claims too. Or claims alone, which a fuzzer cannot change
+/// from within base64url.
+pub fn token(data: &[u8]) {
+    claims(data);
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Some(jws) = Compact::parse(text) else { return };
+    let segments = [&jws.header, &jws.payload, &jws.signature].map(|segment| base64url(segment));
+    assert_eq!(segments.join("."), text, "one encoding for one token");
+    assert_eq!(jws.signing_input, segments[..2].join("."));
+    header(&jws.header);
+    claims(&jws.payload);
+}
+
+/// The header of a token.
+pub fn header(data: &[u8]) {
+    let header = match Header::parse(data) {
+        Ok(header) => header,
+        Err(rejection) => return fit_for_a_log_line(&rejection),
+    };
+    assert!(data.len() <= 8192);
+    let members = object(data);
+    for refused in ["crit", "b64", "enc", "zip", "cty"] {
+        assert!(!members.contains_key(refused), "{refused}");
+    }
+    let alg = members.get("alg").and_then(Value::as_str);
+    assert!(Algorithm::ALL.contains(&header.algorithm));
+    assert!(alg == Some(header.algorithm.as_str()) || (alg, header.algorithm) == (Some("Ed25519"), Algorithm::EdDSA));
+    assert_eq!(members.get("kid").and_then(Value::as_str), header.kid.as_deref());
+    assert!(header.kid.is_none_or(|kid| kid.len() <= 256 && !kid.chars().any(char::is_control)));
+    assert_eq!(members.contains_key("typ"), header.typ.is_some());
+    assert!(header.typ.is_none_or(|typ| !typ.bytes().any(|byte| byte.is_ascii_uppercase())));
+}
+
+/// The claims of a token, each read as every kind of claim.
+fn claims(data: &[u8]) {
+    let Some(claims) = Claims::parse(data) else { return };
+    let members = object(data);
+    assert_eq!(*claims.members(), members, "what any other parser reads");
+    assert!(depth(&Value::Object(members.clone())) <= 16);
+    for name in ["exp", "iat", "nbf", "auth_time", "iss", "sub", "aud", "scope", "jti", "client_id"] {
+        let raw = members.get(name);
+        let (down, up) = (claims.seconds(name), claims.seconds_up(name));
+        assert_eq!(down.is_ok(), up.is_ok());
+        if let (Ok(Some(down)), Ok(Some(up)), Some(date)) = (down, up, raw.and_then(Value::as_f64)) {
+            assert!(down as f64 <= date && date <= up as f64 && up - down <= 1, "{down} {date} {up}");
+            assert!(date >= 0.0 && up <= 1 << 53);
+        } else {
+            assert!(down.is_err() || raw.is_none());
+        }
+        if let Ok(text) = claims.text(name) {
+            assert_eq!(text, raw.and_then(Value::as_str));
+            assert_ne!(text, Some(""));
+        }
+    }
+    if let Ok(audience) = claims.audience() {
+        let raw = members.get("aud").map(|aud| aud.as_array().cloned().unwrap_or_else(|| vec![aud.clone()]));
+        assert!(audience.iter().eq(raw.iter().flatten()));
+    }
+    if let Ok(Some(scope)) = claims.scope() {
+        same_when_read_again(&scope);
+    }
+}
+
+/// A key set document.
+pub fn jwks(data: &[u8]) {
+    let (Ok(keys), Ok(again)) = (KeySet::from_json(data), KeySet::from_json(data)) else { return };
+    assert_eq!((keys.len(), keys.ignored()), (again.len(), again.ignored()));
+    let document = object(data);
+    let members = document.get("keys").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    assert_eq!(keys.len() + keys.ignored().len(), members.len().min(101));
+    assert!(keys.ignored().iter().map(|key| key.position).is_sorted());
+
+    let ignored = |position| keys.ignored().iter().any(|key| key.position == position);
+    let used = members.iter().enumerate().take(100).filter(|(position, _)| !ignored(*position));
+    for (_, jwk) in used {
+        for private in ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"] {
+            assert_eq!(jwk.get(private), None);
+        }
+        assert!(["EC", "OKP", "RSA"].iter().any(|kty| jwk["kty"] == *kty));
+        assert!([Value::Null, "sig".into(), "jwt-svid".into()].contains(&jwk["use"]));
+        let kid = jwk.get("kid").and_then(Value::as_str);
+        let purpose = if jwk["use"] == "jwt-svid" { KeyUse::JwtSvid } else { KeyUse::Signature };
+        let candidates = |algorithm| keys.candidates(algorithm, kid, purpose);
+        assert!(Algorithm::ALL.iter().any(|algorithm| !candidates(*algorithm).is_empty()), "it can be found");
+        for key in Algorithm::ALL.iter().flat_map(|algorithm| candidates(*algorithm)) {
+            assert!(kid.is_none() || key.kid.as_deref() == kid);
+            for algorithm in Algorithm::ALL {
+                let verified = key.verify(*algorithm, b"signed", &[0; 64]);
+                assert!(!verified || key.fits(*algorithm));
+            }
+        }
+    }
+}
+
+/// The body of a token request.
+pub fn form(data: &[u8]) {
+    let lenient = |wanted: &str| -> Vec<String> {
+        let pairs = form_urlencoded::parse(data).filter(|(name, value)| name == wanted && !value.is_empty());
+        pairs.map(|(_, value)| value.into_owned()).collect()
+    };
+    let grants = lenient("grant_type");
+    assert!(!grants.iter().any(|grant| grant == TOKEN_EXCHANGE_GRANT) || form_carries_exchange_grant(data));
+    if let Ok(json) = serde_json::from_slice::<Value>(data) {
+        assert!(json_carries_exchange_grant(data).is_some_and(|carries| carries || !holds_exchange_grant(&json)));
+    }
+    let requested = match Presented::read(&HeaderMap::new(), data) {
+        Ok(presented) => {
+            assert_eq!(grants, [TOKEN_EXCHANGE_GRANT]);
+            presented.requested
+        }
+        Err(rejection) => {
+            match rejection.reason() {
+                Reason::GrantTypeMissing => assert!(grants.is_empty()),
+                Reason::UnsupportedGrantType => assert!(grants.len() == 1 && grants[0] != TOKEN_EXCHANGE_GRANT),
+                _ => {}
+            }
+            return fit_for_a_log_line(&rejection);
+        }
+    };
+    assert_eq!(requested.resources, lenient("resource"));
+    assert_eq!(requested.audiences, lenient("audience"));
+    let token = requested.subject_token.map(|token| token.expose().to_owned());
+    assert_eq!(Vec::from_iter(token), lenient("subject_token"));
+    if let Some(Ok(scope)) = requested.scope.map(|scope| scope.parse()) {
+        same_when_read_again(&scope);
+    }
+}
+
+fn same_when_read_again(scope: &Scope) {
+    let again = if scope.is_empty() { Ok(Scope::empty()) } else { scope.to_string().parse() };
+    assert_eq!(again.as_ref(), Ok(scope));
+}
+
+/// What an operator reads must stay on its line (see [`Rejection::because`]).
+fn fit_for_a_log_line(rejection: &Rejection) {
+    let detail = rejection.detail().unwrap_or_default();
+    assert!(!detail.chars().any(char::is_control) && detail.len() < 4096, "{detail:?}");
+}
+
+fn holds_exchange_grant(json: &Value) -> bool {
+    match json {
+        Value::String(text) => text == TOKEN_EXCHANGE_GRANT,
+        Value::Array(elements) => elements.iter().any(holds_exchange_grant),
+        Value::Object(members) => members.values().any(holds_exchange_grant),
+        _ => false,
+    }
+}
+
+/// The members as a plain JSON parser reads them.
+fn object(json: &[u8]) -> Map<String, Value> {
+    serde_json::from_slice(json).expect("what the strict parser reads is a JSON object")
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(elements) => 1 + elements.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    fn replay(target: &str, run: fn(&[u8])) {
+        let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds").join(target);
+        let mut count = 0;
+        for seed in fs::read_dir(seeds).unwrap() {
+            let path = seed.unwrap().path();
+            eprintln!("{}", path.display());
+            run(&fs::read(path).unwrap());
+            count += 1;
+        }
+        assert!(count >= 10, "{count} seeds for {target}");
+    }
+
+    #[test]
+    fn tokens() {
+        replay("token", super::token);
+    }
+
+    #[test]
+    fn headers() {
+        replay("header", super::header);
+    }
+
+    #[test]
+    fn key_sets() {
+        replay("jwks", super::jwks);
+    }
+
+    #[test]
+    fn forms() {
+        replay("form", super::form);
+    }
+}
