@@ -10,8 +10,9 @@ use crate::{
         Presented, Reason, Rejection, Scope, TOKEN_EXCHANGE_GRANT, form_carries_exchange_grant,
         json_carries_exchange_grant,
     },
+    trust::Metadata,
 };
-use http::HeaderMap;
+use http::{HeaderMap, Uri};
 use serde_json::{Map, Value};
 
 /// A token in compact serialization: its header and its claims too. Or claims alone, which a fuzzer cannot change
@@ -142,6 +143,21 @@ pub fn form(data: &[u8]) {
     }
 }
 
+/// An authorization server's metadata, as the issuer that it names and as another.
+pub fn discovery(data: &[u8]) {
+    let named =
+        serde_json::from_slice::<Value>(data).ok().and_then(|json| Some(json.get("issuer")?.as_str()?.to_owned()));
+    for issuer in named.as_deref().into_iter().chain(["https://idp.example", "http://idp.example"]) {
+        let Ok(metadata) = Metadata::parse(data, issuer) else { continue };
+        assert_eq!(object(data).get("issuer").and_then(Value::as_str), Some(issuer), "no issuer but its own");
+        let uri: Uri = metadata.jwks_uri.parse().expect("an absolute URI");
+        let authority = uri.authority().expect("with a host").as_str();
+        assert!(!authority.contains('@') && !metadata.jwks_uri.contains('#'));
+        let scheme = uri.scheme_str();
+        assert!(scheme == Some("https") || (scheme == Some("http") && !issuer.starts_with("https")), "{scheme:?}");
+    }
+}
+
 fn same_when_read_again(scope: &Scope) {
     let again = if scope.is_empty() { Ok(Scope::empty()) } else { scope.to_string().parse() };
     assert_eq!(again.as_ref(), Ok(scope));
@@ -204,6 +220,11 @@ mod tests {
     #[test]
     fn key_sets() {
         replay("jwks", super::jwks);
+    }
+
+    #[test]
+    fn metadata() {
+        replay("discovery", super::discovery);
     }
 
     #[test]

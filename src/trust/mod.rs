@@ -28,6 +28,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use metadata::Metadata;
 pub use readiness::{IssuerReadiness, KeyState, Readiness};
 
 pub(crate) use fetching::Fetching;
