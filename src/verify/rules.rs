@@ -50,10 +50,6 @@ pub(super) fn check_kind(
     {
         return confused(format_args!("claim `typ` says `{typ}`"));
     }
-    // Our own tokens have one purpose each, and only ID tokens are not issued to a `client_id`.
-    if own && kind == Kind::Jwt && !claims.contains("client_id") {
-        return confused("a JWT of ours without `client_id`: this is an ID token");
-    }
     // Only ID tokens carry hashes of what came with them, and no ID token carries what an access token must.
     let telling: &[&str] = match kind {
         Kind::AccessToken | Kind::Jwt => &["at_hash", "c_hash", "s_hash"],
@@ -62,9 +58,15 @@ pub(super) fn check_kind(
     if let Some(claim) = telling.iter().find(|claim| claims.contains(claim)) {
         return confused(format_args!("claim `{claim}` in what was declared as `{declared}`"));
     }
-    let untyped_is_told =
-        claims.contains("scope") || issuer.scope_claim(declared).is_some_and(|own| claims.contains(own));
-    if kind == Kind::AccessToken && !claims.contains("client_id") && (typed_access_token || !untyped_is_told) {
+    // What was issued to a client or for a scope is no ID token.
+    let has_client = claims.contains("client_id");
+    let has_scope = claims.contains("scope") || issuer.scope_claim(declared).is_some_and(|own| claims.contains(own));
+    let is_told = match kind {
+        Kind::AccessToken => has_client || (has_scope && !typed_access_token),
+        Kind::Jwt => has_client || has_scope || !own,
+        Kind::IdToken => true,
+    };
+    if !is_told {
         return confused("no claim `client_id` (RFC 9068 section 2.2)");
     }
     Ok(())
