@@ -97,6 +97,8 @@ mod authority;
 pub mod body;
 mod client;
 mod clock;
+mod current;
+mod document;
 mod exchange;
 pub mod fetch;
 mod future;
@@ -126,6 +128,7 @@ pub use authority::{
     TokenReference,
 };
 pub use client::{Authentication, AuthenticationMethod, ClientAuthenticator, Credentials};
+pub use document::Document;
 pub use future::ResponseFuture;
 pub use issue::{LocalSigner, PublishedKeys, Signature, Signer, SigningRequest, SigningService};
 pub use jose::{Algorithm, IgnoredKey, InvalidKey, InvalidKeySet, KeySet, WhyIgnored};

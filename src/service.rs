@@ -1,6 +1,6 @@
 use crate::{
     body::{Limits, Read, RequestBody, ResponseBody, read},
-    exchange::Exchange,
+    current::Current,
     future::ResponseFuture,
     protocol::{Reason, form_carries_exchange_grant, json_carries_exchange_grant, lenient_percent_decode},
 };
@@ -20,7 +20,7 @@ pub(crate) struct Shared {
     pub(crate) forward_unread: bool,
     /// The wrapped service may know the exchange grant itself and must not get to see it.
     pub(crate) guard: bool,
-    pub(crate) exchange: Exchange,
+    pub(crate) current: Current,
 }
 
 /// How a token endpoint is told.
@@ -312,9 +312,10 @@ where
             drop(replay);
             // A service with a limit on its concurrency has a place for somebody else now.
             drop(inner);
-            let attempt = shared.exchange.audit.attempt();
+            let exchange = shared.current.exchange();
+            let attempt = exchange.audit.attempt();
             // In a box of its own, so that a form which passes does not pay for its size.
-            let answer = Box::pin(shared.exchange.answer(attempt, &parts.headers, &bytes));
+            let answer = Box::pin(exchange.answer(attempt, &parts.headers, &bytes));
             Ok(answer.await.map(ResponseBody::ours))
         }
         (Found::Refused(reason), _) => {
@@ -330,8 +331,9 @@ where
 
 impl Shared {
     async fn refuse<R>(&self, reason: Reason) -> Response<ResponseBody<R>> {
-        let attempt = self.exchange.audit.attempt();
-        Box::pin(self.exchange.refuse(attempt, reason)).await.map(ResponseBody::ours)
+        let exchange = self.current.exchange();
+        let attempt = exchange.audit.attempt();
+        Box::pin(exchange.refuse(attempt, reason)).await.map(ResponseBody::ours)
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Every room may use those before it and none behind. The leaves come first.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 22] = [
     "clock",
     "protocol",
     "part",
@@ -25,8 +25,10 @@ const ORDER: [&str; 20] = [
     "policy",
     "issue",
     "store",
+    "document",
     "audit",
     "exchange",
+    "current",
     "future",
     "service",
     // Built for tests only, and may look into everything.

@@ -988,7 +988,9 @@ async fn what_a_foreign_issuer_says_is_carried_only_where_its_record_believes_it
 async fn an_untyped_token_is_an_access_token_only_where_the_record_says_so_and_it_looks_like_one() {
     let untyped = |issuer: Issuer| issuer.allow_untyped_access_tokens();
     let types = [TokenType::ACCESS_TOKEN, TokenType::ID_TOKEN];
-    let record = |issuer| prefixed(issuer).presenters(["orders"]).client_name(AS, "orders").token_types(types.clone());
+    let record = |issuer| {
+        prefixed(issuer).presenters(["orders"]).client_name("orders-there", "orders").token_types(types.clone())
+    };
     let scope = json!({});
     let id_token = json!({ "scope": null, "azp": AS });
     for (allowed, changes, expected) in [

@@ -106,7 +106,7 @@ fn cast() -> Cast {
             issuer(IDP, "idp|").keys(idp.keys()).token_types(every_type),
             issuer(RIVAL, "rival|").keys(rival.keys()),
             issuer(ODD, "odd|").keys(key_set(odd_keys)),
-            issuer(STRICT, "strict|").keys(key_set([bare])).algorithms([Algorithm::ES256]),
+            issuer(STRICT, "strict|").keys(key_set([bare, jwks(&idp.key)[0].clone()])).algorithms([Algorithm::ES256]),
         ])
         .rules([Rule::allow(Names::any(), Subjects::any(), Names::any()).actors(Actors::any()).scopes(Names::any())])
         .fetch(service_fn(move |_: Request<bytes::Bytes>| {

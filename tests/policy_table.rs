@@ -352,21 +352,21 @@ fn a_rule_goes_by_its_id_or_its_position() {
 fn a_rule_that_cannot_be_meant_is_an_error_when_the_table_is_built() {
     let naked = || Rule::allow("orders", Subjects::any(), "billing");
     for (rule, field) in [
-        (naked(), "policy `rule 1`: scopes"),
-        (naked().id("mine"), "policy `mine`: scopes"),
-        (naked().scopes(Vec::<String>::new()), "policy `rule 1`: scopes"),
-        (naked().scopes("read write"), "policy `rule 1`: scopes"),
-        (naked().scopes(""), "policy `rule 1`: scopes"),
-        (naked().scopes(["read", "wr\"ite"]), "policy `rule 1`: scopes"),
-        (Rule::deny("orders", Subjects::any(), "billing").scopes("read"), "policy `rule 1`: scopes"),
+        (naked(), "rule `rule 1`: scopes"),
+        (naked().id("mine"), "rule `mine`: scopes"),
+        (naked().scopes(Vec::<String>::new()), "rule `rule 1`: scopes"),
+        (naked().scopes("read write"), "rule `rule 1`: scopes"),
+        (naked().scopes(""), "rule `rule 1`: scopes"),
+        (naked().scopes(["read", "wr\"ite"]), "rule `rule 1`: scopes"),
+        (Rule::deny("orders", Subjects::any(), "billing").scopes("read"), "rule `rule 1`: scopes"),
     ] {
         let case = format!("{rule:?}");
         assert_eq!(Table::new([rule]).map(|_| ()).unwrap_err().field(), field, "{case}");
     }
     for (rule, field) in [
-        (Rule::allow("order", Subjects::any(), "billing").scopes("read"), "policy `rule 1`: clients"),
-        (Rule::allow("orders", Subjects::any(), "biling").scopes("read"), "policy `rule 1`: targets"),
-        (Rule::deny("orders", Subjects::any(), "https://billing.example"), "policy `rule 1`: targets"),
+        (Rule::allow("order", Subjects::any(), "billing").scopes("read"), "rule `rule 1`: clients"),
+        (Rule::allow("orders", Subjects::any(), "biling").scopes("read"), "rule `rule 1`: targets"),
+        (Rule::deny("orders", Subjects::any(), "https://billing.example"), "rule `rule 1`: targets"),
     ] {
         let case = format!("{rule:?}");
         let error = plan().with(|builder| builder.rules([rule])).builder.build().map(|_| ()).unwrap_err();

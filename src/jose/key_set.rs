@@ -65,6 +65,11 @@ impl KeySet {
         &self.ignored
     }
 
+    /// Whether a key of the set is one for this algorithm.
+    pub(crate) fn serves(&self, algorithm: Algorithm) -> bool {
+        self.keys.iter().any(|key| key.fits(algorithm))
+    }
+
     /// The set with no key in it.
     pub(crate) fn empty() -> Self {
         Self { keys: Arc::new([]), ignored: Arc::new([]) }

@@ -265,13 +265,17 @@ impl Rule {
         self
     }
 
-    /// The issuers that it names.
-    pub(crate) fn issuers(&self) -> impl Iterator<Item = &str> {
-        let parties: &[Party] = match &self.actors.0 {
+    /// The actors that it names.
+    pub(crate) fn parties(&self) -> &[Party] {
+        match &self.actors.0 {
             Acting::Parties(parties) => parties,
             Acting::Client | Acting::Any => &[],
-        };
-        self.subjects.issuer.as_deref().into_iter().chain(parties.iter().map(|party| party.iss.as_str()))
+        }
+    }
+
+    /// The scopes that it names.
+    pub(crate) fn listed_scopes(&self) -> &[String] {
+        self.scopes.as_ref().map(Names::listed).unwrap_or_default()
     }
 
     pub(super) fn semantics(&self) -> Semantics {

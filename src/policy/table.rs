@@ -2,7 +2,7 @@ use super::{Names, Rule};
 use crate::{
     authority::{Decision, Denial, Grant, Query, Semantics},
     protocol::Scope,
-    registry::ConfigError,
+    registry::{ConfigError, Record},
 };
 use std::{
     convert::Infallible,
@@ -38,7 +38,8 @@ impl Table {
         let mut rules: Vec<Rule> = rules.into_iter().collect();
         for (position, rule) in rules.iter_mut().enumerate() {
             let id = rule.id.get_or_insert_with(|| format!("rule {}", position + 1)).clone();
-            let wrong = |field: &str, way_out: &str| Err(ConfigError::new(format!("policy `{id}`: {field}"), way_out));
+            let record = Record { kind: "rule", position, name: &id };
+            let wrong = |field: &str, way_out: &str| Err(record.wrong(field, way_out));
             let lists = [("clients", &rule.clients.0), ("targets", &rule.targets.0), ("subjects", &rule.subjects.subs)];
             for (field, list) in lists {
                 if !rule.allows && list.as_ref().is_some_and(Vec::is_empty) {

@@ -25,8 +25,7 @@ pub struct Issuer {
     pub(crate) id: String,
     pub(crate) keys: Option<KeySource>,
     pub(crate) introspection: Option<Introspection>,
-    /// The first thing that was said twice.
-    pub(crate) twice: Option<&'static str>,
+    pub(crate) several_key_sources: bool,
     pub(crate) algorithms: Vec<Algorithm>,
     pub(crate) tokens: Vec<TokenRules>,
     pub(crate) untyped_access_tokens: bool,
@@ -84,7 +83,7 @@ impl Issuer {
             id: identifier.into(),
             keys: None,
             introspection: None,
-            twice: None,
+            several_key_sources: false,
             algorithms: Algorithm::ALL.to_vec(),
             tokens: Vec::new(),
             untyped_access_tokens: false,
@@ -299,6 +298,22 @@ impl Issuer {
         self.client_names.iter().find(|(there, _)| there == name_there).map(|(_, here)| &**here)
     }
 
+    /// The identifier.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What has to be fetched for it: the field that says so, and the address.
+    pub(crate) fn fetched_from(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let keys = match &self.keys {
+            Some(KeySource::Remote(uri)) => Some(("jwks_uri", uri.as_str())),
+            Some(KeySource::Discovered) => Some(("discovery", self.id.as_str())),
+            Some(KeySource::Fixed(_)) | None => None,
+        };
+        let asked = self.introspection.as_ref().filter(|introspection| introspection.via.is_none());
+        keys.into_iter().chain(asked.map(|introspection| ("introspection", introspection.endpoint.as_str())))
+    }
+
     pub(crate) fn accepts(&self, declared: &TokenType) -> bool {
         self.rules_for(declared).is_some()
     }
@@ -327,15 +342,8 @@ impl Issuer {
 
     fn set_keys(&mut self, keys: KeySource) {
         let another = |known: &KeySource| mem::discriminant(known) != mem::discriminant(&keys);
-        self.note_twice(
-            "keys, jwks_uri or discovery",
-            !self.keys_are_preset && self.keys.as_ref().is_some_and(another),
-        );
+        self.several_key_sources |= !self.keys_are_preset && self.keys.as_ref().is_some_and(another);
         self.keys_are_preset = false;
         self.keys = Some(keys);
-    }
-
-    fn note_twice(&mut self, field: &'static str, already: bool) {
-        self.twice = self.twice.or(already.then_some(field));
     }
 }

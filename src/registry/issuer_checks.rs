@@ -1,42 +1,145 @@
-use super::{ConfigError, Introspection, Issuer, Kind, TENANT_SEPARATOR, TokenRules, is_other_kind};
-use crate::protocol::TokenType;
+use super::{
+    ConfigError, Introspection, Issuer, KeySource, Kind, TENANT_SEPARATOR, TokenRules, client_checks::unknown,
+    config_error::Record, is_other_kind, records::Registry,
+};
+use crate::{fetch::web_uri, protocol::TokenType};
 use http::Uri;
 use std::time::Duration;
 
 const MAX_LEEWAY: Duration = Duration::from_secs(60);
+const SAML: &str = "urn:ietf:params:oauth:token-type:saml";
 
-/// A field, and the way out.
-type Problem = (&'static str, String);
+/// A field, its path in a document where that is another, and the way out.
+type Problem = (&'static str, Option<String>, String);
 
-/// Checks an issuer's record for what contradicts itself. Its types and names are filled in already.
-pub(super) fn check(issuer: &Issuer, own: bool) -> Result<(), ConfigError> {
-    let checks = [check_said_twice, check_introspection, check_times, check_tenants, check_names_apart];
-    checks
-        .iter()
-        .try_for_each(|check| check(issuer))
-        .and_then(|()| check_own(issuer, own))
-        .and_then(|()| issuer.tokens.iter().try_for_each(|rules| check_rules(issuer, own, rules)))
-        .map_err(|(field, way_out)| ConfigError::new(format!("issuer `{}`: {field}", issuer.id), way_out))
+fn wrong(field: &'static str, way_out: impl Into<String>) -> Result<(), Problem> {
+    Err((field, None, way_out.into()))
 }
 
-fn check_said_twice(issuer: &Issuer) -> Result<(), Problem> {
-    match issuer.twice {
-        Some(field) => Err((field, "more than one source of keys: keep one".into())),
+/// Fills in what an issuer's origin decides, and checks its record for what contradicts itself or what is known.
+pub(super) fn complete(
+    registry: &Registry,
+    mut issuer: Issuer,
+    position: usize,
+    plugged: &[TokenType],
+) -> Result<Issuer, ConfigError> {
+    let own = registry.is_own(&issuer.id);
+    if issuer.tokens.is_empty() {
+        issuer = issuer.token_types([if own { TokenType::ACCESS_TOKEN } else { TokenType::JWT }]);
+    }
+    check_own(&issuer, own)
+        .and_then(|()| {
+            if own {
+                (issuer.act, issuer.may_act, issuer.actor_tokens) = (true, true, true);
+            } else if issuer.our_names.is_empty() {
+                issuer.our_names.push(registry.own_issuer().to_owned());
+            }
+            check_keys(&issuer, own, plugged)?;
+            check_introspection(&issuer)?;
+            check_times(&issuer)?;
+            check_tenants(&issuer)?;
+            check_names(registry, &issuer)?;
+            check_names_apart(&issuer)?;
+            check_asked_alone(registry, &issuer)?;
+            issuer
+                .tokens
+                .iter()
+                .enumerate()
+                .try_for_each(|(index, rules)| check_rules(&issuer, own, index, rules, plugged))
+        })
+        .map_err(|(field, path, way_out)| {
+            let record = Record { kind: "issuer", position, name: &issuer.id };
+            record.wrong_at(field, path.as_deref().unwrap_or(field), way_out)
+        })?;
+    Ok(issuer)
+}
+
+fn check_keys(issuer: &Issuer, own: bool, plugged: &[TokenType]) -> Result<(), Problem> {
+    let vouched_for = |rules: &TokenRules| plugged.contains(&rules.token_type);
+    match &issuer.keys {
+        _ if issuer.several_key_sources => {
+            return wrong("keys, jwks_uri or discovery", "more than one source of keys: keep one");
+        }
+        _ if issuer.algorithms.is_empty() => return wrong("algorithms", "none: name those that it signs with"),
+        Some(KeySource::Fixed(keys)) if keys.is_empty() => {
+            let way_out = "no usable key in the set: RSA from 2048 bits, P-256, P-384 or Ed25519";
+            return Err(("keys", Some("jwks".into()), way_out.into()));
+        }
+        Some(KeySource::Remote(uri)) if uri.contains('@') => {
+            return wrong("jwks_uri", "has user information: give a `fetch` that adds credentials");
+        }
+        Some(KeySource::Remote(uri)) if !is_absolute(uri) => {
+            return wrong("jwks_uri", format!("`{uri}` is not an absolute URL"));
+        }
+        Some(KeySource::Discovered) if issuer.id.contains('?') || web_uri(&issuer.id).is_none() => {
+            let way_out = "the identifier is not an absolute URL without query, fragment and user information: \
+                           give `keys` or a `jwks_uri`";
+            return wrong("discovery", way_out);
+        }
+        None if !own && issuer.introspection.is_none() && !issuer.tokens.iter().all(vouched_for) => {
+            let way_out = "give them with `keys`, `jwks_uri` or `discovery`, or give an `introspection`";
+            return wrong("keys", way_out);
+        }
+        _ => {}
+    }
+    match &issuer.keys {
+        Some(KeySource::Fixed(keys)) if !issuer.algorithms.iter().any(|algorithm| keys.serves(*algorithm)) => {
+            wrong("algorithms", "none of them is one of the keys': name those that it signs with")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_absolute(uri: &str) -> bool {
+    uri.parse().is_ok_and(|uri: Uri| uri.scheme().is_some())
+}
+
+fn check_names(registry: &Registry, issuer: &Issuer) -> Result<(), Problem> {
+    let member = |field: &'static str, path: String, way_out| Err((field, Some(path), way_out));
+    for (index, (there, client)) in issuer.client_names.iter().enumerate() {
+        let path = format!("client_names.{there}");
+        if registry.client(client).is_none() {
+            return member("client_name", path, unknown("client", client));
+        }
+        if issuer.client_names[..index].iter().any(|(before, _)| before == there) {
+            return member("client_name", path, format!("`{there}` means two clients: keep one"));
+        }
+    }
+    for (index, client) in issuer.presenters.iter().enumerate() {
+        if registry.client(client).is_none() {
+            return member("presenters", format!("presenters[{index}]"), unknown("client", client));
+        }
+    }
+    Ok(())
+}
+
+/// An opaque token does not say who issued it, so only one issuer can be asked about each type.
+fn check_asked_alone(registry: &Registry, issuer: &Issuer) -> Result<(), Problem> {
+    let asked = registry.issuers().filter(|other| other.introspection.is_some() && issuer.introspection.is_some());
+    let mut types = asked.flat_map(|other| other.tokens.iter().map(move |rules| (other, &rules.token_type)));
+    match types.find(|(_, token_type)| issuer.accepts(token_type)) {
+        Some((other, token_type)) => wrong(
+            "introspection",
+            format!(
+                "issuer `{}` is asked about opaque tokens of type `{token_type}` too: give one of the two a type of its own",
+                other.id
+            ),
+        ),
         None => Ok(()),
     }
 }
 
 fn check_introspection(issuer: &Issuer) -> Result<(), Problem> {
     let Some(Introspection { endpoint, authorization, .. }) = &issuer.introspection else { return Ok(()) };
-    let wrong = |way_out: String| Err(("introspection", way_out));
+    let wrong = |way_out: &str| wrong("introspection", way_out);
     if authorization.is_none() {
-        return wrong("the credentials cannot stand in a header: give printable ASCII".into());
+        return wrong("the credentials cannot stand in a header: give printable ASCII");
     }
     if endpoint.contains('@') {
-        return wrong("the endpoint has user information: give the credentials by themselves".into());
+        return wrong("the endpoint has user information: give the credentials by themselves");
     }
-    if !endpoint.parse().is_ok_and(|uri: Uri| uri.scheme().is_some()) {
-        return wrong(format!("`{endpoint}` is not an absolute URL"));
+    if !is_absolute(endpoint) {
+        return wrong(&format!("`{endpoint}` is not an absolute URL"));
     }
     #[cfg(feature = "introspection-cache")]
     if issuer
@@ -45,17 +148,17 @@ fn check_introspection(issuer: &Issuer) -> Result<(), Problem> {
         .and_then(|record| record.cache)
         .is_some_and(|(entries, ttl)| entries == 0 || ttl.is_zero())
     {
-        return wrong("a cache of nothing: leave it out".into());
+        return wrong("a cache of nothing: leave it out");
     }
     Ok(())
 }
 
 fn check_times(issuer: &Issuer) -> Result<(), Problem> {
     if issuer.leeway.is_some_and(|leeway| leeway > MAX_LEEWAY) {
-        return Err(("leeway", "give 60 s or less".into()));
+        return wrong("leeway", "give 60 s or less");
     }
     if issuer.max_age.is_some_and(|age| age.as_secs() == 0) {
-        return Err(("max_age", "give 1 s or more".into()));
+        return wrong("max_age", "give 1 s or more");
     }
     Ok(())
 }
@@ -63,20 +166,20 @@ fn check_times(issuer: &Issuer) -> Result<(), Problem> {
 fn check_tenants(issuer: &Issuer) -> Result<(), Problem> {
     let Some(tenants) = &issuer.tenants else { return Ok(()) };
     if tenants.claim.is_empty() || tenants.accepted.is_empty() {
-        return Err(("tenants", "name the claim and at least one tenant".into()));
+        return wrong("tenants", "name the claim and at least one tenant");
     }
     let is_odd = |tenant: &&String| {
         tenant.is_empty() || tenant.contains(TENANT_SEPARATOR) || tenant.chars().any(char::is_control)
     };
     if let Some(odd) = tenants.accepted.iter().find(is_odd) {
-        return Err(("tenants", format!("`{odd}` is empty, or has a `{TENANT_SEPARATOR}` or a control character")));
+        return wrong("tenants", format!("`{odd}` is empty, or has a `{TENANT_SEPARATOR}` or a control character"));
     }
     if let Some(claim) = ["iss", "sub", "aud", "exp"].into_iter().find(|claim| *claim == tenants.claim) {
-        return Err(("tenants", format!("`{claim}` has a meaning of its own: name the claim that holds the tenant")));
+        return wrong("tenants", format!("`{claim}` has a meaning of its own: name the claim that holds the tenant"));
     }
     if issuer.has_several_tenants() && (issuer.act || issuer.may_act) {
         let way_out = "what `act` and `may_act` say has no tenant: make it one tenant, or leave the trust out";
-        return Err(("trust_act or trust_may_act", way_out.into()));
+        return wrong("trust_act or trust_may_act", way_out);
     }
     Ok(())
 }
@@ -94,7 +197,7 @@ fn check_names_apart(issuer: &Issuer) -> Result<(), Problem> {
                 "`{there}` is the name of client `{client}` there and one of `our_names` or `audiences` too, so ID tokens \
                  could not be told apart: take one away, or take no ID tokens"
             );
-            Err(("client_name", way_out))
+            Err(("client_name", Some(format!("client_names.{there}")), way_out))
         }
         None => Ok(()),
     }
@@ -110,14 +213,23 @@ fn check_own(issuer: &Issuer, own: bool) -> Result<(), Problem> {
         ("tenants", issuer.tenants.is_some()),
     ];
     match needless.into_iter().find(|(_, given)| *given) {
-        Some((field, _)) => Err((field, "our own names need no mapping: leave it out".into())),
+        Some((field, _)) => wrong(field, "our own names need no mapping: leave it out"),
         None => Ok(()),
     }
 }
 
-fn check_rules(issuer: &Issuer, own: bool, rules: &TokenRules) -> Result<(), Problem> {
+fn check_rules(
+    issuer: &Issuer,
+    own: bool,
+    index: usize,
+    rules: &TokenRules,
+    plugged: &[TokenType],
+) -> Result<(), Problem> {
     let TokenRules { token_type, typ, required, forbidden, .. } = rules;
-    let wrong = |way_out: String| Err(("token_types", way_out));
+    let wrong = |way_out: String| Err(("token_types", Some(format!("tokens[{index}]")), way_out));
+    if token_type.as_str().starts_with(SAML) && !plugged.contains(token_type) {
+        return wrong(format!("`{token_type}` is no JWT: give a `token_verifier` for it, or leave it out"));
+    }
     if *token_type == TokenType::REFRESH_TOKEN {
         return wrong(format!("`{token_type}` is never taken: leave it out"));
     }

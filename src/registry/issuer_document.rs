@@ -1,11 +1,11 @@
-use super::{Introspection, Issuer, SubjectMapping, TokenRules};
+use super::{Introspection, Issuer, SubjectMapping, TokenRules, text};
 use crate::{
     jose::{Algorithm, KeySet},
     protocol::TokenType,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 /// An issuer's record as a document says it, in TOML, JSON or whatever else serde reads.
 ///
@@ -28,8 +28,8 @@ struct Document {
     #[serde(default)]
     allow_untyped_access_tokens: bool,
     our_names: Option<Vec<String>>,
-    leeway: Option<String>,
-    max_age: Option<String>,
+    leeway: Option<text::Duration>,
+    max_age: Option<text::Duration>,
     tenants: Option<TenantsDocument>,
     subjects: Option<SubjectsDocument>,
     #[serde(default)]
@@ -144,12 +144,8 @@ impl TryFrom<Document> for Issuer {
         if let Some(names) = document.our_names {
             issuer = issuer.our_names(names);
         }
-        if let Some(text) = document.leeway {
-            issuer = issuer.leeway(duration("leeway", &text)?);
-        }
-        if let Some(text) = document.max_age {
-            issuer = issuer.max_age(duration("max_age", &text)?);
-        }
+        issuer.leeway = document.leeway.map(Into::into);
+        issuer.max_age = document.max_age.map(Into::into);
         if let Some(TenantsDocument { claim, accepted }) = document.tenants {
             issuer = issuer.tenants(claim, accepted);
         }
@@ -250,8 +246,4 @@ fn algorithm(name: &str) -> Result<Algorithm, String> {
         let known: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
         format!("algorithms: `{name}` is none of {}", known.join(", "))
     })
-}
-
-fn duration(field: &str, text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{field}: {error}; write `30s` or `5m`"))
 }

@@ -4,6 +4,10 @@
 //! rules choose). An absent list means none.
 
 mod client;
+mod client_checks;
+mod client_document;
+mod collisions;
+mod config_error;
 mod introspection;
 mod issuer;
 mod issuer_checks;
@@ -12,22 +16,31 @@ mod presets;
 mod records;
 mod secret;
 mod target;
+mod target_checks;
+mod target_document;
+pub(crate) mod text;
 mod token_rules;
 
 pub use client::Client;
+pub use config_error::ConfigError;
 pub use introspection::Introspection;
 pub use issuer::{Issuer, SubjectMapping};
-pub use records::ConfigError;
 pub use target::Target;
 pub use token_rules::TokenRules;
 
+pub(crate) use client_checks::{ClientRecord, unknown};
+pub(crate) use config_error::Record;
 pub(crate) use issuer::{KeySource, TENANT_SEPARATOR};
-pub(crate) use records::{ClientRecord, OwnSubjects, Records, Registry, TargetRecord};
+pub(crate) use records::{OwnSubjects, Records, Registry};
 pub(crate) use secret::SecretHash;
+pub(crate) use target_checks::TargetRecord;
 pub(crate) use token_rules::{Kind, is_other_kind};
 
+use serde::{Deserialize, Serialize};
+
 /// A party: whose name it is, and the name (RFC 7519 section 4.1.2: `sub` is unique only within `iss`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Party {
     /// The issuer in whose name space `sub` stands.
     pub iss: String,

@@ -46,15 +46,21 @@ struct Keys {
 }
 
 impl TrustedKeys {
-    pub(crate) fn new(registry: &Registry, signer_keys: &KeySet, fetching: &Fetching) -> Self {
-        let remote = |source| Some(Arc::new(RemoteKeys::new(source, fetching.clone())));
+    /// The keys of these issuers. Those that come from where they came from before are taken over, with all that is
+    /// known of them.
+    pub(crate) fn new(registry: &Registry, signer_keys: &KeySet, fetching: &Fetching, before: Option<&Self>) -> Self {
+        let remote = |issuer: &Issuer, source: Source| {
+            let known = before.and_then(|before| before.by_issuer.get(&issuer.id)?.remote.as_ref());
+            let known = known.filter(|known| known.is_from(&source)).cloned();
+            Some(known.unwrap_or_else(|| Arc::new(RemoteKeys::new(source, fetching.clone()))))
+        };
         let keys_of = |issuer: &Issuer| {
             let own = if registry.is_own(&issuer.id) { signer_keys.clone() } else { KeySet::empty() };
             match &issuer.keys {
                 Some(KeySource::Fixed(keys)) => Keys { fixed: keys.union(&own), remote: None },
-                Some(KeySource::Remote(uri)) => Keys { fixed: own, remote: remote(Source::At(uri.clone())) },
+                Some(KeySource::Remote(uri)) => Keys { fixed: own, remote: remote(issuer, Source::At(uri.clone())) },
                 Some(KeySource::Discovered) => {
-                    Keys { fixed: own, remote: remote(Source::Discovered(Discovery::new(issuer.id.clone()))) }
+                    Keys { fixed: own, remote: remote(issuer, Source::Discovered(Discovery::new(issuer.id.clone()))) }
                 }
                 None => Keys { fixed: own, remote: None },
             }

@@ -55,6 +55,11 @@ impl RemoteKeys {
         Self { source, fetching, state: Mutex::default() }
     }
 
+    /// Whether the set comes from there.
+    pub(super) fn is_from(&self, source: &Source) -> bool {
+        self.source.is_as(source)
+    }
+
     /// The set as it is known: fresh, or fetched now, or for a bounded time stale.
     pub(super) async fn current(self: &Arc<Self>) -> Result<Known, Rejection> {
         let (stale, flight) = {

@@ -20,6 +20,15 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// Whether both are one place.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::At(own), Self::At(other)) => own == other,
+            (Self::Discovered(own), Self::Discovered(other)) => own.issuer() == other.issuer(),
+            (Self::At(_), Self::Discovered(_)) | (Self::Discovered(_), Self::At(_)) => false,
+        }
+    }
+
     /// The address to name where nothing was asked yet.
     pub(super) fn name(&self) -> &str {
         match self {

@@ -1,0 +1,357 @@
+use super::{TokenExchangeLayer, recipe::Recipe};
+use crate::{
+    audit::{Audit, AuditEvent, AuditSink, TracingSink},
+    authority::{Policy, PolicyPart, StatusCheck, StatusPart},
+    body::Limits,
+    client::{Authenticator, ClientAuthenticator},
+    clock::Clock,
+    current::Current,
+    document::Document,
+    fetch::HttpFetch,
+    issue::Signer,
+    part::{Part, Plug, part},
+    policy::Rule,
+    protocol::TokenType,
+    registry::{Client, ConfigError, Issuer, Target},
+    service::{Endpoint, RequestHead, Shared},
+    trust::Fetching,
+    verify::{TokenVerifier, TokenVerifierPart},
+};
+use bytes::Bytes;
+use http::{Request, Response};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+/// The most targets that can be allowed in one request.
+const MAX_TARGETS: usize = 8;
+const MAX_LEEWAY: Duration = Duration::from_secs(60);
+
+/// Builds a [`TokenExchangeLayer`].
+#[must_use = "a builder does nothing until `build`"]
+pub struct TokenExchangeBuilder {
+    issuer: String,
+    endpoints: Vec<Endpoint>,
+    clients: Vec<Client>,
+    targets: Vec<Target>,
+    issuers: Vec<Issuer>,
+    rules: Option<Vec<Rule>>,
+    policy: Option<PolicyPart>,
+    signer: Option<Signer>,
+    authenticator: Option<Authenticator>,
+    audit: Part<AuditEvent, ()>,
+    fetch: Option<Part<Request<Bytes>, Response<Bytes>>>,
+    verifiers: HashMap<TokenType, TokenVerifierPart>,
+    status: Option<StatusPart>,
+    clock: Clock,
+    limits: Limits,
+    forward_unread: bool,
+    guard: bool,
+    deadline: Duration,
+    max_lifetime: Duration,
+    max_targets: usize,
+    max_depth: usize,
+    leeway: Duration,
+    strict_scope: bool,
+    federated_subjects_only: bool,
+}
+
+impl TokenExchangeBuilder {
+    pub(super) fn new(issuer: String) -> Self {
+        Self {
+            issuer,
+            endpoints: Vec::new(),
+            clients: Vec::new(),
+            targets: Vec::new(),
+            issuers: Vec::new(),
+            rules: None,
+            policy: None,
+            signer: None,
+            authenticator: None,
+            audit: part(TracingSink),
+            fetch: None,
+            verifiers: HashMap::new(),
+            status: None,
+            clock: Clock::default(),
+            limits: Limits { bytes: 1024 * 1024, frames: 4096, deadline: Duration::from_secs(10) },
+            forward_unread: false,
+            guard: false,
+            deadline: Duration::from_secs(15),
+            max_lifetime: Duration::from_secs(300),
+            max_targets: 1,
+            max_depth: 4,
+            leeway: Duration::from_secs(30),
+            strict_scope: false,
+            federated_subjects_only: false,
+        }
+    }
+
+    /// The exact raw path of the token endpoint, as the layer sees it: inside a nested axum router, without the
+    /// prefix. Call it again for another endpoint. Default: `/token`.
+    pub fn endpoint(mut self, path: impl Into<String>) -> Self {
+        self.endpoints.push(Endpoint::Path(path.into()));
+        self
+    }
+
+    /// A token endpoint that a path alone cannot tell, such as one of many tenants. Whatever it says no to passes
+    /// by unseen, so it must say yes to every spelling that the wrapped service takes for its token endpoint.
+    ///
+    /// ```
+    /// # use tower_token_exchange::TokenExchangeLayer;
+    /// let builder = TokenExchangeLayer::builder("https://as.example")
+    ///     .endpoint_when(|request| request.uri.path().starts_with("/tenants/") && request.uri.path().ends_with("/token"));
+    /// # let _ = builder;
+    /// ```
+    pub fn endpoint_when(mut self, matches: impl Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.endpoints.push(Endpoint::When(Box::new(matches)));
+        self
+    }
+
+    /// Clients, targets, issuers and rules from a document, in place of all given before.
+    pub fn document(mut self, document: Document) -> Self {
+        let Document { clients, targets, issuers, rules, federated_subjects_only } = document;
+        (self.clients, self.targets, self.issuers) = (clients, targets, issuers);
+        self.federated_subjects_only = federated_subjects_only;
+        if rules.is_some() {
+            (self.rules, self.policy) = (rules, None);
+        }
+        self
+    }
+
+    /// The clients. More calls add more.
+    pub fn clients(mut self, clients: impl IntoIterator<Item = Client>) -> Self {
+        self.clients.extend(clients);
+        self
+    }
+
+    /// The targets. More calls add more.
+    pub fn targets(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
+        self.targets.extend(targets);
+        self
+    }
+
+    /// The issuers of subject and actor tokens, beside the signer's own keys. More calls add more.
+    pub fn issuers(mut self, issuers: impl IntoIterator<Item = Issuer>) -> Self {
+        self.issuers.extend(issuers);
+        self
+    }
+
+    /// A policy made of rules, whose names are checked against the clients and targets. Takes the place of any
+    /// policy given before.
+    pub fn rules(mut self, rules: impl IntoIterator<Item = Rule>) -> Self {
+        (self.rules, self.policy) = (Some(rules.into_iter().collect()), None);
+        self
+    }
+
+    /// The policy: any service that answers a [`Query`](crate::Query) with a [`Decision`](crate::Decision). Takes
+    /// the place of any policy given before.
+    pub fn policy(mut self, policy: impl Policy) -> Self {
+        (self.rules, self.policy) = (None, Some(part(policy)));
+        self
+    }
+
+    /// The signer: a [`LocalSigner`](crate::LocalSigner), or any service in a [`Signer`].
+    pub fn signer(mut self, signer: impl Into<Signer>) -> Self {
+        self.signer = Some(signer.into());
+        self
+    }
+
+    /// Where audit events go. Default: [`TracingSink`].
+    pub fn audit(mut self, sink: impl AuditSink) -> Self {
+        self.audit = part(sink);
+        self
+    }
+
+    /// What says which client calls. Default: the secrets in the clients' records. Every client that it names
+    /// still needs a record.
+    pub fn client_authenticator(mut self, authenticator: impl ClientAuthenticator) -> Self {
+        self.authenticator = Some(part(authenticator));
+        self
+    }
+
+    /// What finds out whether tokens of this type are genuine, in place of signature and introspection. An issuer's
+    /// record must take the type too ([`Issuer::token_types`](crate::Issuer::token_types)). Replaces any given before.
+    pub fn token_verifier(mut self, token_type: TokenType, verifier: impl TokenVerifier) -> Self {
+        self.verifiers.insert(token_type, part(verifier));
+        self
+    }
+
+    /// What is asked at every exchange whether all who take part are still good. Default: nobody.
+    pub fn status(mut self, status: impl StatusCheck) -> Self {
+        self.status = Some(part(status));
+        self
+    }
+
+    /// What fetches key sets and metadata of issuers, and asks introspection endpoints. Default: [`HttpFetch::new`],
+    /// which reaches public `https` addresses only.
+    pub fn fetch(mut self, fetch: impl Plug<Request<Bytes>, Response<Bytes>>) -> Self {
+        self.fetch = Some(part(fetch));
+        self
+    }
+
+    /// Where the time comes from. Default: the system's clock.
+    pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Clock::new(now);
+        self
+    }
+
+    /// The longest lifetime of an issued token; records and rules can lower it, and what is left of the tokens
+    /// handed in always does. Default: 300 s.
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.max_lifetime = lifetime;
+        self
+    }
+
+    /// The most targets in one request, 1 to 8. Default: 1, since whoever receives a token for several can use it
+    /// at the others (RFC 8707 section 3).
+    pub fn max_targets(mut self, targets: usize) -> Self {
+        self.max_targets = targets;
+        self
+    }
+
+    /// The most actors that an issued token may name. Default: 4.
+    pub fn max_chain_depth(mut self, actors: usize) -> Self {
+        self.max_depth = actors;
+        self
+    }
+
+    /// How far the clocks of others may be ahead, at most 60 s; for `nbf` and `iat`, never for `exp`.
+    /// Default: 30 s.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Says that this authorization server has no subjects of its own: every `sub` that it issues comes from a
+    /// foreign issuer. Only then can one of those keep its names ([`SubjectMapping::Keep`](crate::SubjectMapping)).
+    pub fn federated_subjects_only(mut self) -> Self {
+        self.federated_subjects_only = true;
+        self
+    }
+
+    /// Answers `invalid_scope` where not all of the scope asked for can be granted. Default: what can be granted
+    /// is, and the answer says what that was.
+    pub fn strict_scope(mut self) -> Self {
+        self.strict_scope = true;
+        self
+    }
+
+    /// The largest form that is read, in bytes; a larger one at the token endpoint is answered with 413, whatever its
+    /// grant. Default: 1 MiB.
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.limits.bytes = bytes;
+        self
+    }
+
+    /// How long a form may take to arrive; a slower one is answered with 408, whatever its grant. Default: 10 s.
+    pub fn body_deadline(mut self, deadline: Duration) -> Self {
+        self.limits.deadline = deadline;
+        self
+    }
+
+    /// Hands a form that is over a limit or too slow to the wrapped service, instead of answering 413 or 408. Only
+    /// for a wrapped service that does not know this grant: nobody has looked at what the form holds.
+    pub fn forward_unread_forms(mut self) -> Self {
+        self.forward_unread = true;
+        self
+    }
+
+    /// For a wrapped service that may know the exchange grant itself: what could carry the grant past the layer is
+    /// refused. A form with another method than `POST` or at another spelling of the path, and a JSON body, are read
+    /// and refused if they hold the grant; any other body at the token endpoint is answered with 415. The cases are
+    /// listed in [`smuggling`](crate::smuggling).
+    pub fn guard(mut self) -> Self {
+        self.guard = true;
+        self
+    }
+
+    /// How long a whole exchange may take after its form has arrived; 503 then. Default: 15 s.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Checks everything that was given, each for itself and all together.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the field and the way out.
+    pub fn build(self) -> Result<TokenExchangeLayer, ConfigError> {
+        let wrong = |field: &str, way_out: &str| Err(ConfigError::new(field, way_out));
+        let is_path = |path: &String| path.starts_with('/') && !path.contains(['?', '#']);
+        if self.endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Path(path) if !is_path(path))) {
+            return wrong("endpoint", "not a path: begin with `/` and leave query and fragment out");
+        }
+        if self.guard && self.forward_unread {
+            return wrong("guard", "nobody looks at forms that are forwarded unread: leave `forward_unread_forms` out");
+        }
+        if !(1..=MAX_TARGETS).contains(&self.max_targets) {
+            return wrong("max_targets", "give 1 to 8");
+        }
+        if self.max_depth == 0 {
+            return wrong("max_chain_depth", "give 1 or more: a delegation names at least one actor");
+        }
+        if self.leeway > MAX_LEEWAY {
+            return wrong("leeway", "give 60 s or less");
+        }
+        if self.max_lifetime < Duration::from_secs(1) {
+            return wrong("max_lifetime", "give 1 s or more");
+        }
+        let Some(signer) = self.signer else {
+            return wrong("signer", "none: give a `LocalSigner`, or a service in a `Signer`");
+        };
+        if !signer.knows_its_key() {
+            let way_out = "the keys in `verified_by` hold none with its `kid` and algorithm: publish it there";
+            return wrong("signer", way_out);
+        }
+        let document = Document {
+            clients: self.clients,
+            targets: self.targets,
+            issuers: self.issuers,
+            rules: self.rules,
+            federated_subjects_only: self.federated_subjects_only,
+        };
+        let recipe = Recipe {
+            issuer: self.issuer,
+            signer,
+            policy: self.policy,
+            authenticator: self.authenticator,
+            fetching: Fetching {
+                fetch: self.fetch.clone().unwrap_or_else(|| part(HttpFetch::new())),
+                clock: self.clock.clone(),
+            },
+            fetch_is_default: self.fetch.is_none(),
+            verifiers: self.verifiers,
+            status: self.status,
+            audit: Audit::new(self.audit, self.clock.clone()),
+            clock: self.clock,
+            deadline: self.deadline,
+            max_lifetime: self.max_lifetime,
+            max_targets: self.max_targets,
+            max_depth: self.max_depth,
+            leeway: self.leeway,
+            strict_scope: self.strict_scope,
+        };
+        let exchange = recipe.exchange(document, None)?;
+        let mut endpoints = self.endpoints;
+        if endpoints.is_empty() {
+            endpoints.push(Endpoint::Path("/token".to_owned()));
+        }
+        let shared = Shared {
+            endpoints,
+            limits: self.limits,
+            forward_unread: self.forward_unread,
+            guard: self.guard,
+            current: Current::new(exchange),
+        };
+        Ok(TokenExchangeLayer { shared: Arc::new(shared), recipe: Arc::new(recipe) })
+    }
+}
+
+impl fmt::Debug for TokenExchangeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenExchangeBuilder").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}

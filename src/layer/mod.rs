@@ -1,0 +1,192 @@
+//! The layer, its builder, and what it is made from again when the records change.
+
+mod builder;
+mod recipe;
+mod rule_checks;
+
+pub use builder::TokenExchangeBuilder;
+
+use crate::{
+    document::Document,
+    registry::ConfigError,
+    service::{Shared, TokenExchange},
+    trust::Readiness,
+};
+use recipe::Recipe;
+use std::{fmt, sync::Arc};
+use tower::Layer;
+
+/// Adds OAuth 2.0 Token Exchange (RFC 8693) to a token endpoint.
+///
+/// Put it around the service that has the token endpoint. Requests whose `grant_type` is token exchange are
+/// answered here, everything else reaches the wrapped service as it came.
+///
+/// ```
+/// use axum::{Router, routing::post};
+/// use tower_token_exchange::{
+///     Algorithm, Client, LocalSigner, Target, TokenExchangeLayer,
+///     policy::{Rule, Subjects},
+/// };
+///
+/// async fn token() -> &'static str {
+///     "the token endpoint that was there before"
+/// }
+///
+/// let layer = TokenExchangeLayer::builder("https://as.example")
+///     .endpoint("/token")
+///     .clients([Client::new("orders").secret("a-long-and-random-secret")])
+///     .targets([Target::new("billing").callers(["orders"]).scopes(["invoices:read"])])
+///     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"])])
+///     .signer(LocalSigner::generate(Algorithm::ES256)?)
+///     .build()?;
+///
+/// let app: Router = Router::new().route("/token", post(token)).layer(layer);
+/// # let _ = app;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct TokenExchangeLayer {
+    shared: Arc<Shared>,
+    recipe: Arc<Recipe>,
+}
+
+impl TokenExchangeLayer {
+    /// Begins a layer for an authorization server with this issuer identifier: the exact `iss` of the tokens that
+    /// it issues (RFC 8414 section 2).
+    pub fn builder(issuer: impl Into<String>) -> TokenExchangeBuilder {
+        TokenExchangeBuilder::new(issuer.into())
+    }
+
+    /// Takes another document in place of all clients, targets, issuers and rules, without dropping a request: those
+    /// under way go on with what they began with, and each sees one version only. Keys that were fetched are kept for
+    /// issuers that are still there and whose key source is the same; an issuer that is gone stops working at once.
+    ///
+    /// # Errors
+    /// A document with a mistake is refused with [`ConfigError`], as at the start, and logged as an error; everything
+    /// stays as it was. So is one with rules where the layer has a [`policy`](TokenExchangeBuilder::policy) of its own.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Algorithm, Document, LocalSigner, TokenExchangeLayer};
+    ///
+    /// let document = |scope: &str| -> Document {
+    ///     serde_json::from_str(&format!(r#"{{
+    ///         "client": [{{ "id": "orders", "secret": "a-long-and-random-secret" }}],
+    ///         "target": [{{ "id": "billing", "callers": ["orders"], "scopes": ["read", "write"] }}],
+    ///         "rule": [{{ "clients": "orders", "subjects": "any", "targets": "billing", "scopes": ["{scope}"] }}]
+    ///     }}"#))
+    ///     .unwrap()
+    /// };
+    /// let layer = TokenExchangeLayer::builder("https://as.example")
+    ///     .document(document("read"))
+    ///     .signer(LocalSigner::generate(Algorithm::ES256)?)
+    ///     .build()?;
+    ///
+    /// layer.reload(document("write"))?;
+    /// let refused = layer.reload(document("admin")).unwrap_err();
+    /// assert_eq!(refused.place(), Some("rule[0].scopes[0]"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn reload(&self, document: Document) -> Result<(), ConfigError> {
+        self.shared.current.replace(|before| self.recipe.exchange(document, Some(before))).inspect_err(|error| {
+            tracing::error!(place = error.place(), %error, "a new document was refused; the one before it still counts");
+        })
+    }
+
+    /// Waits until every audit event that is under way has reached the sink; for an orderly shutdown, after the
+    /// server has stopped.
+    pub async fn flush_audit(&self) {
+        self.recipe.audit.flush().await;
+    }
+
+    /// How things stand with the keys of the issuers, for a health endpoint. It waits for nobody.
+    ///
+    /// Where an issuer's keys are missing, it begins to fetch them, as often as the back-off of
+    /// [`Issuer::jwks_uri`] permits: a server that is probed before it gets requests becomes ready. That needs a tokio
+    /// runtime; without one it only looks.
+    ///
+    /// ```
+    /// use axum::{Json, Router, http::StatusCode, routing::{get, post}};
+    /// # use tower_token_exchange::{
+    /// #     Algorithm, Client, LocalSigner, Target, TokenExchangeLayer,
+    /// #     policy::{Rule, Subjects},
+    /// # };
+    /// # let layer = TokenExchangeLayer::builder("https://as.example")
+    /// #     .clients([Client::new("orders").secret("a-long-and-random-secret")])
+    /// #     .targets([Target::new("billing").callers(["orders"]).scopes(["invoices:read"])])
+    /// #     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"])])
+    /// #     .signer(LocalSigner::generate(Algorithm::ES256)?)
+    /// #     .build()?;
+    /// # async fn token() {}
+    /// let exchange = layer.clone();
+    /// let ready = || async move {
+    ///     let readiness = exchange.readiness();
+    ///     let status = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    ///     (status, Json(readiness))
+    /// };
+    /// let app: Router = Router::new().route("/token", post(token)).layer(layer).route("/ready", get(ready));
+    /// # let _ = app;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn readiness(&self) -> Readiness {
+        self.shared.current.exchange().verifier.keys.readiness()
+    }
+
+    /// Fetches the keys of all issuers that have none yet and waits for them, 5 s at most; for a server that wants
+    /// them before its first request. None of it is needed: keys are fetched when they are.
+    ///
+    /// Where the last fetch failed a moment ago, there is none, as with [`readiness`](Self::readiness).
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use http::{Request, Response};
+    /// use std::convert::Infallible;
+    /// use tower_token_exchange::{
+    ///     Algorithm, Client, Issuer, KeyState, LocalSigner, SubjectMapping, Target, TokenExchangeLayer,
+    ///     policy::{Rule, Subjects},
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // Stands in for the issuer.
+    /// let keys = LocalSigner::generate(Algorithm::ES256)?.published_keys().to_json();
+    /// let issuer = tower::service_fn(move |_: Request<Bytes>| {
+    ///     let keys = keys.clone();
+    ///     async { Ok::<_, Infallible>(Response::new(Bytes::from(keys))) }
+    /// });
+    /// let layer = TokenExchangeLayer::builder("https://as.example")
+    ///     .issuers([Issuer::new("https://idp.example")
+    ///         .jwks_uri("https://idp.example/jwks.json")
+    ///         .subjects(SubjectMapping::Prefix("idp|".into()))])
+    ///     .fetch(issuer)
+    /// #     .clients([Client::new("orders").secret("a-long-and-random-secret")])
+    /// #     .targets([Target::new("billing").callers(["orders"]).scopes(["invoices:read"])])
+    /// #     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"])])
+    /// #     .signer(LocalSigner::generate(Algorithm::ES256)?)
+    ///     // …
+    ///     .build()?;
+    ///
+    /// let readiness = layer.load_keys().await;
+    /// for issuer in readiness.issuers.iter().filter(|issuer| issuer.state == KeyState::Missing) {
+    ///     eprintln!("no keys of {}: {:?}", issuer.issuer, issuer.last_problem);
+    /// }
+    /// assert!(readiness.is_ready());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn load_keys(&self) -> Readiness {
+        self.shared.current.exchange().verifier.keys.load().await
+    }
+}
+
+impl<S> Layer<S> for TokenExchangeLayer {
+    type Service = TokenExchange<S>;
+
+    fn layer(&self, inner: S) -> TokenExchange<S> {
+        TokenExchange::new(inner, Arc::clone(&self.shared))
+    }
+}
+
+impl fmt::Debug for TokenExchangeLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenExchangeLayer").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,112 @@
+use super::rule_checks;
+use crate::{
+    audit::Audit,
+    authority::{Authority, PolicyPart, StatusPart},
+    client::{AskLimits, Authenticator, client_table},
+    clock::Clock,
+    document::Document,
+    exchange::Exchange,
+    issue::{Issuance, Signer},
+    part::part,
+    policy::Table,
+    protocol::TokenType,
+    registry::{ConfigError, OwnSubjects, Record, Records, Registry},
+    trust::{Fetching, TrustedKeys},
+    verify::{Introspector, TokenVerifierPart, Verifier},
+};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+/// Everything that stays when the records change.
+pub(super) struct Recipe {
+    pub(super) issuer: String,
+    pub(super) signer: Signer,
+    pub(super) policy: Option<PolicyPart>,
+    pub(super) authenticator: Option<Authenticator>,
+    pub(super) fetching: Fetching,
+    pub(super) fetch_is_default: bool,
+    pub(super) verifiers: HashMap<TokenType, TokenVerifierPart>,
+    pub(super) status: Option<StatusPart>,
+    pub(super) audit: Audit,
+    pub(super) clock: Clock,
+    pub(super) deadline: Duration,
+    pub(super) max_lifetime: Duration,
+    pub(super) max_targets: usize,
+    pub(super) max_depth: usize,
+    pub(super) leeway: Duration,
+    pub(super) strict_scope: bool,
+}
+
+impl Recipe {
+    /// The exchange by these records. What is known of issuers' keys is taken over from the one before.
+    pub(super) fn exchange(&self, document: Document, before: Option<&Exchange>) -> Result<Exchange, ConfigError> {
+        let Document { clients, targets, issuers, rules, federated_subjects_only } = document;
+        let own_subjects = if federated_subjects_only { OwnSubjects::None } else { OwnSubjects::Some };
+        let plugged = self.verifiers.keys().cloned().collect();
+        let positions = issuers.iter().map(|issuer| issuer.id().to_owned()).collect::<Vec<_>>();
+        let records = Records { clients, targets, issuers, own_subjects, plugged };
+        let registry = Arc::new(Registry::new(&self.issuer, records)?);
+        let policy = match (&self.policy, rules) {
+            (None, None) => {
+                let way_out = "none: nothing would ever be allowed; give `rules` or a `policy`";
+                return Err(ConfigError::new("policy", way_out));
+            }
+            (Some(_), Some(_)) => {
+                return Err(ConfigError::new("rules", "the layer has a `policy` of its own: leave them out"));
+            }
+            (Some(policy), None) => policy.clone(),
+            (None, Some(rules)) => part(rule_checks::checked(Table::new(rules)?, &registry)?),
+        };
+        if self.fetch_is_default {
+            check_default_fetch(&registry, &positions)?;
+        }
+        let introspectors = registry.issuers().filter_map(|issuer| {
+            let record = issuer.introspection.as_ref()?;
+            Some((issuer.id.clone(), Introspector::new(record, &self.fetching.fetch, &self.clock)))
+        });
+        let known = before.map(|before| &before.verifier.keys);
+        Ok(Exchange {
+            authenticator: self.authenticator.clone().unwrap_or_else(|| client_table(Arc::clone(&registry))),
+            ask_limits: AskLimits { max_targets: self.max_targets },
+            verifier: Verifier {
+                introspectors: introspectors.collect(),
+                plugged: self.verifiers.clone(),
+                keys: TrustedKeys::new(&registry, &self.signer.keys, &self.fetching, known),
+                registry: Arc::clone(&registry),
+                clock: self.clock.clone(),
+                leeway: self.leeway,
+            },
+            authority: Authority {
+                registry: Arc::clone(&registry),
+                clock: self.clock.clone(),
+                max_lifetime: self.max_lifetime,
+                max_depth: self.max_depth,
+                strict_scope: self.strict_scope,
+            },
+            status: self.status.clone(),
+            policy,
+            issuance: Issuance {
+                own_issuer: self.issuer.clone(),
+                signer: self.signer.clone(),
+                clock: self.clock.clone(),
+            },
+            audit: self.audit.clone(),
+            deadline: self.deadline,
+            registry,
+        })
+    }
+}
+
+/// What the default could never fetch would make every token of its issuer a 503.
+fn check_default_fetch(registry: &Registry, positions: &[String]) -> Result<(), ConfigError> {
+    for (position, id) in positions.iter().enumerate() {
+        let Some(issuer) = registry.issuer(id) else { continue };
+        for (field, uri) in issuer.fetched_from() {
+            if uri.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() != Some("https")) {
+                let way_out =
+                    format!("`{uri}` is not https: give a `fetch`, such as `HttpFetch` with `allow_loopback_http`");
+                return Err(Record { kind: "issuer", position, name: id }.wrong(field, way_out));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+use crate::{
+    policy::{Rule, Table},
+    registry::{ConfigError, Record, Registry, SubjectMapping, TargetRecord, unknown},
+};
+
+/// A rule about somebody that nobody registered, or one that could never match, is a mistake that would refuse in
+/// silence.
+pub(super) fn checked(table: Table, registry: &Registry) -> Result<Table, ConfigError> {
+    for (position, rule) in table.rules().iter().enumerate() {
+        let record = Record { kind: "rule", position, name: rule.id.as_deref().unwrap_or_default() };
+        check_names(rule, &record, registry)?;
+        if rule.allows {
+            check_consent(rule, &record, registry)?;
+            check_scopes(rule, &record, registry)?;
+        } else {
+            check_lasting(rule, &record, registry)?;
+        }
+    }
+    Ok(table)
+}
+
+fn check_names(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result<(), ConfigError> {
+    for (index, client) in rule.clients.listed().iter().enumerate() {
+        if registry.client(client).is_none() {
+            return Err(record.wrong_member("clients", index, unknown("client", client)));
+        }
+    }
+    for (index, target) in rule.targets.listed().iter().enumerate() {
+        if registry.target_by_id(target).is_none() {
+            return Err(record.wrong_member("targets", index, unknown("target", target)));
+        }
+    }
+    if let Some(issuer) = rule.subjects.issuer.as_ref().filter(|issuer| registry.issuer(issuer).is_none()) {
+        return Err(record.wrong_at("subjects", "subjects.issuer", unknown("issuer", issuer)));
+    }
+    for (index, party) in rule.parties().iter().enumerate() {
+        if registry.issuer(&party.iss).is_none() {
+            return Err(record.wrong_at("actors", &format!("actors[{index}].iss"), unknown("issuer", &party.iss)));
+        }
+    }
+    Ok(())
+}
+
+/// Consent has two sides: a target lists its callers, and a client may list its targets. What they do not agree on, no
+/// rule can allow.
+fn check_consent(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result<(), ConfigError> {
+    let (clients, targets) = (rule.clients.listed(), rule.targets.listed());
+    let agree = |client: &str, target: &TargetRecord| {
+        let narrowed = registry.client(client).and_then(|client| client.targets.as_ref());
+        target.callers.iter().any(|caller| caller == client)
+            && narrowed.is_none_or(|targets| targets.contains(&target.id))
+    };
+    for (index, id) in targets.iter().enumerate() {
+        let Some(target) = registry.target_by_id(id) else { continue };
+        let agrees = match clients {
+            [] => !target.callers.is_empty(),
+            clients => clients.iter().any(|client| agree(client, target)),
+        };
+        if !agrees {
+            let way_out = match clients {
+                [client] if target.callers.contains(client) => {
+                    format!(
+                        "client `{client}` does not list `{id}` in its `targets`, so this never matches: list it there"
+                    )
+                }
+                [client] => {
+                    format!(
+                        "target `{id}` does not list `{client}` in its `callers`, so this never matches: list it there"
+                    )
+                }
+                _ => format!("none of the rule's clients is among the `callers` of target `{id}`: list one there"),
+            };
+            return Err(record.wrong_member("targets", index, way_out));
+        }
+    }
+    for (index, id) in clients.iter().enumerate().filter(|_| !targets.is_empty()) {
+        let mut known = targets.iter().filter_map(|target| registry.target_by_id(target));
+        if !known.any(|target| agree(id, target)) {
+            let way_out =
+                format!("none of the rule's targets lists `{id}` in its `callers`, so this never matches for it");
+            return Err(record.wrong_member("clients", index, way_out));
+        }
+    }
+    Ok(())
+}
+
+fn check_scopes(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result<(), ConfigError> {
+    let targets = rule.targets.listed();
+    for (index, scope) in rule.listed_scopes().iter().enumerate() {
+        let has = |target: &TargetRecord| target.scopes.contains(scope);
+        let known = match targets {
+            [] => registry.targets().iter().any(|target| has(target)),
+            targets => targets.iter().filter_map(|id| registry.target_by_id(id)).any(|target| has(target)),
+        };
+        if !known {
+            let way_out =
+                format!("no target of the rule has a scope `{scope}`: list it in the target's `scopes`, or correct it");
+            return Err(record.wrong_member("scopes", index, way_out));
+        }
+    }
+    Ok(())
+}
+
+/// A deny must still find its subjects after they were exchanged once.
+fn check_lasting(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result<(), ConfigError> {
+    let issuer = rule.subjects.issuer.as_ref().and_then(|issuer| registry.issuer(issuer));
+    let renamed = issuer.is_some_and(|issuer| matches!(issuer.subjects, Some(SubjectMapping::Claim(_))));
+    if renamed && rule.subjects.subs.is_some() {
+        let way_out =
+            "its subjects lose these names in their first exchange, and the deny with them: deny by issuer or claim";
+        return Err(record.wrong_at("subjects", "subjects.names", way_out));
+    }
+    Ok(())
+}

@@ -1,0 +1,48 @@
+use super::{Target, text};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A target's record as a document says it; see [`Target`]'s methods of the same names.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    id: String,
+    #[serde(default)]
+    resources: Vec<String>,
+    #[serde(default)]
+    audiences: Vec<String>,
+    aud: Option<String>,
+    owner: Option<String>,
+    #[serde(default)]
+    callers: Vec<String>,
+    #[serde(default)]
+    scopes: Vec<String>,
+    translate: Option<BTreeMap<String, Vec<String>>>,
+    #[serde(default)]
+    claims: Vec<String>,
+    max_lifetime: Option<text::Duration>,
+}
+
+impl From<Document> for Target {
+    fn from(document: Document) -> Self {
+        let mut target = Self::new(document.id);
+        target.resources = document.resources;
+        target.audiences.extend(document.audiences);
+        if let Some(aud) = document.aud {
+            target = target.aud(aud);
+        }
+        target.owner = document.owner;
+        target.callers = document.callers;
+        target.scopes = document.scopes;
+        target.translation = document.translate.map(|entries| entries.into_iter().collect());
+        target.claims = document.claims;
+        target.max_lifetime = document.max_lifetime.map(Into::into);
+        target
+    }
+}
+
+impl<'de> Deserialize<'de> for Target {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Document::deserialize(deserializer).map(Into::into)
+    }
+}

@@ -1,0 +1,70 @@
+//! How values stand in a document.
+
+use serde::{Deserialize, Deserializer, de};
+use std::{fmt, marker::PhantomData, time};
+
+/// A duration as text, such as `30s`, `5m` or `1h 30m`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Duration(time::Duration);
+
+impl From<Duration> for time::Duration {
+    fn from(Duration(duration): Duration) -> Self {
+        duration
+    }
+}
+
+impl<'de> Deserialize<'de> for Duration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = |error| de::Error::custom(format_args!("`{text}` is no duration ({error}): write `30s` or `5m`"));
+        humantime::parse_duration(&text).map(Self).map_err(wrong)
+    }
+}
+
+/// One text, or a list of them.
+pub(crate) fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a text or a list of texts")]
+    enum OneOrMore {
+        One(String),
+        More(Vec<String>),
+    }
+    Ok(match OneOrMore::deserialize(deserializer)? {
+        OneOrMore::One(text) => vec![text],
+        OneOrMore::More(list) => list,
+    })
+}
+
+/// A word, or what a table says.
+pub(crate) enum WordOr<T> {
+    Word(String),
+    Table(T),
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for WordOr<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> de::Visitor<'de> for Either<T> {
+            type Value = WordOr<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a word or a table")
+            }
+
+            fn visit_str<E>(self, word: &str) -> Result<Self::Value, E> {
+                Ok(WordOr::Word(word.to_owned()))
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, table: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(de::value::MapAccessDeserializer::new(table)).map(WordOr::Table)
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(de::value::SeqAccessDeserializer::new(list)).map(WordOr::Table)
+            }
+        }
+
+        deserializer.deserialize_any(Either(PhantomData))
+    }
+}
