@@ -230,6 +230,9 @@ fn check_rules(
     if token_type.as_str().starts_with(SAML) && !plugged.contains(token_type) {
         return wrong(format!("`{token_type}` is no JWT: give a `token_verifier` for it, or leave it out"));
     }
+    if !token_type.as_str().contains(':') {
+        return wrong(format!("`{token_type}` is no URI: give the type's whole name"));
+    }
     if *token_type == TokenType::REFRESH_TOKEN {
         return wrong(format!("`{token_type}` is never taken: leave it out"));
     }

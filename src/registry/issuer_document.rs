@@ -237,6 +237,7 @@ fn token_type(name: String) -> TokenType {
         "access_token" => TokenType::ACCESS_TOKEN,
         "id_token" => TokenType::ID_TOKEN,
         "jwt" => TokenType::JWT,
+        "refresh_token" => TokenType::REFRESH_TOKEN,
         _ => TokenType::new(name),
     }
 }
