@@ -25,11 +25,7 @@ pub(crate) struct Header {
 
 impl Header {
     pub(crate) fn parse(json: &[u8]) -> Result<Self, Rejection> {
-        if json.len() > MAX_BYTES {
-            return Err(refuse(Reason::TokenHeaderMalformed).because("too large"));
-        }
-        let members =
-            parse_object(json).ok_or_else(|| refuse(Reason::TokenHeaderMalformed).because("not one JSON object"))?;
+        let members = members(json)?;
         for (name, reason) in REFUSED {
             if members.contains_key(name) {
                 return Err(refuse(reason).because(format_args!("header has `{name}`")));
@@ -44,12 +40,26 @@ impl Header {
         if kid.is_some_and(|kid| !is_kid(kid)) {
             return Err(refuse(Reason::TokenHeaderMalformed).because("`kid` is too long or not printable"));
         }
-        let typ = text(&members, "typ")?.map(|typ| {
-            let typ = typ.to_ascii_lowercase();
-            typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)
-        });
-        Ok(Self { algorithm, kid: kid.map(str::to_owned), typ })
+        Ok(Self { algorithm, kid: kid.map(str::to_owned), typ: typ(&members)? })
     }
+
+    /// The media type alone, in a header that need not be one of a token that can be verified.
+    pub(crate) fn typ_in(json: &[u8]) -> Result<Option<String>, Rejection> {
+        typ(&members(json)?)
+    }
+}
+
+fn members(json: &[u8]) -> Result<Map<String, Value>, Rejection> {
+    let malformed = |detail| refuse(Reason::TokenHeaderMalformed).because(detail);
+    if json.len() > MAX_BYTES {
+        return Err(malformed("too large"));
+    }
+    parse_object(json).ok_or_else(|| malformed("not one JSON object"))
+}
+
+fn typ(members: &Map<String, Value>) -> Result<Option<String>, Rejection> {
+    let lower = text(members, "typ")?.map(str::to_ascii_lowercase);
+    Ok(lower.map(|typ| typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)))
 }
 
 /// Whether this can be the name of a key: in a token and in a key set alike.

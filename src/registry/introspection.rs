@@ -84,8 +84,8 @@ impl Introspection {
         self
     }
 
-    /// Keeps good answers for so long, at most until the token expires, and at most so many. Within that time a
-    /// revocation goes unnoticed. Default: every exchange asks.
+    /// Keeps good answers for so long, at most until the token expires and at most a day, and at most so many. Within
+    /// that time a revocation goes unnoticed. Default: every exchange asks.
     #[cfg(feature = "introspection-cache")]
     #[must_use]
     pub fn cache(mut self, entries: u64, time_to_live: Duration) -> Self {

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 const MAX_LEEWAY: Duration = Duration::from_secs(60);
 const SAML: &str = "urn:ietf:params:oauth:token-type:saml";
+#[cfg(feature = "introspection-cache")]
+const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A field, its path in a document where that is another, and the way out.
 type Problem = (&'static str, Option<String>, String);
@@ -149,6 +151,14 @@ fn check_introspection(issuer: &Issuer) -> Result<(), Problem> {
         .is_some_and(|(entries, ttl)| entries == 0 || ttl.is_zero())
     {
         return wrong("a cache of nothing: leave it out");
+    match issuer.introspection.as_ref().and_then(|record| record.cache) {
+        Some((entries, time_to_live)) if entries == 0 || time_to_live.is_zero() => {
+            return wrong("a cache of nothing: leave it out");
+        }
+        Some((_, time_to_live)) if time_to_live > MAX_TIME_TO_LIVE => {
+            return wrong("a revocation would go unnoticed for too long: give the cache 1 day or less");
+        }
+        _ => {}
     }
     Ok(())
 }

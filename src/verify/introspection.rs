@@ -7,6 +7,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
+use serde_json::Value;
 use std::time::Duration;
 
 #[cfg(feature = "introspection-cache")]
@@ -94,9 +95,11 @@ impl Introspector {
             Some(false) => return Err(refuse(Reason::TokenInactive).because(format_args!("says {}", self.endpoint))),
             None => return Err(self.unavailable("`active` is not a boolean")),
         }
-        let bearer = |kind: &str| kind.eq_ignore_ascii_case("bearer") || kind.eq_ignore_ascii_case("dpop");
+        let is = |kind: &Value, known| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(known));
         match answer.get("token_type") {
-            Some(kind) if kind.as_str().is_some_and(bearer) => {}
+            Some(kind) if is(kind, "bearer") => {}
+            // It is bound to a key, whether or not the answer names that in `cnf` (RFC 9449 section 7.1).
+            Some(kind) if is(kind, "dpop") => return Err(refuse(Reason::TokenSenderConstrained)),
             None if self.untyped_answers => {}
             _ => {
                 let detail = "introspection does not say `token_type` Bearer, as it does of access tokens";

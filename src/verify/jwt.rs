@@ -18,6 +18,11 @@ impl<'a> Jwt<'a> {
         Header::parse(&self.0.header)
     }
 
+    /// What the header says that the token is, whoever vouches for it.
+    pub(super) fn typ(&self) -> Result<Option<String>, Rejection> {
+        Header::typ_in(&self.0.header)
+    }
+
     pub(super) fn claims(&self) -> Result<Claims, Rejection> {
         Claims::parse(&self.0.payload).ok_or_else(|| refuse(Reason::TokenClaimsMalformed))
     }

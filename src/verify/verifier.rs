@@ -57,12 +57,18 @@ impl Verifier {
         let claims = jwt.claims()?;
         let issuer = self.issuer(&claims, token_type, role)?;
         if issuer.keys.is_none() && self.introspectors.contains_key(&issuer.id) && !self.registry.is_own(&issuer.id) {
-            return self.introspect(&issuer, declared, role).await;
+            let typ = Typ::Header(jwt.typ()?);
+            let vouched = self.introspect(&issuer, declared, role).await?;
+            return Ok(Vouched { typ, ..vouched });
         }
         let header = jwt.header()?;
         jwt.check(&header, &issuer, &self.keys).await?;
         if issuer.introspection.as_ref().is_some_and(|introspection| introspection.every_token) {
-            self.introspect(&issuer, declared, role).await?;
+            let answer = self.introspect(&issuer, declared, role).await?;
+            // The answer alone may know of a key that the token is bound to (RFC 8705 section 3.2).
+            if answer.claims.contains("cnf") {
+                return Err(refuse(Reason::TokenSenderConstrained));
+            }
         }
         Ok(Vouched { issuer, typ: Typ::Header(header.typ), claims })
     }
@@ -89,8 +95,12 @@ impl Verifier {
         Ok(Vouched { issuer: Arc::clone(issuer), typ: Typ::None, claims })
     }
 
-    /// The issuer that can say what an opaque token of this type is; the records allow one at most.
+    /// The issuer that can say what an opaque token of this type is; the records allow one at most. An ID token is a
+    /// JWT, so for what is declared as one there is none.
     fn introspected(&self, declared: &TokenType) -> Option<&Arc<Issuer>> {
+        if *declared == TokenType::ID_TOKEN {
+            return None;
+        }
         self.registry.issuers().find(|issuer| issuer.introspection.is_some() && issuer.accepts(declared))
     }
 
