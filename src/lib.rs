@@ -71,7 +71,8 @@
 //! # When it is refused
 //!
 //! The client reads an OAuth error with a fixed text. You read the [`Reason`] in the audit event, by default a
-//! [`tracing`] event with target `token_exchange::audit`; outer layers find it in the response's extensions.
+//! [`tracing`] event with target `token_exchange::audit`; outer layers find it in the response's extensions. What each
+//! of them means, and what to do about it, is listed in [`reasons`].
 //!
 //! # Where it can stand
 //!
@@ -114,6 +115,8 @@ pub mod policy;
 pub mod composition {}
 #[doc = include_str!("issuers.md")]
 pub mod issuers {}
+#[doc = include_str!("reasons.md")]
+pub mod reasons {}
 #[doc = include_str!("smuggling.md")]
 pub mod smuggling {}
 mod protocol;
@@ -134,7 +137,7 @@ pub use issue::{LocalSigner, PublishedKeys, Signature, Signer, SigningRequest, S
 pub use jose::{Algorithm, IgnoredKey, InvalidKey, InvalidKeySet, KeySet, WhyIgnored};
 pub use layer::{TokenExchangeBuilder, TokenExchangeLayer};
 pub use part::Plug;
-pub use protocol::{ErrorCode, InvalidScope, Reason, Scope, TOKEN_EXCHANGE_GRANT, TokenType};
+pub use protocol::{ErrorCode, InvalidScope, Reason, ReasonClass, Scope, TOKEN_EXCHANGE_GRANT, TokenType};
 pub use registry::{Client, ConfigError, Introspection, Issuer, Party, SubjectMapping, Target, TokenRules};
 pub use service::{RequestHead, TokenExchange};
 pub use trust::{IssuerReadiness, KeyState, Readiness};

@@ -3,8 +3,11 @@
 //! What is asked ([`TokenType`], [`Scope`]), what is answered, and the one table that turns
 //! every [`Reason`] for a refusal into a status, an error code and a fixed text.
 
-mod error;
+mod error_code;
 mod form;
+mod reason;
+mod reason_class;
+mod rejection;
 mod request;
 mod response;
 mod scope;
@@ -12,15 +15,16 @@ mod sniff;
 mod target;
 mod token_type;
 
-pub use error::{ErrorCode, Reason};
-
+pub use error_code::ErrorCode;
+pub use reason::Reason;
+pub use reason_class::ReasonClass;
 pub use scope::{InvalidScope, Scope};
 pub(crate) use target::TargetName;
 pub use token_type::TokenType;
 
-pub(crate) use error::{Rejection, escaped, refuse};
 use form::Form;
 pub(crate) use form::{form_decode, lenient_percent_decode};
+pub(crate) use rejection::{Rejection, escaped, refuse};
 pub(crate) use request::{Identification, Presented, Requested, Sensitive};
 pub(crate) use response::{Answer, error_response, success_response};
 pub(crate) use sniff::{form_carries_exchange_grant, json_carries_exchange_grant};

@@ -44,8 +44,8 @@ pub(crate) fn success_response(answer: &Answer<'_>) -> Response<Bytes> {
 /// The answer to a refusal. Its [`Reason`] rides in the response's extensions, for outer layers only.
 pub(crate) fn error_response(rejection: &Rejection) -> Response<Bytes> {
     let reason = rejection.reason();
-    let status = if rejection.challenges() { StatusCode::UNAUTHORIZED } else { reason.status() };
-    let body = Failure { error: reason.error().as_str(), error_description: reason.description() };
+    let status = rejection.status();
+    let body = Failure { error: rejection.error().as_str(), error_description: reason.description() };
     let mut response = json(status, &body);
     let headers = response.headers_mut();
     if status == StatusCode::UNAUTHORIZED {

@@ -1,0 +1,57 @@
+use http::StatusCode;
+use std::fmt;
+
+/// The `error` of a token endpoint's answer (RFC 6749 section 5.2, RFC 8693 section 2.2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// `invalid_request`: malformed, or a token that is not good (RFC 8693 section 2.2.2).
+    InvalidRequest,
+    /// `invalid_client`: the client is not who it says.
+    InvalidClient,
+    /// `unauthorized_client`: the client may not use this grant.
+    UnauthorizedClient,
+    /// `unsupported_grant_type`.
+    UnsupportedGrantType,
+    /// `invalid_scope`: malformed, too much, or nothing left.
+    InvalidScope,
+    /// `invalid_target`: malformed, unknown, not allowed or missing (RFC 8707 section 2).
+    InvalidTarget,
+    /// `invalid_dpop_proof` (RFC 9449 section 5).
+    InvalidDpopProof,
+    /// `server_error`: something here is broken.
+    ServerError,
+    /// `temporarily_unavailable`: something here cannot be asked now.
+    TemporarilyUnavailable,
+}
+
+impl ErrorCode {
+    /// The code as it stands in the answer.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
+            Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::ServerError => "server_error",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+        }
+    }
+
+    pub(super) const fn status(self) -> StatusCode {
+        match self {
+            Self::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
