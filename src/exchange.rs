@@ -14,7 +14,7 @@ use crate::{
     authority::{Authority, Bounded, Decided, PolicyPart, Standing, StatusPart},
     client::{Admitted, AskLimits, Authenticated, Authenticator},
     issue::{Issuance, Issued},
-    protocol::{Presented, Reason, Rejection, error_response, refuse, success_response},
+    protocol::{ErrorProfile, Presented, Reason, Rejection, error_response, refuse, success_response},
     registry::Registry,
     verify::{Validated, Verifier},
 };
@@ -34,6 +34,8 @@ pub(crate) struct Exchange {
     pub(crate) policy: PolicyPart,
     pub(crate) issuance: Issuance,
     pub(crate) audit: Audit,
+    /// What the client is told of a refusal.
+    pub(crate) errors: ErrorProfile,
     /// For all stages together.
     pub(crate) deadline: Duration,
 }
@@ -47,6 +49,7 @@ impl Exchange {
             Ok(Err(_panic)) => Err(refuse(Reason::Internal)),
             Err(_elapsed) => Err(refuse(Reason::DeadlineExceeded)),
         };
+        let outcome = outcome.map_err(|rejection| self.errors.applied_to(rejection));
         match attempt.finish(outcome).await {
             Ok(issued) => success_response(&issued.answer()),
             Err(rejection) => error_response(&rejection),
@@ -55,7 +58,7 @@ impl Exchange {
 
     /// Refuses a request before it could be read. That is an attempt too.
     pub(crate) async fn refuse(&self, attempt: Attempt, reason: Reason) -> Response<Bytes> {
-        let rejection = refuse(reason);
+        let rejection = self.errors.applied_to(refuse(reason));
         let _ = attempt.finish::<()>(Err(rejection.clone())).await;
         error_response(&rejection)
     }

@@ -72,7 +72,8 @@
 //!
 //! The client reads an OAuth error with a fixed text. You read the [`Reason`] in the audit event, by default a
 //! [`tracing`] event with target `token_exchange::audit`; outer layers find it in the response's extensions. What each
-//! of them means, and what to do about it, is listed in [`reasons`].
+//! of them means, and what to do about it, is listed in [`reasons`]. A layer that takes the place of another server can
+//! answer with the errors of that one: [`ErrorProfile`].
 //!
 //! # Where it can stand
 //!
@@ -137,7 +138,9 @@ pub use issue::{LocalSigner, PublishedKeys, Signature, Signer, SigningRequest, S
 pub use jose::{Algorithm, IgnoredKey, InvalidKey, InvalidKeySet, KeySet, WhyIgnored};
 pub use layer::{TokenExchangeBuilder, TokenExchangeLayer};
 pub use part::Plug;
-pub use protocol::{ErrorCode, InvalidScope, Reason, ReasonClass, Scope, TOKEN_EXCHANGE_GRANT, TokenType};
+pub use protocol::{
+    ErrorCode, ErrorProfile, InvalidScope, Reason, ReasonClass, Scope, TOKEN_EXCHANGE_GRANT, TokenType,
+};
 pub use registry::{Client, ConfigError, Introspection, Issuer, Party, SubjectMapping, Target, TokenRules};
 pub use service::{RequestHead, TokenExchange};
 pub use trust::{IssuerReadiness, KeyState, Readiness};

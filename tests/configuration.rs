@@ -4,11 +4,12 @@
 
 mod support;
 
+use http::StatusCode;
 use std::{collections::BTreeSet, time::Duration};
 use support::*;
 use tower_token_exchange::{
-    Algorithm, Client, Issuer, KeySet, LocalSigner, SubjectMapping, Target, TokenExchangeBuilder, TokenExchangeLayer,
-    TokenType,
+    Algorithm, Client, ErrorCode, ErrorProfile, Issuer, KeySet, LocalSigner, ReasonClass, SubjectMapping, Target,
+    TokenExchangeBuilder, TokenExchangeLayer, TokenType,
     policy::{Actors, Names, Rule, Subjects},
 };
 
@@ -81,6 +82,13 @@ fn of_the_layer() -> Vec<Mistake> {
         .signer(LocalSigner::generate(Algorithm::ES256).unwrap())
         .clients([client()])
         .targets([target()]);
+    let answer = |class, error| good().error_profile(ErrorProfile::rfc8693().answer_for(class, error));
+    let answer_with = |status| {
+        let profile = ErrorProfile::spring().answer_with(ReasonClass::Token, ErrorCode::InvalidGrant, status);
+        good().error_profile(profile)
+    };
+    let errors = |profile: ErrorProfile| good().error_profile(profile);
+    let errs = "error_profile: ";
     vec![
         ("an issuer that is no URL", layer("as.example"), "issuer: ", "iss"),
         ("an empty issuer", layer(""), "issuer: ", "URL"),
@@ -102,6 +110,35 @@ fn of_the_layer() -> Vec<Mistake> {
         ("a lifetime of nothing", good().max_lifetime(Duration::ZERO), "max_lifetime: ", "1 s"),
         ("a lifetime under a second", good().max_lifetime(Duration::from_millis(999)), "max_lifetime: ", "1 s"),
         ("guarding what nobody reads", good().guard().forward_unread_forms(), "guard: ", "forward_unread_forms"),
+        (
+            "two answers for one class",
+            errors(
+                ErrorProfile::rfc8693()
+                    .answer_for(ReasonClass::Token, ErrorCode::InvalidGrant)
+                    .answer_for(ReasonClass::Token, ErrorCode::InvalidRequest),
+            ),
+            errs,
+            "`token`: leave one out",
+        ),
+        (
+            "two statuses for one class",
+            errors(ErrorProfile::keycloak().answer_for(ReasonClass::Denied, ErrorCode::AccessDenied).answer_with(
+                ReasonClass::Denied,
+                ErrorCode::AccessDenied,
+                StatusCode::FORBIDDEN,
+            )),
+            errs,
+            "two answers",
+        ),
+        ("an outage told as a mistake", answer(ReasonClass::Failure, ErrorCode::InvalidRequest), errs, "leave it out"),
+        ("a mistake told as an outage", answer(ReasonClass::Denied, ErrorCode::ServerError), errs, "something else"),
+        ("busy for a bad token", answer(ReasonClass::Token, ErrorCode::TemporarilyUnavailable), errs, "something else"),
+        ("no such grant", answer(ReasonClass::Grant, ErrorCode::UnsupportedGrantType), errs, "something else"),
+        ("a proof that is not it", answer(ReasonClass::Token, ErrorCode::InvalidDpopProof), errs, "something else"),
+        ("another word for a bad form", answer(ReasonClass::Request, ErrorCode::InvalidGrant), errs, "RFC 6749"),
+        ("another word for a bad client", answer(ReasonClass::Client, ErrorCode::InvalidGrant), errs, "RFC 6749"),
+        ("a refusal with 200", answer_with(StatusCode::OK), errs, "400, 401 or 403"),
+        ("a refusal with 503", answer_with(StatusCode::SERVICE_UNAVAILABLE), errs, "400, 401 or 403"),
     ]
 }
 

@@ -185,7 +185,7 @@ impl Attempt {
             event.outcome = Outcome::Issued;
             return;
         };
-        let error = rejection.reason().error();
+        let error = rejection.error();
         event.outcome = match error {
             ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable => Outcome::Error,
             _ => Outcome::Denied,

@@ -11,7 +11,7 @@ use crate::{
     issue::Signer,
     part::{Part, Plug, part},
     policy::Rule,
-    protocol::TokenType,
+    protocol::{ErrorProfile, TokenType},
     registry::{Client, ConfigError, Issuer, Target},
     service::{Endpoint, RequestHead, Shared},
     trust::Fetching,
@@ -43,6 +43,7 @@ pub struct TokenExchangeBuilder {
     signer: Option<Signer>,
     authenticator: Option<Authenticator>,
     audit: Part<AuditEvent, ()>,
+    errors: ErrorProfile,
     fetch: Option<Part<Request<Bytes>, Response<Bytes>>>,
     verifiers: HashMap<TokenType, TokenVerifierPart>,
     status: Option<StatusPart>,
@@ -72,6 +73,7 @@ impl TokenExchangeBuilder {
             signer: None,
             authenticator: None,
             audit: part(TracingSink),
+            errors: ErrorProfile::rfc8693(),
             fetch: None,
             verifiers: HashMap::new(),
             status: None,
@@ -162,6 +164,13 @@ impl TokenExchangeBuilder {
     /// Where audit events go. Default: [`TracingSink`].
     pub fn audit(mut self, sink: impl AuditSink) -> Self {
         self.audit = part(sink);
+        self
+    }
+
+    /// Which errors the client is told, for a layer that takes the place of another server. Default:
+    /// [`ErrorProfile::rfc8693`].
+    pub fn error_profile(mut self, profile: ErrorProfile) -> Self {
+        self.errors = profile;
         self
     }
 
@@ -299,6 +308,9 @@ impl TokenExchangeBuilder {
         if self.max_lifetime < Duration::from_secs(1) {
             return wrong("max_lifetime", "give 1 s or more");
         }
+        if let Some(problem) = self.errors.problem() {
+            return wrong("error_profile", &problem);
+        }
         let Some(signer) = self.signer else {
             return wrong("signer", "none: give a `LocalSigner`, or a service in a `Signer`");
         };
@@ -326,6 +338,7 @@ impl TokenExchangeBuilder {
             verifiers: self.verifiers,
             status: self.status,
             audit: Audit::new(self.audit, self.clock.clone()),
+            errors: self.errors,
             clock: self.clock,
             deadline: self.deadline,
             max_lifetime: self.max_lifetime,

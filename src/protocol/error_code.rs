@@ -19,6 +19,13 @@ pub enum ErrorCode {
     InvalidTarget,
     /// `invalid_dpop_proof` (RFC 9449 section 5).
     InvalidDpopProof,
+    /// `invalid_grant`: what an [`ErrorProfile`](crate::ErrorProfile) can say of a token that is not good.
+    InvalidGrant,
+    /// `access_denied`: what an [`ErrorProfile`](crate::ErrorProfile) can say of a denial. RFC 6749 has it for the
+    /// authorization endpoint only (section 4.1.2.1).
+    AccessDenied,
+    /// `actor_unauthorized`: the same, in draft-mcguinness-oauth-actor-profile.
+    ActorUnauthorized,
     /// `server_error`: something here is broken.
     ServerError,
     /// `temporarily_unavailable`: something here cannot be asked now.
@@ -36,6 +43,9 @@ impl ErrorCode {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::InvalidGrant => "invalid_grant",
+            Self::AccessDenied => "access_denied",
+            Self::ActorUnauthorized => "actor_unauthorized",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
@@ -46,6 +56,17 @@ impl ErrorCode {
             Self::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    /// Whether a refusal that is about the exchange can be answered with it, without telling the client something
+    /// that is not so: that a server is down, that a grant is unknown or that a proof is missing.
+    pub(super) const fn can_stand_for_a_refusal(self) -> bool {
+        match self {
+            Self::InvalidRequest | Self::InvalidGrant | Self::InvalidScope | Self::InvalidTarget => true,
+            Self::InvalidClient | Self::UnauthorizedClient | Self::AccessDenied | Self::ActorUnauthorized => true,
+            Self::UnsupportedGrantType | Self::InvalidDpopProof => false,
+            Self::ServerError | Self::TemporarilyUnavailable => false,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! every [`Reason`] for a refusal into a status, an error code and a fixed text.
 
 mod error_code;
+mod error_profile;
 mod form;
 mod reason;
 mod reason_class;
@@ -16,6 +17,7 @@ mod target;
 mod token_type;
 
 pub use error_code::ErrorCode;
+pub use error_profile::ErrorProfile;
 pub use reason::Reason;
 pub use reason_class::ReasonClass;
 pub use scope::{InvalidScope, Scope};

@@ -69,7 +69,7 @@ impl Reason {
         self.told().class
     }
 
-    /// The `error` that the client is told.
+    /// The `error` that the client is told, unless an [`ErrorProfile`](crate::ErrorProfile) says otherwise.
     pub const fn error(self) -> ErrorCode {
         self.told().error
     }
@@ -79,7 +79,8 @@ impl Reason {
         self.told().description
     }
 
-    /// The status of the answer. A refused client that tried an `Authorization` header gets 401 instead.
+    /// The status of the answer, unless an [`ErrorProfile`](crate::ErrorProfile) says otherwise. A refused client that
+    /// tried an `Authorization` header gets 401 instead.
     pub const fn status(self) -> StatusCode {
         self.told().status
     }

@@ -3,7 +3,8 @@ use http::StatusCode;
 use std::fmt;
 
 /// The classes of [`Reason`](crate::Reason)s. Within `Grant`, `Target`, `Scope` and `Token` with `Denied`, an outsider
-/// cannot tell one reason from another: they have one `error`, one description and one status.
+/// cannot tell one reason from another: they have one `error`, one description and one status. An
+/// [`ErrorProfile`](crate::ErrorProfile) can give each of these five another `error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReasonClass {

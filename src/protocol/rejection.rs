@@ -8,11 +8,13 @@ pub(crate) struct Rejection {
     reason: Reason,
     detail: Option<String>,
     challenge: bool,
+    /// In place of what the reason says.
+    told: Option<(ErrorCode, StatusCode)>,
 }
 
 /// The short way to a [`Rejection`].
 pub(crate) fn refuse(reason: Reason) -> Rejection {
-    Rejection { reason, detail: None, challenge: false }
+    Rejection { reason, detail: None, challenge: false, told: None }
 }
 
 impl Rejection {
@@ -28,6 +30,12 @@ impl Rejection {
         self
     }
 
+    /// The client is told this instead; see [`ErrorProfile`](super::ErrorProfile).
+    pub(super) fn told(mut self, error: ErrorCode, status: StatusCode) -> Self {
+        self.told = Some((error, status));
+        self
+    }
+
     pub(crate) fn reason(&self) -> Reason {
         self.reason
     }
@@ -38,15 +46,16 @@ impl Rejection {
 
     /// The `error` that the client is told.
     pub(crate) fn error(&self) -> ErrorCode {
-        self.reason.error()
+        self.told.map_or_else(|| self.reason.error(), |(error, _)| error)
     }
 
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
-        if self.challenge && self.error() == ErrorCode::InvalidClient {
-            return StatusCode::UNAUTHORIZED;
+        match self.told {
+            Some((_, status)) => status,
+            None if self.challenge && self.error() == ErrorCode::InvalidClient => StatusCode::UNAUTHORIZED,
+            None => self.reason.status(),
         }
-        self.reason.status()
     }
 }
 

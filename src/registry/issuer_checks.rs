@@ -144,13 +144,6 @@ fn check_introspection(issuer: &Issuer) -> Result<(), Problem> {
         return wrong(&format!("`{endpoint}` is not an absolute URL"));
     }
     #[cfg(feature = "introspection-cache")]
-    if issuer
-        .introspection
-        .as_ref()
-        .and_then(|record| record.cache)
-        .is_some_and(|(entries, ttl)| entries == 0 || ttl.is_zero())
-    {
-        return wrong("a cache of nothing: leave it out");
     match issuer.introspection.as_ref().and_then(|record| record.cache) {
         Some((entries, time_to_live)) if entries == 0 || time_to_live.is_zero() => {
             return wrong("a cache of nothing: leave it out");
