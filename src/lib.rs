@@ -75,6 +75,20 @@
 //! of them means, and what to do about it, is listed in [`reasons`]. A layer that takes the place of another server can
 //! answer with the errors of that one: [`ErrorProfile`].
 //!
+//! # What is counted
+//!
+//! With the feature `metrics`, every attempt is counted once, when its audit event is final, through the facade of the
+//! crate [`metrics`](https://docs.rs/metrics/0.24): whatever recorder your service has installed takes it. Install it
+//! before the layer is built, and it gets the descriptions too.
+//!
+//! | metric | kind | labels |
+//! |---|---|---|
+//! | `token_exchange_attempts_total` | counter | `outcome`, `reason`, `semantics` |
+//! | `token_exchange_duration_seconds` | histogram | `outcome` |
+//!
+//! `outcome` is an [`Outcome`], `reason` the code of a [`Reason`] or `none`, `semantics` one of the [`Semantics`] or
+//! `none` where nothing was decided. No label holds anything that a client sent.
+//!
 //! # Where it can stand
 //!
 //! Around one route, a router or a whole server, in axum, tonic and hyper. What it composes with is listed in
@@ -89,6 +103,7 @@
 //! * `axum` (default): axum's `Body` is a [`RequestBody`](body::RequestBody).
 //! * `tonic`: tonic's `Body` is one.
 //! * `introspection-cache`: answers of introspection endpoints can be kept for a short time.
+//! * `metrics`: attempts are counted and timed.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

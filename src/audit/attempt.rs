@@ -1,8 +1,12 @@
-use super::{AuditEvent, Outcome, Requested, Stage, sink};
+use super::{
+    AuditEvent, Outcome, Requested, Stage,
+    delivery::{Untaken, record},
+    meter,
+};
 use crate::{
     clock::Clock,
     issue::unique,
-    part::{Failing, Part, ask},
+    part::Part,
     protocol::{ErrorCode, Reason, Rejection, refuse},
 };
 use std::{sync::Arc, time::Duration};
@@ -18,8 +22,6 @@ const EVENTS_UNDER_WAY: usize = 1024;
 /// How long the sink may take for one event, the wait for a place included.
 const SINK_TIMEOUT: Duration = Duration::from_secs(5);
 
-const FAILING: Failing = Failing { unavailable: Reason::AuditUnavailable, panicked: Reason::AuditUnavailable };
-
 /// Where events go.
 #[derive(Clone)]
 pub(crate) struct Audit {
@@ -32,6 +34,7 @@ pub(crate) struct Audit {
 
 impl Audit {
     pub(crate) fn new(sink: Part<AuditEvent, ()>, clock: Clock) -> Self {
+        meter::describe();
         let places = || Arc::new(Semaphore::new(EVENTS_UNDER_WAY));
         Self { sink, issued: places(), refused: places(), clock }
     }
@@ -85,61 +88,6 @@ impl Audit {
     }
 }
 
-/// Hands an event to the sink. It is made before it is polled, so that a runtime which shuts down meanwhile drops
-/// the event where it is noticed.
-fn record(
-    sink: Part<AuditEvent, ()>,
-    event: Box<AuditEvent>,
-    place: OwnedSemaphorePermit,
-    until: Instant,
-) -> impl Future<Output = Result<(), Rejection>> + Send + 'static {
-    let mut untaken = Untaken { event: Some(event), problem: "the runtime shut down".to_owned() };
-    async move {
-        let Some(event) = untaken.event.as_deref().cloned() else { return Ok(()) };
-        let taken = match tokio::time::timeout_at(until, ask(&sink, event, FAILING)).await {
-            Ok(taken) => taken,
-            Err(_) => Err(refuse(Reason::AuditUnavailable).because("the sink took too long")),
-        };
-        match &taken {
-            Ok(()) => untaken.take(),
-            Err(refusal) => untaken.because(refusal.detail().unwrap_or("the sink panicked")),
-        }
-        drop(place);
-        taken
-    }
-}
-
-/// An event that the sink has not taken yet. If it never does, it is not lost.
-struct Untaken {
-    event: Option<Box<AuditEvent>>,
-    problem: String,
-}
-
-impl Untaken {
-    fn take(&mut self) {
-        self.event = None;
-    }
-
-    fn because(&mut self, problem: &str) {
-        problem.clone_into(&mut self.problem);
-    }
-}
-
-impl Drop for Untaken {
-    fn drop(&mut self) {
-        let Some(mut event) = self.event.take() else { return };
-        let problem = &self.problem;
-        tracing::error!(target: "token_exchange::audit", problem, "the audit sink did not take an event; it follows here");
-        // The token of such an event is withheld.
-        if let Some(granted) = event.granted.take() {
-            let reason = Reason::AuditUnavailable;
-            (event.outcome, event.reason, event.error) = (Outcome::Error, Some(reason), Some(reason.error().as_str()));
-            event.detail = Some(format!("withheld the token with jti `{}`", granted.jti));
-        }
-        sink::trace(&event);
-    }
-}
-
 /// One attempt. However it ends, it leaves exactly one event: dropped before its end, it says that the client
 /// has gone.
 pub(crate) struct Attempt {
@@ -170,7 +118,7 @@ impl Attempt {
                 task.await.unwrap_or_else(|_| Err(refuse(Reason::AuditUnavailable)))
             }
             None => {
-                drop(Untaken { event: Some(self.event.clone()), problem: "too many events under way".to_owned() });
+                drop(Untaken::new(self.event.clone(), "too many events under way"));
                 Err(refuse(Reason::AuditUnavailable))
             }
         };
@@ -212,10 +160,7 @@ impl Drop for Attempt {
                 let until = Instant::now() + SINK_TIMEOUT;
                 drop(runtime.spawn(record(self.audit.sink.clone(), self.event.clone(), place, until)));
             }
-            _ => {
-                let problem = "too many events under way, or no runtime".to_owned();
-                drop(Untaken { event: Some(self.event.clone()), problem });
-            }
+            _ => drop(Untaken::new(self.event.clone(), "too many events under way, or no runtime")),
         }
     }
 }

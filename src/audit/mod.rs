@@ -1,8 +1,10 @@
 //! One event for every attempt, whatever became of it.
 
 mod attempt;
+mod delivery;
 mod event;
 mod facts;
+mod meter;
 mod sink;
 
 pub use event::{AuditEvent, Granted, Outcome, PartyFacts, Requested, Stage, TokenFacts};
