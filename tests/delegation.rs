@@ -81,7 +81,11 @@ async fn outcome(world: &mut World, client: &str, form: &[(&str, &str)]) -> Resu
     match event.reason {
         None => {
             assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
-            Ok(reply.claims())
+            let claims = reply.claims();
+            let noted: Vec<_> = event.act.iter().map(|party| (party.iss.as_str(), party.sub.as_str())).collect();
+            assert_eq!(noted, parties(&claims), "the event names the actors that the token names");
+            assert_eq!(event.act_depth, Some(noted.len()));
+            Ok(claims)
         }
         Some(reason) => {
             assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{reason}: {}", reply.text);
@@ -90,6 +94,12 @@ async fn outcome(world: &mut World, client: &str, form: &[(&str, &str)]) -> Resu
             Err(reason)
         }
     }
+}
+
+/// The actors that a token of ours names, the current one first.
+fn parties(claims: &Value) -> Vec<(&str, &str)> {
+    let hops = std::iter::successors(claims.get("act"), |act| act.get("act"));
+    hops.map(|act| (act["iss"].as_str().unwrap_or(AS), act["sub"].as_str().unwrap())).collect()
 }
 
 /// The same for `orders` at `billing` with an access token of ours.

@@ -7,6 +7,7 @@ mod support;
 use http::StatusCode;
 use serde_json::json;
 use support::*;
+use tower_token_exchange::Semantics;
 
 #[tokio::test]
 async fn a_delegation_answers_what_every_client_needs() {
@@ -39,6 +40,6 @@ async fn a_delegation_answers_what_every_client_needs() {
 
     let event = world.event().await;
     assert_eq!(event.outcome.as_str(), "issued");
-    assert_eq!(event.semantics, Some("delegation"));
+    assert_eq!(event.semantics, Some(Semantics::Delegation));
     assert!(world.no_event());
 }

@@ -256,7 +256,7 @@ async fn a_part_that_fails_fails_closed_and_for_one_request() {
             } else {
                 let event = desk.event(&name);
                 assert_eq!(
-                    (event.outcome, event.error, event.reason),
+                    (event.outcome, event.error.map(|error| error.as_str()), event.reason),
                     (Outcome::Error, Some(error), Some(reason)),
                     "{name}"
                 );
@@ -804,6 +804,7 @@ async fn the_fields_of_the_tracing_event_are_stable() {
     let actor = ["actor_iss", "actor_sub", "actor_token_jti"];
     let granted = [
         "semantics",
+        "act",
         "act_depth",
         "policy_id",
         "granted_targets",
@@ -855,9 +856,15 @@ async fn the_fields_of_the_tracing_event_are_stable() {
     assert_eq!(found.len(), 3);
     let known = names(&[&always, &client, &requested, &subject, &actor, &granted, &refused]);
     assert!(found.iter().all(|(_, fields)| fields.is_subset(&known)));
+    let page = include_str!("../src/audit/sink.rs").lines().filter_map(|line| line.strip_prefix("/// | `"));
+    let told: Vec<_> = page.map(|row| row.split('`').next().unwrap().to_owned()).collect();
+    assert_eq!(told.len(), known.len(), "no field twice");
+    assert_eq!(told.into_iter().collect::<BTreeSet<_>>(), known, "the documentation of `TracingSink`");
     let field = |name: &str| events[0].1.iter().find(|(known, _)| known == name).unwrap().1.replace('"', "");
     assert_eq!((&*field("outcome"), &*field("semantics")), ("issued", "delegation"));
     assert_eq!((&*field("subject_sub"), &*field("actor_sub"), &*field("client_id")), ("alice", "agent", "orders"));
+    let act = &events[0].1.iter().find(|(known, _)| known == "act").unwrap().1;
+    assert_eq!(act.replace('\\', ""), format!("\"{}\"", json!([{ "iss": AS, "sub": "agent" }])));
     assert_eq!((&*field("subject_token_jti"), &*field("actor_token_jti")), ("subject-1", "actor-1"));
 }
 

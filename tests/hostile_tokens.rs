@@ -26,7 +26,7 @@ use std::{
 use support::*;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_token_exchange::{
-    Algorithm, Client, InvalidKey, Issuer, KeySet, LocalSigner, Outcome, Reason, Stage, SubjectMapping,
+    Algorithm, Client, ErrorCode, InvalidKey, Issuer, KeySet, LocalSigner, Outcome, Reason, Stage, SubjectMapping,
     TOKEN_EXCHANGE_GRANT, Target, TokenExchangeLayer, TokenType,
     policy::{Actors, Names, Rule, Subjects},
 };
@@ -621,7 +621,7 @@ async fn a_hostile_token_is_refused_with_words_that_tell_nothing() {
             let told = json!({ "error": "invalid_request", "error_description": REFUSED });
             let noted = (event.reason, event.outcome, event.error);
             if (status, &body) != (StatusCode::BAD_REQUEST, &told)
-                || noted != (Some(reason), Outcome::Denied, Some("invalid_request"))
+                || noted != (Some(reason), Outcome::Denied, Some(ErrorCode::InvalidRequest))
             {
                 wrong.push(format!("{name}: {status} {body}, {noted:?} for {:?}, not {reason:?}", event.detail));
             }

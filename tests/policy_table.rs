@@ -416,7 +416,7 @@ async fn what_a_rule_says_is_what_is_issued() {
         assert_eq!((&claims["scope"], &claims["exp"]), (&json!(scope), &json!(NOW + seconds)), "{asked}");
         assert_eq!(claims["act"], json!({ "sub": "orders" }));
         let event = world.event().await;
-        assert_eq!((event.policy_id.as_deref(), event.semantics), (Some(by), Some("delegation")), "{asked}");
+        assert_eq!((event.policy_id.as_deref(), event.semantics), (Some(by), Some(Semantics::Delegation)), "{asked}");
     }
     let reply = world.post_as("orders", &exchange_form(&subject, &[("scope", "other")])).await;
     assert_eq!(reply.error(), "invalid_scope");
@@ -455,18 +455,18 @@ async fn a_rule_can_bound_the_number_of_actors() {
 #[tokio::test]
 async fn impersonation_is_issued_by_its_own_permission_only() {
     let cases = [
-        (allow(), Some("delegation")),
-        (allow().delegation(), Some("delegation")),
-        (allow().impersonation(), Some("impersonation")),
-        (allow().impersonation().delegation(), Some("delegation")),
+        (allow(), Some(Semantics::Delegation)),
+        (allow().delegation(), Some(Semantics::Delegation)),
+        (allow().impersonation(), Some(Semantics::Impersonation)),
+        (allow().impersonation().delegation(), Some(Semantics::Delegation)),
     ];
     for (rule, expected) in cases {
         let mut world = plan().with(|builder| builder.rules([rule.clone()])).start().await;
         let claims = world.exchange(&world.own.access_token(json!({}))).await.claims();
         let event = world.event().await;
         assert_eq!(event.semantics, expected, "{rule:?}");
-        assert_eq!(claims.get("act").is_some(), expected == Some("delegation"), "{rule:?}");
-        assert_eq!(event.act_depth, Some(usize::from(expected == Some("delegation"))));
+        assert_eq!(claims.get("act").is_some(), expected == Some(Semantics::Delegation), "{rule:?}");
+        assert_eq!(event.act_depth, Some(usize::from(expected == Some(Semantics::Delegation))));
         assert_eq!(claims["sub"], "alice");
     }
     // Where a rule allows both and there can be no delegation, there is nothing in its place.

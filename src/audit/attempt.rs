@@ -1,5 +1,5 @@
 use super::{
-    AuditEvent, Outcome, Requested, Stage,
+    AuditEvent, Outcome, Stage,
     delivery::{Untaken, record},
     meter,
 };
@@ -44,28 +44,7 @@ impl Audit {
             audit: self.clone(),
             started: Instant::now(),
             open: true,
-            event: Box::new(AuditEvent {
-                event_id: unique().unwrap_or_default(),
-                time: self.clock.now(),
-                duration: Duration::ZERO,
-                outcome: Outcome::Error,
-                stage: Stage::Request,
-                error: None,
-                reason: None,
-                detail: None,
-                claimed_client_id: None,
-                client_id: None,
-                auth_method: None,
-                requested: Requested::default(),
-                subject: None,
-                subject_token: None,
-                actor: None,
-                actor_token: None,
-                semantics: None,
-                act_depth: None,
-                policy_id: None,
-                granted: None,
-            }),
+            event: Box::new(AuditEvent::of_attempt(unique().unwrap_or_default(), self.clock.now())),
         }
     }
 
@@ -139,7 +118,7 @@ impl Attempt {
             _ => Outcome::Denied,
         };
         // A client that has gone was told nothing.
-        event.error = (rejection.reason() != Reason::ClientGone).then_some(error.as_str());
+        event.error = (rejection.reason() != Reason::ClientGone).then_some(error);
         event.reason = Some(rejection.reason());
         event.detail = rejection.detail().map(str::to_owned);
         event.granted = None;

@@ -59,7 +59,7 @@ impl Drop for Untaken {
         // The token of such an event is withheld.
         if let Some(granted) = event.granted.take() {
             let reason = Reason::AuditUnavailable;
-            (event.outcome, event.reason, event.error) = (Outcome::Error, Some(reason), Some(reason.error().as_str()));
+            (event.outcome, event.reason, event.error) = (Outcome::Error, Some(reason), Some(reason.error()));
             event.detail = Some(format!("withheld the token with jti `{}`", granted.jti));
         }
         sink::trace(&event);

@@ -1,4 +1,9 @@
-use crate::protocol::Reason;
+use super::{Outcome, Stage};
+use crate::{
+    authority::Semantics,
+    client::AuthenticationMethod,
+    protocol::{ErrorCode, Reason},
+};
 use serde::{Serialize, Serializer};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -7,6 +12,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// No token and no secret is in it. Texts from outside are escaped and cut off after 256 characters. What was
 /// only claimed and what was verified stand in different fields: `claimed_client_id` and `requested` are the
 /// client's words, everything else was checked.
+///
+/// As JSON, with serde, a field without a value is `null`; codes and names are their texts. To test a sink of your own,
+/// begin with [`AuditEvent::example`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AuditEvent {
@@ -23,7 +31,8 @@ pub struct AuditEvent {
     /// The last stage that it reached.
     pub stage: Stage,
     /// The `error` that the client was told.
-    pub error: Option<&'static str>,
+    #[serde(serialize_with = "error")]
+    pub error: Option<ErrorCode>,
     /// Why it was refused: a code of [`Reason`].
     #[serde(serialize_with = "code")]
     pub reason: Option<Reason>,
@@ -34,7 +43,8 @@ pub struct AuditEvent {
     /// The client that it comes from.
     pub client_id: Option<String>,
     /// How the client proved it.
-    pub auth_method: Option<&'static str>,
+    #[serde(serialize_with = "auth_method")]
+    pub auth_method: Option<AuthenticationMethod>,
     /// What was asked for.
     pub requested: Requested,
     /// The subject.
@@ -45,9 +55,13 @@ pub struct AuditEvent {
     pub actor: Option<PartyFacts>,
     /// The actor token.
     pub actor_token: Option<TokenFacts>,
-    /// `delegation` or `impersonation`.
-    pub semantics: Option<&'static str>,
-    /// The number of actors that the issued token names.
+    /// Whether it is a delegation or an impersonation.
+    #[serde(serialize_with = "semantics")]
+    pub semantics: Option<Semantics>,
+    /// The actors that the token names, or would have named, the current one first; none in an impersonation, and none
+    /// before that was decided.
+    pub act: Vec<PartyFacts>,
+    /// The number of these actors.
     pub act_depth: Option<usize>,
     /// What the policy said allowed it.
     pub policy_id: Option<String>,
@@ -55,68 +69,31 @@ pub struct AuditEvent {
     pub granted: Option<Granted>,
 }
 
-/// What became of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Outcome {
-    /// A token was issued.
-    Issued,
-    /// The request was refused for what it is.
-    Denied,
-    /// The request failed for what this server, or one that it asks, is; or the client went away.
-    Error,
-}
-
-impl Outcome {
-    /// The name, in lower case.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Issued => "issued",
-            Self::Denied => "denied",
-            Self::Error => "error",
-        }
-    }
-}
-
-/// The stages of an exchange, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Stage {
-    /// The request is read.
-    Request,
-    /// The client is authenticated.
-    Client,
-    /// The parameters are held against the records.
-    Parameters,
-    /// The tokens are validated.
-    Tokens,
-    /// The ceiling is found.
-    Authority,
-    /// It is asked whether the parties are still good.
-    Status,
-    /// The policy is asked.
-    Policy,
-    /// The token is signed.
-    Issue,
-    /// The token is released.
-    Answer,
-}
-
-impl Stage {
-    /// The name, in lower case.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Request => "request",
-            Self::Client => "client",
-            Self::Parameters => "parameters",
-            Self::Tokens => "tokens",
-            Self::Authority => "authority",
-            Self::Status => "status",
-            Self::Policy => "policy",
-            Self::Issue => "issue",
-            Self::Answer => "answer",
+impl AuditEvent {
+    /// Of an attempt that begins: nothing is known yet.
+    pub(super) fn of_attempt(event_id: String, time: SystemTime) -> Self {
+        Self {
+            event_id,
+            time,
+            duration: Duration::ZERO,
+            outcome: Outcome::Error,
+            stage: Stage::Request,
+            error: None,
+            reason: None,
+            detail: None,
+            claimed_client_id: None,
+            client_id: None,
+            auth_method: None,
+            requested: Requested::default(),
+            subject: None,
+            subject_token: None,
+            actor: None,
+            actor_token: None,
+            semantics: None,
+            act: Vec::new(),
+            act_depth: None,
+            policy_id: None,
+            granted: None,
         }
     }
 }
@@ -191,4 +168,16 @@ fn microseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::
 
 fn code<S: Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
     reason.map(Reason::code).serialize(serializer)
+}
+
+fn error<S: Serializer>(error: &Option<ErrorCode>, serializer: S) -> Result<S::Ok, S::Error> {
+    error.map(ErrorCode::as_str).serialize(serializer)
+}
+
+fn auth_method<S: Serializer>(method: &Option<AuthenticationMethod>, serializer: S) -> Result<S::Ok, S::Error> {
+    method.map(AuthenticationMethod::as_str).serialize(serializer)
+}
+
+fn semantics<S: Serializer>(semantics: &Option<Semantics>, serializer: S) -> Result<S::Ok, S::Error> {
+    semantics.map(Semantics::as_str).serialize(serializer)
 }

@@ -30,7 +30,7 @@ impl Attempt {
     pub(crate) fn authenticated(&mut self, authenticated: &Authenticated) {
         let event = self.reached(Stage::Parameters);
         event.client_id = Some(authenticated.client.id.clone());
-        event.auth_method = Some(authenticated.method.as_str());
+        event.auth_method = Some(authenticated.method);
     }
 
     pub(crate) fn admitted(&mut self, _: &Admitted) {
@@ -56,7 +56,8 @@ impl Attempt {
 
     pub(crate) fn decided(&mut self, decided: &Decided) {
         let event = self.reached(Stage::Issue);
-        event.semantics = Some(decided.semantics.as_str());
+        event.semantics = Some(decided.semantics);
+        event.act = decided.chain.parties().map(party).collect();
         event.act_depth = Some(decided.chain.depth());
         event.policy_id = decided.policy_id.as_deref().map(escaped);
     }

@@ -28,7 +28,7 @@ pub(super) fn describe() {
 pub(super) fn count(event: &AuditEvent) {
     let outcome = event.outcome.as_str();
     let reason = event.reason.map_or(NONE, |reason| reason.code());
-    let semantics = event.semantics.unwrap_or(NONE);
+    let semantics = event.semantics.map_or(NONE, |semantics| semantics.as_str());
     metrics::counter!(ATTEMPTS, "outcome" => outcome, "reason" => reason, "semantics" => semantics).increment(1);
     metrics::histogram!(DURATION, "outcome" => outcome).record(event.duration);
 }

@@ -3,11 +3,14 @@
 mod attempt;
 mod delivery;
 mod event;
+mod example;
 mod facts;
 mod meter;
+mod outcome;
 mod sink;
 
-pub use event::{AuditEvent, Granted, Outcome, PartyFacts, Requested, Stage, TokenFacts};
+pub use event::{AuditEvent, Granted, PartyFacts, Requested, TokenFacts};
+pub use outcome::{Outcome, Stage};
 pub use sink::TracingSink;
 
 pub(crate) use attempt::{Attempt, Audit};

@@ -9,7 +9,45 @@ use tower::Service;
 /// The sink that is there without being asked for: a [`tracing`] event with target `token_exchange::audit`, at
 /// `INFO` when a token was issued, `WARN` when it was denied and `ERROR` when something failed.
 ///
-/// The names of the fields are stable; a field without a value is left out.
+/// The names of the fields are stable; a field without a value is left out:
+///
+/// | field | what it holds |
+/// |---|---|
+/// | `event_id` | the unique name of the event |
+/// | `outcome` | `issued`, `denied` or `error` |
+/// | `stage` | the last stage that was reached ([`Stage`](crate::Stage)) |
+/// | `error` | the `error` that the client was told |
+/// | `reason` | why it was refused: a code of [`reasons`](crate::reasons) |
+/// | `detail` | more about why |
+/// | `claimed_client_id` | the client that the request says it comes from |
+/// | `client_id` | the client that it comes from |
+/// | `auth_method` | how the client proved it, such as `client_secret_basic` |
+/// | `requested_targets` | the `resource` and `audience` values, with spaces between |
+/// | `requested_scope` | the scope that was asked for |
+/// | `requested_token_type` | the `requested_token_type` |
+/// | `subject_iss` | whose name the subject's is |
+/// | `subject_sub` | the subject |
+/// | `subject_token_type` | the subject token's declared type |
+/// | `subject_token_jti` | its name |
+/// | `subject_token_exp` | when it expires, in seconds since 1970 |
+/// | `actor_iss` | whose name the actor's is |
+/// | `actor_sub` | who acts |
+/// | `actor_token_jti` | the actor token's name |
+/// | `semantics` | `delegation` or `impersonation` |
+/// | `act` | the actors that the issued token names, the current one first, as JSON: `[{"iss":"…","sub":"…"}]` |
+/// | `act_depth` | their number |
+/// | `policy_id` | what the policy said allowed it |
+/// | `granted_targets` | the ids of the targets' records, with spaces between |
+/// | `granted_sub` | the `sub` of the issued token |
+/// | `granted_scope` | its scope |
+/// | `granted_token_type` | its type |
+/// | `granted_jti` | its name |
+/// | `granted_kid` | the key that signed it |
+/// | `granted_exp` | when it expires, in seconds since 1970 |
+/// | `duration_us` | how long the attempt took, in microseconds |
+///
+/// An event that another sink did not take is written with the same fields, after an `ERROR` that says so in
+/// `problem`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TracingSink;
 
@@ -35,12 +73,12 @@ macro_rules! emit {
             event_id = $event.event_id,
             outcome = $event.outcome.as_str(),
             stage = $event.stage.as_str(),
-            error = $event.error,
+            error = $event.error.map(|error| error.as_str()),
             reason = $event.reason.map(|reason| reason.code()),
             detail = $event.detail,
             claimed_client_id = $event.claimed_client_id,
             client_id = $event.client_id,
-            auth_method = $event.auth_method,
+            auth_method = $event.auth_method.map(|method| method.as_str()),
             requested_targets = (!$event.requested.targets.is_empty()).then(|| $event.requested.targets.join(" ")),
             requested_scope = $event.requested.scope,
             requested_token_type = $event.requested.token_type,
@@ -52,7 +90,8 @@ macro_rules! emit {
             actor_iss = $event.actor.as_ref().map(|party| party.iss.as_str()),
             actor_sub = $event.actor.as_ref().map(|party| party.sub.as_str()),
             actor_token_jti = $event.actor_token.as_ref().and_then(|token| token.jti.as_deref()),
-            semantics = $event.semantics,
+            semantics = $event.semantics.map(|semantics| semantics.as_str()),
+            act = (!$event.act.is_empty()).then(|| serde_json::to_string(&$event.act).unwrap_or_default()),
             act_depth = $event.act_depth,
             policy_id = $event.policy_id,
             granted_targets = $event.granted.as_ref().map(|granted| granted.targets.join(" ")),

@@ -2,7 +2,7 @@
 
 use crate::{support::*, *};
 use serde_json::json;
-use tower_token_exchange::{Decision, Party, Query, policy::Actors};
+use tower_token_exchange::{Decision, Party, Query, Semantics, policy::Actors};
 
 fn agent() -> Value {
     json!({ "iss": PARTNER, "sub": "agent-7" })
@@ -417,7 +417,7 @@ async fn th_10_impersonation_is_never_what_comes_by_itself() {
         let reply = attack.send(&world).await;
         let event = world.event().await;
         assert_eq!(reply.claims()["act"], json!({ "sub": "orders" }), "{why}");
-        assert_eq!((event.semantics, event.act_depth), (Some("delegation"), Some(1)), "{why}");
+        assert_eq!((event.semantics, event.act_depth), (Some(Semantics::Delegation), Some(1)), "{why}");
     }
 
     // The permission is for one client, one subject and one target.
@@ -441,7 +441,7 @@ async fn th_10_impersonation_is_never_what_comes_by_itself() {
     }
     let reply = ask("orders", &alice).send(&world).await;
     let event = world.event().await;
-    assert_eq!((event.semantics, event.act_depth), (Some("impersonation"), Some(0)), "the audit tells it");
+    assert_eq!((event.semantics, event.act_depth), (Some(Semantics::Impersonation), Some(0)), "the audit tells it");
     assert_eq!((reply.claims().get("act"), &reply.claims()["sub"]), (None, &json!("alice")));
 }
 
