@@ -46,21 +46,21 @@ fn is_presenter(registry: &Registry, client: &ClientRecord, subject: &VerifiedTo
     presenter.is_some_and(|name| registry.client_meant(&subject.issuer, name) == Some(&client.id))
 }
 
-/// Checks that the tokens are of tenants that the client works for, whoever else may present them. A subject of ours
-/// that came from a tenant is still of that tenant.
+/// Checks that the tokens are of tenants that the client works for, whoever else may present them. A party of ours
+/// that came from a tenant is still of that tenant, and one whose tenant its name no longer tells is of none.
 pub(super) fn check_tenants(
     registry: &Registry,
     client: &ClientRecord,
     subject: &VerifiedToken,
     actor: Option<&VerifiedToken>,
 ) -> Result<(), Rejection> {
-    let origin = subject.own.then(|| registry.origin_of(&subject.sub)).flatten();
-    let parties = [Some(subject.party()), origin, actor.map(VerifiedToken::party)];
-    for party in parties.into_iter().flatten() {
-        let Some(issuer) = registry.issuer(&party.iss) else { continue };
-        let Some(tenant) = issuer.tenant_of(&party.sub) else { continue };
+    let origin = |token: &VerifiedToken| token.own.then(|| registry.origin_of(&token.sub)).flatten();
+    let tokens = [Some(subject), actor].into_iter().flatten();
+    for party in tokens.flat_map(|token| [Some(token.party()), origin(token)]).flatten() {
+        let Some(issuer) = registry.issuer(&party.iss).filter(|issuer| issuer.tenants.is_some()) else { continue };
         // A client without tenants has nothing to do with those of an issuer that has several.
         let is_single = client.tenants.is_empty() && !issuer.has_several_tenants();
+        let tenant = issuer.tenant_of(&party.sub).unwrap_or_default();
         if !is_single && !client.tenants.iter().any(|own| own == tenant) {
             let detail =
                 format!("client `{}` does not work for tenant `{tenant}`: its `tenants` list those", client.id);
