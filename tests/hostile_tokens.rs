@@ -709,7 +709,8 @@ async fn an_unusual_token_that_is_good_is_taken() {
         (
             "a foreign at+jwt",
             JWT,
-            idp.sign(&header(json!({ "typ": "at+jwt" })), &changed(foreign(), json!({ "client_id": "x" }))),
+            cast.rival
+                .sign(&cast.rival.header("at+jwt"), &segment(&cast.rival.foreign(json!({ "client_id": "x" })), 1)),
         ),
         ("typ in full", ACCESS_TOKEN, own.sign(&own.header("application/at+jwt"), &access())),
         ("typ in upper case", ACCESS_TOKEN, own.sign(&own.header("Application/AT+JWT"), &access())),

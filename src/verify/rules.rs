@@ -78,9 +78,11 @@ fn check_typ(declared: &TokenType, own: bool, issuer: &Issuer, typ: Option<&str>
     let fits = match Kind::of(declared) {
         Kind::AccessToken => typ == Some("at+jwt") || (untyped && issuer.untyped_access_tokens),
         Kind::IdToken => untyped,
-        // The access token of a foreign authorization server is a `jwt` here (RFC 8693 section 3), and a record may
-        // demand any other media type, which is checked with the record.
-        Kind::Jwt => untyped || (typ == Some("at+jwt") && !own) || demanded,
+        // The access token of a foreign authorization server is a `jwt` here (RFC 8693 section 3), unless its record
+        // takes it as what it is.
+        Kind::Jwt if typ == Some("at+jwt") => !own && !issuer.accepts(&TokenType::ACCESS_TOKEN),
+        // A record may demand any other media type, which is checked with the record.
+        Kind::Jwt => untyped || demanded,
     };
     match typ {
         Some(typ) if is_other_kind(typ) => confused(format_args!("typ `{typ}` is never a subject or actor token")),
