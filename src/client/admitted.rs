@@ -113,7 +113,7 @@ fn targets(
         return Err(refuse(Reason::TooManyTargets).because(targets.len()));
     }
     let allowed = |target: &TargetRecord| {
-        target.callers.contains(&client.id) && client.targets.as_ref().is_none_or(|list| list.contains(&target.id))
+        target.is_called_by(&client.id) && client.targets.as_ref().is_none_or(|list| list.contains(&target.id))
     };
     match targets.iter().find(|target| !allowed(target)) {
         Some(target) => {

@@ -55,7 +55,11 @@ impl Recipe {
                 return Err(ConfigError::new("rules", "the layer has a `policy` of its own: leave them out"));
             }
             (Some(policy), None) => policy.clone(),
-            (None, Some(rules)) => part(rule_checks::checked(Table::new(rules)?, &registry)?),
+            (None, Some(rules)) => {
+                // In the order in which they were given, which a table does not keep within a rule.
+                rule_checks::check(&rules, &registry)?;
+                part(Table::new(rules)?)
+            }
         };
         if self.fetch_is_default {
             check_default_fetch(&registry, &positions)?;

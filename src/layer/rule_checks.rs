@@ -1,13 +1,16 @@
 use crate::{
-    policy::{Rule, Table},
+    policy::{Names, Rule},
+    protocol::Scope,
     registry::{ConfigError, Record, Registry, SubjectMapping, TargetRecord, unknown},
 };
+use std::sync::Arc;
 
 /// A rule about somebody that nobody registered, or one that could never match, is a mistake that would refuse in
 /// silence.
-pub(super) fn checked(table: Table, registry: &Registry) -> Result<Table, ConfigError> {
-    for (position, rule) in table.rules().iter().enumerate() {
-        let record = Record { kind: "rule", position, name: rule.id.as_deref().unwrap_or_default() };
+pub(super) fn check(rules: &[Rule], registry: &Registry) -> Result<(), ConfigError> {
+    for (position, rule) in rules.iter().enumerate() {
+        let name = rule.name_at(position + 1);
+        let record = Record { kind: "rule", position, name: &name };
         check_names(rule, &record, registry)?;
         if rule.allows {
             check_consent(rule, &record, registry)?;
@@ -16,21 +19,26 @@ pub(super) fn checked(table: Table, registry: &Registry) -> Result<Table, Config
             check_lasting(rule, &record, registry)?;
         }
     }
-    Ok(table)
+    Ok(())
+}
+
+/// The names in a list; none for any.
+fn listed(names: &Names) -> &[Arc<str>] {
+    names.listed().unwrap_or_default()
 }
 
 fn check_names(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result<(), ConfigError> {
-    for (index, client) in rule.clients.listed().iter().enumerate() {
+    for (index, client) in listed(&rule.clients).iter().enumerate() {
         if registry.client(client).is_none() {
             return Err(record.wrong_member("clients", index, unknown("client", client)));
         }
     }
-    for (index, target) in rule.targets.listed().iter().enumerate() {
+    for (index, target) in listed(&rule.targets).iter().enumerate() {
         if registry.target_by_id(target).is_none() {
             return Err(record.wrong_member("targets", index, unknown("target", target)));
         }
     }
-    if let Some(issuer) = rule.subjects.issuer.as_ref().filter(|issuer| registry.issuer(issuer).is_none()) {
+    if let Some(issuer) = rule.subjects.issuer.as_deref().filter(|issuer| registry.issuer(issuer).is_none()) {
         return Err(record.wrong_at("subjects", "subjects.issuer", unknown("issuer", issuer)));
     }
     for (index, party) in rule.parties().iter().enumerate() {
@@ -44,11 +52,10 @@ fn check_names(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result<
 /// Consent has two sides: a target lists its callers, and a client may list its targets. What they do not agree on, no
 /// rule can allow.
 fn check_consent(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result<(), ConfigError> {
-    let (clients, targets) = (rule.clients.listed(), rule.targets.listed());
+    let (clients, targets) = (listed(&rule.clients), listed(&rule.targets));
     let agree = |client: &str, target: &TargetRecord| {
         let narrowed = registry.client(client).and_then(|client| client.targets.as_ref());
-        target.callers.iter().any(|caller| caller == client)
-            && narrowed.is_none_or(|targets| targets.contains(&target.id))
+        target.is_called_by(client) && narrowed.is_none_or(|targets| targets.contains(&target.id))
     };
     for (index, id) in targets.iter().enumerate() {
         let Some(target) = registry.target_by_id(id) else { continue };
@@ -58,7 +65,7 @@ fn check_consent(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Resul
         };
         if !agrees {
             let way_out = match clients {
-                [client] if target.callers.contains(client) => {
+                [client] if target.is_called_by(client) => {
                     format!(
                         "client `{client}` does not list `{id}` in its `targets`, so this never matches: list it there"
                     )
@@ -85,9 +92,11 @@ fn check_consent(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Resul
 }
 
 fn check_scopes(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result<(), ConfigError> {
-    let targets = rule.targets.listed();
+    let targets = listed(&rule.targets);
     for (index, scope) in rule.listed_scopes().iter().enumerate() {
-        let has = |target: &TargetRecord| target.scopes.contains(scope);
+        // What is no scope at all has a mistake of its own, which the table tells.
+        let is_scope = Scope::from_tokens([scope]).is_ok();
+        let has = |target: &TargetRecord| !is_scope || target.scopes.contains(scope);
         let known = match targets {
             [] => registry.targets().iter().any(|target| has(target)),
             targets => targets.iter().filter_map(|id| registry.target_by_id(id)).any(|target| has(target)),
@@ -103,9 +112,9 @@ fn check_scopes(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result
 
 /// A deny must still find its subjects after they were exchanged once.
 fn check_lasting(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result<(), ConfigError> {
-    let issuer = rule.subjects.issuer.as_ref().and_then(|issuer| registry.issuer(issuer));
+    let issuer = rule.subjects.issuer.as_deref().and_then(|issuer| registry.issuer(issuer));
     let renamed = issuer.is_some_and(|issuer| matches!(issuer.subjects, Some(SubjectMapping::Claim(_))));
-    if renamed && rule.subjects.subs.is_some() {
+    if renamed && rule.subjects.subs.listed().is_some() {
         let way_out =
             "its subjects lose these names in their first exchange, and the deny with them: deny by issuer or claim";
         return Err(record.wrong_at("subjects", "subjects.names", way_out));

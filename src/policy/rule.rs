@@ -1,167 +1,6 @@
-use crate::{
-    authority::{Query, Semantics},
-    registry::Party,
-};
-use serde_json::Value;
-use std::time::Duration;
-
-/// Names that a rule is about, or any name, which must be written out.
-///
-/// ```
-/// use tower_token_exchange::policy::Names;
-///
-/// let one: Names = "billing".into();
-/// let some: Names = ["billing", "ledger"].into();
-/// let any = Names::any();
-/// # let _ = (one, some, any);
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Names(pub(super) Option<Vec<String>>);
-
-impl Names {
-    /// Any name.
-    pub fn any() -> Self {
-        Self(None)
-    }
-
-    /// The names, if not any will do.
-    pub(crate) fn listed(&self) -> &[String] {
-        self.0.as_deref().unwrap_or_default()
-    }
-
-    pub(super) fn include(&self, name: &str) -> bool {
-        self.0.as_ref().is_none_or(|names| names.iter().any(|own| own == name))
-    }
-}
-
-impl From<&str> for Names {
-    fn from(name: &str) -> Self {
-        Self(Some(vec![name.to_owned()]))
-    }
-}
-
-impl<const N: usize> From<[&str; N]> for Names {
-    fn from(names: [&str; N]) -> Self {
-        Self(Some(names.map(str::to_owned).into()))
-    }
-}
-
-impl From<Vec<String>> for Names {
-    fn from(names: Vec<String>) -> Self {
-        Self(Some(names))
-    }
-}
-
-/// The subjects that a rule is about.
-///
-/// ```
-/// use tower_token_exchange::policy::Subjects;
-///
-/// let staff = Subjects::of_issuer("https://idp.example").with_claim("department", "finance");
-/// let alice = Subjects::of_issuer("https://idp.example").named(["alice"]);
-/// # let _ = (staff, alice);
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Subjects {
-    pub(crate) issuer: Option<String>,
-    pub(crate) subs: Option<Vec<String>>,
-    clients: bool,
-    claims: Vec<(String, Value)>,
-}
-
-impl Subjects {
-    /// Any subject of any issuer that has a record, but no client by itself ([`Subjects::or_clients`]).
-    pub fn any() -> Self {
-        Self::default()
-    }
-
-    /// The subjects of one issuer.
-    pub fn of_issuer(iss: impl Into<String>) -> Self {
-        Self { issuer: Some(iss.into()), ..Self::default() }
-    }
-
-    /// Only these, by the `sub` that their issuer gives them.
-    #[must_use]
-    pub fn named<T: Into<String>>(mut self, subs: impl IntoIterator<Item = T>) -> Self {
-        self.subs = Some(subs.into_iter().map(Into::into).collect());
-        self
-    }
-
-    /// Clients too, with tokens that no user stands behind, such as those of the client credentials grant. Without it,
-    /// an allow is about users alone, even where it names one that is called like a client; a deny is about both.
-    #[must_use]
-    pub fn or_clients(mut self) -> Self {
-        self.clients = true;
-        self
-    }
-
-    /// Only those whose token has this claim: with this value, or an array that holds it. Whose word that is says
-    /// [`Subjects::of_issuer`]; without it, every issuer that has a record is believed.
-    ///
-    /// A token that was exchanged has lost every claim that its target's record did not name; a deny by a claim
-    /// refuses at a later hop only if each record on the way names it.
-    #[must_use]
-    pub fn with_claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.claims.push((name.into(), value.into()));
-        self
-    }
-
-    /// An allow is for the party that the token names; a deny is for whoever that was before, too.
-    fn include(&self, query: &Query, allows: bool) -> bool {
-        let names = |Party { iss, sub }: &Party| {
-            self.issuer.as_ref().is_none_or(|own| own == iss)
-                && self.subs.as_ref().is_none_or(|subs| subs.contains(sub))
-        };
-        let origin = query.subject.origin.as_ref().filter(|_| !allows);
-        let claim_fits = |(name, wanted): &(String, Value)| match query.subject.claims.get(name) {
-            Some(Value::Array(many)) => many.contains(wanted) || wanted.as_array() == Some(many),
-            Some(one) => one == wanted,
-            None => false,
-        };
-        let right_kind = !allows || self.clients || !query.subject.is_client;
-        right_kind && (names(&query.subject.party) || origin.is_some_and(names)) && self.claims.iter().all(claim_fits)
-    }
-}
-
-/// The actors that a rule is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Actors(Acting);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Acting {
-    Client,
-    Any,
-    Parties(Vec<Party>),
-}
-
-impl Actors {
-    /// The authenticated client itself.
-    pub fn client() -> Self {
-        Self(Acting::Client)
-    }
-
-    /// The client, and whoever it is registered to carry.
-    pub fn any() -> Self {
-        Self(Acting::Any)
-    }
-
-    /// These parties, by their issuer and name.
-    pub fn parties(parties: impl IntoIterator<Item = Party>) -> Self {
-        Self(Acting::Parties(parties.into_iter().collect()))
-    }
-
-    pub(super) fn are_none(&self) -> bool {
-        matches!(&self.0, Acting::Parties(parties) if parties.is_empty())
-    }
-
-    fn include(&self, query: &Query) -> bool {
-        match &self.0 {
-            Acting::Client => query.actor.is_client,
-            Acting::Any => true,
-            Acting::Parties(parties) => parties.contains(&query.actor.party),
-        }
-    }
-}
+use super::{Actors, Names, Subjects, names::Pool};
+use crate::{authority::Semantics, registry::Party};
+use std::{sync::Arc, time::Duration};
 
 /// One rule of a [`Table`](super::Table): which client may do what for whom, and where.
 ///
@@ -179,7 +18,9 @@ impl Actors {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
-    pub(crate) id: Option<String>,
+    id: Option<Box<str>>,
+    /// From 1, in a table.
+    number: usize,
     pub(crate) allows: bool,
     pub(crate) clients: Names,
     pub(crate) subjects: Subjects,
@@ -197,6 +38,7 @@ impl Rule {
     pub fn allow(clients: impl Into<Names>, subjects: Subjects, targets: impl Into<Names>) -> Self {
         Self {
             id: None,
+            number: 0,
             allows: true,
             clients: clients.into(),
             subjects,
@@ -219,7 +61,7 @@ impl Rule {
     /// The name under which the audit quotes it. Default: its position, as in `rule 3`.
     #[must_use]
     pub fn id(mut self, id: impl Into<String>) -> Self {
-        self.id = Some(id.into());
+        self.id = Some(id.into().into());
         self
     }
 
@@ -267,31 +109,42 @@ impl Rule {
 
     /// The actors that it names.
     pub(crate) fn parties(&self) -> &[Party] {
-        match &self.actors.0 {
-            Acting::Parties(parties) => parties,
-            Acting::Client | Acting::Any => &[],
-        }
+        self.actors.listed()
     }
 
     /// The scopes that it names.
-    pub(crate) fn listed_scopes(&self) -> &[String] {
-        self.scopes.as_ref().map(Names::listed).unwrap_or_default()
+    pub(crate) fn listed_scopes(&self) -> &[Arc<str>] {
+        self.scopes.as_ref().and_then(Names::listed).unwrap_or_default()
     }
 
     pub(super) fn semantics(&self) -> Semantics {
         if self.impersonation && !self.delegation { Semantics::Impersonation } else { Semantics::Delegation }
     }
 
-    pub(super) fn matches(&self, query: &Query) -> bool {
-        let mut targets = query.targets.iter();
-        let targets_match = if self.allows {
-            targets.all(|target| self.targets.include(target))
-        } else {
-            targets.any(|target| self.targets.include(target))
-        };
-        targets_match
-            && self.clients.include(&query.client_id)
-            && self.subjects.include(query, self.allows)
-            && self.actors.include(query)
+    /// The name that it goes by.
+    pub(crate) fn name(&self) -> String {
+        self.name_at(self.number)
+    }
+
+    /// Its name at this place in a table, from 1.
+    pub(crate) fn name_at(&self, number: usize) -> String {
+        self.id.as_deref().map_or_else(|| format!("rule {number}"), str::to_owned)
+    }
+
+    /// From 1, in a table.
+    pub(super) fn number(&self) -> usize {
+        self.number
+    }
+
+    /// Takes its place in a table: with its lists in order, as those who search them expect, and with what other
+    /// rules have too held once.
+    pub(super) fn settle(&mut self, number: usize, pool: &mut Pool) {
+        self.number = number;
+        self.clients.sort();
+        self.targets.sort();
+        self.subjects.settle(pool);
+        for list in [Some(&mut self.clients), Some(&mut self.targets), self.scopes.as_mut()].into_iter().flatten() {
+            pool.share(list);
+        }
     }
 }

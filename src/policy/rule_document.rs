@@ -59,7 +59,9 @@ impl From<Document> for Rule {
             Effect::Allow => Self::allow(clients, subjects, targets),
             Effect::Deny => Self::deny(clients, subjects, targets),
         };
-        rule.id = document.id;
+        if let Some(id) = document.id {
+            rule = rule.id(id);
+        }
         rule.scopes = document.scopes;
         for semantics in document.grant {
             rule = match semantics {

@@ -62,7 +62,7 @@ impl ClientRecord {
             Some(_) if self.targets.as_ref().is_some_and(|list| !list.contains(id)) => {
                 format!("`{id}` is not among its `targets`: list it there too")
             }
-            Some(target) if !target.callers.contains(&self.id) => format!("list it in the `callers` of target `{id}`"),
+            Some(target) if !target.is_called_by(&self.id) => format!("list it in the `callers` of target `{id}`"),
             Some(_) => return Ok(()),
         };
         Err(record.wrong("default_target", way_out))

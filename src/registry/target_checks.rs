@@ -5,7 +5,10 @@ use super::{
     records::Registry,
 };
 use crate::protocol::{Scope, TargetName};
-use std::{collections::BTreeMap, slice};
+use std::{
+    collections::{BTreeMap, HashSet},
+    slice,
+};
 
 /// Members that no record may name to be carried on: this crate decides them, or they have another meaning.
 const RESERVED_CLAIMS: [&str; 22] = [
@@ -37,6 +40,7 @@ const RESERVED_CLAIMS: [&str; 22] = [
 #[derive(Debug)]
 pub(crate) struct TargetRecord {
     record: Target,
+    callers: HashSet<String>,
     pub(crate) scopes: Scope,
     pub(crate) translation: Option<BTreeMap<String, Scope>>,
 }
@@ -79,7 +83,13 @@ impl TargetRecord {
         }
         let scopes = scope(&record, "scopes", &target.scopes)?;
         let translation = translation(&target, &record, &scopes)?;
-        Ok(Self { record: target, scopes, translation })
+        let callers = target.callers.iter().cloned().collect();
+        Ok(Self { record: target, callers, scopes, translation })
+    }
+
+    /// Whether it lists this client as a caller.
+    pub(crate) fn is_called_by(&self, client: &str) -> bool {
+        self.callers.contains(client)
     }
 
     /// The names by which it is found.

@@ -1,0 +1,107 @@
+//! What one decision of a table costs: from 10 rules to 1 000 000, and where the rules of one client and one target
+//! are many.
+//!
+//! `cargo bench --bench policy`; quote the ratios, not the times. Each query asks for another rule of the table, so
+//! that the largest is not read from the nearest cache. Each table of 1 000 000 says how long it took to load, and its
+//! memory where the system tells.
+
+#![allow(clippy::print_stdout, reason = "a bench says what it found")]
+
+use divan::{AllocProfiler, Bencher, black_box};
+use serde_json::{Value, json};
+use std::{fs, time::Instant};
+use tower_token_exchange::{
+    Decision, Party, Query,
+    policy::{Rule, Subjects, Table},
+};
+
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+
+const ISSUER: &str = "https://as.example";
+const SIZES: [usize; 3] = [10, 10_000, 1_000_000];
+const AT_ONE_PLACE: usize = 10_000;
+
+fn main() {
+    divan::main();
+}
+
+/// One rule for each pair of a client and a target, for any subject.
+#[divan::bench(args = SIZES, sample_size = 100, sample_count = 200)]
+fn a_pairs(bencher: Bencher<'_, '_>, size: usize) {
+    let (client, target) = (|at: usize| format!("client-{}", at / 1000), |at: usize| format!("target-{}", at % 1000));
+    let rule = |at| Rule::allow(client(at).as_str(), Subjects::any(), target(at).as_str());
+    let query = |at| Query::new(client(at), Party::new(ISSUER, "alice"), target(at));
+    decide(bencher, size, rule, query);
+}
+
+/// One rule for each user, of one client at one target.
+#[divan::bench(args = SIZES, sample_size = 100, sample_count = 200)]
+fn b_users(bencher: Bencher<'_, '_>, size: usize) {
+    let rule = |at| Rule::allow("orders", Subjects::of_issuer(ISSUER).named([format!("user-{at}")]), "billing");
+    decide(bencher, size, rule, |at| of_user(&format!("user-{at}")));
+}
+
+/// One rule for each group, of one client at one target: a claim with a text leads to the rule.
+#[divan::bench(args = [10, AT_ONE_PLACE])]
+fn c_groups(bencher: Bencher<'_, '_>, size: usize) {
+    let rule = |at| Rule::allow("orders", Subjects::any().with_claim("groups", format!("group-{at}")), "billing");
+    decide(bencher, size, rule, |at| with("groups", json!(["staff", format!("group-{at}"), "all"])));
+}
+
+/// The same with a number, which leads to none: every rule is held against the query.
+#[divan::bench(args = [10, AT_ONE_PLACE])]
+fn d_numbers(bencher: Bencher<'_, '_>, size: usize) {
+    let rule = |at| Rule::allow("orders", Subjects::any().with_claim("level", at), "billing");
+    decide(bencher, size, rule, |at| with("level", json!(at)));
+}
+
+/// The same for any subject: every rule matches, and the one that grants most is looked for.
+#[divan::bench(args = [10, AT_ONE_PLACE])]
+fn e_alike(bencher: Bencher<'_, '_>, size: usize) {
+    decide(bencher, size, |_| Rule::allow("orders", Subjects::any(), "billing"), |_| of_user("alice"));
+}
+
+fn of_user(name: &str) -> Query {
+    Query::new("orders", Party::new(ISSUER, name), "billing")
+}
+
+fn with(claim: &str, value: Value) -> Query {
+    let mut query = of_user("alice");
+    query.subject.claims.insert(claim.to_owned(), value);
+    query
+}
+
+fn decide(bencher: Bencher<'_, '_>, size: usize, rule: impl Fn(usize) -> Rule, query: impl Fn(usize) -> Query) {
+    let (before, started) = (resident(), Instant::now());
+    let table = Table::new((0..size).map(|at| rule(at).scopes(["read", "write"]))).expect("a table");
+    if size == SIZES[2] {
+        let bytes = resident().saturating_sub(before) / size;
+        println!("(made and loaded in {:.1?}, with {bytes} bytes for each rule)", started.elapsed());
+    }
+    let query = |at| {
+        let mut query = query(at);
+        query.ceiling = "read write".parse().expect("a scope");
+        query
+    };
+    // A step that has no factor in common with the sizes comes to all of them.
+    let queries: Vec<Query> = (0..size.min(10_000)).map(|turn| query(turn * 7_919 % size)).collect();
+    let mut turn = 0;
+    // Made just before it is asked, as in an exchange.
+    let next = || {
+        turn = (turn + 1) % queries.len();
+        queries[turn].clone()
+    };
+    bencher.with_inputs(next).bench_local_refs(|query| {
+        let decision = table.decide(black_box(query));
+        assert!(matches!(decision, Decision::Allow(_)));
+        decision
+    });
+}
+
+/// The memory of this process in bytes, where the system says.
+fn resident() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0) * 1024
+}

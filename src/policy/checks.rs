@@ -1,0 +1,54 @@
+use super::Rule;
+use crate::{
+    protocol::Scope,
+    registry::{ConfigError, Record},
+};
+
+/// Refuses a rule that says what cannot be meant.
+pub(super) fn check(rule: &Rule) -> Result<(), ConfigError> {
+    let contradiction = about_lists(rule).or_else(|| about_scopes(rule)).or_else(|| about_effect(rule));
+    match contradiction {
+        None => Ok(()),
+        Some((field, way_out)) => {
+            let name = rule.name();
+            Err(Record { kind: "rule", position: rule.number() - 1, name: &name }.wrong(field, way_out))
+        }
+    }
+}
+
+/// A field, and the way out.
+type Contradiction = Option<(&'static str, &'static str)>;
+
+fn about_lists(rule: &Rule) -> Contradiction {
+    const NEVER: &str = "a deny with an empty list never matches: name some, or any";
+    let lists = [("clients", &rule.clients), ("targets", &rule.targets), ("subjects", &rule.subjects.subs)];
+    if !rule.allows {
+        let empty = lists.into_iter().find(|(_, list)| list.are_none());
+        return match empty {
+            Some((field, _)) => Some((field, NEVER)),
+            None => rule.actors.are_none().then_some(("actors", NEVER)),
+        };
+    }
+    let same_name = rule.subjects.subs.listed().is_some() && rule.subjects.issuer.is_none();
+    same_name.then_some(("subjects", "the same name means somebody else at each issuer: begin with `of_issuer`"))
+}
+
+fn about_scopes(rule: &Rule) -> Contradiction {
+    match (&rule.scopes, rule.allows) {
+        (None, true) => Some(("scopes", "none: name those that it allows, or `Names::any()`")),
+        (Some(_), false) => Some(("scopes", "a deny refuses the whole request: leave them out")),
+        (Some(names), _) if names.are_none() || Scope::from_tokens(names.listed().unwrap_or_default()).is_err() => {
+            Some(("scopes", "not a list of scope tokens"))
+        }
+        _ => None,
+    }
+}
+
+fn about_effect(rule: &Rule) -> Contradiction {
+    let narrowed = rule.max_lifetime.is_some() || rule.max_depth.is_some();
+    if !rule.allows && (narrowed || rule.delegation || rule.impersonation) {
+        return Some(("semantics or limits", "a deny refuses the whole request: leave them out"));
+    }
+    let no_time = rule.max_lifetime.is_some_and(|lifetime| lifetime.as_secs() == 0);
+    no_time.then_some(("max_lifetime", "give 1 s or more"))
+}

@@ -1,0 +1,103 @@
+use super::names::{Names, Pool};
+use crate::{
+    authority::{QueriedSubject, Query},
+    registry::Party,
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The subjects that a rule is about.
+///
+/// ```
+/// use tower_token_exchange::policy::Subjects;
+///
+/// let staff = Subjects::of_issuer("https://idp.example").with_claim("department", "finance");
+/// let alice = Subjects::of_issuer("https://idp.example").named(["alice"]);
+/// # let _ = (staff, alice);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subjects {
+    pub(crate) issuer: Option<Arc<str>>,
+    pub(crate) subs: Names,
+    pub(super) clients: bool,
+    pub(super) claims: Vec<(String, Value)>,
+}
+
+impl Subjects {
+    /// Any subject of any issuer that has a record, but no client by itself ([`Subjects::or_clients`]).
+    pub fn any() -> Self {
+        Self { issuer: None, subs: Names::any(), clients: false, claims: Vec::new() }
+    }
+
+    /// The subjects of one issuer.
+    pub fn of_issuer(iss: impl Into<String>) -> Self {
+        Self { issuer: Some(iss.into().into()), ..Self::any() }
+    }
+
+    /// Only these, by the `sub` that their issuer gives them.
+    #[must_use]
+    pub fn named<T: Into<String>>(mut self, subs: impl IntoIterator<Item = T>) -> Self {
+        self.subs = Names::of(subs.into_iter().map(|sub| sub.into().into()));
+        self
+    }
+
+    /// Clients too, with tokens that no user stands behind, such as those of the client credentials grant. Without it,
+    /// an allow is about users alone, even where it names one that is called like a client; a deny is about both.
+    #[must_use]
+    pub fn or_clients(mut self) -> Self {
+        self.clients = true;
+        self
+    }
+
+    /// Only those whose token has this claim: with this value, or an array that holds it. Whose word that is says
+    /// [`Subjects::of_issuer`]; without it, every issuer that has a record is believed.
+    ///
+    /// A token that was exchanged has lost every claim that its target's record did not name; a deny by a claim
+    /// refuses at a later hop only if each record on the way names it.
+    #[must_use]
+    pub fn with_claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.claims.push((name.into(), value.into()));
+        self
+    }
+
+    /// Puts the list in order, and shares what other rules have too.
+    pub(super) fn settle(&mut self, pool: &mut Pool) {
+        self.subs.sort();
+        if let Some(issuer) = &mut self.issuer {
+            pool.share_name(issuer);
+        }
+        self.claims.shrink_to_fit();
+    }
+
+    pub(super) fn issued_by(&self, party: &Party) -> bool {
+        self.issuer.as_ref().is_none_or(|own| **own == *party.iss)
+    }
+
+    /// Whether it is about this party, so far as names go. The list must be in order.
+    pub(super) fn name(&self, party: &Party) -> bool {
+        self.issued_by(party) && self.subs.include(&party.sub)
+    }
+
+    pub(super) fn have_claims_of(&self, subject: &QueriedSubject) -> bool {
+        self.claims.iter().all(|(name, wanted)| has_claim(subject, name, wanted))
+    }
+}
+
+impl Default for Subjects {
+    fn default() -> Self {
+        Self::any()
+    }
+}
+
+pub(super) fn has_claim(subject: &QueriedSubject, name: &str, wanted: &Value) -> bool {
+    match subject.claims.get(name) {
+        Some(Value::Array(many)) => many.contains(wanted) || wanted.as_array() == Some(many),
+        Some(one) => one == wanted,
+        None => false,
+    }
+}
+
+/// Whom a rule finds: an allow is for the party that the token names; a deny is for whoever that was before, too.
+pub(super) fn parties(query: &Query, allows: bool) -> impl Iterator<Item = &Party> {
+    [Some(&query.subject.party), query.subject.origin.as_ref().filter(|_| !allows)].into_iter().flatten()
+}

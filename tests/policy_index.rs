@@ -1,0 +1,181 @@
+//! A table finds its rules through an index, and decides as if it had read them one after the other.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
+
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use serde_json::{Value, json};
+use tower_token_exchange::{
+    Decision, Grant, Party, Query, Scope, Semantics,
+    policy::{Actors, Names, Rule, Subjects, Table},
+};
+
+const NAMES: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+const ISSUERS: [&str; 2] = ["https://as.example", "https://idp.example"];
+const SCOPES: [&str; 3] = ["read", "write", "admin"];
+
+/// A rule as the test sees it.
+#[derive(Clone, Debug)]
+struct Said {
+    allows: bool,
+    clients: Option<Vec<&'static str>>,
+    targets: Option<Vec<&'static str>>,
+    issuer: Option<&'static str>,
+    subs: Option<Vec<&'static str>>,
+    or_clients: bool,
+    claims: Vec<(&'static str, Value)>,
+    any_actor: bool,
+    impersonation: bool,
+    scopes: Option<Vec<&'static str>>,
+}
+
+fn names(list: &Option<Vec<&'static str>>) -> Names {
+    list.as_ref().map_or(Names::any(), |list| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().into())
+}
+
+impl Said {
+    fn rule(&self) -> Rule {
+        let mut subjects = self.issuer.map_or(Subjects::any(), Subjects::of_issuer);
+        if let Some(subs) = &self.subs {
+            subjects = subjects.named(subs.iter().copied());
+        }
+        if self.or_clients {
+            subjects = subjects.or_clients();
+        }
+        for (name, value) in &self.claims {
+            subjects = subjects.with_claim(*name, value.clone());
+        }
+        let (clients, targets) = (names(&self.clients), names(&self.targets));
+        let actors = if self.any_actor { Actors::any() } else { Actors::client() };
+        if !self.allows {
+            return Rule::deny(clients, subjects, targets).actors(actors);
+        }
+        let rule = Rule::allow(clients, subjects, targets).actors(actors).scopes(names(&self.scopes));
+        if self.impersonation { rule.impersonation() } else { rule }
+    }
+
+    fn matches(&self, query: &Query) -> bool {
+        let lists = |list: &Option<Vec<&str>>, name: &str| list.as_ref().is_none_or(|list| list.contains(&name));
+        let names = |party: &Party| self.issuer.is_none_or(|iss| iss == party.iss) && lists(&self.subs, &party.sub);
+        let mut targets = query.targets.iter().map(|target| lists(&self.targets, target));
+        lists(&self.clients, &query.client_id)
+            && (names(&query.subject.party) || !self.allows && query.subject.origin.as_ref().is_some_and(names))
+            && self.claims.iter().all(|(name, wanted)| match query.subject.claims.get(*name) {
+                Some(Value::Array(held)) => held.contains(wanted),
+                held => held == Some(wanted),
+            })
+            && (!self.allows || self.or_clients || !query.subject.is_client)
+            && (self.any_actor || query.actor.is_client)
+            && if self.allows { targets.all(|fits| fits) } else { targets.any(|fits| fits) }
+    }
+
+    fn granted(&self, query: &Query) -> Scope {
+        let here = |scope: &&str| self.scopes.as_ref().is_none_or(|list| list.contains(scope));
+        Scope::from_tokens(query.ceiling.iter().filter(here)).unwrap()
+    }
+}
+
+/// The meaning of a table, read from its first rule to its last.
+fn read_through(said: &[Said], query: &Query) -> Decision {
+    let name = |position: usize| format!("rule {}", position + 1);
+    let mut best: Option<(bool, usize, usize)> = None;
+    for (position, rule) in said.iter().enumerate().filter(|(_, rule)| rule.matches(query)) {
+        if !rule.allows {
+            return Decision::deny(name(position));
+        }
+        let possible = if rule.impersonation { query.impersonation_possible } else { query.delegation_possible };
+        let granted = rule.granted(query);
+        let worth = query.asked.as_ref().map_or(granted.len(), |asked| asked.intersection(&granted).len());
+        if best.is_none_or(|(could, most, _)| (possible, worth) > (could, most)) {
+            best = Some((possible, worth, position));
+        }
+    }
+    let Some((_, _, position)) = best else { return Decision::deny("no rule") };
+    let rule = &said[position];
+    let semantics = if rule.impersonation { Semantics::Impersonation } else { Semantics::Delegation };
+    Decision::Allow(Grant::new(semantics).scope(rule.granted(query)).because(name(position)))
+}
+
+fn some_names() -> impl Strategy<Value = Vec<&'static str>> {
+    prop_oneof![4 => vec(select(&NAMES[..4]), 1..3), 1 => vec(select(&NAMES[..]), 9..20)]
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    let claim =
+        (select(&["groups", "level"][..]), prop_oneof![select(&NAMES[..4]).prop_map(Value::from), Just(json!(3))]);
+    let who = (option::of(select(&ISSUERS[..])), option::of(some_names()), any::<bool>(), vec(claim, 0..2));
+    let what = (any::<bool>(), prop::bool::weighted(0.2), option::of(vec(select(&SCOPES[..]), 1..3)));
+    let lists = (option::weighted(0.8, some_names()), option::weighted(0.8, some_names()));
+    // Few denies, so that something is left to allow.
+    (prop::bool::weighted(0.9), lists, who, what).prop_map(|(allows, lists, who, what)| Said {
+        allows,
+        clients: lists.0,
+        targets: lists.1,
+        // An allow that names subjects must say whose.
+        issuer: who.0.or((allows && who.1.is_some()).then_some(ISSUERS[0])),
+        subs: who.1,
+        or_clients: who.2,
+        claims: who.3,
+        any_actor: what.0,
+        impersonation: what.1,
+        scopes: what.2,
+    })
+}
+
+fn query() -> impl Strategy<Value = Query> {
+    let name = || select(&NAMES[..5]);
+    let party = || (select(&ISSUERS[..]), name()).prop_map(|(iss, sub)| Party::new(iss, sub));
+    let groups = prop_oneof![
+        Just(None),
+        name().prop_map(|name| Some(json!(name))),
+        vec(name(), 0..4).prop_map(|list| Some(json!(list))),
+        Just(Some(json!([3, "a", null]))),
+    ];
+    let subject = (party(), option::of(party()), any::<bool>(), groups, option::of(2..4));
+    let scope = || vec(select(&SCOPES[..]), 0..3).prop_map(|list| Scope::from_tokens(list).unwrap());
+    let rest = (vec(name(), 0..3), scope(), option::of(scope()), any::<[bool; 3]>());
+    (name(), subject, rest).prop_map(|(client, (party, origin, is_client, groups, level), rest)| {
+        let mut query = Query::new(client, party, "a");
+        query.subject.origin = origin;
+        query.subject.is_client = is_client;
+        query.subject.claims.extend(groups.map(|groups| ("groups".to_owned(), groups)));
+        query.subject.claims.extend(level.map(|level| ("level".to_owned(), json!(level))));
+        (query.targets, query.ceiling, query.asked) = (rest.0.into_iter().map(str::to_owned).collect(), rest.1, rest.2);
+        [query.actor.is_client, query.delegation_possible, query.impersonation_possible] = rest.3;
+        query
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_index_decides_as_reading_would(said in vec(said(), 0..150), queries in vec(query(), 8)) {
+        let table = Table::new(said.iter().map(Said::rule)).unwrap();
+        for query in queries {
+            match (table.decide(&query), read_through(&said, &query)) {
+                // In words of its own: no rule.
+                (Decision::Deny(_), expected) if expected == Decision::deny("no rule") => {}
+                (decided, expected) => prop_assert_eq!(decided, expected, "{:?}", query),
+            }
+        }
+    }
+}
+
+/// What the cases above see of a table is worth something only if its rules do match now and then.
+#[test]
+fn the_cases_come_to_every_kind_of_an_end() {
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+    let mut runner = TestRunner::deterministic();
+    let mut ends = [0; 3];
+    for _ in 0..200 {
+        let said = vec(said(), 40).new_tree(&mut runner).unwrap().current();
+        let query = query().new_tree(&mut runner).unwrap().current();
+        let end = match read_through(&said, &query) {
+            Decision::Allow(_) => 0,
+            denied if denied == Decision::deny("no rule") => 1,
+            Decision::Deny(_) => 2,
+        };
+        ends[end] += 1;
+    }
+    assert!(ends.iter().all(|count| *count > 10), "{ends:?}");
+}
