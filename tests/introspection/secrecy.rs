@@ -72,7 +72,7 @@ async fn the_default_sink_tells_neither() {
     endpoint.says(&active(json!({ "iss": IDP, "aud": AS, "sub": "bob" })));
     let idp = jwks::record(IDP).introspection(endpoint.record());
     let plan = without_idp();
-    let layer = plan.builder.issuers([idp]).fetch(loopback()).audit(TracingSink::default()).build().unwrap();
+    let layer = plan.builder.issuers([idp]).fetch(loopback()).audit(TracingSink).build().unwrap();
     assert_eq!(jwks::post(&layer, OPAQUE).await.0, StatusCode::OK);
     endpoint.says(&json!({ "active": [OPAQUE] }));
     assert_eq!(jwks::post(&layer, OPAQUE).await.0, StatusCode::SERVICE_UNAVAILABLE);
