@@ -34,7 +34,7 @@ use serde::Deserialize;
 ///
 ///     [[rule]]
 ///     clients = "orders"
-///     subjects = { issuer = "https://login.example/realms/staff", claims = { department = "sales" } }
+///     subjects = { issuer = "https://login.example/realms/staff", groups = ["sales"] }
 ///     targets = "billing"
 ///     scopes = ["invoices:read"]
 ///     max_lifetime = "1m"

@@ -5,7 +5,7 @@
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
 use tower_token_exchange::{
-    Decision, Grant, Party, Query, Scope, Semantics,
+    Decision, Denial, Grant, Party, Query, Scope, Semantics, TokenType,
     policy::{Actors, Names, Rule, Subjects, Table},
 };
 
@@ -23,7 +23,10 @@ struct Said {
     subs: Option<Vec<&'static str>>,
     or_clients: bool,
     claims: Vec<(&'static str, Value)>,
+    id_tokens: bool,
     any_actor: bool,
+    by_token: bool,
+    strong: bool,
     impersonation: bool,
     scopes: Option<Vec<&'static str>>,
 }
@@ -41,16 +44,27 @@ impl Said {
         if self.or_clients {
             subjects = subjects.or_clients();
         }
+        if self.id_tokens {
+            subjects = subjects.of_type(TokenType::ID_TOKEN);
+        }
         for (name, value) in &self.claims {
             subjects = subjects.with_claim(*name, value.clone());
         }
         let (clients, targets) = (names(&self.clients), names(&self.targets));
         let actors = if self.any_actor { Actors::any() } else { Actors::client() };
-        if !self.allows {
-            return Rule::deny(clients, subjects, targets).actors(actors);
+        let mut rule = match self.allows {
+            true => Rule::allow(clients, subjects, targets).scopes(names(&self.scopes)),
+            false => Rule::deny(clients, subjects, targets),
+        };
+        rule = rule.actors(actors);
+        for (said, builder) in [
+            (self.by_token, Rule::require_actor_token as fn(Rule) -> Rule),
+            (self.impersonation, Rule::impersonation),
+            (self.strong, |rule| rule.require_acr(["strong"])),
+        ] {
+            rule = if said { builder(rule) } else { rule };
         }
-        let rule = Rule::allow(clients, subjects, targets).actors(actors).scopes(names(&self.scopes));
-        if self.impersonation { rule.impersonation() } else { rule }
+        rule
     }
 
     fn matches(&self, query: &Query) -> bool {
@@ -65,6 +79,8 @@ impl Said {
             })
             && (!self.allows || self.or_clients || !query.subject.is_client)
             && (self.any_actor || query.actor.is_client)
+            && (!self.by_token || query.actor.by_token)
+            && (!self.id_tokens || query.subject.token_type == TokenType::ID_TOKEN)
             && if self.allows { targets.all(|fits| fits) } else { targets.any(|fits| fits) }
     }
 
@@ -77,7 +93,8 @@ impl Said {
 /// The meaning of a table, read from its first rule to its last.
 fn read_through(said: &[Said], query: &Query) -> Decision {
     let name = |position: usize| format!("rule {}", position + 1);
-    let mut best: Option<(bool, usize, usize)> = None;
+    // Ready or not, possible or not, how much: what sorts before decides, the first of equals.
+    let mut best: Option<(bool, bool, usize, usize)> = None;
     for (position, rule) in said.iter().enumerate().filter(|(_, rule)| rule.matches(query)) {
         if !rule.allows {
             return Decision::deny(name(position));
@@ -85,12 +102,18 @@ fn read_through(said: &[Said], query: &Query) -> Decision {
         let possible = if rule.impersonation { query.impersonation_possible } else { query.delegation_possible };
         let granted = rule.granted(query);
         let worth = query.asked.as_ref().map_or(granted.len(), |asked| asked.intersection(&granted).len());
-        if best.is_none_or(|(could, most, _)| (possible, worth) > (could, most)) {
-            best = Some((possible, worth, position));
+        let ready = !rule.strong || query.subject.acr.as_deref() == Some("strong");
+        if best.is_none_or(|(was, could, most, _)| (ready, possible, worth) > (was, could, most)) {
+            best = Some((ready, possible, worth, position));
         }
     }
-    let Some((_, _, position)) = best else { return Decision::deny("no rule") };
+    let Some((ready, possible, _, position)) = best else { return Decision::deny("no rule") };
     let rule = &said[position];
+    match (ready, possible) {
+        (true, _) => {}
+        (false, true) => return Decision::Deny(Denial::step_up(["strong"], None).because(name(position))),
+        (false, false) => return Decision::deny("no rule"),
+    }
     let semantics = if rule.impersonation { Semantics::Impersonation } else { Semantics::Delegation };
     Decision::Allow(Grant::new(semantics).scope(rule.granted(query)).because(name(position)))
 }
@@ -103,7 +126,8 @@ fn said() -> impl Strategy<Value = Said> {
     let claim =
         (select(&["groups", "level"][..]), prop_oneof![select(&NAMES[..4]).prop_map(Value::from), Just(json!(3))]);
     let who = (option::of(select(&ISSUERS[..])), option::of(some_names()), any::<bool>(), vec(claim, 0..2));
-    let what = (any::<bool>(), prop::bool::weighted(0.2), option::of(vec(select(&SCOPES[..]), 1..3)));
+    let seldom = || prop::bool::weighted(0.2);
+    let what = (any::<bool>(), seldom(), option::of(vec(select(&SCOPES[..]), 1..3)), [seldom(), seldom(), seldom()]);
     let lists = (option::weighted(0.8, some_names()), option::weighted(0.8, some_names()));
     // Few denies, so that something is left to allow.
     (prop::bool::weighted(0.9), lists, who, what).prop_map(|(allows, lists, who, what)| Said {
@@ -116,7 +140,11 @@ fn said() -> impl Strategy<Value = Said> {
         or_clients: who.2,
         claims: who.3,
         any_actor: what.0,
-        impersonation: what.1,
+        // An actor token never ends in an impersonation, and a deny says nothing of what it refuses.
+        impersonation: allows && what.1 && !what.3[1],
+        id_tokens: what.3[0],
+        by_token: what.3[1],
+        strong: allows && what.3[2],
         scopes: what.2,
     })
 }
@@ -132,7 +160,7 @@ fn query() -> impl Strategy<Value = Query> {
     ];
     let subject = (party(), option::of(party()), any::<bool>(), groups, option::of(2..4));
     let scope = || vec(select(&SCOPES[..]), 0..3).prop_map(|list| Scope::from_tokens(list).unwrap());
-    let rest = (vec(name(), 0..3), scope(), option::of(scope()), any::<[bool; 3]>());
+    let rest = (vec(name(), 0..3), scope(), option::of(scope()), any::<[bool; 6]>());
     (name(), subject, rest).prop_map(|(client, (party, origin, is_client, groups, level), rest)| {
         let mut query = Query::new(client, party, "a");
         query.subject.origin = origin;
@@ -140,9 +168,26 @@ fn query() -> impl Strategy<Value = Query> {
         query.subject.claims.extend(groups.map(|groups| ("groups".to_owned(), groups)));
         query.subject.claims.extend(level.map(|level| ("level".to_owned(), json!(level))));
         (query.targets, query.ceiling, query.asked) = (rest.0.into_iter().map(str::to_owned).collect(), rest.1, rest.2);
-        [query.actor.is_client, query.delegation_possible, query.impersonation_possible] = rest.3;
+        let strong;
+        let id_token;
+        [
+            query.actor.is_client,
+            query.delegation_possible,
+            query.impersonation_possible,
+            query.actor.by_token,
+            strong,
+            id_token,
+        ] = rest.3;
+        query.subject.acr = Some(if strong { "strong" } else { "weak" }.to_owned());
+        query.subject.token_type = if id_token { TokenType::ID_TOKEN } else { TokenType::ACCESS_TOKEN };
         query
     })
+}
+
+/// The rule that an expected denial quotes.
+fn name_in(denial: &Denial) -> String {
+    let text = format!("{denial:?}");
+    text.split('"').nth(1).unwrap().to_owned()
 }
 
 proptest! {
@@ -155,6 +200,11 @@ proptest! {
             match (table.decide(&query), read_through(&said, &query)) {
                 // In words of its own: no rule.
                 (Decision::Deny(_), expected) if expected == Decision::deny("no rule") => {}
+                (Decision::Deny(denial), Decision::Deny(expected)) if denial.clone().because("") == expected.clone().because("") => {
+                    let (text, name) = (format!("{denial:?}"), name_in(&expected));
+                    let quoted = [format!("\"{name}\""), format!("\"{name}: ")];
+                    prop_assert!(quoted.iter().any(|quoted| text.contains(quoted)), "{:?} {:?}", denial, expected);
+                }
                 (decided, expected) => prop_assert_eq!(decided, expected, "{:?}", query),
             }
         }

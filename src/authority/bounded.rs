@@ -3,6 +3,7 @@ use super::{
     acting::{Acting, canonical},
     ceiling::Ceiling,
     chain::ActChain,
+    login::Login,
     presenter,
 };
 use crate::{
@@ -38,6 +39,9 @@ pub(crate) struct Bounded {
     pub(crate) actor_is_client: bool,
     pub(crate) prior: ActChain,
     pub(crate) ceiling: Ceiling,
+    pub(crate) login: Login,
+    /// When it was asked what can be granted, in seconds since 1970.
+    now: u64,
     /// The chain that a delegation would have, or why there can be none.
     pub(crate) delegation: Result<ActChain, Rejection>,
     pub(crate) impersonation: Result<(), Rejection>,
@@ -81,7 +85,10 @@ impl Bounded {
 
         let ceiling = Ceiling::of(authority, &admitted, &subject, actor_token)?;
         check_asked(admitted.scope.as_ref(), &ceiling.scope, authority.strict_scope)?;
+        let now = authority.clock.seconds();
         Ok(Self {
+            login: Login::of(&subject, now),
+            now,
             issued_sub,
             origin,
             subject_is_client,
@@ -107,15 +114,22 @@ impl Bounded {
                 origin: self.origin.clone(),
                 is_client: self.subject_is_client,
                 token_type: self.subject.token_type.clone(),
+                acr: self.login.acr.clone(),
+                auth_time: self.login.auth_seconds(),
                 claims: self.subject.claims.members().clone(),
             },
-            actor: QueriedActor { party: self.actor.clone(), is_client: self.actor_is_client },
+            actor: QueriedActor {
+                party: self.actor.clone(),
+                is_client: self.actor_is_client,
+                by_token: self.actor_token.is_some(),
+            },
             prior_actors: self.prior.parties().cloned().collect(),
             targets: self.admitted.targets.iter().map(|target| target.id.clone()).collect(),
             asked: self.admitted.scope.clone(),
             ceiling: self.ceiling.scope.clone(),
             max_lifetime: self.ceiling.lifetime,
             issue_as: self.admitted.issue_as.clone(),
+            now: self.now,
             delegation_possible: self.delegation.is_ok(),
             impersonation_possible: self.impersonation.is_ok(),
         }

@@ -1,4 +1,4 @@
-use super::{ActChain, Bounded, Decision, Grant, Query, Semantics, Standing};
+use super::{ActChain, Bounded, Decision, Denial, Grant, Query, Semantics, Standing, denial::DenialKind};
 use crate::{
     part::{Failing, Part, ask},
     protocol::{Reason, Rejection, Scope, refuse},
@@ -26,10 +26,7 @@ impl Decided {
         let Standing { bounded } = standing;
         match ask(policy, bounded.query(), FAILING).await? {
             Decision::Allow(grant) => Self::clamped(bounded, grant, strict_scope),
-            Decision::Deny(denial) => {
-                let reason = if denial.no_rule { Reason::PolicyNoRule } else { Reason::PolicyDenied };
-                Err(refuse(reason).because(denial.why))
-            }
+            Decision::Deny(denial) => Err(refused(denial)),
         }
     }
 
@@ -65,4 +62,13 @@ impl Decided {
         }
         Ok(Self { semantics: grant.semantics, scope, lifetime, chain, policy_id: grant.because, bounded })
     }
+}
+
+fn refused(denial: Denial) -> Rejection {
+    let rejection = match denial.kind {
+        DenialKind::Denied => refuse(Reason::PolicyDenied),
+        DenialKind::NoRule => refuse(Reason::PolicyNoRule),
+        DenialKind::StepUp(step_up) => refuse(Reason::StepUpRequired).with_step_up(step_up),
+    };
+    if denial.why.is_empty() { rejection } else { rejection.because(denial.why) }
 }

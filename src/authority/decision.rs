@@ -1,3 +1,4 @@
+use super::{Denial, denial::DenialKind};
 use crate::protocol::Scope;
 use std::{fmt, time::Duration};
 
@@ -64,7 +65,7 @@ impl Decision {
 
     /// Refuses; the words go to the audit, never to the client.
     pub fn deny(why: impl Into<String>) -> Self {
-        Self::Deny(Denial { why: why.into(), no_rule: false })
+        Self::Deny(Denial { why: why.into(), kind: DenialKind::Denied })
     }
 }
 
@@ -110,19 +111,5 @@ impl Grant {
     pub fn because(mut self, policy_id: impl Into<String>) -> Self {
         self.because = Some(policy_id.into());
         self
-    }
-}
-
-/// Why a policy refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denial {
-    pub(crate) why: String,
-    pub(crate) no_rule: bool,
-}
-
-impl Denial {
-    /// Nothing spoke for it.
-    pub fn no_rule(why: impl Into<String>) -> Self {
-        Self { why: why.into(), no_rule: true }
     }
 }

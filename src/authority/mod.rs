@@ -7,17 +7,21 @@ mod ceiling;
 mod chain;
 mod decided;
 mod decision;
+mod denial;
+mod login;
 mod presenter;
 mod query;
 mod status;
 
-pub use decision::{Decision, Denial, Grant, Semantics};
+pub use decision::{Decision, Grant, Semantics};
+pub use denial::Denial;
 pub use query::{QueriedActor, QueriedSubject, Query};
 pub use status::{Status, StatusCheck, StatusQuery, TokenReference};
 
 pub(crate) use bounded::{Authority, Bounded};
 pub(crate) use chain::ActChain;
 pub(crate) use decided::{Decided, PolicyPart};
+pub(crate) use login::Login;
 pub(crate) use status::{Standing, StatusPart};
 
 /// What a policy is: it answers a [`Query`] with a [`Decision`].

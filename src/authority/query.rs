@@ -1,4 +1,5 @@
 use crate::{
+    clock::Clock,
     protocol::{Scope, TokenType},
     registry::Party,
 };
@@ -40,6 +41,8 @@ pub struct Query {
     pub max_lifetime: Duration,
     /// What the issued token will be.
     pub issue_as: TokenType,
+    /// The time by the layer's clock, in seconds since 1970.
+    pub now: u64,
     /// Whether a delegation can be issued, by the rules for actors and chains.
     pub delegation_possible: bool,
     /// Whether an impersonation can be issued: not where a chain or an actor token is.
@@ -61,6 +64,11 @@ pub struct QueriedSubject {
     pub is_client: bool,
     /// The declared type of the subject token.
     pub token_type: TokenType,
+    /// How it was authenticated (`acr`), as the issued token will say: an own token's, or what the issuer's record
+    /// makes of a foreign one's ([`Issuer::acr`](crate::Issuer::acr)).
+    pub acr: Option<String>,
+    /// When it was authenticated (`auth_time`), in seconds since 1970, rounded down; what the issued token will say.
+    pub auth_time: Option<u64>,
     /// All claims of the subject token.
     pub claims: Map<String, Value>,
 }
@@ -73,20 +81,25 @@ pub struct QueriedActor {
     pub party: Party,
     /// Whether that is the authenticated client itself.
     pub is_client: bool,
+    /// Whether an actor token says so. Without one, the client acts.
+    pub by_token: bool,
 }
 
 impl Query {
-    /// A query as for a client that acts itself, with an empty ceiling, a lifetime of 300 s and everything possible.
+    /// A query as for a client that acts itself, without an actor token, with an empty ceiling, a lifetime of 300 s,
+    /// the system's time and everything possible.
     pub fn new(client_id: impl Into<String>, subject: Party, target: impl Into<String>) -> Self {
         let client_id = client_id.into();
         Self {
-            actor: QueriedActor { party: Party::new(&subject.iss, &client_id), is_client: true },
+            actor: QueriedActor { party: Party::new(&subject.iss, &client_id), is_client: true, by_token: false },
             subject: QueriedSubject {
                 issued_sub: subject.sub.clone(),
                 origin: None,
                 is_client: false,
                 party: subject,
                 token_type: TokenType::ACCESS_TOKEN,
+                acr: None,
+                auth_time: None,
                 claims: Map::new(),
             },
             client_id,
@@ -96,6 +109,7 @@ impl Query {
             ceiling: Scope::empty(),
             max_lifetime: Duration::from_secs(300),
             issue_as: TokenType::ACCESS_TOKEN,
+            now: Clock::default().seconds(),
             delegation_possible: true,
             impersonation_possible: true,
         }
@@ -111,6 +125,8 @@ impl fmt::Debug for QueriedSubject {
             .field("origin", &self.origin)
             .field("is_client", &self.is_client)
             .field("token_type", &self.token_type)
+            .field("acr", &self.acr)
+            .field("auth_time", &self.auth_time)
             .field("claims", &self.claims.keys().collect::<Vec<_>>())
             .finish()
     }

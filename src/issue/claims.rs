@@ -1,4 +1,7 @@
-use crate::{authority::Decided, protocol::TokenType, registry::Issuer};
+use crate::{
+    authority::{Decided, Login},
+    protocol::TokenType,
+};
 use serde_json::{Map, Value, json};
 
 /// When a token was issued, when it ends, and its name.
@@ -35,8 +38,9 @@ pub(super) fn build(decided: &Decided, own_issuer: &str, stamp: &Stamp<'_>) -> M
     if let Some(act) = decided.chain.to_json(own_issuer) {
         put("act", act);
     }
-    for (name, value) in authentication(decided, stamp.issued_at) {
-        put(name, value);
+    let Login { auth_time, acr, amr } = bounded.login.clone();
+    for (name, value) in [("auth_time", auth_time), ("acr", acr.map(Value::from)), ("amr", amr)] {
+        value.map(|value| put(name, value));
     }
     for name in carried(decided) {
         if let Some(value) = bounded.subject.claims.get(name) {
@@ -44,27 +48,6 @@ pub(super) fn build(decided: &Decided, own_issuer: &str, stamp: &Stamp<'_>) -> M
         }
     }
     claims
-}
-
-/// How the subject once logged in, unchanged or not at all (RFC 9068 section 2.2.1). What a foreign `acr` means
-/// here only its issuer's record can say.
-fn authentication(decided: &Decided, now: u64) -> impl Iterator<Item = (&'static str, Value)> {
-    let subject = &decided.bounded.subject;
-    let claim = |name| subject.claims.get(name);
-    // Nobody logged in later than now; a minute is for clocks.
-    let is_past = |value: &&Value| value.as_f64().is_some_and(|time| (0.0..=(now + 60) as f64).contains(&time));
-    let auth_time = claim("auth_time").filter(is_past).cloned();
-    let acr = claim("acr").and_then(Value::as_str).and_then(|acr| match subject.own {
-        true => Some(acr.into()),
-        false => mapped_acr(&subject.issuer, acr),
-    });
-    let is_list = |value: &&Value| value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
-    let amr = claim("amr").filter(is_list).cloned();
-    [("auth_time", auth_time), ("acr", acr), ("amr", amr)].into_iter().filter_map(|(name, value)| Some((name, value?)))
-}
-
-fn mapped_acr(issuer: &Issuer, acr: &str) -> Option<Value> {
-    issuer.acr.iter().find(|(there, _)| there == acr).map(|(_, here)| here.as_str().into())
 }
 
 /// The further claims that every target's record names.

@@ -1,4 +1,4 @@
-use super::{Names, Rule, subjects::parties};
+use super::{Names, Rule, spread::spread, subjects::parties};
 use crate::authority::Query;
 use serde_json::Value;
 use std::{
@@ -7,9 +7,6 @@ use std::{
     slice,
     sync::Arc,
 };
-
-/// The most buckets that one rule stands in, unless its lists hold more names than that.
-const MOST: usize = 64;
 
 /// Whose rules stand in a bucket.
 #[derive(Hash)]
@@ -58,9 +55,8 @@ impl Buckets {
         let (clients, targets) = (each(names[0], by_client), each(names[1], by_target));
         let whose: Vec<(u32, u64)> =
             subjects(rule, by_sub).into_iter().map(|whose| (whose.kind(), self.hasher.hash_one(whose))).collect();
-        if let Some((name, _)) = text_claim(rule).filter(|_| rule.subjects.subs.listed().is_none())
-            && !self.claims.contains(name)
-        {
+        let claim = text_claim(rule).filter(|_| rule.subjects.subs.listed().is_none());
+        if let Some((name, _)) = claim.filter(|(name, _)| !self.claims.contains(*name)) {
             self.claims.insert(name.to_owned());
         }
         for client in clients {
@@ -156,19 +152,4 @@ fn subjects(rule: &Rule, by_sub: bool) -> Vec<Whose<'_>> {
 /// The first claim that is a text.
 fn text_claim(rule: &Rule) -> Option<(&str, &str)> {
     rule.subjects.claims.iter().find_map(|(name, wanted)| Some((name.as_str(), wanted.as_str()?)))
-}
-
-/// Which of three lists, of these lengths, to multiply: as many as stay within the bound, and of those the shortest.
-fn spread(lengths: [usize; 3]) -> [bool; 3] {
-    let bound = lengths.iter().fold(0, |sum: usize, length| sum.saturating_add(*length)).max(MOST);
-    let choices = (0..8).map(|left_out| [1, 2, 4].map(|bit| left_out & bit == 0));
-    let buckets = |chosen: &[bool; 3]| {
-        let lengths = lengths.iter().zip(chosen).filter(|(_, chosen)| **chosen);
-        lengths.fold(1, |product: usize, (length, _)| product.saturating_mul(*length))
-    };
-    let best = choices.filter(|chosen| buckets(chosen) <= bound).min_by_key(|chosen| {
-        let left_out = chosen.iter().filter(|chosen| !**chosen).count();
-        (left_out, buckets(chosen))
-    });
-    best.unwrap_or_default()
 }

@@ -1,12 +1,14 @@
 use super::Rule;
 use crate::{
+    authority::Semantics,
     protocol::Scope,
     registry::{ConfigError, Record},
 };
 
 /// Refuses a rule that says what cannot be meant.
 pub(super) fn check(rule: &Rule) -> Result<(), ConfigError> {
-    let contradiction = about_lists(rule).or_else(|| about_scopes(rule)).or_else(|| about_effect(rule));
+    let contradiction =
+        about_lists(rule).or_else(|| about_scopes(rule)).or_else(|| about_effect(rule)).or_else(|| about_login(rule));
     match contradiction {
         None => Ok(()),
         Some((field, way_out)) => {
@@ -49,6 +51,29 @@ fn about_effect(rule: &Rule) -> Contradiction {
     if !rule.allows && (narrowed || rule.delegation || rule.impersonation) {
         return Some(("semantics or limits", "a deny refuses the whole request: leave them out"));
     }
+    if rule.allows && rule.by_token && rule.semantics() == Semantics::Impersonation {
+        let way_out = "an actor token never ends in a token without `act`: allow `delegation` too, or leave it out";
+        return Some(("require_actor_token", way_out));
+    }
     let no_time = rule.max_lifetime.is_some_and(|lifetime| lifetime.as_secs() == 0);
     no_time.then_some(("max_lifetime", "give 1 s or more"))
+}
+
+fn about_login(rule: &Rule) -> Contradiction {
+    let login = rule.login.as_deref()?;
+    if !rule.allows {
+        return Some(("require_acr or max_auth_age", "a deny refuses however they logged in: give it to the allows"));
+    }
+    // In the answer they stand in one text, with a space between (RFC 9470 section 3).
+    let is_value = |value: &String| !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
+    match (&login.acr_values, login.max_age) {
+        (Some(values), _) if values.is_empty() => {
+            Some(("require_acr", "an empty list never matches: name some, or leave it out"))
+        }
+        (Some(values), _) if !values.iter().all(is_value) => {
+            Some(("require_acr", "give each value by itself, in printable ASCII without spaces"))
+        }
+        (_, Some(age)) if age.as_secs() == 0 => Some(("max_auth_age", "give 1 s or more: nobody logs in sooner")),
+        _ => None,
+    }
 }

@@ -7,21 +7,25 @@ pub(super) enum Aspect {
     Client,
     SubjectIssuer,
     SubjectName,
+    SubjectType,
     Claim,
     SubjectIsClient,
     Actor,
+    ActorToken,
     Target,
 }
 
 impl Aspect {
     /// All of them, in the order in which they are looked at.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Client,
         Self::SubjectIssuer,
         Self::SubjectName,
+        Self::SubjectType,
         Self::Claim,
         Self::SubjectIsClient,
         Self::Actor,
+        Self::ActorToken,
         Self::Target,
     ];
 }
@@ -37,9 +41,11 @@ impl Rule {
             Aspect::Client => self.clients.include(&query.client_id),
             Aspect::SubjectIssuer => parties(query, self.allows).any(|party| self.subjects.issued_by(party)),
             Aspect::SubjectName => parties(query, self.allows).any(|party| self.subjects.name(party)),
+            Aspect::SubjectType => self.subjects.have_type_of(&query.subject),
             Aspect::Claim => self.subjects.have_claims_of(&query.subject),
             Aspect::SubjectIsClient => !self.allows || self.subjects.clients || !query.subject.is_client,
             Aspect::Actor => self.actors.include(query),
+            Aspect::ActorToken => !self.by_token || query.actor.by_token,
             Aspect::Target if self.allows => query.targets.iter().all(|target| self.targets.include(target)),
             Aspect::Target => query.targets.iter().any(|target| self.targets.include(target)),
         }

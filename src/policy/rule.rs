@@ -1,4 +1,4 @@
-use super::{Actors, Names, Subjects, names::Pool};
+use super::{Actors, Names, Subjects, login::Login, names::Pool};
 use crate::{authority::Semantics, registry::Party};
 use std::{sync::Arc, time::Duration};
 
@@ -31,6 +31,8 @@ pub struct Rule {
     pub(super) impersonation: bool,
     pub(super) max_lifetime: Option<Duration>,
     pub(super) max_depth: Option<usize>,
+    pub(super) by_token: bool,
+    pub(super) login: Option<Box<Login>>,
 }
 
 impl Rule {
@@ -49,6 +51,8 @@ impl Rule {
             impersonation: false,
             max_lifetime: None,
             max_depth: None,
+            by_token: false,
+            login: None,
         }
     }
 
@@ -104,6 +108,27 @@ impl Rule {
     #[must_use]
     pub fn max_depth(mut self, depth: usize) -> Self {
         self.max_depth = Some(depth);
+        self
+    }
+
+    /// Only where an actor token vouches for who acts, be it the client itself; a client that shows none does not
+    /// match.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Decision, Party, Query, policy::{Rule, Subjects, Table}};
+    ///
+    /// let rule = Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"]).require_actor_token();
+    /// let table = Table::new([rule])?;
+    ///
+    /// let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "billing");
+    /// assert!(matches!(table.decide(&query), Decision::Deny(_)), "nothing but the client's secret");
+    /// query.actor.by_token = true;
+    /// assert!(matches!(table.decide(&query), Decision::Allow(_)));
+    /// # Ok::<(), tower_token_exchange::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn require_actor_token(mut self) -> Self {
+        self.by_token = true;
         self
     }
 

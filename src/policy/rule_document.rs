@@ -24,6 +24,10 @@ struct Document {
     grant: Vec<Semantics>,
     max_lifetime: Option<text::Duration>,
     max_depth: Option<usize>,
+    #[serde(default)]
+    require_actor_token: bool,
+    require_acr: Option<Vec<String>>,
+    max_auth_age: Option<text::Duration>,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -45,7 +49,11 @@ enum Semantics {
 #[serde(deny_unknown_fields)]
 struct SubjectDocument {
     issuer: Option<String>,
+    #[serde(rename = "type")]
+    token_type: Option<String>,
     names: Option<Vec<String>>,
+    #[serde(default)]
+    groups: Vec<String>,
     #[serde(default)]
     claims: Map<String, Value>,
     #[serde(default)]
@@ -74,6 +82,15 @@ impl From<Document> for Rule {
         }
         rule.max_lifetime = document.max_lifetime.map(Into::into);
         rule.max_depth = document.max_depth;
+        if document.require_actor_token {
+            rule = rule.require_actor_token();
+        }
+        if let Some(values) = document.require_acr {
+            rule = rule.require_acr(values);
+        }
+        if let Some(age) = document.max_auth_age {
+            rule = rule.max_auth_age(age.into());
+        }
         rule
     }
 }
@@ -110,6 +127,12 @@ impl<'de> Deserialize<'de> for Subjects {
         let mut subjects = document.issuer.map_or_else(Self::any, Self::of_issuer);
         if let Some(names) = document.names {
             subjects = subjects.named(names);
+        }
+        if let Some(name) = document.token_type {
+            subjects = subjects.of_type(text::token_type(name));
+        }
+        for group in document.groups {
+            subjects = subjects.in_group(group);
         }
         for (claim, value) in document.claims {
             subjects = subjects.with_claim(claim, value);

@@ -1,6 +1,7 @@
 use super::names::{Names, Pool};
 use crate::{
     authority::{QueriedSubject, Query},
+    protocol::TokenType,
     registry::Party,
 };
 use serde_json::Value;
@@ -21,12 +22,13 @@ pub struct Subjects {
     pub(crate) subs: Names,
     pub(super) clients: bool,
     pub(super) claims: Vec<(String, Value)>,
+    pub(super) types: Vec<TokenType>,
 }
 
 impl Subjects {
     /// Any subject of any issuer that has a record, but no client by itself ([`Subjects::or_clients`]).
     pub fn any() -> Self {
-        Self { issuer: None, subs: Names::any(), clients: false, claims: Vec::new() }
+        Self { issuer: None, subs: Names::any(), clients: false, claims: Vec::new(), types: Vec::new() }
     }
 
     /// The subjects of one issuer.
@@ -60,6 +62,49 @@ impl Subjects {
         self
     }
 
+    /// Only those of this group: whose token has a claim `groups` that is it, or an array that holds it. The short way
+    /// to [`with_claim("groups", …)`](Self::with_claim); after several calls, only those of all these groups.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use tower_token_exchange::{Decision, Party, Query, policy::{Rule, Subjects, Table}};
+    ///
+    /// let finance = Subjects::of_issuer("https://idp.example").in_group("finance");
+    /// let table = Table::new([Rule::allow("orders", finance, "billing").scopes(["invoices:read"])])?;
+    ///
+    /// let mut query = Query::new("orders", Party::new("https://idp.example", "alice"), "billing");
+    /// assert!(matches!(table.decide(&query), Decision::Deny(_)));
+    /// query.subject.claims.insert("groups".into(), json!(["staff", "finance"]));
+    /// assert!(matches!(table.decide(&query), Decision::Allow(_)));
+    /// # Ok::<(), tower_token_exchange::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn in_group(self, group: impl Into<String>) -> Self {
+        self.with_claim("groups", group.into())
+    }
+
+    /// Only those with a token that was declared as this type (`subject_token_type`); after several calls, as any of
+    /// them. The declaration was checked: a token is never of another kind than it was declared.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Decision, Party, Query, TokenType, policy::{Rule, Subjects, Table}};
+    ///
+    /// // ID tokens lead here and nowhere else.
+    /// let at_login = Subjects::any().of_type(TokenType::ID_TOKEN);
+    /// let table = Table::new([Rule::allow("web", at_login, "session").scopes(["session:open"])])?;
+    ///
+    /// let mut query = Query::new("web", Party::new("https://as.example", "alice"), "session");
+    /// assert!(matches!(table.decide(&query), Decision::Deny(_)), "an access token");
+    /// query.subject.token_type = TokenType::ID_TOKEN;
+    /// assert!(matches!(table.decide(&query), Decision::Allow(_)));
+    /// # Ok::<(), tower_token_exchange::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn of_type(mut self, token_type: TokenType) -> Self {
+        self.types.push(token_type);
+        self
+    }
+
     /// Puts the list in order, and shares what other rules have too.
     pub(super) fn settle(&mut self, pool: &mut Pool) {
         self.subs.sort();
@@ -67,6 +112,7 @@ impl Subjects {
             pool.share_name(issuer);
         }
         self.claims.shrink_to_fit();
+        self.types.shrink_to_fit();
     }
 
     pub(super) fn issued_by(&self, party: &Party) -> bool {
@@ -76,6 +122,10 @@ impl Subjects {
     /// Whether it is about this party, so far as names go. The list must be in order.
     pub(super) fn name(&self, party: &Party) -> bool {
         self.issued_by(party) && self.subs.include(&party.sub)
+    }
+
+    pub(super) fn have_type_of(&self, subject: &QueriedSubject) -> bool {
+        self.types.is_empty() || self.types.contains(&subject.token_type)
     }
 
     pub(super) fn have_claims_of(&self, subject: &QueriedSubject) -> bool {

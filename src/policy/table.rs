@@ -14,7 +14,8 @@ use tower::Service;
 /// A policy made of rules, each to be understood by itself.
 ///
 /// A deny that matches refuses. Of the allows that match, exactly one decides: the one that grants most of what
-/// was asked, the first if several do. Allows never add up. Without a rule that matches, nothing is granted.
+/// was asked, the first if several do. Allows never add up. Without a rule that matches, nothing is granted; where all
+/// that is amiss is how the subject logged in ([`Rule::require_acr`]), the client is told.
 ///
 /// ```
 /// use tower_token_exchange::{Decision, Party, Query, policy::{Rule, Subjects, Table}};
@@ -66,6 +67,7 @@ impl Table {
         match Verdict::of(&self.matching(query), query) {
             Verdict::Deny(rule) => Decision::deny(rule.name()),
             Verdict::Allow(rule) => Decision::Allow(rule.grant(query)),
+            Verdict::StepUp(rule, login) => Decision::Deny(login.denial(&rule.name(), query)),
             Verdict::NoRule => Decision::Deny(Denial::no_rule(format!(
                 "no rule lets client `{}`, acting as `{}`, exchange for subject `{}` of `{}` at {:?}",
                 query.client_id, query.actor.party.sub, query.subject.party.sub, query.subject.party.iss, query.targets,

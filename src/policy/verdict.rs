@@ -1,4 +1,4 @@
-use super::{Names, Rule};
+use super::{Names, Rule, login::Login};
 use crate::{
     authority::{Grant, Query, Semantics},
     protocol::Scope,
@@ -9,6 +9,8 @@ use crate::{
 pub(super) enum Verdict<'a> {
     Deny(&'a Rule),
     Allow(&'a Rule),
+    /// It would allow if the subject had logged in like this.
+    StepUp(&'a Rule, &'a Login),
     NoRule,
 }
 
@@ -18,11 +20,15 @@ impl<'a> Verdict<'a> {
         if let Some(rule) = matching.iter().find(|rule| !rule.allows) {
             return Self::Deny(rule);
         }
-        let allows = || matching.iter().copied();
+        let allows = |logged_in| matching.iter().copied().filter(move |rule| rule.is_logged_in(query) == logged_in);
+        let possible = |logged_in| allows(logged_in).filter(|rule| rule.is_possible(query));
         // A rule that cannot be carried out decides only where no other can, so that the audit quotes it.
-        let possible = allows().filter(|rule| rule.is_possible(query));
-        match most_granting(possible, query).or_else(|| most_granting(allows(), query)) {
-            Some(rule) => Self::Allow(rule),
+        if let Some(rule) = most_granting(possible(true), query).or_else(|| most_granting(allows(true), query)) {
+            return Self::Allow(rule);
+        }
+        // Nobody is sent to log in for what could not be issued even then.
+        match most_granting(possible(false), query).and_then(|rule| Some((rule, rule.login.as_deref()?))) {
+            Some((rule, login)) => Self::StepUp(rule, login),
             None => Self::NoRule,
         }
     }
@@ -34,6 +40,10 @@ fn most_granting<'a>(rules: impl DoubleEndedIterator<Item = &'a Rule>, query: &Q
 }
 
 impl Rule {
+    pub(super) fn is_logged_in(&self, query: &Query) -> bool {
+        self.login.as_ref().is_none_or(|login| login.is_strong_enough(query) && login.is_young_enough(query))
+    }
+
     /// Whether what it allows can be issued at all.
     pub(super) fn is_possible(&self, query: &Query) -> bool {
         match self.semantics() {

@@ -26,6 +26,8 @@ pub enum ErrorCode {
     AccessDenied,
     /// `actor_unauthorized`: the same, in draft-mcguinness-oauth-actor-profile.
     ActorUnauthorized,
+    /// `insufficient_user_authentication`: the subject must log in again, or more strongly (RFC 9470 section 3).
+    InsufficientUserAuthentication,
     /// `server_error`: something here is broken.
     ServerError,
     /// `temporarily_unavailable`: something here cannot be asked now.
@@ -46,6 +48,7 @@ impl ErrorCode {
             Self::InvalidGrant => "invalid_grant",
             Self::AccessDenied => "access_denied",
             Self::ActorUnauthorized => "actor_unauthorized",
+            Self::InsufficientUserAuthentication => "insufficient_user_authentication",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
@@ -65,7 +68,7 @@ impl ErrorCode {
         match self {
             Self::InvalidRequest | Self::InvalidGrant | Self::InvalidScope | Self::InvalidTarget => true,
             Self::InvalidClient | Self::UnauthorizedClient | Self::AccessDenied | Self::ActorUnauthorized => true,
-            Self::UnsupportedGrantType | Self::InvalidDpopProof => false,
+            Self::UnsupportedGrantType | Self::InvalidDpopProof | Self::InsufficientUserAuthentication => false,
             Self::ServerError | Self::TemporarilyUnavailable => false,
         }
     }

@@ -118,6 +118,9 @@ impl ErrorProfile {
                 ReasonClass::Request | ReasonClass::Client => {
                     return Some(format!("RFC 6749 section 5.2 says what is answered for `{class}`: leave it out"));
                 }
+                ReasonClass::StepUp => {
+                    return Some("a client finds its way by what RFC 9470 says here: leave it out".to_owned());
+                }
                 ReasonClass::Failure => return Some("a failure here must be told as one: leave it out".to_owned()),
             }
             if !error.can_stand_for_a_refusal() {

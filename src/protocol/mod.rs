@@ -26,7 +26,7 @@ pub use token_type::TokenType;
 
 use form::Form;
 pub(crate) use form::{form_decode, lenient_percent_decode};
-pub(crate) use rejection::{Rejection, escaped, refuse};
+pub(crate) use rejection::{Rejection, StepUp, escaped, refuse};
 pub(crate) use request::{Identification, Presented, Requested, Sensitive};
 pub(crate) use response::{Answer, error_response, success_response};
 pub(crate) use sniff::{form_carries_exchange_grant, json_carries_exchange_grant};

@@ -22,6 +22,8 @@ pub enum ReasonClass {
     Token,
     /// The tokens are good, but not for what was asked with them, or not in this client's hands.
     Denied,
+    /// The subject must log in again, or more strongly.
+    StepUp,
     /// This server, or one that it asks, failed; or the client went away.
     Failure,
 }
@@ -37,6 +39,7 @@ impl ReasonClass {
             Self::Scope => "scope",
             Self::Token => "token",
             Self::Denied => "denied",
+            Self::StepUp => "step_up",
             Self::Failure => "failure",
         }
     }
@@ -89,6 +92,11 @@ pub(super) const GRANT: Told =
 pub(super) const TARGET: Told =
     Told::new(ReasonClass::Target, ErrorCode::InvalidTarget, "the target is not acceptable");
 pub(super) const SCOPE: Told = Told::new(ReasonClass::Scope, ErrorCode::InvalidScope, "the scope is not acceptable");
+pub(super) const STEP_UP: Told = Told::new(
+    ReasonClass::StepUp,
+    ErrorCode::InsufficientUserAuthentication,
+    "the user must log in again or more strongly",
+);
 pub(super) const BROKEN: Told =
     Told::new(ReasonClass::Failure, ErrorCode::ServerError, "the server could not complete the request");
 pub(super) const UNAVAILABLE: Told =

@@ -10,11 +10,21 @@ pub(crate) struct Rejection {
     challenge: bool,
     /// In place of what the reason says.
     told: Option<(ErrorCode, StatusCode)>,
+    step_up: Option<Box<StepUp>>,
+}
+
+/// How the subject must have logged in (RFC 9470 section 3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StepUp {
+    /// Any of these; empty where the strength does not matter.
+    pub(crate) acr_values: Vec<String>,
+    /// No longer ago than this, in seconds.
+    pub(crate) max_age: Option<u64>,
 }
 
 /// The short way to a [`Rejection`].
 pub(crate) fn refuse(reason: Reason) -> Rejection {
-    Rejection { reason, detail: None, challenge: false, told: None }
+    Rejection { reason, detail: None, challenge: false, told: None, step_up: None }
 }
 
 impl Rejection {
@@ -28,6 +38,16 @@ impl Rejection {
     pub(crate) fn challenged(mut self) -> Self {
         self.challenge = true;
         self
+    }
+
+    /// Tells the client how the subject must have logged in.
+    pub(crate) fn with_step_up(mut self, step_up: StepUp) -> Self {
+        self.step_up = Some(Box::new(step_up));
+        self
+    }
+
+    pub(crate) fn step_up(&self) -> Option<&StepUp> {
+        self.step_up.as_deref()
     }
 
     /// The client is told this instead; see [`ErrorProfile`](super::ErrorProfile).

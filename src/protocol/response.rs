@@ -27,6 +27,10 @@ struct Success<'a> {
 struct Failure {
     error: &'static str,
     error_description: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acr_values: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_age: Option<u64>,
 }
 
 pub(crate) fn success_response(answer: &Answer<'_>) -> Response<Bytes> {
@@ -45,7 +49,13 @@ pub(crate) fn success_response(answer: &Answer<'_>) -> Response<Bytes> {
 pub(crate) fn error_response(rejection: &Rejection) -> Response<Bytes> {
     let reason = rejection.reason();
     let status = rejection.status();
-    let body = Failure { error: rejection.error().as_str(), error_description: reason.description() };
+    let step_up = rejection.step_up();
+    let body = Failure {
+        error: rejection.error().as_str(),
+        error_description: reason.description(),
+        acr_values: step_up.map(|step_up| step_up.acr_values.join(" ")).filter(|values| !values.is_empty()),
+        max_age: step_up.and_then(|step_up| step_up.max_age),
+    };
     let mut response = json(status, &body);
     let headers = response.headers_mut();
     if status == StatusCode::UNAUTHORIZED {

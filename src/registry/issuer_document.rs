@@ -1,8 +1,5 @@
 use super::{Introspection, Issuer, SubjectMapping, TokenRules, text};
-use crate::{
-    jose::{Algorithm, KeySet},
-    protocol::TokenType,
-};
+use crate::jose::{Algorithm, KeySet};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -206,7 +203,7 @@ impl IntrospectionDocument {
 
 impl TokensDocument {
     fn record(self) -> TokenRules {
-        let mut rules = TokenRules::of(token_type(self.token_type)).typ(self.typ).audiences(self.audiences);
+        let mut rules = TokenRules::of(text::token_type(self.token_type)).typ(self.typ).audiences(self.audiences);
         for claim in self.require {
             rules = rules.require(claim);
         }
@@ -229,16 +226,6 @@ impl SubjectsDocument {
             Self::Prefix(prefix) => SubjectMapping::Prefix(prefix),
             Self::Claim(claim) => SubjectMapping::Claim(claim),
         }
-    }
-}
-
-fn token_type(name: String) -> TokenType {
-    match name.as_str() {
-        "access_token" => TokenType::ACCESS_TOKEN,
-        "id_token" => TokenType::ID_TOKEN,
-        "jwt" => TokenType::JWT,
-        "refresh_token" => TokenType::REFRESH_TOKEN,
-        _ => TokenType::new(name),
     }
 }
 

@@ -1,5 +1,6 @@
 //! How values stand in a document.
 
+use crate::protocol::TokenType;
 use serde::{Deserialize, Deserializer, de};
 use std::{fmt, marker::PhantomData, time};
 
@@ -18,6 +19,17 @@ impl<'de> Deserialize<'de> for Duration {
         let text = String::deserialize(deserializer)?;
         let wrong = |error| de::Error::custom(format_args!("`{text}` is no duration ({error}): write `30s` or `5m`"));
         humantime::parse_duration(&text).map(Self).map_err(wrong)
+    }
+}
+
+/// A token type by its URI, or by the short name of one of RFC 8693 section 3.
+pub(crate) fn token_type(name: String) -> TokenType {
+    match name.as_str() {
+        "access_token" => TokenType::ACCESS_TOKEN,
+        "id_token" => TokenType::ID_TOKEN,
+        "jwt" => TokenType::JWT,
+        "refresh_token" => TokenType::REFRESH_TOKEN,
+        _ => TokenType::new(name),
     }
 }
 

@@ -21,8 +21,8 @@ use std::{
 use support::*;
 use tokio::sync::{Notify, mpsc};
 use tower_token_exchange::{
-    Algorithm, AuditEvent, Authentication, Client, Credentials, Decision, Grant, Issuer, Query, Reason, Semantics,
-    Signature, Signer, SigningRequest, SubjectMapping, TOKEN_EXCHANGE_GRANT,
+    Algorithm, AuditEvent, Authentication, Client, Credentials, Decision, Denial, Grant, Issuer, Query, Reason,
+    Semantics, Signature, Signer, SigningRequest, SubjectMapping, TOKEN_EXCHANGE_GRANT,
     policy::{Names, Rule, Subjects},
 };
 
@@ -212,6 +212,8 @@ struct Row {
     challenged: bool,
     /// Rows of one group must not be told apart by what they are answered.
     group: Option<&'static str>,
+    /// What the answer says beside `error` and `error_description`.
+    more: &'static [(&'static str, &'static str)],
 }
 
 const BAD_CLIENT_BASIC: &str = "a client that is not who it says, by Basic";
@@ -220,7 +222,7 @@ const BAD_TARGET: &str = "a target that cannot be had";
 const BAD_TOKEN: &str = "a token, or a wish, that is not acceptable";
 
 fn row(name: &'static str, reason: Reason, error: &'static str, ask: Ask) -> Row {
-    Row { name, world: plan, ask, reason, error, status: 400, challenged: false, group: None }
+    Row { name, world: plan, ask, reason, error, status: 400, challenged: false, group: None, more: &[] }
 }
 
 impl Row {
@@ -238,6 +240,10 @@ impl Row {
 
     fn in_world(self, world: fn() -> Plan) -> Self {
         Self { world, ..self }
+    }
+
+    fn saying(self, more: &'static [(&'static str, &'static str)]) -> Self {
+        Self { more, ..self }
     }
 }
 
@@ -597,6 +603,20 @@ fn policy() -> Vec<Row> {
         denied("a policy that denies", Reason::PolicyDenied, || {
             plan().with(|builder| builder.policy(decides(|_| Decision::deny(CANARY))))
         }),
+        step_up("a login that is not strong enough, and too long ago", ask())
+            .saying(&[("acr_values", r#""phrh phr""#), ("max_age", "300")]),
+        step_up("a login that says nothing", ask().token(|world| world.own.access_token(json!({ "acr": CANARY }))))
+            .saying(&[("acr_values", r#""phrh phr""#), ("max_age", "300")]),
+        step_up("a policy that wants another login, in its own words", ask())
+            .in_world(|| {
+                let wants = || Decision::Deny(Denial::step_up(["mfa"], None).because(CANARY));
+                plan().with(|builder| builder.policy(decides(move |_| wants())))
+            })
+            .saying(&[("acr_values", r#""mfa""#)]),
+        step_up("a policy that wants another login and does not say which", ask()).in_world(|| {
+            let wants = || Decision::Deny(Denial::step_up([""; 0], None));
+            plan().with(|builder| builder.policy(decides(move |_| wants())))
+        }),
         broken("a policy that grants more scope", Reason::PolicyWidened, || {
             let wide = || Grant::new(Semantics::Delegation).scope("read write zq9canary".parse().unwrap());
             plan().with(|builder| builder.policy(decides(move |_| Decision::Allow(wide()))))
@@ -607,6 +627,14 @@ fn policy() -> Vec<Row> {
             plan().with(|builder| builder.policy(decides(move |query| Decision::Allow(grant(query)))))
         }),
     ]
+}
+
+fn step_up(name: &'static str, ask: Ask) -> Row {
+    row(name, Reason::StepUpRequired, "insufficient_user_authentication", ask).in_world(|| {
+        let allow = Rule::allow(Names::any(), Subjects::any(), Names::any()).scopes(Names::any());
+        let strong = allow.require_acr(["phrh", "phr"]).max_auth_age(Duration::from_secs(300));
+        plan().with(|builder| builder.rules([strong]))
+    })
 }
 
 fn decides(decide: impl Fn(Query) -> Decision + Clone + Send + Sync + 'static) -> impl tower_token_exchange::Policy {
@@ -719,7 +747,11 @@ fn check(row: &Row, reply: &Reply) {
 
     let body: Value = reply.json();
     let members: Vec<&String> = body.as_object().unwrap().keys().collect();
-    assert_eq!(members, ["error", "error_description"], "{name}");
+    let more = row.more.iter().map(|(member, _)| *member);
+    assert_eq!(members, ["error", "error_description"].into_iter().chain(more).collect::<Vec<_>>(), "{name}");
+    for (member, value) in row.more {
+        assert_eq!(body[*member], serde_json::from_str::<Value>(value).unwrap(), "{name}: {member}");
+    }
     assert_eq!(body["error"], row.error, "{name}");
     let description = body["error_description"].as_str().unwrap();
     let allowed = |byte: u8| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);

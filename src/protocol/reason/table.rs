@@ -1,6 +1,8 @@
 //! Every reason for a refusal, in the order in which an exchange can meet them.
 
-use super::super::reason_class::{BROKEN, CLIENT, DENIED, GRANT, SCOPE, TARGET, TOKEN, Told, UNAVAILABLE, request};
+use super::super::reason_class::{
+    BROKEN, CLIENT, DENIED, GRANT, SCOPE, STEP_UP, TARGET, TOKEN, Told, UNAVAILABLE, request,
+};
 use crate::protocol::ErrorCode;
 use http::StatusCode;
 
@@ -335,6 +337,10 @@ reasons! {
     /// The policy refused.
     PolicyDenied = "policy_denied", DENIED,
         "The detail has the id of the `Rule::deny` that matched, or the words of the policy that you gave.";
+    /// The policy would allow it if the subject logged in again, or more strongly.
+    StepUpRequired = "step_up_required", STEP_UP,
+        "The client sends its user through a login with the `acr_values` and `max_age` that it was told, which a \
+        `Rule::require_acr` or a `Rule::max_auth_age` wants.";
     /// The policy granted more than the ceiling: a defect of the policy.
     PolicyWidened = "policy_widened", BROKEN,
         "Mend the `TokenExchangeBuilder::policy`: it may grant at most `Query::ceiling` and `Query::max_lifetime`. The \
