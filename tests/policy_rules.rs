@@ -182,7 +182,7 @@ fn a_contradiction_is_an_error_that_names_its_field() {
     ] {
         let case = format!("{rule:?}");
         let error = Table::new([rule]).map(|_| ()).unwrap_err();
-        assert_eq!(error.field(), format!("policy `rule 1`: {field}"), "{case}");
+        assert_eq!(error.field(), format!("rule `rule 1`: {field}"), "{case}");
     }
     Table::new([allow().require_actor_token().impersonation().delegation()]).unwrap();
 }
