@@ -1,6 +1,9 @@
-//! The policies that ship: a table of rules. Any other policy is a [`tower::Service`] of your own.
+//! The policies that ship: a [table](Table) of rules, and those that put others together ([`all`], [`any_deny`]). Any
+//! other policy is a [`tower::Service`] of your own.
 
 mod actors;
+mod all;
+mod any_deny;
 mod bucket;
 mod checks;
 mod fit;
@@ -15,6 +18,8 @@ mod table;
 mod verdict;
 
 pub use actors::Actors;
+pub use all::{All, BoxPolicy, all, boxed};
+pub use any_deny::{AnyDeny, any_deny};
 pub use names::Names;
 pub use rule::Rule;
 pub use subjects::Subjects;
