@@ -129,8 +129,8 @@ impl Issuer {
 
     /// A trust domain of SPIFFE, such as `example.org`, whose bundle is at this URL: JWT-SVIDs of its workloads.
     ///
-    /// A JWT-SVID is its trust domain's by its `sub`, and need not have an `iss`; one that has must say
-    /// `spiffe://<trust domain>`. For a server that writes another `iss`, use [`Issuer::new`] with that. Of the bundle, only
+    /// A JWT-SVID is its trust domain's by its `sub`, which is one of its SPIFFE IDs, and need not have an `iss`; one that
+    /// has must say `spiffe://<trust domain>`. For a server that writes another `iss`, use [`Issuer::new`] with that. Of the bundle, only
     /// keys for `jwt-svid` count.
     ///
     /// ```
@@ -148,6 +148,12 @@ impl Issuer {
             .tokens(TokenRules::of(TokenType::JWT));
         (issuer.spiffe, issuer.keys_are_preset) = (true, true);
         issuer
+    }
+
+    /// Whether a subject can be one of this issuer's: a trust domain has no others than those of its name (SPIFFE JWT-SVID
+    /// section 3).
+    pub(crate) fn can_name(&self, sub: &str) -> bool {
+        !self.spiffe || trust_domain(sub) == Some(&self.id)
     }
 
     fn preset(id: impl Into<String>) -> Self {

@@ -35,7 +35,7 @@ impl VerifiedToken {
         claims: Claims,
     ) -> Result<Self, Rejection> {
         let invalid = |Invalid(claim)| refuse(Reason::TokenClaimsInvalid).because(format_args!("claim `{claim}`"));
-        let sub = claims.text("sub").ok().flatten().filter(|sub| is_name(sub));
+        let sub = claims.text("sub").ok().flatten().filter(|sub| is_name(sub) && issuer.can_name(sub));
         let sub = qualified(&issuer, &claims, sub.ok_or_else(|| refuse(Reason::TokenSubjectInvalid))?)?;
         let expires_at = claims.seconds("exp").map_err(invalid)?.ok_or_else(|| refuse(Reason::TokenExpiryMissing))?;
         let audience = claims.audience().map_err(invalid)?.into_iter().map(str::to_owned).collect();

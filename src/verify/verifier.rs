@@ -118,11 +118,6 @@ impl Verifier {
                 self.registry.trust_domain_of(sub).ok_or_else(missing)?
             }
         };
-        // The domain speaks for its own workloads only, whatever the token says in `iss`.
-        let sub = || claims.text("sub").ok().flatten().and_then(|sub| self.registry.trust_domain_of(sub));
-        if issuer.spiffe && sub().is_none_or(|domain| domain.id != issuer.id) {
-            return Err(refuse(Reason::TokenSubjectInvalid).because("not a SPIFFE ID of the trust domain"));
-        }
         check_believed(issuer, declared, role)?;
         Ok(Arc::clone(issuer))
     }

@@ -192,7 +192,7 @@ reasons! {
     TokenSignatureInvalid = "token_signature_invalid", TOKEN,
         "The token was changed on its way, or signed with another key under the same `kid`: look whether the key set \
         is that of this issuer and of this environment.";
-    /// No `sub`, or one that is no name: empty, not text, over 1024 bytes, or with characters that cannot be read.
+    /// No `sub`, one that its issuer cannot have, or one that is no name: empty, not text, over 1024 bytes, or with characters that cannot be read.
     TokenSubjectInvalid = "token_subject_invalid", TOKEN,
         "Have the issuer write a readable `sub` into its tokens. Some leave it out of tokens that no user stands \
         behind.";
