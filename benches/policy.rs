@@ -62,6 +62,14 @@ fn e_alike(bencher: Bencher<'_, '_>, size: usize) {
     decide(bencher, size, |_| Rule::allow("orders", Subjects::any(), "billing"), |_| of_user("alice"));
 }
 
+/// Not a decision: what a person is told who asks why. It looks at every rule.
+#[divan::bench(args = [10, 1_000_000], sample_count = 20)]
+fn f_explain(bencher: Bencher<'_, '_>, size: usize) {
+    let rule = |at| Rule::allow("orders", Subjects::of_issuer(ISSUER).named([format!("user-{at}")]), "billing");
+    let table = Table::new((0..size).map(|at| rule(at).scopes(["read"]))).expect("a table");
+    bencher.bench_local(|| table.explain(black_box(&of_user("nobody"))));
+}
+
 fn of_user(name: &str) -> Query {
     Query::new("orders", Party::new(ISSUER, name), "billing")
 }

@@ -143,8 +143,8 @@ mod verify;
 
 pub use audit::{AuditEvent, AuditSink, Granted, Outcome, PartyFacts, Requested, Stage, TokenFacts, TracingSink};
 pub use authority::{
-    Decision, Denial, Grant, Policy, QueriedActor, QueriedSubject, Query, Semantics, Status, StatusCheck, StatusQuery,
-    TokenReference,
+    Decision, Denial, Grant, Policy, QueriedActor, QueriedSubject, Query, Semantics, ShadowOutcome, Status,
+    StatusCheck, StatusQuery, TokenReference,
 };
 pub use client::{Authentication, AuthenticationMethod, ClientAuthenticator, Credentials};
 pub use document::Document;

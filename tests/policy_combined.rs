@@ -6,6 +6,7 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use std::{
     convert::Infallible,
     future::ready,
+    slice,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -117,7 +118,7 @@ async fn a_guard_grants_nothing() {
         Decision::Allow(delegation().scope(scope("b"))),
         Decision::Allow(delegation().max_lifetime(Duration::from_secs(1))),
     ];
-    let [policy] = &told(std::slice::from_ref(&decided))[..] else { unreachable!() };
+    let [policy] = &told(slice::from_ref(&decided))[..] else { unreachable!() };
     assert_eq!(ask(any_deny(policy.clone(), told(&guards))).await.unwrap(), decided);
     // Nor does it take a denial back.
     let [denies] = &told(&[Decision::deny("no")])[..] else { unreachable!() };

@@ -121,6 +121,8 @@ impl Attempt {
         event.error = (rejection.reason() != Reason::ClientGone).then_some(error);
         event.reason = Some(rejection.reason());
         event.detail = rejection.detail().map(str::to_owned);
+        // A refusal after the decision has none of its own.
+        event.shadow = rejection.shadow().map(str::to_owned).or(event.shadow.take());
         event.granted = None;
     }
 }

@@ -65,6 +65,9 @@ pub struct AuditEvent {
     pub act_depth: Option<usize>,
     /// What the policy said allowed it.
     pub policy_id: Option<String>,
+    /// What the policy would have decided with its rules on trial
+    /// ([`Rule::shadow`](crate::policy::Rule::shadow)), if that is something else: such as `would deny: rule 3`.
+    pub shadow: Option<String>,
     /// What was issued.
     pub granted: Option<Granted>,
 }
@@ -93,6 +96,7 @@ impl AuditEvent {
             act: Vec::new(),
             act_depth: None,
             policy_id: None,
+            shadow: None,
             granted: None,
         }
     }

@@ -51,6 +51,7 @@ impl AuditEvent {
             act: vec![party("orders"), party("web")],
             act_depth: Some(2),
             policy_id: Some("rule 1".to_owned()),
+            shadow: None,
             granted: Some(Granted {
                 targets: vec!["billing".to_owned()],
                 sub: "alice".to_owned(),
@@ -90,6 +91,7 @@ mod tests {
             "actor": party("orders"), "actor_token": token("actor-1"),
             "semantics": "delegation", "act": [party("orders"), party("web")], "act_depth": 2,
             "policy_id": "rule 1",
+            "shadow": null,
             "granted": {
                 "targets": ["billing"], "sub": "alice", "scope": "invoices:read", "token_type": access_token,
                 "jti": "issued-1", "kid": "key-1", "exp": 1_800_000_300,

@@ -60,6 +60,7 @@ impl Attempt {
         event.act = decided.chain.parties().map(party).collect();
         event.act_depth = Some(decided.chain.depth());
         event.policy_id = decided.policy_id.as_deref().map(escaped);
+        event.shadow = decided.shadow.as_deref().map(escaped);
     }
 
     pub(crate) fn issued(&mut self, issued: &Issued) {

@@ -37,6 +37,7 @@ use tower::Service;
 /// | `act` | the actors that the issued token names, the current one first, as JSON: `[{"iss":"…","sub":"…"}]` |
 /// | `act_depth` | their number |
 /// | `policy_id` | what the policy said allowed it |
+/// | `shadow` | what the policy would have decided with its rules on trial |
 /// | `granted_targets` | the ids of the targets' records, with spaces between |
 /// | `granted_sub` | the `sub` of the issued token |
 /// | `granted_scope` | its scope |
@@ -94,6 +95,7 @@ macro_rules! emit {
             act = (!$event.act.is_empty()).then(|| serde_json::to_string(&$event.act).unwrap_or_default()),
             act_depth = $event.act_depth,
             policy_id = $event.policy_id,
+            shadow = $event.shadow,
             granted_targets = $event.granted.as_ref().map(|granted| granted.targets.join(" ")),
             granted_sub = $event.granted.as_ref().map(|granted| granted.sub.as_str()),
             granted_scope = $event.granted.as_ref().map(|granted| granted.scope.as_str()),

@@ -19,14 +19,22 @@ pub(crate) struct Decided {
     /// Empty for an impersonation.
     pub(crate) chain: ActChain,
     pub(crate) policy_id: Option<String>,
+    /// What it would have been with the rules on trial.
+    pub(crate) shadow: Option<String>,
 }
 
 impl Decided {
     pub(crate) async fn by(policy: &PolicyPart, strict_scope: bool, standing: Standing) -> Result<Self, Rejection> {
         let Standing { bounded } = standing;
-        match ask(policy, bounded.query(), FAILING).await? {
+        let decision = ask(policy, bounded.query(), FAILING).await?;
+        let shadow = decision.shadow().map(ToString::to_string);
+        let decided = match decision {
             Decision::Allow(grant) => Self::clamped(bounded, grant, strict_scope),
             Decision::Deny(denial) => Err(refused(denial)),
+        };
+        match decided {
+            Ok(decided) => Ok(Self { shadow, ..decided }),
+            Err(rejection) => Err(rejection.with_shadow(shadow)),
         }
     }
 
@@ -60,7 +68,7 @@ impl Decided {
         if strict_scope && bounded.admitted.scope.as_ref().is_some_and(|asked| !asked.is_subset(&scope)) {
             return Err(refuse(Reason::ScopeExceeded).because("the policy grants less than was asked"));
         }
-        Ok(Self { semantics: grant.semantics, scope, lifetime, chain, policy_id: grant.because, bounded })
+        Ok(Self { semantics: grant.semantics, scope, lifetime, chain, policy_id: grant.because, shadow: None, bounded })
     }
 }
 

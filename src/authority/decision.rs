@@ -1,4 +1,4 @@
-use super::{Denial, denial::DenialKind};
+use super::{Denial, ShadowOutcome, denial::DenialKind};
 use crate::protocol::Scope;
 use std::{fmt, time::Duration};
 
@@ -65,7 +65,48 @@ impl Decision {
 
     /// Refuses; the words go to the audit, never to the client.
     pub fn deny(why: impl Into<String>) -> Self {
-        Self::Deny(Denial { why: why.into(), kind: DenialKind::Denied })
+        Self::Deny(Denial::of(DenialKind::Denied, why))
+    }
+}
+
+impl Decision {
+    /// Says, for the audit, what it would have been if rules on trial were real
+    /// ([`Rule::shadow`](crate::policy::Rule::shadow)). It changes nothing.
+    #[must_use]
+    pub fn with_shadow(mut self, outcome: ShadowOutcome) -> Self {
+        *self.shadow_mut() = Some(outcome);
+        self
+    }
+
+    /// What it would have been, if that is something else.
+    pub fn shadow(&self) -> Option<&ShadowOutcome> {
+        match self {
+            Self::Allow(grant) => grant.shadow.as_ref(),
+            Self::Deny(denial) => denial.shadow.as_ref(),
+        }
+    }
+
+    fn shadow_mut(&mut self) -> &mut Option<ShadowOutcome> {
+        match self {
+            Self::Allow(grant) => &mut grant.shadow,
+            Self::Deny(denial) => &mut denial.shadow,
+        }
+    }
+
+    /// Whether the client gets the same, whoever decided it.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Allow(one), Self::Allow(other)) => {
+                let told = |grant: &Grant| (grant.semantics, grant.max_lifetime, grant.max_depth);
+                told(one) == told(other) && one.scope == other.scope
+            }
+            (Self::Deny(one), Self::Deny(other)) => match (&one.kind, &other.kind) {
+                (DenialKind::StepUp(one), DenialKind::StepUp(other)) => one == other,
+                (DenialKind::StepUp(_), _) | (_, DenialKind::StepUp(_)) => false,
+                _ => true,
+            },
+            _ => false,
+        }
     }
 }
 
@@ -77,12 +118,13 @@ pub struct Grant {
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) max_depth: Option<usize>,
     pub(crate) because: Option<String>,
+    pub(crate) shadow: Option<ShadowOutcome>,
 }
 
 impl Grant {
     /// A grant of everything under the ceiling.
     pub fn new(semantics: Semantics) -> Self {
-        Self { semantics, scope: None, max_lifetime: None, max_depth: None, because: None }
+        Self { semantics, scope: None, max_lifetime: None, max_depth: None, because: None, shadow: None }
     }
 
     /// Narrows the scope, further than it was.

@@ -1,3 +1,4 @@
+use super::ShadowOutcome;
 use crate::protocol::StepUp;
 use std::time::Duration;
 
@@ -6,6 +7,7 @@ use std::time::Duration;
 pub struct Denial {
     pub(crate) why: String,
     pub(crate) kind: DenialKind,
+    pub(crate) shadow: Option<ShadowOutcome>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub(crate) enum DenialKind {
 impl Denial {
     /// Nothing spoke for it.
     pub fn no_rule(why: impl Into<String>) -> Self {
-        Self { why: why.into(), kind: DenialKind::NoRule }
+        Self::of(DenialKind::NoRule, why)
     }
 
     /// The subject must log in again, or more strongly (RFC 9470): with one of these `acr` values, the best first, and
@@ -47,7 +49,11 @@ impl Denial {
     pub fn step_up<T: Into<String>>(acr_values: impl IntoIterator<Item = T>, max_age: Option<Duration>) -> Self {
         let acr_values = acr_values.into_iter().map(Into::into).collect();
         let step_up = StepUp { acr_values, max_age: max_age.map(|age| age.as_secs()) };
-        Self { why: String::new(), kind: DenialKind::StepUp(step_up) }
+        Self::of(DenialKind::StepUp(step_up), "")
+    }
+
+    pub(super) fn of(kind: DenialKind, why: impl Into<String>) -> Self {
+        Self { why: why.into(), kind, shadow: None }
     }
 
     /// Says, for the audit, what refused it; never to the client.

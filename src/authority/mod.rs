@@ -11,11 +11,13 @@ mod denial;
 mod login;
 mod presenter;
 mod query;
+mod shadow;
 mod status;
 
 pub use decision::{Decision, Grant, Semantics};
 pub use denial::Denial;
 pub use query::{QueriedActor, QueriedSubject, Query};
+pub use shadow::ShadowOutcome;
 pub use status::{Status, StatusCheck, StatusQuery, TokenReference};
 
 pub(crate) use bounded::{Authority, Bounded};

@@ -31,7 +31,8 @@ pub fn boxed(policy: impl Policy) -> BoxPolicy {
 ///
 /// Each is asked the same, one after the other. The first denial is the answer, and those behind it are not asked. If
 /// all allow, the grants are intersected: what is in every scope, for the shortest lifetime, with the fewest actors. If
-/// they do not agree on the [`Semantics`](crate::Semantics), that is a denial. One that cannot be asked makes the whole
+/// they do not agree on the [`Semantics`](crate::Semantics), that is a denial. Of what they would have decided with
+/// rules on trial, the first is kept. One that cannot be asked makes the whole
 /// one that cannot, and the exchange fails closed; a list with nothing in it denies.
 ///
 /// ```
@@ -114,6 +115,7 @@ fn both(one: Grant, other: Grant) -> Result<Grant, String> {
         (Some(one), Some(other)) => Some(format!("{one}, {other}")),
         (one, other) => one.or(other),
     };
+    grant.shadow = grant.shadow.or(other.shadow);
     Ok(grant)
 }
 

@@ -1,5 +1,5 @@
 use super::{BoxPolicy, boxed};
-use crate::authority::{Decision, Policy, Query};
+use crate::authority::{Decision, Policy, Query, ShadowOutcome};
 use futures_util::future::BoxFuture;
 use std::{
     fmt,
@@ -12,6 +12,7 @@ use tower::{BoxError, Service, ServiceExt};
 ///
 /// The policy is asked first; if it allows, the guards are, one after the other. The first denial is the answer, and
 /// those behind it are not asked. What a guard grants counts for nothing, whatever it says: the grant is the policy's.
+/// What a guard on trial would refuse is said of the decision.
 /// One that cannot be asked makes the whole one that cannot, and the exchange fails closed.
 ///
 /// For guards of different types see [`boxed`].
@@ -65,13 +66,17 @@ impl Service<Query> for AnyDeny {
     fn call(&mut self, query: Query) -> Self::Future {
         let Self { policy, guards } = self.clone();
         Box::pin(async move {
-            let decision = policy.oneshot(query.clone()).await?;
+            let mut decision = policy.oneshot(query.clone()).await?;
             if let Decision::Deny(_) = decision {
                 return Ok(decision);
             }
             for guard in guards.iter() {
-                if let denied @ Decision::Deny(_) = guard.clone().oneshot(query.clone()).await? {
-                    return Ok(denied);
+                let guarded = guard.clone().oneshot(query.clone()).await?;
+                match guarded.shadow() {
+                    _ if matches!(guarded, Decision::Deny(_)) => return Ok(guarded),
+                    None | Some(ShadowOutcome::WouldAllow { .. }) => {}
+                    Some(refusal) if decision.shadow().is_none() => decision = decision.with_shadow(refusal.clone()),
+                    Some(_) => {}
                 }
             }
             Ok(decision)

@@ -1,53 +1,33 @@
-use super::{Rule, subjects::parties};
+use super::{Mismatch, Rule, subjects::parties};
 use crate::authority::Query;
-
-/// What a rule says that can fail to fit a query.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Aspect {
-    Client,
-    SubjectIssuer,
-    SubjectName,
-    SubjectType,
-    Claim,
-    SubjectIsClient,
-    Actor,
-    ActorToken,
-    Target,
-}
-
-impl Aspect {
-    /// All of them, in the order in which they are looked at.
-    pub(super) const ALL: [Self; 9] = [
-        Self::Client,
-        Self::SubjectIssuer,
-        Self::SubjectName,
-        Self::SubjectType,
-        Self::Claim,
-        Self::SubjectIsClient,
-        Self::Actor,
-        Self::ActorToken,
-        Self::Target,
-    ];
-}
 
 impl Rule {
     /// Whether it is about this query. Its lists must be in order.
     pub(super) fn matches(&self, query: &Query) -> bool {
-        Aspect::ALL.into_iter().all(|aspect| self.fits(aspect, query))
+        Mismatch::ABOUT.into_iter().all(|what| self.fits(what, query))
     }
 
-    pub(super) fn fits(&self, aspect: Aspect, query: &Query) -> bool {
-        match aspect {
-            Aspect::Client => self.clients.include(&query.client_id),
-            Aspect::SubjectIssuer => parties(query, self.allows).any(|party| self.subjects.issued_by(party)),
-            Aspect::SubjectName => parties(query, self.allows).any(|party| self.subjects.name(party)),
-            Aspect::SubjectType => self.subjects.have_type_of(&query.subject),
-            Aspect::Claim => self.subjects.have_claims_of(&query.subject),
-            Aspect::SubjectIsClient => !self.allows || self.subjects.clients || !query.subject.is_client,
-            Aspect::Actor => self.actors.include(query),
-            Aspect::ActorToken => !self.by_token || query.actor.by_token,
-            Aspect::Target if self.allows => query.targets.iter().all(|target| self.targets.include(target)),
-            Aspect::Target => query.targets.iter().any(|target| self.targets.include(target)),
+    pub(super) fn fits(&self, what: Mismatch, query: &Query) -> bool {
+        let subject = &query.subject;
+        match what {
+            Mismatch::Client => self.clients.include(&query.client_id),
+            Mismatch::SubjectIssuer => parties(query, self.allows).any(|party| self.subjects.issued_by(party)),
+            Mismatch::SubjectName => parties(query, self.allows).any(|party| self.subjects.name(party)),
+            Mismatch::SubjectType => self.subjects.have_type_of(subject),
+            Mismatch::Claim => self.subjects.missing_claim(subject).is_none(),
+            Mismatch::SubjectIsClient => !self.allows || self.subjects.clients || !subject.is_client,
+            Mismatch::Actor => self.actors.include(query),
+            Mismatch::ActorToken => !self.by_token || query.actor.by_token,
+            Mismatch::Target if self.allows => query.targets.iter().all(|target| self.targets.include(target)),
+            Mismatch::Target => self.shares_target(query),
+            Mismatch::Login => self.is_logged_in(query),
+            Mismatch::SemanticsImpossible => !self.allows || self.is_possible(query),
+            Mismatch::ScopeEmpty => !self.allows || self.worth(query) > 0,
         }
+    }
+
+    /// Whether it is for any of the targets.
+    pub(super) fn shares_target(&self, query: &Query) -> bool {
+        query.targets.iter().any(|target| self.targets.include(target))
     }
 }

@@ -32,6 +32,7 @@ pub struct Rule {
     pub(super) max_lifetime: Option<Duration>,
     pub(super) max_depth: Option<usize>,
     pub(super) by_token: bool,
+    pub(super) shadow: bool,
     pub(super) login: Option<Box<Login>>,
 }
 
@@ -52,6 +53,7 @@ impl Rule {
             max_lifetime: None,
             max_depth: None,
             by_token: false,
+            shadow: false,
             login: None,
         }
     }
@@ -129,6 +131,31 @@ impl Rule {
     #[must_use]
     pub fn require_actor_token(mut self) -> Self {
         self.by_token = true;
+        self
+    }
+
+    /// On trial: it is looked at and never has an effect. Where the table would decide something else if all its rules
+    /// on trial were real, the decision says so, and the audit event in `shadow`: `would deny: rule 3`.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Decision, Party, Query, policy::{Names, Rule, Subjects, Table}};
+    ///
+    /// let table = Table::new([
+    ///     Rule::allow("orders", Subjects::any(), "billing").scopes(["read"]),
+    ///     Rule::deny(Names::any(), Subjects::any().in_group("interns"), "billing").id("no interns").shadow(),
+    /// ])?;
+    ///
+    /// let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "billing");
+    /// assert_eq!(table.decide(&query).shadow(), None);
+    /// query.subject.claims.insert("groups".into(), ["interns"].into_iter().collect());
+    /// let decision = table.decide(&query);
+    /// assert!(matches!(decision, Decision::Allow(_)));
+    /// assert_eq!(decision.shadow().map(ToString::to_string).as_deref(), Some("would deny: no interns"));
+    /// # Ok::<(), tower_token_exchange::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn shadow(mut self) -> Self {
+        self.shadow = true;
         self
     }
 

@@ -28,6 +28,8 @@ struct Document {
     require_actor_token: bool,
     require_acr: Option<Vec<String>>,
     max_auth_age: Option<text::Duration>,
+    #[serde(default)]
+    shadow: bool,
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]
@@ -82,6 +84,9 @@ impl From<Document> for Rule {
         }
         rule.max_lifetime = document.max_lifetime.map(Into::into);
         rule.max_depth = document.max_depth;
+        if document.shadow {
+            rule = rule.shadow();
+        }
         if document.require_actor_token {
             rule = rule.require_actor_token();
         }

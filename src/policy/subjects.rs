@@ -128,8 +128,9 @@ impl Subjects {
         self.types.is_empty() || self.types.contains(&subject.token_type)
     }
 
-    pub(super) fn have_claims_of(&self, subject: &QueriedSubject) -> bool {
-        self.claims.iter().all(|(name, wanted)| has_claim(subject, name, wanted))
+    /// The first claim that a subject does not have as wanted.
+    pub(super) fn missing_claim(&self, subject: &QueriedSubject) -> Option<&str> {
+        self.claims.iter().find(|(name, wanted)| !has_claim(subject, name, wanted)).map(|(name, _)| name.as_str())
     }
 }
 
@@ -139,7 +140,7 @@ impl Default for Subjects {
     }
 }
 
-pub(super) fn has_claim(subject: &QueriedSubject, name: &str, wanted: &Value) -> bool {
+fn has_claim(subject: &QueriedSubject, name: &str, wanted: &Value) -> bool {
     match subject.claims.get(name) {
         Some(Value::Array(many)) => many.contains(wanted) || wanted.as_array() == Some(many),
         Some(one) => one == wanted,

@@ -1,6 +1,6 @@
 use super::{Rule, checks::check, index::Index, names::Pool, verdict::Verdict};
 use crate::{
-    authority::{Decision, Denial, Query},
+    authority::{Decision, Query},
     registry::ConfigError,
 };
 use std::{
@@ -62,17 +62,28 @@ impl Table {
         Ok(Self(Arc::new(Rules { index: Index::of(&list)?, list })))
     }
 
+    pub(super) fn rules(&self) -> &[Rule] {
+        &self.0.list
+    }
+
     /// The decision of the table.
     pub fn decide(&self, query: &Query) -> Decision {
-        match Verdict::of(&self.matching(query), query) {
-            Verdict::Deny(rule) => Decision::deny(rule.name()),
-            Verdict::Allow(rule) => Decision::Allow(rule.grant(query)),
-            Verdict::StepUp(rule, login) => Decision::Deny(login.denial(&rule.name(), query)),
-            Verdict::NoRule => Decision::Deny(Denial::no_rule(format!(
-                "no rule lets client `{}`, acting as `{}`, exchange for subject `{}` of `{}` at {:?}",
-                query.client_id, query.actor.party.sub, query.subject.party.sub, query.subject.party.iss, query.targets,
-            ))),
+        let matching = self.matching(query);
+        let real = real(&matching);
+        let decision = Verdict::of(&real, query).decision(query);
+        if real.len() == matching.len() {
+            return decision;
         }
+        let would = Verdict::of(&matching, query);
+        match would.shadow_outcome() {
+            Some(outcome) if !would.decision(query).is_like(&decision) => decision.with_shadow(outcome),
+            _ => decision,
+        }
+    }
+
+    /// The rule that decides.
+    pub(super) fn decisive(&self, query: &Query) -> Option<&Rule> {
+        Verdict::of(&real(&self.matching(query)), query).rule()
     }
 
     /// The rules that match, in order.
@@ -84,6 +95,11 @@ impl Table {
         matching.dedup();
         matching.into_iter().map(|position| &list[position]).collect()
     }
+}
+
+/// All but those on trial.
+fn real<'a>(rules: &[&'a Rule]) -> Vec<&'a Rule> {
+    rules.iter().copied().filter(|rule| !rule.shadow).collect()
 }
 
 impl Service<Query> for Table {

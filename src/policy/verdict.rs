@@ -1,6 +1,6 @@
 use super::{Names, Rule, login::Login};
 use crate::{
-    authority::{Grant, Query, Semantics},
+    authority::{Decision, Denial, Grant, Query, Semantics, ShadowOutcome},
     protocol::Scope,
 };
 
@@ -30,6 +30,37 @@ impl<'a> Verdict<'a> {
         match most_granting(possible(false), query).and_then(|rule| Some((rule, rule.login.as_deref()?))) {
             Some((rule, login)) => Self::StepUp(rule, login),
             None => Self::NoRule,
+        }
+    }
+
+    pub(super) fn decision(self, query: &Query) -> Decision {
+        match self {
+            Self::Deny(rule) => Decision::deny(rule.name()),
+            Self::Allow(rule) => Decision::Allow(rule.grant(query)),
+            Self::StepUp(rule, login) => Decision::Deny(login.denial(&rule.name(), query)),
+            Self::NoRule => Decision::Deny(Denial::no_rule(format!(
+                "no rule lets client `{}`, acting as `{}`, exchange for subject `{}` of `{}` at {:?}",
+                query.client_id, query.actor.party.sub, query.subject.party.sub, query.subject.party.iss, query.targets,
+            ))),
+        }
+    }
+
+    /// What is said of it where it is not the real one. Rules on trial only add to those that match, so that one of
+    /// them always has the last word.
+    pub(super) fn shadow_outcome(self) -> Option<ShadowOutcome> {
+        let rule = self.rule()?.name();
+        Some(match self {
+            Self::Allow(_) => ShadowOutcome::WouldAllow { rule },
+            Self::StepUp(..) => ShadowOutcome::WouldStepUp { rule },
+            Self::Deny(_) | Self::NoRule => ShadowOutcome::WouldDeny { rule },
+        })
+    }
+
+    /// The rule that decides.
+    pub(super) fn rule(self) -> Option<&'a Rule> {
+        match self {
+            Self::Deny(rule) | Self::Allow(rule) | Self::StepUp(rule, _) => Some(rule),
+            Self::NoRule => None,
         }
     }
 }
@@ -67,6 +98,7 @@ impl Rule {
             max_lifetime: self.max_lifetime.map(|lifetime| lifetime.min(query.max_lifetime)),
             max_depth: self.max_depth,
             because: Some(self.name()),
+            shadow: None,
         }
     }
 

@@ -11,6 +11,7 @@ pub(crate) struct Rejection {
     /// In place of what the reason says.
     told: Option<(ErrorCode, StatusCode)>,
     step_up: Option<Box<StepUp>>,
+    shadow: Option<String>,
 }
 
 /// How the subject must have logged in (RFC 9470 section 3).
@@ -24,7 +25,7 @@ pub(crate) struct StepUp {
 
 /// The short way to a [`Rejection`].
 pub(crate) fn refuse(reason: Reason) -> Rejection {
-    Rejection { reason, detail: None, challenge: false, told: None, step_up: None }
+    Rejection { reason, detail: None, challenge: false, told: None, step_up: None, shadow: None }
 }
 
 impl Rejection {
@@ -44,6 +45,16 @@ impl Rejection {
     pub(crate) fn with_step_up(mut self, step_up: StepUp) -> Self {
         self.step_up = Some(Box::new(step_up));
         self
+    }
+
+    /// Says, to the audit only, what the policy would have decided with the rules on trial.
+    pub(crate) fn with_shadow(mut self, shadow: Option<String>) -> Self {
+        self.shadow = shadow.map(|shadow| escaped(&shadow));
+        self
+    }
+
+    pub(crate) fn shadow(&self) -> Option<&str> {
+        self.shadow.as_deref()
     }
 
     pub(crate) fn step_up(&self) -> Option<&StepUp> {
