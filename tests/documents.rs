@@ -101,8 +101,11 @@ fn a_mistake_is_told_with_its_place_and_the_way_out() {
         (issuer(json!({ "subjects": null })), "issuer[0].subjects", "Prefix"),
         (issuer(json!({ "presenters": ["orders", "x"] })), "issuer[0].presenters[1]", "no client `x`"),
         (issuer(json!({ "client_names": { "there": "x" } })), "issuer[0].client_names.there", "no client `x`"),
-        (issuer(json!({ "tokens": [{ "type": "refresh_token" }] })), "issuer[0].tokens[0]", "never taken"),
-        (issuer(json!({ "tokens": [{ "type": "jwt" }, { "type": "jwd" }] })), "issuer[0].tokens[1]", "is no URI"),
+        (
+            issuer(json!({ "tokens": [{ "type": "urn:ietf:params:oauth:token-type:refresh_token" }] })),
+            "issuer[0].tokens[0]",
+            "never taken",
+        ),
         (issuer(json!({ "leeway": "2m" })), "issuer[0].leeway", "60 s"),
         (with("/rule/0/clients", json!(["orders", "order"])), "rule[0].clients[1]", "no client `order`"),
         (with("/rule/0/clients", json!("billing")), "rule[0].targets[0]", "does not list `billing` in its `callers`"),
@@ -147,6 +150,7 @@ fn what_no_document_can_say_is_told_by_its_reader() {
         (with("/rule/0/max_lifetime", json!(60)), "expected a string"),
         (with("/rule/0/max_lifetime", json!("60")), "write `30s` or `5m`"),
         (with("/client/0/secret", json!(7)), "a text or a list of texts"),
+        (with("/issuer", json!([{ "issuer": IDP, "tokens": [{ "type": "jwd" }] }])), "`jwd` is no URI"),
         (with("/issuer", json!([{ "jwks_uri": "https://a.example" }])), "say which, or give a `preset`"),
     ] {
         let error = serde_json::from_value::<Document>(json).unwrap_err().to_string();

@@ -134,7 +134,7 @@ impl<'de> Deserialize<'de> for Subjects {
             subjects = subjects.named(names);
         }
         if let Some(name) = document.token_type {
-            subjects = subjects.of_type(text::token_type(name));
+            subjects = subjects.of_type(text::token_type(name).map_err(de::Error::custom)?);
         }
         for group in document.groups {
             subjects = subjects.in_group(group);

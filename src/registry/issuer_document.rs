@@ -1,8 +1,11 @@
 use super::{Introspection, Issuer, SubjectMapping, TokenRules, text};
 use crate::jose::{Algorithm, KeySet};
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// An issuer's record as a document says it, in TOML, JSON or whatever else serde reads.
 ///
@@ -30,7 +33,7 @@ struct Document {
     tenants: Option<TenantsDocument>,
     subjects: Option<SubjectsDocument>,
     #[serde(default)]
-    client_names: BTreeMap<String, String>,
+    client_names: Renamed,
     presenters: Option<Vec<String>>,
     #[serde(default)]
     allow_actor_tokens: bool,
@@ -39,7 +42,7 @@ struct Document {
     #[serde(default)]
     trust_may_act: bool,
     #[serde(default)]
-    acr: BTreeMap<String, String>,
+    acr: Renamed,
     claims: Option<Vec<String>>,
 }
 
@@ -102,6 +105,37 @@ enum SubjectsDocument {
     Claim(String),
 }
 
+/// Names there and what they are here. Of a name that stands twice, the last one would count in silence.
+#[derive(Default)]
+struct Renamed(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Renamed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+
+        impl<'de> Visitor<'de> for Names {
+            type Value = Renamed;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of names to names")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Renamed, A::Error> {
+                let mut names = BTreeMap::new();
+                while let Some((there, here)) = entries.next_entry::<String, String>()? {
+                    if names.contains_key(&there) {
+                        return Err(A::Error::custom(format!("the name `{there}` twice: keep one")));
+                    }
+                    names.insert(there, here);
+                }
+                Ok(Renamed(names))
+            }
+        }
+
+        deserializer.deserialize_map(Names)
+    }
+}
+
 impl TryFrom<Document> for Issuer {
     type Error = String;
 
@@ -128,15 +162,13 @@ impl TryFrom<Document> for Issuer {
         if let Some(names) = document.algorithms {
             issuer = issuer.algorithms(names.iter().map(|name| algorithm(name)).collect::<Result<Vec<_>, _>>()?);
         }
-        let tokens: Vec<_> = document.tokens.into_iter().map(TokensDocument::record).collect();
+        let tokens = document.tokens.into_iter().map(TokensDocument::record).collect::<Result<Vec<_>, _>>()?;
         for (position, rules) in tokens.iter().enumerate() {
             if tokens[..position].iter().any(|before| before.token_type == rules.token_type) {
                 return Err(format!("tokens: `{}` twice: keep one", rules.token_type));
             }
         }
-        if !tokens.is_empty() {
-            issuer.tokens = tokens;
-        }
+        issuer = tokens.into_iter().fold(issuer, Self::tokens);
         issuer.untyped_access_tokens |= document.allow_untyped_access_tokens;
         if let Some(names) = document.our_names {
             issuer = issuer.our_names(names);
@@ -149,7 +181,7 @@ impl TryFrom<Document> for Issuer {
         if let Some(subjects) = document.subjects {
             issuer = issuer.subjects(subjects.mapping());
         }
-        for (there, here) in document.client_names {
+        for (there, here) in document.client_names.0 {
             issuer = issuer.client_name(there, here);
         }
         if let Some(presenters) = document.presenters {
@@ -158,7 +190,7 @@ impl TryFrom<Document> for Issuer {
         issuer.actor_tokens |= document.allow_actor_tokens;
         issuer.act |= document.trust_act;
         issuer.may_act |= document.trust_may_act;
-        for (there, here) in document.acr {
+        for (there, here) in document.acr.0 {
             issuer = issuer.acr(there, here);
         }
         if let Some(claims) = document.claims {
@@ -169,8 +201,8 @@ impl TryFrom<Document> for Issuer {
 }
 
 impl<'de> Deserialize<'de> for Issuer {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::try_from(Document::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::try_from(Document::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
@@ -202,8 +234,8 @@ impl IntrospectionDocument {
 }
 
 impl TokensDocument {
-    fn record(self) -> TokenRules {
-        let mut rules = TokenRules::of(text::token_type(self.token_type)).typ(self.typ).audiences(self.audiences);
+    fn record(self) -> Result<TokenRules, String> {
+        let mut rules = TokenRules::of(text::token_type(self.token_type)?).typ(self.typ).audiences(self.audiences);
         for claim in self.require {
             rules = rules.require(claim);
         }
@@ -215,7 +247,7 @@ impl TokensDocument {
         }
         rules.presenter_claim = self.presenter_claim;
         rules.scope_claim = self.scope_claim;
-        rules
+        Ok(rules)
     }
 }
 

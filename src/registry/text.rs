@@ -23,13 +23,16 @@ impl<'de> Deserialize<'de> for Duration {
 }
 
 /// A token type by its URI, or by the short name of one of RFC 8693 section 3.
-pub(crate) fn token_type(name: String) -> TokenType {
+pub(crate) fn token_type(name: String) -> Result<TokenType, String> {
     match name.as_str() {
-        "access_token" => TokenType::ACCESS_TOKEN,
-        "id_token" => TokenType::ID_TOKEN,
-        "jwt" => TokenType::JWT,
-        "refresh_token" => TokenType::REFRESH_TOKEN,
-        _ => TokenType::new(name),
+        "access_token" => Ok(TokenType::ACCESS_TOKEN),
+        "id_token" => Ok(TokenType::ID_TOKEN),
+        "jwt" => Ok(TokenType::JWT),
+        // A mistyped name would be a type that nobody ever declares.
+        _ if !name.contains(':') => {
+            Err(format!("tokens: type `{name}` is no URI, and none of `jwt`, `access_token` and `id_token`"))
+        }
+        _ => Ok(TokenType::new(name)),
     }
 }
 
