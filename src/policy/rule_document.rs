@@ -22,12 +22,12 @@ struct Document {
     scopes: Option<Names>,
     #[serde(default)]
     grant: Vec<Semantics>,
-    max_lifetime: Option<text::Duration>,
+    max_lifetime: Option<String>,
     max_depth: Option<usize>,
     #[serde(default)]
     require_actor_token: bool,
     require_acr: Option<Vec<String>>,
-    max_auth_age: Option<text::Duration>,
+    max_auth_age: Option<String>,
     #[serde(default)]
     shadow: bool,
 }
@@ -62,8 +62,10 @@ struct SubjectDocument {
     or_clients: bool,
 }
 
-impl From<Document> for Rule {
-    fn from(document: Document) -> Self {
+impl TryFrom<Document> for Rule {
+    type Error = String;
+
+    fn try_from(document: Document) -> Result<Self, String> {
         let Document { clients, subjects, targets, .. } = document;
         let mut rule = match document.effect {
             Effect::Allow => Self::allow(clients, subjects, targets),
@@ -82,7 +84,7 @@ impl From<Document> for Rule {
         if let Some(actors) = document.actors {
             rule = rule.actors(actors);
         }
-        rule.max_lifetime = document.max_lifetime.map(Into::into);
+        rule.max_lifetime = text::duration("max_lifetime", document.max_lifetime)?;
         rule.max_depth = document.max_depth;
         if document.shadow {
             rule = rule.shadow();
@@ -93,16 +95,16 @@ impl From<Document> for Rule {
         if let Some(values) = document.require_acr {
             rule = rule.require_acr(values);
         }
-        if let Some(age) = document.max_auth_age {
-            rule = rule.max_auth_age(age.into());
+        if let Some(age) = text::duration("max_auth_age", document.max_auth_age)? {
+            rule = rule.max_auth_age(age);
         }
-        rule
+        Ok(rule)
     }
 }
 
 impl<'de> Deserialize<'de> for Rule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Document::deserialize(deserializer).map(Into::into)
+        Self::try_from(Document::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 

@@ -19,7 +19,7 @@ struct Document {
     scopes_for_scopeless_subjects: Vec<String>,
     #[serde(default)]
     ignored_scopes: Vec<String>,
-    max_lifetime: Option<text::Duration>,
+    max_lifetime: Option<String>,
     #[serde(default)]
     allow_self_exchange: bool,
     #[serde(default)]
@@ -34,8 +34,10 @@ struct Document {
     tenants: Vec<String>,
 }
 
-impl From<Document> for Client {
-    fn from(document: Document) -> Self {
+impl TryFrom<Document> for Client {
+    type Error = String;
+
+    fn try_from(document: Document) -> Result<Self, String> {
         let mut client = Self::new(document.id);
         client = document.secret.iter().fold(client, Self::secret);
         client = document.secret_sha256.iter().fold(client, Self::secret_sha256);
@@ -45,19 +47,19 @@ impl From<Document> for Client {
         client.default_target = document.default_target;
         client.scopeless_subject_scopes = document.scopes_for_scopeless_subjects;
         client.ignored_scopes = document.ignored_scopes;
-        client.max_lifetime = document.max_lifetime.map(Into::into);
+        client.max_lifetime = text::duration("max_lifetime", document.max_lifetime)?;
         client.self_exchange = document.allow_self_exchange;
         client.several_audiences = document.allow_several_audiences;
         client.repeated_actors = document.allow_repeated_actors;
         client.jwt_output = document.allow_jwt_output;
         client.carries = document.carries;
         client.tenants = document.tenants;
-        client
+        Ok(client)
     }
 }
 
 impl<'de> Deserialize<'de> for Client {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Document::deserialize(deserializer).map(Into::into)
+        Self::try_from(Document::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }

@@ -45,7 +45,7 @@ impl Introspection {
     }
 
     fn with(endpoint: impl Into<String>, authorization: Result<HeaderValue, InvalidHeaderValue>) -> Self {
-        let authorization = authorization.ok().map(|mut value| {
+        let authorization = authorization.ok().filter(|value| value.to_str().is_ok()).map(|mut value| {
             value.set_sensitive(true);
             value
         });

@@ -254,6 +254,12 @@ fn check_rules(
     if let Some((claim, _)) = required.iter().find(|(claim, _)| forbidden.contains(claim)) {
         return wrong(format!("`{claim}` is required and forbidden: keep one"));
     }
+    let values = required.iter().filter_map(|(claim, value)| Some((claim, value.as_ref()?)));
+    if let Some((claim, _)) =
+        values.clone().find(|(claim, one)| values.clone().any(|(name, other)| name == *claim && other != *one))
+    {
+        return wrong(format!("`{claim}` is required with two values, and can have one: keep one"));
+    }
     let never: &[&str] = match kind {
         Kind::AccessToken | Kind::Jwt => &["cnf", "events", "at_hash", "c_hash", "s_hash", "authorization_details"],
         Kind::IdToken => &["cnf", "events", "client_id", "scope", "authorization_details"],

@@ -28,8 +28,8 @@ struct Document {
     #[serde(default)]
     allow_untyped_access_tokens: bool,
     our_names: Option<Vec<String>>,
-    leeway: Option<text::Duration>,
-    max_age: Option<text::Duration>,
+    leeway: Option<String>,
+    max_age: Option<String>,
     tenants: Option<TenantsDocument>,
     subjects: Option<SubjectsDocument>,
     #[serde(default)]
@@ -173,8 +173,8 @@ impl TryFrom<Document> for Issuer {
         if let Some(names) = document.our_names {
             issuer = issuer.our_names(names);
         }
-        issuer.leeway = document.leeway.map(Into::into);
-        issuer.max_age = document.max_age.map(Into::into);
+        issuer.leeway = text::duration("leeway", document.leeway)?;
+        issuer.max_age = text::duration("max_age", document.max_age)?;
         if let Some(TenantsDocument { claim, accepted }) = document.tenants {
             issuer = issuer.tenants(claim, accepted);
         }

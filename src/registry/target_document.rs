@@ -20,11 +20,13 @@ struct Document {
     translate: Option<BTreeMap<String, Vec<String>>>,
     #[serde(default)]
     claims: Vec<String>,
-    max_lifetime: Option<text::Duration>,
+    max_lifetime: Option<String>,
 }
 
-impl From<Document> for Target {
-    fn from(document: Document) -> Self {
+impl TryFrom<Document> for Target {
+    type Error = String;
+
+    fn try_from(document: Document) -> Result<Self, String> {
         let mut target = Self::new(document.id);
         target.resources = document.resources;
         target.audiences.extend(document.audiences);
@@ -36,13 +38,13 @@ impl From<Document> for Target {
         target.scopes = document.scopes;
         target.translation = document.translate.map(|entries| entries.into_iter().collect());
         target.claims = document.claims;
-        target.max_lifetime = document.max_lifetime.map(Into::into);
-        target
+        target.max_lifetime = text::duration("max_lifetime", document.max_lifetime)?;
+        Ok(target)
     }
 }
 
 impl<'de> Deserialize<'de> for Target {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Document::deserialize(deserializer).map(Into::into)
+        Self::try_from(Document::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }

@@ -2,24 +2,13 @@
 
 use crate::protocol::TokenType;
 use serde::{Deserialize, Deserializer, de};
-use std::{fmt, marker::PhantomData, time};
+use std::{fmt, marker::PhantomData, time::Duration};
 
-/// A duration as text, such as `30s`, `5m` or `1h 30m`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Duration(time::Duration);
-
-impl From<Duration> for time::Duration {
-    fn from(Duration(duration): Duration) -> Self {
-        duration
-    }
-}
-
-impl<'de> Deserialize<'de> for Duration {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let wrong = |error| de::Error::custom(format_args!("`{text}` is no duration ({error}): write `30s` or `5m`"));
-        humantime::parse_duration(&text).map(Self).map_err(wrong)
-    }
+/// A duration as text, such as `30s`, `5m` or `1h 30m`, in this field.
+pub(crate) fn duration(field: &str, text: Option<String>) -> Result<Option<Duration>, String> {
+    let Some(text) = text else { return Ok(None) };
+    let wrong = |error| format!("{field}: `{text}` is no duration ({error}): write `30s` or `5m`");
+    humantime::parse_duration(&text).map(Some).map_err(wrong)
 }
 
 /// A token type by its URI, or by the short name of one of RFC 8693 section 3.
