@@ -1,11 +1,13 @@
 //! The keys of issuers: fixed ones, and those that are fetched and kept.
 //!
 //! A set that is fetched goes this way: [`source`] asks for it (through [`discovery`] where its address must be found),
-//! [`kept`] knows how old it is, [`remote`] decides when to ask again and who waits, [`readiness`] tells operators.
+//! [`kept`] knows how old it is, [`remote`] decides when to ask again and who waits, [`flight`] sees to it that one fetch
+//! serves them all, [`readiness`] tells operators.
 
 mod back_off;
 mod discovery;
 mod fetching;
+mod flight;
 mod freshness;
 mod kept;
 mod metadata;
@@ -19,8 +21,9 @@ use crate::{
     registry::{Issuer, KeySource, Registry},
 };
 use discovery::Discovery;
+use flight::landed;
 use futures_util::future::join_all;
-use remote::{RemoteKeys, landed};
+use remote::RemoteKeys;
 use source::Source;
 use std::{
     collections::BTreeMap,

@@ -1,20 +1,15 @@
 use super::{
-    back_off::BackOff,
     fetching::{Fetching, Problem},
+    flight::{Flight, State, landed},
     is_within,
-    kept::{Age, Kept, Known},
+    kept::{Age, Known},
     source::Source,
 };
 use crate::protocol::{Reason, Rejection, refuse};
-use futures_util::{
-    FutureExt,
-    future::{BoxFuture, Shared},
-};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
-use tokio::runtime::Handle;
 
 /// An unknown `kid` makes at most one fetch in this time; anybody can invent a `kid`.
 const UNKNOWN_KEY_COOL_DOWN: Duration = Duration::from_secs(60);
@@ -23,22 +18,9 @@ const UNKNOWN_KEY_COOL_DOWN: Duration = Duration::from_secs(60);
 ///
 /// One fetch at a time, whoever waits for it; it goes on when they leave.
 pub(super) struct RemoteKeys {
-    source: Source,
-    fetching: Fetching,
+    pub(super) source: Source,
+    pub(super) fetching: Fetching,
     state: Mutex<State>,
-}
-
-type Flight = Shared<BoxFuture<'static, Option<Known>>>;
-
-#[derive(Default)]
-struct State {
-    kept: Option<Kept>,
-    last_for_unknown_key: Option<SystemTime>,
-    back_off: BackOff,
-    flight: Option<Flight>,
-    fetches: u64,
-    failures: u64,
-    problem: Option<Problem>,
 }
 
 /// How things stand.
@@ -144,67 +126,9 @@ impl RemoteKeys {
         }
     }
 
-    /// Joins the fetch under way, or begins one, but not soon after one that failed, and not without a runtime.
-    fn launch(self: &Arc<Self>, state: &mut State, now: SystemTime) -> Option<Flight> {
-        if let Some(flight) = state.under_way(&self.source) {
-            return Some(flight);
-        }
-        let runtime = Handle::try_current().ok().filter(|_| state.back_off.is_over(now))?;
-        state.fetches += 1;
-        let (number, keys) = (state.fetches, Arc::clone(self));
-        let landed = runtime.spawn(async move { keys.fetch(number).await }).map(|landed| landed.ok().flatten());
-        let flight = landed.boxed().shared();
-        state.flight = Some(flight.clone());
-        Some(flight)
-    }
-
-    /// Fetches, and takes note of how it went. Nobody may be waiting any more by then.
-    async fn fetch(&self, number: u64) -> Option<Known> {
-        let fetched = self.source.fetch(&self.fetching).await;
-        let (mut state, now) = self.lock();
-        state.flight = None;
-        match fetched {
-            Ok((keys, fresh)) => {
-                let known = Known { keys, fetch: number };
-                state.back_off.succeeded();
-                state.problem = None;
-                state.kept = Some(Kept::new(known.clone(), now, fresh));
-                Some(known)
-            }
-            Err(problem) => {
-                state.back_off.failed(now);
-                state.failures += 1;
-                state.problem = Some(problem.clone());
-                drop(state);
-                let jwks_uri = self.source.name();
-                tracing::warn!(jwks_uri, %problem, "the key set of an issuer could not be fetched");
-                None
-            }
-        }
-    }
-
     /// The state, and the time: read in this order, so that no set seems to come from the future.
-    fn lock(&self) -> (MutexGuard<'_, State>, SystemTime) {
+    pub(super) fn lock(&self) -> (MutexGuard<'_, State>, SystemTime) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         (state, self.fetching.clock.now())
     }
-}
-
-impl State {
-    fn under_way(&mut self, source: &Source) -> Option<Flight> {
-        let flight = self.flight.take()?;
-        if flight.clone().now_or_never().is_none() {
-            self.flight = Some(flight.clone());
-            return Some(flight);
-        }
-        // One that comes to its end takes itself off the list. This one crashed, or its runtime was shut down.
-        self.failures += 1;
-        self.problem = Some(Problem::at(source.name(), "the fetch was broken off"));
-        None
-    }
-}
-
-/// What a fetch brought, if there was one to wait for and it brought anything.
-pub(super) async fn landed(flight: Option<Flight>) -> Option<Known> {
-    flight?.await
 }
