@@ -132,3 +132,31 @@ impl RemoteKeys {
         (state, self.fetching.clock.now())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::Clock, part::part};
+    use bytes::Bytes;
+    use http::{Request, Response};
+    use std::convert::Infallible;
+
+    #[tokio::test]
+    async fn a_set_that_came_meanwhile_is_looked_through_even_in_the_cool_down() {
+        let keys = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+        let fetch =
+            tower::service_fn(move |_: Request<Bytes>| async move { Ok::<_, Infallible>(Response::new(keys.into())) });
+        let clock = Clock::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+        let source = Source::At("https://idp.example/jwks".into());
+        let remote = Arc::new(RemoteKeys::new(source, Fetching { fetch: part(fetch), clock }));
+        let newer_than = async |seen: &Known| remote.newer_than(seen).await.map(|known| known.map(|known| known.fetch));
+
+        let first = remote.current().await.unwrap();
+        assert_eq!(first.fetch, 1);
+        assert_eq!(newer_than(&first).await.unwrap(), Some(2), "one more fetch");
+        assert_eq!(newer_than(&first).await.unwrap(), Some(2), "it has come meanwhile");
+        let second = remote.current().await.unwrap();
+        assert_eq!(newer_than(&second).await.unwrap(), None, "in the cool-down there is no other");
+        assert_eq!(remote.standing().fetches, 2);
+    }
+}
