@@ -101,8 +101,8 @@ impl TokenExchangeLayer {
     /// How things stand with the keys of the issuers, for a health endpoint. It waits for nobody.
     ///
     /// Where an issuer's keys are missing, it begins to fetch them, as often as the back-off of
-    /// [`Issuer::jwks_uri`] permits: a server that is probed before it gets requests becomes ready. That needs a tokio
-    /// runtime; without one it only looks.
+    /// [`Issuer::jwks_uri`](crate::Issuer::jwks_uri) permits: a server that is probed before it gets requests becomes
+    /// ready. That needs a tokio runtime; without one it only looks.
     ///
     /// ```
     /// use axum::{Json, Router, http::StatusCode, routing::{get, post}};
