@@ -8,7 +8,7 @@ pub struct Actors(Acting);
 enum Acting {
     Client,
     Any,
-    Parties(Vec<Party>),
+    Parties(Box<[Party]>),
 }
 
 impl Actors {

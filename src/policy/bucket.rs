@@ -151,5 +151,5 @@ fn subjects(rule: &Rule, by_sub: bool) -> Vec<Whose<'_>> {
 
 /// The first claim that is a text.
 fn text_claim(rule: &Rule) -> Option<(&str, &str)> {
-    rule.subjects.claims.iter().find_map(|(name, wanted)| Some((name.as_str(), wanted.as_str()?)))
+    rule.subjects.claims().iter().find_map(|(name, wanted)| Some((name.as_str(), wanted.as_str()?)))
 }

@@ -47,15 +47,15 @@ fn about_scopes(rule: &Rule) -> Contradiction {
 }
 
 fn about_effect(rule: &Rule) -> Contradiction {
-    let narrowed = rule.max_lifetime.is_some() || rule.max_depth.is_some();
-    if !rule.allows && (narrowed || rule.delegation || rule.impersonation) {
+    if !rule.allows && (rule.limits.is_some() || rule.delegation || rule.impersonation) {
         return Some(("semantics or limits", "a deny refuses the whole request: leave them out"));
     }
     if rule.allows && rule.by_token && rule.semantics() == Semantics::Impersonation {
         let way_out = "an actor token never ends in a token without `act`: allow `delegation` too, or leave it out";
         return Some(("require_actor_token", way_out));
     }
-    let no_time = rule.max_lifetime.is_some_and(|lifetime| lifetime.as_secs() == 0);
+    let no_time =
+        rule.limits.as_ref().and_then(|limits| limits.lifetime).is_some_and(|lifetime| lifetime.as_secs() == 0);
     no_time.then_some(("max_lifetime", "give 1 s or more"))
 }
 

@@ -29,11 +29,17 @@ pub struct Rule {
     pub(super) scopes: Option<Names>,
     pub(super) delegation: bool,
     pub(super) impersonation: bool,
-    pub(super) max_lifetime: Option<Duration>,
-    pub(super) max_depth: Option<usize>,
+    pub(super) limits: Option<Box<Limits>>,
     pub(super) by_token: bool,
     pub(super) shadow: bool,
     pub(super) login: Option<Box<Login>>,
+}
+
+/// How far it lets a token go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Limits {
+    pub(super) lifetime: Option<Duration>,
+    pub(super) depth: Option<usize>,
 }
 
 impl Rule {
@@ -50,8 +56,7 @@ impl Rule {
             scopes: None,
             delegation: false,
             impersonation: false,
-            max_lifetime: None,
-            max_depth: None,
+            limits: None,
             by_token: false,
             shadow: false,
             login: None,
@@ -102,14 +107,14 @@ impl Rule {
     /// The longest lifetime that it allows.
     #[must_use]
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
-        self.max_lifetime = Some(lifetime);
+        self.limits.get_or_insert_default().lifetime = Some(lifetime);
         self
     }
 
     /// The most actors that it allows in one token.
     #[must_use]
     pub fn max_depth(mut self, depth: usize) -> Self {
-        self.max_depth = Some(depth);
+        self.limits.get_or_insert_default().depth = Some(depth);
         self
     }
 

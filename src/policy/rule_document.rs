@@ -84,8 +84,12 @@ impl TryFrom<Document> for Rule {
         if let Some(actors) = document.actors {
             rule = rule.actors(actors);
         }
-        rule.max_lifetime = text::duration("max_lifetime", document.max_lifetime)?;
-        rule.max_depth = document.max_depth;
+        if let Some(lifetime) = text::duration("max_lifetime", document.max_lifetime)? {
+            rule = rule.max_lifetime(lifetime);
+        }
+        if let Some(depth) = document.max_depth {
+            rule = rule.max_depth(depth);
+        }
         if document.shadow {
             rule = rule.shadow();
         }

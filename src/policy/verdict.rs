@@ -91,12 +91,13 @@ impl Rule {
 
     pub(super) fn grant(&self, query: &Query) -> Grant {
         let granted = query.ceiling.iter().filter(|scope| self.grants(scope));
+        let limits = self.limits.as_deref().copied().unwrap_or_default();
         Grant {
             semantics: self.semantics(),
             // Part of a scope is a scope.
             scope: Some(Scope::from_tokens(granted).unwrap_or_default()),
-            max_lifetime: self.max_lifetime.map(|lifetime| lifetime.min(query.max_lifetime)),
-            max_depth: self.max_depth,
+            max_lifetime: limits.lifetime.map(|lifetime| lifetime.min(query.max_lifetime)),
+            max_depth: limits.depth,
             because: Some(self.name()),
             shadow: None,
         }
