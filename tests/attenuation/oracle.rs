@@ -1,0 +1,539 @@
+//! What may be granted at most, computed a second time from the plain values of a case.
+//!
+//! It is written from the rules, not from the layer, and shares no code with it. It does not know in which order
+//! things are looked at: it collects every ground on which a request must be refused, and any of them will do.
+
+use crate::{
+    support::{ACCESS_TOKEN, AS, IDP, JWT, NOW},
+    world::*,
+};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// Codes of reasons.
+type Codes = BTreeSet<&'static str>;
+
+/// What may become of a request.
+#[derive(Debug)]
+pub struct Verdict {
+    /// The codes of the reasons for which it may be refused. Empty: it must be granted.
+    pub grounds: Codes,
+    /// What may be granted, any one of these. Empty: it must be refused.
+    pub grants: Vec<Bound>,
+}
+
+/// The most that a token may say.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    pub issued_type: &'static str,
+    pub sub: String,
+    pub aud: BTreeSet<String>,
+    pub client_id: &'static str,
+    pub scope: Scopes,
+    /// Seconds since 1970.
+    pub exp: u64,
+    /// `None` only for an impersonation.
+    pub act: Option<Value>,
+    /// Each as it must be if it is there.
+    pub login: [Option<Value>; 3],
+    pub extra: Map<String, Value>,
+}
+
+/// Who acts.
+struct Acting {
+    party: Who,
+    is_client: bool,
+}
+
+struct Facts<'a> {
+    case: &'a Case,
+    client: &'a ClientSpec,
+    client_id: &'static str,
+    subject: &'a TokenSpec,
+    grounds: Codes,
+}
+
+pub fn judge(case: &Case) -> Verdict {
+    let Ask { client, subject, .. } = &case.ask;
+    let mut facts =
+        Facts { case, client: &case.clients[*client], client_id: CLIENTS[*client], subject, grounds: BTreeSet::new() };
+    let ceiling = facts.ceiling();
+    match ceiling {
+        Some(ceiling) if facts.grounds.is_empty() => facts.chosen(ceiling),
+        _ => Verdict { grounds: facts.grounds, grants: Vec::new() },
+    }
+}
+
+/// The most that the records allow, and who would act.
+struct Ceiling {
+    /// All but the scope and the lifetime of it is final.
+    bound: Bound,
+    milliseconds: u64,
+    acting: Acting,
+    targets: Vec<usize>,
+    delegation: Result<Vec<Link>, &'static str>,
+    impersonation: bool,
+}
+
+/// A hop of the chain of actors, with its name space.
+#[derive(Clone)]
+struct Link {
+    party: Who,
+    name: Option<Value>,
+}
+
+impl Facts<'_> {
+    fn refuse_if(&mut self, applies: bool, code: &'static str) {
+        if applies {
+            self.grounds.insert(code);
+        }
+    }
+
+    fn ceiling(&mut self) -> Option<Ceiling> {
+        let case = self.case;
+        self.refuse_if(!self.client.may_exchange, "grant_not_allowed");
+        let issued_type = case.ask.requested_type.unwrap_or(ACCESS_TOKEN);
+        let can_be_had = issued_type == ACCESS_TOKEN || (issued_type == JWT && self.client.jwt_output);
+        self.refuse_if(!can_be_had, "requested_token_type_unsupported");
+        let targets = self.targets();
+        self.subject_token();
+        self.actor_token();
+        let acting = self.acting()?;
+        let named = self.may_act(&acting);
+        self.presenter(named && acting.is_client);
+        let (delegation, impersonation) = self.chains(&acting)?;
+        if let (Err(code), false) = (delegation.as_ref(), impersonation) {
+            self.refuse_if(true, code);
+        }
+
+        let left = case.ask.actor.iter().map(|actor| actor.left).chain([self.subject.left]).min()? / 1000;
+        let records = targets.iter().filter_map(|target| case.targets[*target].max_lifetime);
+        let lifetimes = records.chain(self.client.max_lifetime).chain([case.server.max_lifetime, left]);
+        let lifetime = lifetimes.min()?;
+        let scope = self.scope(&targets);
+        self.refuse_if(scope.is_empty(), "scope_empty");
+        if let Some(asked) = self.asked() {
+            self.refuse_if(asked.and(scope).is_empty(), "scope_empty");
+            self.refuse_if(case.server.strict && !asked.is_within(scope), "scope_exceeded");
+        }
+        let bound = Bound {
+            issued_type,
+            sub: self.issued_sub(self.subject),
+            aud: targets.iter().map(|target| aud_of(*target)).collect(),
+            client_id: self.client_id,
+            scope,
+            exp: NOW + lifetime,
+            act: None,
+            login: self.login(),
+            extra: self.extra(&targets),
+        };
+        Some(Ceiling { bound, milliseconds: lifetime * 1000, acting, targets, delegation, impersonation })
+    }
+
+    /// The scope that was asked for, if any was that counts.
+    fn asked(&self) -> Option<Scopes> {
+        let asked = self.case.ask.scope?.without(self.client.ignored);
+        (!asked.is_empty()).then_some(asked)
+    }
+
+    fn targets(&mut self) -> Vec<usize> {
+        let asked = &self.case.ask.targets;
+        self.refuse_if(asked.iter().any(|(_, target)| target.is_none()), "target_unknown");
+        let mut targets: Vec<usize> = asked.iter().filter_map(|(_, target)| *target).collect();
+        if asked.is_empty() {
+            targets.extend(self.client.default_target);
+            self.refuse_if(targets.is_empty(), "target_missing");
+        }
+        targets.sort_unstable();
+        targets.dedup();
+        self.refuse_if(targets.len() > self.case.server.max_targets, "too_many_targets");
+        for target in &targets {
+            let called = self.case.targets[*target].callers[self.case.ask.client];
+            let listed = self.client.targets.is_none_or(|list| list[*target]);
+            self.refuse_if(!called || !listed, "target_not_allowed");
+        }
+        targets
+    }
+
+    fn subject_token(&mut self) {
+        let subject = self.subject;
+        self.refuse_if(subject.kind == Kind::IdToken && !self.case.issuer.id_tokens, "subject_token_type_unsupported");
+        self.token(subject);
+        self.refuse_if(subject.authorization_details, "authorization_details_unsupported");
+        let malformed = matches!(subject.act, Some(ActSpec::Broken(_)));
+        let foreign = subject.kind != Kind::Own;
+        self.refuse_if(subject.act.is_some() && foreign && !self.case.issuer.act, "chain_not_trusted");
+        self.refuse_if(malformed, "chain_malformed");
+    }
+
+    fn actor_token(&mut self) {
+        let Some(actor) = &self.case.ask.actor else { return };
+        self.refuse_if(actor.kind == Kind::IdToken, "actor_token_type_unsupported");
+        self.refuse_if(actor.kind == Kind::Foreign && !self.case.issuer.actor_tokens, "actor_issuer_not_trusted");
+        self.token(actor);
+        self.refuse_if(actor.act.is_some(), "actor_delegated");
+        self.refuse_if(matches!(actor.may_act, Some(MayActSpec::Broken(Value::String(_)))), "may_act_malformed");
+    }
+
+    /// What every token must be.
+    fn token(&mut self, token: &TokenSpec) {
+        self.refuse_if(token.left < 1000, "token_expired");
+        self.refuse_if(token.cnf, "token_sender_constrained");
+        let to_us = match token.kind {
+            Kind::Own => true,
+            Kind::Foreign => token.aud.iter().any(|name| name == AS),
+            Kind::IdToken => token.aud.iter().any(|name| self.ours_by_name_there(name).is_some()),
+        };
+        self.refuse_if(!to_us, "token_not_for_us");
+    }
+
+    /// The client that the foreign issuer means by a name.
+    fn ours_by_name_there(&self, name: &str) -> Option<&'static str> {
+        let index = NAMES_THERE.iter().position(|there| *there == name)?;
+        self.case.issuer.client_names[index].then_some(CLIENTS[index])
+    }
+
+    /// The client that an issuer means by a name.
+    fn client_meant(&self, iss: &str, name: &str) -> Option<&'static str> {
+        match iss {
+            AS => CLIENTS.into_iter().find(|client| *client == name),
+            IDP => self.ours_by_name_there(name),
+            _ => None,
+        }
+    }
+
+    /// A party by the name that it has here.
+    fn known_as(&self, iss: &str, sub: &str) -> Who {
+        match (iss == IDP).then(|| self.ours_by_name_there(sub)).flatten() {
+            Some(client) => who(AS, client),
+            None => who(iss, sub),
+        }
+    }
+
+    fn issued_sub(&self, token: &TokenSpec) -> String {
+        if token.kind == Kind::Own { token.sub.to_owned() } else { format!("{PREFIX}{}", token.sub) }
+    }
+
+    fn acting(&mut self) -> Option<Acting> {
+        let itself = who(AS, self.client_id);
+        let Some(token) = &self.case.ask.actor else { return Some(Acting { party: itself, is_client: true }) };
+        let party = self.known_as(token.issuer(), token.sub);
+        // A user of ours may have the name of a client; a client's own token was issued to itself.
+        let own_of_a_user = token.kind == Kind::Own && token.client_id != Some(self.client_id);
+        if party == itself && !own_of_a_user {
+            return Some(Acting { party, is_client: true });
+        }
+        let carried = self.client.carries.iter().any(|(iss, sub)| party == who(iss, sub));
+        self.refuse_if(!carried, "actor_not_carried");
+        carried.then_some(Acting { party, is_client: false })
+    }
+
+    /// Whether `may_act` names who acts; a wrong one is a ground.
+    fn may_act(&mut self, acting: &Acting) -> bool {
+        let (iss, sub, client_id, email) = match &self.subject.may_act {
+            None => return false,
+            Some(MayActSpec::Broken(_)) => {
+                self.refuse_if(true, "may_act_malformed");
+                return false;
+            }
+            Some(MayActSpec::Party { iss, sub, client_id, email }) => (iss, sub, client_id, email),
+        };
+        let iss = iss.unwrap_or(self.subject.issuer());
+        let sub_fits = sub.is_none_or(|sub| self.known_as(iss, sub) == acting.party);
+        let client_fits =
+            client_id.is_none_or(|client| acting.is_client && self.client_meant(iss, client) == Some(self.client_id));
+        // Every token of this world has that address, but only an actor token vouches for the actor's.
+        let email_fits = !email || self.case.ask.actor.is_some();
+        let malformed = sub.is_none() && client_id.is_none();
+        let fits = sub_fits && client_fits && email_fits && !malformed;
+        self.refuse_if(malformed, "may_act_malformed");
+        self.refuse_if(!fits && !malformed, "may_act_mismatch");
+        fits
+    }
+
+    fn presenter(&mut self, named_by_may_act: bool) {
+        let TokenSpec { kind, aud, client_id, azp, .. } = self.subject;
+        let (own, iss) = (*kind == Kind::Own, self.subject.issuer());
+        self.refuse_if(aud.is_empty(), "presenter_unknown");
+        let named = named_by_may_act && (own || self.case.issuer.may_act);
+        let me = Some(self.client_id);
+        let owns = |name: &String| {
+            let mine = |(index, target): (usize, &TargetSpec)| {
+                target.owner == Some(self.case.ask.client) && aud_of(index) == *name
+            };
+            own && self.case.targets.iter().enumerate().any(mine)
+        };
+        let received = aud.iter().any(|name| self.client_meant(iss, name) == me || owns(name));
+        let issued_to = client_id.or(*azp).and_then(|name| self.client_meant(iss, name));
+        let to_itself = self.client.self_exchange && *kind != Kind::IdToken && issued_to == me;
+        let listed = !own && self.case.issuer.presenters[self.case.ask.client];
+        self.refuse_if(!(received || to_itself || named || listed), "presenter_unrelated");
+        let several = aud.iter().collect::<BTreeSet<_>>().len() > 1;
+        self.refuse_if(several && !self.client.several_audiences && !named, "several_audiences");
+    }
+
+    fn chains(&self, acting: &Acting) -> Option<(Result<Vec<Link>, &'static str>, bool)> {
+        let subject = self.subject;
+        let prior: Vec<Link> = match &subject.act {
+            None => Vec::new(),
+            Some(ActSpec::Broken(_)) => return None,
+            Some(ActSpec::Chain(hops)) => {
+                let link = |hop: &Hop| Link {
+                    party: who(hop.iss.unwrap_or(subject.issuer()), hop.sub),
+                    name: hop.name.then(|| json!("Somebody")),
+                };
+                hops.iter().map(link).collect()
+            }
+        };
+        let impersonation = prior.is_empty() && self.case.ask.actor.is_none();
+        let names = |token: &TokenSpec| [self.known_as(token.issuer(), token.sub), who(AS, &self.issued_sub(token))];
+        let subjects = names(subject);
+        let mut actors = vec![acting.party.clone()];
+        actors.extend(self.case.ask.actor.iter().flat_map(names));
+        let delegation = if actors.iter().any(|actor| subjects.contains(actor)) {
+            Err("actor_is_subject")
+        } else {
+            self.extended(prior, acting)
+        };
+        Some((delegation, impersonation))
+    }
+
+    fn extended(&self, prior: Vec<Link>, acting: &Acting) -> Result<Vec<Link>, &'static str> {
+        let is_actor = |link: &Link| self.known_as(&link.party.iss, &link.party.sub) == acting.party;
+        let is_current = prior.first().is_some_and(is_actor);
+        if !is_current && prior.iter().any(is_actor) && !self.client.repeated_actors {
+            return Err("actor_repeated");
+        }
+        let mut chain = Vec::new();
+        if !is_current {
+            chain.push(Link { party: acting.party.clone(), name: None });
+        }
+        chain.extend(prior);
+        if chain.len() > self.case.server.max_depth { Err("chain_too_deep") } else { Ok(chain) }
+    }
+
+    fn scope(&self, targets: &[usize]) -> Scopes {
+        let everything = Scopes(u8::MAX);
+        let at = |index: &usize| {
+            let target = &self.case.targets[*index];
+            let here = match (self.subject.scope, &target.translation) {
+                (None, _) => self.client.scopes_for_scopeless,
+                (Some(scope), None) => scope,
+                (Some(scope), Some(worth)) => worth
+                    .iter()
+                    .filter(|(upstream, _)| Scopes(1 << upstream).is_within(scope))
+                    .fold(Scopes::default(), |sum, (_, here)| sum.or(*here)),
+            };
+            here.and(target.scopes)
+        };
+        let caps = targets.iter().map(at).chain(self.client.scopes);
+        // Without a target there is a ground already.
+        caps.fold(everything, Scopes::and)
+    }
+
+    fn login(&self) -> [Option<Value>; 3] {
+        let [acr, amr, auth_time] = self.subject.login.clone();
+        let acr = match self.subject.kind {
+            Kind::Own => acr,
+            _ => acr.filter(|acr| self.case.issuer.acr && acr == ACR.0).map(|_| json!(ACR.1)),
+        };
+        [acr, amr, auth_time]
+    }
+
+    fn extra(&self, targets: &[usize]) -> Map<String, Value> {
+        let carried = (0..EXTRA.len()).filter(|index| {
+            self.subject.extra[*index]
+                && targets.iter().all(|target| self.case.targets[*target].claims[*index])
+                && (self.subject.kind == Kind::Own || self.case.issuer.claims[*index])
+        });
+        carried.map(|index| (EXTRA[index].to_owned(), extra_value(EXTRA[index]))).collect()
+    }
+
+    // What the policy makes of it.
+
+    fn chosen(self, ceiling: Ceiling) -> Verdict {
+        let outcomes = match &self.case.policy {
+            PolicySpec::Rules(rules) => self.by_rules(rules, &ceiling),
+            PolicySpec::Service(said) => vec![self.by_service(said, &ceiling)],
+        };
+        let mut verdict = Verdict { grounds: BTreeSet::new(), grants: Vec::new() };
+        for outcome in outcomes {
+            match outcome {
+                Ok(bound) => verdict.grants.push(bound),
+                Err(codes) => verdict.grounds.extend(codes),
+            }
+        }
+        verdict
+    }
+
+    /// A deny refuses. Else one of the allows decides; each is looked at by itself, since they never add up.
+    fn by_rules(&self, rules: &[RuleSpec], ceiling: &Ceiling) -> Vec<Result<Bound, Codes>> {
+        if rules.iter().any(|rule| !rule.allows && self.is_about(rule, ceiling)) {
+            return vec![Err(["policy_denied"].into())];
+        }
+        let allows = rules.iter().filter(|rule| rule.allows && self.is_about(rule, ceiling));
+        let outcomes: Vec<_> = allows
+            .map(|rule| {
+                let impersonation = rule.impersonation && !rule.delegation;
+                let lifetime = rule.max_lifetime.map_or(u64::MAX, |lifetime| lifetime * 1000);
+                let scope = rule.scopes.map_or(ceiling.bound.scope, |scopes| scopes.and(ceiling.bound.scope));
+                self.granted(ceiling, impersonation, scope, lifetime.min(ceiling.milliseconds), rule.max_depth)
+            })
+            .collect();
+        if outcomes.is_empty() { vec![Err(["policy_no_rule"].into())] } else { outcomes }
+    }
+
+    fn is_about(&self, rule: &RuleSpec, ceiling: &Ceiling) -> bool {
+        let subject = self.subject;
+        let own = subject.kind == Kind::Own;
+        let party = who(subject.issuer(), subject.sub);
+        let is_a_client = {
+            let known = self.known_as(&party.iss, &party.sub);
+            let issued_to_itself = subject.client_id.or(subject.azp) == Some(subject.sub);
+            known.iss == AS && CLIENTS.contains(&known.sub.as_str()) && (!own || issued_to_itself)
+        };
+        // What was a foreign party once still is one to a deny.
+        let origin = subject.sub.strip_prefix(PREFIX).filter(|_| own && !rule.allows).map(|sub| who(IDP, sub));
+        let names = |party: &Who| {
+            rule.issuer.is_none_or(|iss| party.iss == iss)
+                && rule.subs.as_ref().is_none_or(|subs| subs.contains(&party.sub.as_str()))
+        };
+        let claim_fits = rule.claim.is_none_or(|(name, wanted)| match subject.claims().get(name) {
+            Some(Value::Array(many)) => many.contains(&json!(wanted)),
+            Some(one) => *one == wanted,
+            None => false,
+        });
+        let targets_fit = rule.targets.is_none_or(|list| {
+            let mut targets = ceiling.targets.iter().map(|target| list[*target]);
+            if rule.allows { targets.all(|listed| listed) } else { targets.any(|listed| listed) }
+        });
+        let actors_fit = match &rule.actors {
+            ActorsSpec::Client => ceiling.acting.is_client,
+            ActorsSpec::Any => true,
+            ActorsSpec::Parties(parties) => parties.contains(&ceiling.acting.party),
+        };
+        rule.clients.is_none_or(|list| list[self.case.ask.client])
+            && (names(&party) || origin.as_ref().is_some_and(names))
+            && (!rule.allows || rule.or_clients || !is_a_client)
+            && claim_fits
+            && targets_fit
+            && actors_fit
+    }
+
+    /// More than the ceiling is a defect, whatever else there is to it.
+    fn by_service(&self, said: &Said, ceiling: &Ceiling) -> Result<Bound, Codes> {
+        let (impersonation, scope, lifetime, max_depth) = match said {
+            Said::Grant { impersonation, scope, lifetime, max_depth } => (impersonation, scope, lifetime, max_depth),
+            Said::Deny => return Err(["policy_denied"].into()),
+            Said::CannotBeAsked => return Err(["policy_unavailable"].into()),
+        };
+        let scope = match scope {
+            SaidScope::Nothing | SaidScope::AsTheCeiling => ceiling.bound.scope,
+            SaidScope::TheCeilingAnd(more) => ceiling.bound.scope.or(*more),
+            SaidScope::Exactly(scope) => *scope,
+        };
+        let lifetime = match lifetime {
+            SaidLifetime::Nothing | SaidLifetime::AsTheCeiling => ceiling.milliseconds,
+            SaidLifetime::Longer(by) => ceiling.milliseconds + by,
+            SaidLifetime::Milliseconds(lifetime) => *lifetime,
+        };
+        if !scope.is_within(ceiling.bound.scope) || lifetime > ceiling.milliseconds {
+            return Err(["policy_widened"].into());
+        }
+        self.granted(ceiling, *impersonation, scope, lifetime, *max_depth)
+    }
+
+    /// What a grant within the ceiling comes to.
+    fn granted(
+        &self,
+        ceiling: &Ceiling,
+        impersonation: bool,
+        scope: Scopes,
+        lifetime: u64,
+        max_depth: Option<usize>,
+    ) -> Result<Bound, Codes> {
+        let chain = match (impersonation, &ceiling.delegation) {
+            (true, _) if ceiling.impersonation => Ok(Vec::new()),
+            (true, _) => Err("impersonation_impossible"),
+            (false, delegation) => delegation.clone(),
+        };
+        let asked = self.asked();
+        let scope = asked.map_or(scope, |asked| asked.and(scope));
+        let too_deep = |chain: &Vec<Link>| max_depth.is_some_and(|depth| chain.len() > depth);
+        let too_little = self.case.server.strict && asked.is_some_and(|asked| !asked.is_within(scope));
+        let grounds = [
+            (true, chain.as_ref().err().copied()),
+            (chain.as_ref().is_ok_and(too_deep), Some("chain_too_deep")),
+            (lifetime < 1000, Some("policy_denied")),
+            (scope.is_empty(), Some("scope_empty")),
+            (too_little, Some("scope_exceeded")),
+        ];
+        let codes: Codes = grounds.into_iter().filter(|(applies, _)| *applies).filter_map(|(_, code)| code).collect();
+        let Ok(chain) = chain.map_err(drop) else { return Err(codes) };
+        if !codes.is_empty() {
+            return Err(codes);
+        }
+        let act = chain.iter().rev().fold(None, |inner: Option<Value>, link| {
+            let mut act = json!({ "sub": link.party.sub });
+            if link.party.iss != AS {
+                act["iss"] = link.party.iss.clone().into();
+            }
+            for (name, value) in [("name", link.name.clone()), ("act", inner)] {
+                if let Some(value) = value {
+                    act[name] = value;
+                }
+            }
+            Some(act)
+        });
+        Ok(Bound { scope, exp: NOW + lifetime / 1000, act, ..ceiling.bound.clone() })
+    }
+}
+
+impl Bound {
+    /// What of a token is more than this, if anything is.
+    pub fn exceeded_by(&self, issued: &Issued) -> Option<String> {
+        let claims = &issued.claims;
+        let claim = |name: &str| claims.get(name).cloned().unwrap_or(Value::Null);
+        let scope = issued.scope();
+        let typ = if self.issued_type == ACCESS_TOKEN { "at+jwt" } else { "JWT" };
+        let token_type = if self.issued_type == ACCESS_TOKEN { "Bearer" } else { "N_A" };
+        let answer = json!({
+            "access_token": null, "issued_token_type": self.issued_type, "token_type": token_type,
+            "expires_in": issued.exp() - NOW, "scope": claim("scope"),
+        });
+        let known = ["iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "act"];
+        let stray = |name: &&String| {
+            !known.contains(&name.as_str()) && !LOGIN.contains(&name.as_str()) && !self.extra.contains_key(*name)
+        };
+        let login_fits = LOGIN
+            .into_iter()
+            .zip(&self.login)
+            .all(|(name, value)| claims.get(name).is_none_or(|is| Some(is) == value.as_ref()));
+        let extra_fits = self.extra.iter().all(|(name, value)| claims.get(name).is_none_or(|is| is == value));
+        let one_aud_is_text = self.aud.len() > 1 || claims["aud"].is_string();
+        let holds = [
+            ("iss", claim("iss") == AS),
+            ("sub", claim("sub") == json!(self.sub)),
+            ("aud", issued.aud() == self.aud && one_aud_is_text),
+            ("client_id", claim("client_id") == self.client_id),
+            ("scope", !scope.is_empty() && scope.is_within(self.scope)),
+            ("exp", NOW < issued.exp() && issued.exp() <= self.exp),
+            ("iat", claim("iat") == NOW),
+            ("act", claims.get("act") == self.act.as_ref()),
+            ("semantics", issued.semantics == Some(if self.act.is_some() { "delegation" } else { "impersonation" })),
+            ("login", login_fits),
+            ("extra claims", extra_fits),
+            ("no further claims", claims.keys().find(stray).is_none()),
+            ("typ", issued.typ == typ),
+            ("answer", issued.answer == answer),
+        ];
+        let broken: Vec<_> = holds.into_iter().filter(|(_, holds)| !holds).map(|(what, _)| what).collect();
+        (!broken.is_empty()).then(|| broken.join(", "))
+    }
+
+    /// Whether a token grants all of it. An oracle that allowed too much would otherwise find nothing.
+    pub fn is_reached_by(&self, issued: &Issued) -> bool {
+        let extra = self.extra.iter().all(|(name, value)| issued.claims.get(name) == Some(value));
+        issued.scope() == self.scope && issued.exp() == self.exp && extra
+    }
+}
