@@ -1,6 +1,6 @@
 use super::{
     QueriedActor, QueriedSubject, Query,
-    acting::{Acting, canonical},
+    acting::{Acting, canonical, canonical_name},
     ceiling::Ceiling,
     chain::ActChain,
     login::Login,
@@ -61,8 +61,13 @@ impl Bounded {
         let issued_sub = issued_sub(registry, &subject)?;
         let origin = subject.own.then(|| registry.origin_of(&subject.sub)).flatten();
         let party = canonical(registry, &subject);
-        let says_so = !subject.own || subject.presenter.as_ref() == Some(&subject.sub);
-        let subject_is_client = registry.is_own(&party.iss) && registry.client(&party.sub).is_some() && says_so;
+        // Who it was before an exchange made it ours.
+        let before = origin.as_ref().map(|origin| canonical_name(registry, &origin.iss, &origin.sub));
+        let is_client = |party: &Party| registry.is_own(&party.iss) && registry.client(&party.sub).is_some();
+        // A user may be called as a client is. After an exchange, `client_id` is whoever asked for it, and tells no more.
+        let says_so =
+            !subject.own || subject.presenter.as_ref() == Some(&subject.sub) || subject.claims.contains("act");
+        let subject_is_client = (is_client(&party) && says_so) || before.as_ref().is_some_and(is_client);
         let prior = ActChain::of(&subject)?;
 
         let impersonation = if prior.is_empty() && actor_token.is_none() {
@@ -72,8 +77,8 @@ impl Bounded {
         };
         let issued_subject = Party::new(registry.own_issuer(), &issued_sub);
         let actor_as_subject = actor_token.and_then(|actor| self::issued_sub(registry, actor).ok());
-        let same =
-            [party, issued_subject].contains(&acting.party) || actor_as_subject.is_some_and(|name| name == issued_sub);
+        let same = [Some(&party), Some(&issued_subject), before.as_ref()].contains(&Some(&acting.party))
+            || actor_as_subject.is_some_and(|name| name == issued_sub);
         let delegation = if same {
             Err(refuse(Reason::ActorIsSubject))
         } else {

@@ -51,7 +51,8 @@ impl Subjects {
     }
 
     /// Clients too, with tokens that no user stands behind, such as those of the client credentials grant. Without it,
-    /// an allow is about users alone, even where it names one that is called like a client; a deny is about both.
+    /// an allow is about users alone, even where it names one that is called like a client; a deny is about both. A
+    /// client that was impersonated cannot be told from a user of its name.
     #[must_use]
     pub fn or_clients(mut self) -> Self {
         self.clients = true;

@@ -274,14 +274,12 @@ fn a_user_is_a_user_at_both_hops() {
 }
 
 #[test]
-#[ignore = "after an exchange, a rule for users alone takes a client's token for a user's"]
 fn a_client_is_still_no_user_after_an_exchange() {
     let refused = Some(Reason::PolicyNoRule);
     assert_eq!((second_of(Kind::Own, "orders"), second_of(Kind::Foreign, "orders-there")), (refused, refused));
 }
 
 #[test]
-#[ignore = "after an exchange, a client that is the subject under its foreign name is not known as the one who acts"]
 fn a_client_acts_for_itself_at_no_hop() {
     let (mut case, ask) = by_billing_and_web(Kind::Foreign, "web-there");
     if let PolicySpec::Rules(rules) = &mut case.policy {

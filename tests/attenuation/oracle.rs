@@ -387,11 +387,15 @@ impl Facts<'_> {
         let subject = self.subject;
         let own = subject.kind == Kind::Own;
         let party = who(subject.issuer(), subject.sub);
-        let is_a_client = {
+        let is_client = |party: &Who| {
             let known = self.known_as(&party.iss, &party.sub);
-            let issued_to_itself = subject.client_id.or(subject.azp) == Some(subject.sub);
-            known.iss == AS && CLIENTS.contains(&known.sub.as_str()) && (!own || issued_to_itself)
+            known.iss == AS && CLIENTS.contains(&known.sub.as_str())
         };
+        // An exchange hides neither that it is a client nor which.
+        let was = subject.sub.strip_prefix(PREFIX).filter(|_| own).map(|sub| who(IDP, sub));
+        let issued_to_itself = subject.client_id.or(subject.azp) == Some(subject.sub);
+        let may_be_a_user = own && !issued_to_itself && subject.act.is_none();
+        let is_a_client = (is_client(&party) && !may_be_a_user) || was.as_ref().is_some_and(is_client);
         // What was a foreign party once still is one to a deny.
         let origin = subject.sub.strip_prefix(PREFIX).filter(|_| own && !rule.allows).map(|sub| who(IDP, sub));
         let names = |party: &Who| {

@@ -19,7 +19,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_token_exchange::{
     Algorithm, AuditEvent, Client, Decision, Grant, Issuer, KeySet, Outcome as Ended, Party, Query, Reason, Scope,
     Semantics, SubjectMapping, TOKEN_EXCHANGE_GRANT, Target, TokenExchangeLayer, TokenType,
-    policy::{Actors, Names, Rule, Subjects},
+    policy::{Actors, Names, Rule, Subjects, Table},
 };
 
 pub const CLIENTS: [&str; 3] = ["orders", "billing", "web"];
@@ -666,7 +666,8 @@ impl World {
             .fetch(fetch);
         let builder = if server.strict { builder.strict_scope() } else { builder };
         let builder = match policy {
-            PolicySpec::Rules(rules) => builder.rules(rules.iter().map(RuleSpec::rule)),
+            // As a policy, for the rules may name what no record of the case allows, which `rules` would tell.
+            PolicySpec::Rules(rules) => builder.policy(Table::new(rules.iter().map(RuleSpec::rule)).unwrap()),
             PolicySpec::Service(said) => {
                 let said = said.clone();
                 builder.policy(service_fn(move |query: Query| {
@@ -704,8 +705,13 @@ impl World {
             assert_eq!((parts.status, event.outcome, event.reason), (StatusCode::OK, Ended::Issued, None));
             let token = answer["access_token"].take().as_str().unwrap().to_owned();
             let Value::Object(claims) = segment(&token, 1) else { panic!("claims that are no object") };
-            let issued =
-                Issued { typ: segment(&token, 0)["typ"].take(), claims, token, answer, semantics: event.semantics };
+            let issued = Issued {
+                typ: segment(&token, 0)["typ"].take(),
+                claims,
+                token,
+                answer,
+                semantics: event.semantics.map(Semantics::as_str),
+            };
             let granted = event.granted.unwrap();
             assert_eq!((granted.sub, granted.exp), (issued.claims["sub"].as_str().unwrap().into(), issued.exp()));
             assert_eq!((granted.scope, granted.jti), (text(&issued, "scope"), text(&issued, "jti")));
