@@ -1,6 +1,7 @@
 //! Good answers can be kept for a short time; nothing else is, and by default nothing at all.
 
 use super::*;
+use crate::jwks::{Time, timed};
 
 async fn caching(entries: u64, seconds: u64) -> (Endpoint, Time, World) {
     let (endpoint, time) = (Endpoint::up().await, Time::new());

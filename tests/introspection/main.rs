@@ -24,7 +24,7 @@ use axum::{
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri, header};
 use http_body_util::BodyExt;
-use jwks::{Time, loopback, timed};
+use jwks::loopback;
 use serde_json::{Value, json};
 use std::{
     sync::{Arc, Mutex},
