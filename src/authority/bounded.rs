@@ -63,11 +63,17 @@ impl Bounded {
         let party = canonical(registry, &subject);
         // Who it was before an exchange made it ours.
         let before = origin.as_ref().map(|origin| canonical_name(registry, &origin.iss, &origin.sub));
+        // What was issued to a client for itself names it twice, and it need not be one that is known here (RFC 9068
+        // section 2.2).
+        let names_itself = subject
+            .presenter
+            .as_deref()
+            .is_some_and(|presenter| subject.claims.get("sub").is_some_and(|sub| sub == presenter));
+        // A user of ours may be called as a client is. After an exchange, `client_id` is whoever asked for it, and tells
+        // no more.
         let is_client = |party: &Party| registry.is_own(&party.iss) && registry.client(&party.sub).is_some();
-        // A user may be called as a client is. After an exchange, `client_id` is whoever asked for it, and tells no more.
-        let says_so =
-            !subject.own || subject.presenter.as_ref() == Some(&subject.sub) || subject.claims.contains("act");
-        let subject_is_client = (is_client(&party) && says_so) || before.as_ref().is_some_and(is_client);
+        let is_known = is_client(&party) && (!subject.own || subject.claims.contains("act"));
+        let subject_is_client = names_itself || is_known || before.as_ref().is_some_and(is_client);
         let prior = ActChain::of(&subject)?;
 
         let impersonation = if prior.is_empty() && actor_token.is_none() {

@@ -394,8 +394,8 @@ impl Facts<'_> {
         // An exchange hides neither that it is a client nor which.
         let was = subject.sub.strip_prefix(PREFIX).filter(|_| own).map(|sub| who(IDP, sub));
         let issued_to_itself = subject.client_id.or(subject.azp) == Some(subject.sub);
-        let may_be_a_user = own && !issued_to_itself && subject.act.is_none();
-        let is_a_client = (is_client(&party) && !may_be_a_user) || was.as_ref().is_some_and(is_client);
+        let is_known = is_client(&party) && (!own || subject.act.is_some());
+        let is_a_client = issued_to_itself || is_known || was.as_ref().is_some_and(is_client);
         // What was a foreign party once still is one to a deny.
         let origin = subject.sub.strip_prefix(PREFIX).filter(|_| own && !rule.allows).map(|sub| who(IDP, sub));
         let names = |party: &Who| {
