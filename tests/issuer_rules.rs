@@ -673,3 +673,15 @@ async fn th_42_no_exchange_makes_a_user_of_a_client() {
         assert_eq!(found, expected, "{}", segment(issued, 1));
     }
 }
+
+#[tokio::test]
+#[ignore = "a record that takes `jwt` and untyped access tokens lets whoever hands a token in choose its rules"]
+async fn th_16_an_untyped_access_token_is_no_jwt_where_access_tokens_are_taken() {
+    let vendor = vendor();
+    let rules = [TokenRules::of(TokenType::ACCESS_TOKEN).require("tid"), jwt()];
+    let record = rules.into_iter().fold(record(&vendor).allow_untyped_access_tokens(), Issuer::tokens);
+    let mut world = plan().with(|builder| builder.issuers([record])).start().await;
+    let token = vendor.foreign(json!({ "client_id": "web" }));
+    assert_eq!(in_short(&mut world, &token, ACCESS_TOKEN).await, Err(Reason::TokenClaimRequired));
+    assert_eq!(in_short(&mut world, &token, JWT).await, Err(Reason::TokenTypeConfused));
+}
