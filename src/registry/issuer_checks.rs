@@ -42,6 +42,7 @@ pub(super) fn complete(
             check_tenants(&issuer)?;
             check_names(registry, &issuer)?;
             check_names_apart(&issuer)?;
+            check_untyped(&issuer)?;
             check_asked_alone(registry, &issuer)?;
             issuer
                 .tokens
@@ -217,6 +218,23 @@ fn check_own(issuer: &Issuer, own: bool) -> Result<(), Problem> {
     ];
     match needless.into_iter().find(|(_, given)| *given) {
         Some((field, _)) => wrong(field, "our own names need no mapping: leave it out"),
+        None => Ok(()),
+    }
+}
+
+/// Where nothing in the token tells the two types apart, whoever hands it in would choose between their rules.
+fn check_untyped(issuer: &Issuer) -> Result<(), Problem> {
+    let access_tokens = issuer.rules_for(&TokenType::ACCESS_TOKEN).filter(|_| issuer.untyped_access_tokens);
+    let others = issuer.tokens.iter().filter(|rules| Kind::of(&rules.token_type) == Kind::Jwt);
+    let differ = |rules: &&TokenRules| access_tokens.is_some_and(|own| !own.demands_the_same(rules));
+    match others.into_iter().find(differ) {
+        Some(rules) => wrong(
+            "allow_untyped_access_tokens",
+            format!(
+                "could not be told from `{}`, which has other rules: give both the same, or take one",
+                rules.token_type
+            ),
+        ),
         None => Ok(()),
     }
 }

@@ -100,6 +100,13 @@ impl TokenRules {
     }
 }
 
+impl TokenRules {
+    /// Whether both are one but for the type that they are about.
+    pub(crate) fn demands_the_same(&self, other: &Self) -> bool {
+        *self == Self { token_type: self.token_type.clone(), ..other.clone() }
+    }
+}
+
 /// A media type as headers are compared: in lower case, without `application/`.
 pub(crate) fn media_type(typ: &str) -> String {
     let typ = typ.to_ascii_lowercase();
