@@ -656,7 +656,6 @@ async fn th_42_no_client_of_anybody_is_a_user() {
 }
 
 #[tokio::test]
-#[ignore = "an issued token does not say that its subject is a client, so at the next hop it is taken for a user"]
 async fn th_42_no_exchange_makes_a_user_of_a_client() {
     let rules = [
         Rule::allow("orders", Subjects::any().or_clients(), "billing").scopes(Names::any()),
