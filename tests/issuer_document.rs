@@ -441,3 +441,20 @@ fn what_contradicts_itself_is_told_when_the_layer_is_built() {
     }
     assert!(build(&good).is_ok());
 }
+
+#[cfg(feature = "introspection-cache")]
+#[test]
+fn a_document_says_what_introspection_keeps() {
+    let record = |ttl: &str| {
+        let cache = json!({ "entries": 100, "time_to_live": ttl });
+        let asked = json!({ "endpoint": "https://i.example", "bearer_token": "x", "cache": cache });
+        serde_json::from_value::<Issuer>(json!({ "issuer": "https://opaque.example", "introspection": asked }))
+    };
+    assert!(record("30s").is_ok());
+    assert!(record("soon").unwrap_err().to_string().contains("time_to_live"));
+    let subjects = || SubjectMapping::Prefix("opaque|".into());
+    for (ttl, good) in [("1d", true), ("2d", false), ("0s", false)] {
+        let built = plan().builder.issuers([record(ttl).unwrap().subjects(subjects())]).build();
+        assert_eq!(built.is_ok(), good, "{ttl}");
+    }
+}

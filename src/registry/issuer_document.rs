@@ -69,6 +69,16 @@ struct IntrospectionDocument {
     every_token: bool,
     #[serde(default)]
     allow_missing_token_type: bool,
+    #[cfg(feature = "introspection-cache")]
+    cache: Option<CacheDocument>,
+}
+
+#[cfg(feature = "introspection-cache")]
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CacheDocument {
+    entries: u64,
+    time_to_live: String,
 }
 
 #[derive(Deserialize)]
@@ -229,6 +239,11 @@ impl IntrospectionDocument {
         };
         record.every_token = self.every_token;
         record.untyped_answers = self.allow_missing_token_type;
+        #[cfg(feature = "introspection-cache")]
+        if let Some(CacheDocument { entries, time_to_live }) = self.cache {
+            let time_to_live = text::duration("time_to_live", Some(time_to_live))?;
+            record.cache = time_to_live.map(|time_to_live| (entries, time_to_live));
+        }
         Ok(record)
     }
 }

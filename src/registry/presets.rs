@@ -6,6 +6,9 @@ use crate::{jose::Algorithm, protocol::TokenType};
 /// All but the last take their keys by discovery, take `jwt` (or `id_token`) only, and put the identifier in front of
 /// foreign subjects, which is safe and long: [`Issuer::subjects`] makes them shorter. None lets any client present a
 /// token, nor maps the name of one.
+///
+/// Where a vendor's tokens for a service look like those for a user, as with Keycloak and Auth0, so they do here: rules
+/// that name users or groups tell them apart.
 impl Issuer {
     /// A realm of Keycloak: `base` is `https://host`, before the `/realms/`.
     ///
