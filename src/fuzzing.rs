@@ -200,6 +200,7 @@ mod tests {
         let mut count = 0;
         for seed in fs::read_dir(seeds).unwrap() {
             let path = seed.unwrap().path();
+            // Shown with a failure only, and says which seed it was.
             eprintln!("{}", path.display());
             run(&fs::read(path).unwrap());
             count += 1;

@@ -81,6 +81,11 @@ impl Acting {
     }
 }
 
+/// The foreign party that the subject of a token of ours was before, where its name still tells.
+pub(super) fn origin(registry: &Registry, token: &VerifiedToken) -> Option<Party> {
+    token.own.then(|| registry.origin_of(&token.sub)).flatten()
+}
+
 /// A token's party under the name that it has here: one of our clients, if its issuer's record says that it is.
 pub(super) fn canonical(registry: &Registry, token: &VerifiedToken) -> Party {
     canonical_name(registry, &token.issuer.id, &token.sub)

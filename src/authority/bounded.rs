@@ -1,6 +1,6 @@
 use super::{
     QueriedActor, QueriedSubject, Query,
-    acting::{Acting, canonical, canonical_name},
+    acting::{Acting, canonical, canonical_name, origin},
     ceiling::Ceiling,
     chain::ActChain,
     login::Login,
@@ -59,7 +59,7 @@ impl Bounded {
         presenter::check(registry, client, &subject, named && acting.is_client)?;
         presenter::check_tenants(registry, client, &subject, actor_token)?;
         let issued_sub = issued_sub(registry, &subject)?;
-        let origin = subject.own.then(|| registry.origin_of(&subject.sub)).flatten();
+        let origin = origin(registry, &subject);
         let party = canonical(registry, &subject);
         // Who it was before an exchange made it ours.
         let before = origin.as_ref().map(|origin| canonical_name(registry, &origin.iss, &origin.sub));

@@ -1,3 +1,4 @@
+use super::acting::origin;
 use crate::{
     protocol::{Reason, Rejection, TokenType, refuse},
     registry::{ClientRecord, Registry},
@@ -54,9 +55,8 @@ pub(super) fn check_tenants(
     subject: &VerifiedToken,
     actor: Option<&VerifiedToken>,
 ) -> Result<(), Rejection> {
-    let origin = |token: &VerifiedToken| token.own.then(|| registry.origin_of(&token.sub)).flatten();
     let tokens = [Some(subject), actor].into_iter().flatten();
-    for party in tokens.flat_map(|token| [Some(token.party()), origin(token)]).flatten() {
+    for party in tokens.flat_map(|token| [Some(token.party()), origin(registry, token)]).flatten() {
         let Some(issuer) = registry.issuer(&party.iss).filter(|issuer| issuer.tenants.is_some()) else { continue };
         // A client without tenants has nothing to do with those of an issuer that has several.
         let is_single = client.tenants.is_empty() && !issuer.has_several_tenants();

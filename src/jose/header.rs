@@ -58,8 +58,13 @@ fn members(json: &[u8]) -> Result<Map<String, Value>, Rejection> {
 }
 
 fn typ(members: &Map<String, Value>) -> Result<Option<String>, Rejection> {
-    let lower = text(members, "typ")?.map(str::to_ascii_lowercase);
-    Ok(lower.map(|typ| typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)))
+    Ok(text(members, "typ")?.map(media_type))
+}
+
+/// A media type as headers are compared: in lower case, without `application/`.
+pub(crate) fn media_type(typ: &str) -> String {
+    let typ = typ.to_ascii_lowercase();
+    typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)
 }
 
 /// Whether this can be the name of a key: in a token and in a key set alike.

@@ -1,5 +1,5 @@
 use super::names;
-use crate::protocol::TokenType;
+use crate::{jose::media_type, protocol::TokenType};
 use serde_json::Value;
 
 /// What a token of one declared type must look like, beyond what the type itself demands.
@@ -105,12 +105,6 @@ impl TokenRules {
     pub(crate) fn demands_the_same(&self, other: &Self) -> bool {
         *self == Self { token_type: self.token_type.clone(), ..other.clone() }
     }
-}
-
-/// A media type as headers are compared: in lower case, without `application/`.
-pub(crate) fn media_type(typ: &str) -> String {
-    let typ = typ.to_ascii_lowercase();
-    typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)
 }
 
 /// What the type of a token demands; no token can satisfy two of them.

@@ -36,7 +36,7 @@ pub(super) fn check_kind(
     claims: &Claims,
 ) -> Result<(), Rejection> {
     let kind = Kind::of(declared);
-    let typed_access_token = *typ == Typ::Header(Some("at+jwt".to_owned()));
+    let typed_access_token = matches!(typ, Typ::Header(Some(typ)) if typ == "at+jwt");
     if let Typ::Header(typ) = typ {
         check_typ(declared, own, issuer, typ.as_deref())?;
     }
