@@ -23,38 +23,55 @@ pub(crate) struct Header {
     pub(crate) typ: Option<String>,
 }
 
-impl Header {
-    pub(crate) fn parse(json: &[u8]) -> Result<Self, Rejection> {
-        let members = members(json)?;
+/// A header that is one JSON object, and not yet judged.
+pub(crate) struct RawHeader {
+    members: Map<String, Value>,
+    bytes: usize,
+}
+
+impl RawHeader {
+    pub(crate) fn parse(json: &[u8]) -> Option<Self> {
+        Some(Self { members: parse_object(json)?, bytes: json.len() })
+    }
+
+    fn members(&self) -> Result<&Map<String, Value>, Rejection> {
+        if self.bytes > MAX_BYTES {
+            return Err(refuse(Reason::TokenHeaderMalformed).because("too large"));
+        }
+        Ok(&self.members)
+    }
+
+    /// The media type alone, in a header that need not be one of a token that can be verified.
+    pub(crate) fn typ(&self) -> Result<Option<String>, Rejection> {
+        typ(self.members()?)
+    }
+
+    pub(crate) fn judged(&self) -> Result<Header, Rejection> {
+        let members = self.members()?;
         for (name, reason) in REFUSED {
             if members.contains_key(name) {
                 return Err(refuse(reason).because(format_args!("header has `{name}`")));
             }
         }
-        let Some(name) = text(&members, "alg")? else {
+        let Some(name) = text(members, "alg")? else {
             return Err(refuse(Reason::TokenHeaderMalformed).because("header has no `alg`"));
         };
         let algorithm = Algorithm::from_name(name)
             .ok_or_else(|| refuse(Reason::TokenAlgorithmRefused).because(format_args!("alg `{name}`")))?;
-        let kid = text(&members, "kid")?;
+        let kid = text(members, "kid")?;
         if kid.is_some_and(|kid| !is_kid(kid)) {
             return Err(refuse(Reason::TokenHeaderMalformed).because("`kid` is too long or not printable"));
         }
-        Ok(Self { algorithm, kid: kid.map(str::to_owned), typ: typ(&members)? })
-    }
-
-    /// The media type alone, in a header that need not be one of a token that can be verified.
-    pub(crate) fn typ_in(json: &[u8]) -> Result<Option<String>, Rejection> {
-        typ(&members(json)?)
+        Ok(Header { algorithm, kid: kid.map(str::to_owned), typ: typ(members)? })
     }
 }
 
-fn members(json: &[u8]) -> Result<Map<String, Value>, Rejection> {
-    let malformed = |detail| refuse(Reason::TokenHeaderMalformed).because(detail);
-    if json.len() > MAX_BYTES {
-        return Err(malformed("too large"));
+#[cfg(any(test, fuzzing))]
+impl Header {
+    pub(crate) fn parse(json: &[u8]) -> Result<Self, Rejection> {
+        let malformed = || refuse(Reason::TokenHeaderMalformed).because("not one JSON object");
+        RawHeader::parse(json).ok_or_else(malformed)?.judged()
     }
-    parse_object(json).ok_or_else(|| malformed("not one JSON object"))
 }
 
 fn typ(members: &Map<String, Value>) -> Result<Option<String>, Rejection> {

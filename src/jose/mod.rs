@@ -24,7 +24,7 @@ pub use private_key::InvalidKey;
 
 pub(crate) use claims::{Claims, Invalid};
 pub(crate) use compact::Compact;
-pub(crate) use header::{Header, media_type};
+pub(crate) use header::{Header, RawHeader, media_type};
 pub(crate) use json::parse_object;
 pub(crate) use key::{KeyUse, VerifyingKey};
 pub(crate) use private_key::PrivateKey;

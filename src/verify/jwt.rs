@@ -1,30 +1,35 @@
 use crate::{
-    jose::{Claims, Compact, Header, KeyUse, parse_object},
+    jose::{Claims, Compact, Header, KeyUse, RawHeader},
     protocol::{Reason, Rejection, refuse},
     registry::Issuer,
     trust::TrustedKeys,
 };
 
 /// A signed JWT (RFC 7519 section 7.2), taken apart and not yet believed.
-pub(super) struct Jwt<'a>(Compact<'a>);
+pub(super) struct Jwt<'a> {
+    jws: Compact<'a>,
+    header: RawHeader,
+}
 
 impl<'a> Jwt<'a> {
     /// Nothing for whatever has not the form of one; that may be a token all the same.
     pub(super) fn read(token: &'a str) -> Option<Self> {
-        Compact::parse(token).filter(|jws| parse_object(&jws.header).is_some()).map(Self)
+        let jws = Compact::parse(token)?;
+        let header = RawHeader::parse(&jws.header)?;
+        Some(Self { jws, header })
     }
 
     pub(super) fn header(&self) -> Result<Header, Rejection> {
-        Header::parse(&self.0.header)
+        self.header.judged()
     }
 
     /// What the header says that the token is, whoever vouches for it.
     pub(super) fn typ(&self) -> Result<Option<String>, Rejection> {
-        Header::typ_in(&self.0.header)
+        self.header.typ()
     }
 
     pub(super) fn claims(&self) -> Result<Claims, Rejection> {
-        Claims::parse(&self.0.payload).ok_or_else(|| refuse(Reason::TokenClaimsMalformed))
+        Claims::parse(&self.jws.payload).ok_or_else(|| refuse(Reason::TokenClaimsMalformed))
     }
 
     /// Whether one of the issuer's keys signed it, with an algorithm of the issuer's.
@@ -34,10 +39,10 @@ impl<'a> Jwt<'a> {
             return Err(refuse(Reason::TokenAlgorithmRefused).because(format_args!("alg `{algorithm}`")));
         }
         let key_use = if issuer.spiffe { KeyUse::JwtSvid } else { KeyUse::Signature };
-        let signed = self.0.signing_input.as_bytes();
+        let signed = self.jws.signing_input.as_bytes();
         let verified = keys.verify(issuer, header.kid.is_some(), |set| {
             let candidates = set.candidates(algorithm, header.kid.as_deref(), key_use);
-            let verifies = || candidates.iter().any(|key| key.verify(algorithm, signed, &self.0.signature));
+            let verifies = || candidates.iter().any(|key| key.verify(algorithm, signed, &self.jws.signature));
             (!candidates.is_empty()).then(verifies)
         });
         match verified.await? {
