@@ -10,10 +10,11 @@
 //! No rule stands on this page. What a stage checks is in its own room.
 
 use crate::{
-    audit::{Attempt, Audit},
+    audit::{Attempt, Audit, Witness},
     authority::{Authority, Bounded, Decided, PolicyPart, Standing, StatusPart},
     client::{Admitted, AskLimits, Authenticated, Authenticator},
     issue::{Issuance, Issued},
+    policy::Table,
     protocol::{ErrorProfile, Presented, Reason, Rejection, error_response, refuse, success_response},
     registry::Registry,
     verify::{Validated, Verifier},
@@ -32,6 +33,8 @@ pub(crate) struct Exchange {
     pub(crate) authority: Authority,
     pub(crate) status: Option<StatusPart>,
     pub(crate) policy: PolicyPart,
+    /// The same once more where it is a table, which can say why.
+    pub(crate) table: Option<Table>,
     pub(crate) issuance: Issuance,
     pub(crate) audit: Audit,
     /// What the client is told of a refusal.
@@ -43,13 +46,7 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// Answers a request for this grant. It always has an answer, and it leaves exactly one audit event.
     pub(crate) async fn answer(&self, mut attempt: Attempt, headers: &HeaderMap, body: &[u8]) -> Response<Bytes> {
-        let stages = AssertUnwindSafe(self.stages(&mut attempt, headers, body)).catch_unwind();
-        let outcome = match tokio::time::timeout(self.deadline, stages).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_panic)) => Err(refuse(Reason::Internal)),
-            Err(_elapsed) => Err(refuse(Reason::DeadlineExceeded)),
-        };
-        let outcome = outcome.map_err(|rejection| self.errors.applied_to(rejection));
+        let outcome = self.bounded_in_time(self.issued(&mut attempt, headers, body)).await;
         match attempt.finish(outcome).await {
             Ok(issued) => success_response(&issued.answer()),
             Err(rejection) => error_response(&rejection),
@@ -63,38 +60,63 @@ impl Exchange {
         error_response(&rejection)
     }
 
-    async fn stages(&self, attempt: &mut Attempt, headers: &HeaderMap, body: &[u8]) -> Result<Issued, Rejection> {
-        // What was asked: a form that can be read in one way only.
-        let presented = Presented::read(headers, body)?;
-        attempt.presented(&presented);
+    /// Neither silence nor a panic of a stage is the last word.
+    pub(crate) async fn bounded_in_time<T>(
+        &self,
+        stages: impl Future<Output = Result<T, Rejection>>,
+    ) -> Result<T, Rejection> {
+        let outcome = match tokio::time::timeout(self.deadline, AssertUnwindSafe(stages).catch_unwind()).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_panic)) => Err(refuse(Reason::Internal)),
+            Err(_elapsed) => Err(refuse(Reason::DeadlineExceeded)),
+        };
+        outcome.map_err(|rejection| self.errors.applied_to(rejection))
+    }
 
-        // Who asks. Nothing is fetched or decoded for anybody else.
-        let authenticated = Authenticated::by(&self.authenticator, &self.registry, presented).await?;
-        attempt.authenticated(&authenticated);
-
-        // Whether this client may send these parameters: token types, targets, scope.
-        let admitted = Admitted::by(&self.registry, &self.ask_limits, authenticated)?;
-        attempt.admitted(&admitted);
-
-        // Whether the subject token is good, and then the actor token.
-        let validated = Validated::by(&self.verifier, admitted).await?;
-        attempt.validated(&validated);
-
-        // What the records allow at most: presenter, actor chain, scope, lifetime.
-        let bounded = Bounded::by(&self.authority, validated)?;
-        attempt.bounded(&bounded);
-
-        // Whether all who take part are still good.
-        let standing = Standing::by(self.status.as_ref(), bounded).await?;
-        attempt.standing(&standing);
-
-        // What the policy chooses within that.
-        let decided = Decided::by(&self.policy, self.authority.strict_scope, standing).await?;
-        attempt.decided(&decided);
+    async fn issued(&self, attempt: &mut Attempt, headers: &HeaderMap, body: &[u8]) -> Result<Issued, Rejection> {
+        let decided = self.decided(attempt, &self.authenticator, headers, body).await?;
 
         // The token.
         let issued = Issued::by(&self.issuance, decided).await?;
         attempt.issued(&issued);
         Ok(issued)
+    }
+
+    /// All stages but the last. Whoever only wants to know why ends here.
+    pub(crate) async fn decided(
+        &self,
+        witness: &mut impl Witness,
+        authenticator: &Authenticator,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Decided, Rejection> {
+        // What was asked: a form that can be read in one way only.
+        let presented = Presented::read(headers, body)?;
+        witness.presented(&presented);
+
+        // Who asks. Nothing is fetched or decoded for anybody else.
+        let authenticated = Authenticated::by(authenticator, &self.registry, presented).await?;
+        witness.authenticated(&authenticated);
+
+        // Whether this client may send these parameters: token types, targets, scope.
+        let admitted = Admitted::by(&self.registry, &self.ask_limits, authenticated)?;
+        witness.admitted(&admitted);
+
+        // Whether the subject token is good, and then the actor token.
+        let validated = Validated::by(&self.verifier, admitted).await?;
+        witness.validated(&validated);
+
+        // What the records allow at most: presenter, actor chain, scope, lifetime.
+        let bounded = Bounded::by(&self.authority, validated)?;
+        witness.bounded(&bounded);
+
+        // Whether all who take part are still good.
+        let standing = Standing::by(self.status.as_ref(), bounded).await?;
+        witness.standing(&standing);
+
+        // What the policy chooses within that.
+        let decided = Decided::by(&self.policy, self.authority.strict_scope, standing).await?;
+        witness.decided(&decided);
+        Ok(decided)
     }
 }

@@ -117,6 +117,7 @@ mod clock;
 mod current;
 mod document;
 mod exchange;
+mod explain;
 pub mod fetch;
 mod future;
 #[doc(hidden)]
@@ -148,6 +149,7 @@ pub use authority::{
 };
 pub use client::{Authentication, AuthenticationMethod, ClientAuthenticator, Credentials};
 pub use document::Document;
+pub use explain::{Explanation, Fact, Refusal, StageTrace, SuggestedRule};
 pub use future::ResponseFuture;
 pub use issue::{LocalSigner, PublishedKeys, Signature, Signer, SigningRequest, SigningService};
 pub use jose::{Algorithm, IgnoredKey, InvalidKey, InvalidKeySet, KeySet, WhyIgnored};

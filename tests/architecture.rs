@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Every room may use those before it and none behind. The leaves come first.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "clock",
     "protocol",
     "part",
@@ -28,6 +28,7 @@ const ORDER: [&str; 22] = [
     "document",
     "audit",
     "exchange",
+    "explain",
     "current",
     "future",
     "service",

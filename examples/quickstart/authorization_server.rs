@@ -20,7 +20,7 @@ use std::{
 };
 use tokio::net::TcpListener;
 use tower_token_exchange::{
-    Algorithm, AuditEvent, Client, LocalSigner, Target, TokenExchangeLayer,
+    Algorithm, AuditEvent, Client, Explanation, LocalSigner, Target, TokenExchangeLayer,
     policy::{Rule, Subjects},
 };
 
@@ -28,6 +28,7 @@ pub(crate) struct AuthorizationServer {
     pub(crate) issuer: String,
     secrets: HashMap<&'static str, String>,
     events: Arc<Mutex<Vec<AuditEvent>>>,
+    exchange: TokenExchangeLayer,
 }
 
 impl AuthorizationServer {
@@ -43,14 +44,19 @@ impl AuthorizationServer {
             .route("/token", post(ordinary_grants))
             .route("/jwks", get(jwks))
             .with_state(Arc::new(OldServer { issuer: issuer.clone(), key }))
-            .layer(exchange);
+            .layer(exchange.clone());
 
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Ok(Self { issuer, secrets, events })
+        Ok(Self { issuer, secrets, events, exchange })
     }
 
     pub(crate) fn secret_of(&self, client: &str) -> &str {
         &self.secrets[client]
+    }
+
+    /// Why a request of this client would end as it would.
+    pub(crate) async fn explain(&self, client: &str, form: &str) -> Explanation {
+        self.exchange.explain(client, form.as_bytes()).await
     }
 
     /// The audit event that came since the last call.

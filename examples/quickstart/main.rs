@@ -99,8 +99,10 @@ impl Story<'_> {
 
         heading("5  reports has a token of Alice's own giving and may call ledger, but no rule speaks for it.");
         let reply = self.token(None, &[("grant_type", "authorization_code"), ("code", "alice-at-reports")]).await?;
-        let reply = self.exchange("reports", &reply.token()?, &[("audience", "ledger")]).await?;
+        let reports_token = reply.token()?;
+        let reply = self.exchange("reports", &reports_token, &[("audience", "ledger")]).await?;
         self.refused(&reply, "policy_no_rule")?;
+        self.missing_rule("reports", &form_of(&reports_token, &[("audience", "ledger")])).await?;
 
         heading("6  reports got hold of the token that was meant for billing, and tries its luck with that.");
         let reply = self.exchange("reports", &billing_token, &[("audience", "ledger")]).await?;
@@ -110,10 +112,17 @@ impl Story<'_> {
     }
 
     async fn exchange(&self, client: &str, token: &str, more: &[(&str, &str)]) -> Result<Answered, Box<dyn Error>> {
-        let mut form =
-            vec![("grant_type", TOKEN_EXCHANGE_GRANT), ("subject_token", token), ("subject_token_type", ACCESS_TOKEN)];
-        form.extend_from_slice(more);
-        self.token(Some(client), &form).await
+        self.token(Some(client), &form_of(token, more)).await
+    }
+
+    /// The operator's side: what the layer says to somebody who asks it why.
+    async fn missing_rule(&self, client: &str, form: &[(&str, &str)]) -> Result<(), Box<dyn Error>> {
+        let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let explanation = self.server.explain(client, &form).await;
+        let rule = explanation.suggested_rule.ok_or("no rule was suggested")?;
+        println!("  `TokenExchangeLayer::explain` says, among other things:");
+        rule.to_string().lines().for_each(|line| println!("    │ {line}"));
+        claim(rule.code.starts_with("Rule::allow(\"reports\""), "it says which rule is missing")
     }
 
     async fn token(&self, client: Option<&str>, form: &[(&str, &str)]) -> Result<Answered, Box<dyn Error>> {
@@ -150,6 +159,13 @@ impl Story<'_> {
         claim(told, "refused, in words that tell nothing")?;
         claim(answered.reason == Some(reason), &format!("the audit event says why: {reason}"))
     }
+}
+
+fn form_of<'a>(token: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut form =
+        vec![("grant_type", TOKEN_EXCHANGE_GRANT), ("subject_token", token), ("subject_token_type", ACCESS_TOKEN)];
+    form.extend_from_slice(more);
+    form
 }
 
 fn heading(text: &str) {

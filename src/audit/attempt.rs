@@ -124,6 +124,7 @@ impl Attempt {
         // A refusal after the decision has none of its own.
         event.shadow = rejection.shadow().map(str::to_owned).or(event.shadow.take());
         event.granted = None;
+        event.alarm = rejection.reason().is_alarm();
     }
 }
 

@@ -70,6 +70,8 @@ pub struct AuditEvent {
     pub shadow: Option<String>,
     /// What was issued.
     pub granted: Option<Granted>,
+    /// Whether somebody must look at once: a part tried to grant more than it may ([`Reason::is_alarm`]).
+    pub alarm: bool,
 }
 
 impl AuditEvent {
@@ -98,6 +100,7 @@ impl AuditEvent {
             policy_id: None,
             shadow: None,
             granted: None,
+            alarm: false,
         }
     }
 }

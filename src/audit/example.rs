@@ -91,7 +91,7 @@ mod tests {
             "actor": party("orders"), "actor_token": token("actor-1"),
             "semantics": "delegation", "act": [party("orders"), party("web")], "act_depth": 2,
             "policy_id": "rule 1",
-            "shadow": null,
+            "shadow": null, "alarm": false,
             "granted": {
                 "targets": ["billing"], "sub": "alice", "scope": "invoices:read", "token_type": access_token,
                 "jti": "issued-1", "kid": "key-1", "exp": 1_800_000_300,

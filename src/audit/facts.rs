@@ -1,4 +1,4 @@
-use super::{Attempt, Granted, PartyFacts, Requested, Stage, TokenFacts};
+use super::{Attempt, Granted, PartyFacts, Requested, Stage, TokenFacts, Witness};
 use crate::{
     authority::{Bounded, Decided, Standing},
     client::{Admitted, Authenticated, Credentials},
@@ -8,9 +8,8 @@ use crate::{
     verify::{Validated, VerifiedToken},
 };
 
-/// What each stage adds to the event, noted before the next one can fail.
-impl Attempt {
-    pub(crate) fn presented(&mut self, presented: &Presented) {
+impl Witness for Attempt {
+    fn presented(&mut self, presented: &Presented) {
         let Presented { identification, requested } = presented;
         let first_reading = Credentials::of(identification)
             .ok()
@@ -27,17 +26,17 @@ impl Attempt {
         };
     }
 
-    pub(crate) fn authenticated(&mut self, authenticated: &Authenticated) {
+    fn authenticated(&mut self, authenticated: &Authenticated) {
         let event = self.reached(Stage::Parameters);
         event.client_id = Some(authenticated.client.id.clone());
         event.auth_method = Some(authenticated.method);
     }
 
-    pub(crate) fn admitted(&mut self, _: &Admitted) {
+    fn admitted(&mut self, _: &Admitted) {
         self.reached(Stage::Tokens);
     }
 
-    pub(crate) fn validated(&mut self, validated: &Validated) {
+    fn validated(&mut self, validated: &Validated) {
         let event = self.reached(Stage::Authority);
         event.subject = Some(party(&validated.subject.party()));
         event.subject_token = Some(token(&validated.subject));
@@ -45,16 +44,16 @@ impl Attempt {
         event.actor_token = validated.actor.as_ref().map(token);
     }
 
-    pub(crate) fn bounded(&mut self, bounded: &Bounded) {
+    fn bounded(&mut self, bounded: &Bounded) {
         let event = self.reached(Stage::Status);
         event.actor = Some(party(&bounded.actor));
     }
 
-    pub(crate) fn standing(&mut self, _: &Standing) {
+    fn standing(&mut self, _: &Standing) {
         self.reached(Stage::Policy);
     }
 
-    pub(crate) fn decided(&mut self, decided: &Decided) {
+    fn decided(&mut self, decided: &Decided) {
         let event = self.reached(Stage::Issue);
         event.semantics = Some(decided.semantics);
         event.act = decided.chain.parties().map(party).collect();
@@ -62,13 +61,15 @@ impl Attempt {
         event.policy_id = decided.policy_id.as_deref().map(escaped);
         event.shadow = decided.shadow.as_deref().map(escaped);
     }
+}
 
+impl Attempt {
     pub(crate) fn issued(&mut self, issued: &Issued) {
         let bounded = &issued.decided.bounded;
         self.reached(Stage::Answer).granted = Some(Granted {
             targets: bounded.admitted.targets.iter().map(|target| target.id.clone()).collect(),
             sub: escaped(&bounded.issued_sub),
-            scope: issued.decided.scope.to_string(),
+            scope: issued.decided.within.scope().to_string(),
             token_type: bounded.admitted.issue_as.to_string(),
             jti: issued.jti.clone(),
             kid: issued.key_id.clone(),

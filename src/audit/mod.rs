@@ -8,12 +8,14 @@ mod facts;
 mod meter;
 mod outcome;
 mod sink;
+mod witness;
 
 pub use event::{AuditEvent, Granted, PartyFacts, Requested, TokenFacts};
 pub use outcome::{Outcome, Stage};
 pub use sink::TracingSink;
 
 pub(crate) use attempt::{Attempt, Audit};
+pub(crate) use witness::Witness;
 
 /// What takes audit events: it answers an [`AuditEvent`] with nothing.
 ///

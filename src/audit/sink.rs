@@ -45,6 +45,7 @@ use tower::Service;
 /// | `granted_jti` | its name |
 /// | `granted_kid` | the key that signed it |
 /// | `granted_exp` | when it expires, in seconds since 1970 |
+/// | `alarm` | `true` where somebody must look at once ([`Reason::is_alarm`](crate::Reason::is_alarm)) |
 /// | `duration_us` | how long the attempt took, in microseconds |
 ///
 /// An event that another sink did not take is written with the same fields, after an `ERROR` that says so in
@@ -103,6 +104,7 @@ macro_rules! emit {
             granted_jti = $event.granted.as_ref().map(|granted| granted.jti.as_str()),
             granted_kid = $event.granted.as_ref().map(|granted| granted.kid.as_str()),
             granted_exp = $event.granted.as_ref().map(|granted| granted.exp),
+            alarm = $event.alarm.then_some(true),
             duration_us = u64::try_from($event.duration.as_micros()).unwrap_or(u64::MAX),
         )
     };

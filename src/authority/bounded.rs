@@ -116,7 +116,7 @@ impl Bounded {
     }
 
     /// The question to the policy.
-    pub(super) fn query(&self) -> Query {
+    pub(crate) fn query(&self) -> Query {
         Query {
             client_id: self.admitted.client.id.clone(),
             subject: QueriedSubject {

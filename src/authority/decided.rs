@@ -1,9 +1,10 @@
-use super::{ActChain, Bounded, Decision, Denial, Grant, Query, Semantics, Standing, denial::DenialKind};
+use super::{
+    ActChain, Bounded, Decision, Denial, Grant, Query, Semantics, Standing, denial::DenialKind, within::Within,
+};
 use crate::{
     part::{Failing, Part, ask},
-    protocol::{Reason, Rejection, Scope, refuse},
+    protocol::{Reason, Rejection, refuse},
 };
-use std::time::Duration;
 
 pub(crate) type PolicyPart = Part<Query, Decision>;
 
@@ -14,8 +15,7 @@ const FAILING: Failing = Failing { unavailable: Reason::PolicyUnavailable, panic
 pub(crate) struct Decided {
     pub(crate) bounded: Bounded,
     pub(crate) semantics: Semantics,
-    pub(crate) scope: Scope,
-    pub(crate) lifetime: Duration,
+    pub(crate) within: Within,
     /// Empty for an impersonation.
     pub(crate) chain: ActChain,
     pub(crate) policy_id: Option<String>,
@@ -38,16 +38,8 @@ impl Decided {
         }
     }
 
-    /// Takes the grant at its word where it narrows, and for a defect where it widens.
     fn clamped(bounded: Bounded, grant: Grant, strict_scope: bool) -> Result<Self, Rejection> {
-        let ceiling = &bounded.ceiling;
-        let allowed = grant.scope.as_ref().unwrap_or(&ceiling.scope);
-        let lifetime = grant.max_lifetime.unwrap_or(ceiling.lifetime);
-        if !allowed.is_subset(&ceiling.scope) || lifetime > ceiling.lifetime {
-            let (scope, longest) = (&ceiling.scope, ceiling.lifetime.as_secs());
-            let detail = format!("granted `{allowed}` for {lifetime:?}, at most `{scope}` for {longest}s");
-            return Err(refuse(Reason::PolicyWidened).because(detail));
-        }
+        let within = Within::the(&bounded.ceiling, &grant, bounded.admitted.scope.as_ref(), strict_scope)?;
         let chain = match grant.semantics {
             Semantics::Delegation => bounded.delegation.clone()?,
             Semantics::Impersonation => bounded.impersonation.clone().map(|()| ActChain::default())?,
@@ -55,20 +47,7 @@ impl Decided {
         if grant.max_depth.is_some_and(|depth| chain.depth() > depth) {
             return Err(refuse(Reason::ChainTooDeep).because(format_args!("{} actors", chain.depth())));
         }
-        let scope = match &bounded.admitted.scope {
-            Some(asked) => asked.intersection(allowed),
-            None => allowed.clone(),
-        };
-        if lifetime < Duration::from_secs(1) {
-            return Err(refuse(Reason::PolicyDenied).because("the policy left no lifetime"));
-        }
-        if scope.is_empty() {
-            return Err(refuse(Reason::ScopeEmpty).because("the policy left nothing of the scope"));
-        }
-        if strict_scope && bounded.admitted.scope.as_ref().is_some_and(|asked| !asked.is_subset(&scope)) {
-            return Err(refuse(Reason::ScopeExceeded).because("the policy grants less than was asked"));
-        }
-        Ok(Self { semantics: grant.semantics, scope, lifetime, chain, policy_id: grant.because, shadow: None, bounded })
+        Ok(Self { semantics: grant.semantics, within, chain, policy_id: grant.because, shadow: None, bounded })
     }
 }
 

@@ -13,6 +13,7 @@ mod presenter;
 mod query;
 mod shadow;
 mod status;
+mod within;
 
 pub use decision::{Decision, Grant, Semantics};
 pub use denial::Denial;
@@ -21,6 +22,7 @@ pub use shadow::ShadowOutcome;
 pub use status::{Status, StatusCheck, StatusQuery, TokenReference};
 
 pub(crate) use bounded::{Authority, Bounded};
+pub(crate) use ceiling::{By, Ceiling, Lowered};
 pub(crate) use chain::ActChain;
 pub(crate) use decided::{Decided, PolicyPart};
 pub(crate) use login::Login;

@@ -34,7 +34,7 @@ pub(super) fn build(decided: &Decided, own_issuer: &str, stamp: &Stamp<'_>) -> M
     put("iat", stamp.issued_at.into());
     put("jti", stamp.jti.into());
     put("client_id", bounded.admitted.client.id.clone().into());
-    put("scope", decided.scope.to_string().into());
+    put("scope", decided.within.scope().to_string().into());
     if let Some(act) = decided.chain.to_json(own_issuer) {
         put("act", act);
     }

@@ -33,7 +33,7 @@ impl Issued {
     pub(crate) async fn by(issuance: &Issuance, decided: Decided) -> Result<Self, Rejection> {
         let Issuance { own_issuer, signer, clock } = issuance;
         let issued_at = clock.seconds();
-        let expires_at = (issued_at + decided.lifetime.as_secs()).min(decided.bounded.ceiling.expires_at);
+        let expires_at = decided.within.expires_at(issued_at);
         let jti = unique().ok_or_else(|| refuse(Reason::SignerUnavailable).because("no randomness"))?;
         let stamp = Stamp { issued_at, expires_at, jti: &jti };
         let typ = claims::typ(&decided.bounded.admitted.issue_as);
@@ -59,7 +59,7 @@ impl Issued {
             access_token: self.token.expose(),
             issued_token_type: &self.decided.bounded.admitted.issue_as,
             expires_in: self.expires_in,
-            scope: &self.decided.scope,
+            scope: self.decided.within.scope(),
         }
     }
 }

@@ -8,6 +8,7 @@ pub use builder::TokenExchangeBuilder;
 
 use crate::{
     document::Document,
+    explain::Explanation,
     registry::ConfigError,
     service::{Shared, TokenExchange},
     trust::Readiness,
@@ -90,6 +91,39 @@ impl TokenExchangeLayer {
         self.shared.current.replace(|before| self.recipe.exchange(document, Some(before))).inspect_err(|error| {
             tracing::error!(place = error.place(), %error, "a new document was refused; the one before it still counts");
         })
+    }
+
+    /// Says what would become of a request, and why: every stage of it with what it found, the ceiling with all that
+    /// lowered it, the rules that were near, and where none speaks for the request, the one that would.
+    ///
+    /// It goes through the same stages as a request that comes to the endpoint, as the client with this id, whose proof
+    /// of that is taken for granted; `client_secret` and `client_assertion` in the form are left out. Nothing is
+    /// signed, and the audit gets no event. Keys are fetched, and introspection endpoints, the status check and the
+    /// policy are asked, as for a request. It is for operators: whoever may read it learns what a client is never told.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Algorithm, Client, LocalSigner, Outcome, Reason, Target, TokenExchangeLayer,
+    ///     policy::{Rule, Subjects}};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = TokenExchangeLayer::builder("https://as.example")
+    ///     .clients([Client::new("orders").secret("a-long-and-random-secret")])
+    ///     .targets([Target::new("billing").callers(["orders"]).scopes(["read"])])
+    ///     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
+    ///     .signer(LocalSigner::generate(Algorithm::ES256)?)
+    ///     .build()?;
+    ///
+    /// let form = "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&audience=ledger\
+    ///     &subject_token=eyJ&subject_token_type=urn:ietf:params:oauth:token-type:access_token";
+    /// let explanation = layer.explain("orders", form.as_bytes()).await;
+    /// assert_eq!(explanation.outcome, Outcome::Denied);
+    /// assert_eq!(explanation.refusal.as_ref().map(|refusal| refusal.reason), Some(Reason::TargetUnknown));
+    /// println!("{explanation}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn explain(&self, client_id: &str, form: &[u8]) -> Explanation {
+        self.shared.current.exchange().explain(client_id, form).await
     }
 
     /// Waits until every audit event that is under way has reached the sink; for an orderly shutdown, after the

@@ -46,7 +46,7 @@ impl Recipe {
         let positions = issuers.iter().map(|issuer| issuer.id().to_owned()).collect::<Vec<_>>();
         let records = Records { clients, targets, issuers, own_subjects, plugged };
         let registry = Arc::new(Registry::new(&self.issuer, records)?);
-        let policy = match (&self.policy, rules) {
+        let (policy, table) = match (&self.policy, rules) {
             (None, None) => {
                 let way_out = "none: nothing would ever be allowed; give `rules` or a `policy`";
                 return Err(ConfigError::new("policy", way_out));
@@ -54,11 +54,12 @@ impl Recipe {
             (Some(_), Some(_)) => {
                 return Err(ConfigError::new("rules", "the layer has a `policy` of its own: leave them out"));
             }
-            (Some(policy), None) => policy.clone(),
+            (Some(policy), None) => (policy.clone(), None),
             (None, Some(rules)) => {
                 // In the order in which they were given, which a table does not keep within a rule.
                 rule_checks::check(&rules, &registry)?;
-                part(Table::new(rules)?)
+                let table = Table::new(rules)?;
+                (part(table.clone()), Some(table))
             }
         };
         if self.fetch_is_default {
@@ -89,6 +90,7 @@ impl Recipe {
             },
             status: self.status.clone(),
             policy,
+            table,
             issuance: Issuance {
                 own_issuer: self.issuer.clone(),
                 signer: self.signer.clone(),

@@ -79,6 +79,19 @@ impl Reason {
         self.told().description
     }
 
+    /// Whether it shows a defect that could have widened what was granted, had the layer not caught it: somebody must
+    /// look at once.
+    ///
+    /// ```
+    /// use tower_token_exchange::Reason;
+    ///
+    /// assert!(Reason::PolicyWidened.is_alarm());
+    /// assert!(!Reason::PolicyDenied.is_alarm());
+    /// ```
+    pub const fn is_alarm(self) -> bool {
+        matches!(self, Self::PolicyWidened)
+    }
+
     /// The status of the answer, unless an [`ErrorProfile`](crate::ErrorProfile) says otherwise. A refused client that
     /// tried an `Authorization` header gets 401 instead.
     pub const fn status(self) -> StatusCode {

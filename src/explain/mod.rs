@@ -1,0 +1,52 @@
+//! Why an exchange would end as it would: the same stages, with somebody who takes notes, and without a signature.
+
+mod advice;
+mod explanation;
+mod notes;
+mod text;
+
+pub use advice::SuggestedRule;
+pub use explanation::{Explanation, Fact, Refusal, StageTrace};
+
+use crate::{
+    client::{Authentication, Authenticator},
+    exchange::Exchange,
+    part::part,
+};
+use data_encoding::BASE64;
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use notes::Notes;
+use std::convert::Infallible;
+
+/// Parameters that prove who the client is. An explanation takes that for granted.
+const PROOFS: [&[u8]; 3] = [b"client_secret", b"client_assertion", b"client_assertion_type"];
+
+impl Exchange {
+    /// Goes through the stages of a request as if it came from this client.
+    pub(crate) async fn explain(&self, client_id: &str, form: &[u8]) -> Explanation {
+        let mut notes = Notes::new(self);
+        let (authenticator, headers, form) = (believing(client_id), identifying(client_id), without_proofs(form));
+        let stages = self.decided(&mut notes, &authenticator, &headers, &form);
+        let outcome = self.bounded_in_time(stages).await;
+        notes.explanation(outcome.err())
+    }
+}
+
+/// An authenticator that takes anybody's word for being this client.
+fn believing(client_id: &str) -> Authenticator {
+    let client = Authentication::Client(client_id.to_owned());
+    part(tower::service_fn(move |_| std::future::ready(Ok::<_, Infallible>(client.clone()))))
+}
+
+/// A header for the authenticator to believe.
+fn identifying(client_id: &str) -> HeaderMap {
+    let id: String = form_urlencoded::byte_serialize(client_id.as_bytes()).collect();
+    let basic = HeaderValue::try_from(format!("Basic {}", BASE64.encode(format!("{id}:").as_bytes())));
+    basic.map(|basic| HeaderMap::from_iter([(AUTHORIZATION, basic)])).unwrap_or_default()
+}
+
+/// The form but for these parameters, every other byte as it came.
+fn without_proofs(form: &[u8]) -> Vec<u8> {
+    let is_proof = |pair: &&[u8]| PROOFS.contains(&pair.split(|byte| *byte == b'=').next().unwrap_or_default());
+    form.split(|byte| *byte == b'&').filter(|pair| !is_proof(pair)).collect::<Vec<_>>().join(&b'&')
+}
