@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
+mod support;
+
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use std::{
     convert::Infallible,
@@ -13,9 +15,10 @@ use std::{
     },
     time::Duration,
 };
+use support::plan;
 use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
 use tower_token_exchange::{
-    Decision, Denial, Grant, Party, Policy, Query, Scope, Semantics,
+    Decision, Denial, Grant, Party, Policy, Query, Reason, Scope, Semantics,
     policy::{BoxPolicy, Table, all, any_deny, boxed},
 };
 
@@ -181,4 +184,30 @@ proptest! {
             prop_assert_eq!(&again, &decided);
         }
     }
+}
+
+#[tokio::test]
+async fn a_policy_that_widens_is_an_alarm_whatever_the_others_allow() {
+    let narrow = Grant::new(Semantics::Delegation).scope(scope("read"));
+    let generous = [
+        Grant::new(Semantics::Delegation).scope(scope("read write admin")),
+        Grant::new(Semantics::Delegation).max_lifetime(Duration::from_secs(3600)),
+    ];
+    for (grant, narrow_first) in generous.into_iter().flat_map(|grant| [(grant.clone(), true), (grant, false)]) {
+        let asked = Arc::default();
+        let mut policies = [&narrow, &grant].map(|grant| says(&Decision::Allow(grant.clone()), &asked));
+        if !narrow_first {
+            policies.reverse();
+        }
+        let mut world = plan().with(|builder| builder.policy(all(policies))).start().await;
+        let token = world.own.access_token(serde_json::json!({}));
+        assert_eq!(world.exchange(&token).await.error(), "server_error");
+        let event = world.event().await;
+        assert_eq!((event.reason, event.alarm), (Some(Reason::PolicyWidened), true));
+    }
+
+    let mut world = plan().start().await;
+    let token = world.own.access_token(serde_json::json!({ "aud": "https://billing.example" }));
+    assert_eq!(world.exchange(&token).await.error(), "invalid_request");
+    assert!(!world.event().await.alarm, "a refusal is none");
 }

@@ -133,6 +133,7 @@ impl Bounded {
                 party: self.actor.clone(),
                 is_client: self.actor_is_client,
                 by_token: self.actor_token.is_some(),
+                token_type: self.actor_token.as_ref().map(|actor| actor.token_type.clone()),
             },
             prior_actors: self.prior.parties().cloned().collect(),
             targets: self.admitted.targets.iter().map(|target| target.id.clone()).collect(),

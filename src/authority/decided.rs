@@ -54,6 +54,7 @@ impl Decided {
 fn refused(denial: Denial) -> Rejection {
     let rejection = match denial.kind {
         DenialKind::Denied => refuse(Reason::PolicyDenied),
+        DenialKind::Target => refuse(Reason::PolicyTargetDenied),
         DenialKind::NoRule => refuse(Reason::PolicyNoRule),
         DenialKind::StepUp(step_up) => refuse(Reason::StepUpRequired).with_step_up(step_up),
     };

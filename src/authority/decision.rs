@@ -1,4 +1,4 @@
-use super::{Denial, ShadowOutcome, denial::DenialKind};
+use super::{Denial, Query, ShadowOutcome, denial::DenialKind};
 use crate::protocol::Scope;
 use std::{fmt, time::Duration};
 
@@ -100,11 +100,7 @@ impl Decision {
                 let told = |grant: &Grant| (grant.semantics, grant.max_lifetime, grant.max_depth);
                 told(one) == told(other) && one.scope == other.scope
             }
-            (Self::Deny(one), Self::Deny(other)) => match (&one.kind, &other.kind) {
-                (DenialKind::StepUp(one), DenialKind::StepUp(other)) => one == other,
-                (DenialKind::StepUp(_), _) | (_, DenialKind::StepUp(_)) => false,
-                _ => true,
-            },
+            (Self::Deny(one), Self::Deny(other)) => one.kind.tells_as(&other.kind),
             _ => false,
         }
     }
@@ -122,6 +118,12 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// Whether it is more than the query says can be granted: a defect of the policy.
+    pub(crate) fn widens(&self, query: &Query) -> bool {
+        self.scope.as_ref().is_some_and(|scope| !scope.is_subset(&query.ceiling))
+            || self.max_lifetime.is_some_and(|lifetime| lifetime > query.max_lifetime)
+    }
+
     /// A grant of everything under the ceiling.
     pub fn new(semantics: Semantics) -> Self {
         Self { semantics, scope: None, max_lifetime: None, max_depth: None, because: None, shadow: None }

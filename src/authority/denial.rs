@@ -14,16 +14,45 @@ pub struct Denial {
 pub(crate) enum DenialKind {
     /// Something spoke against it.
     Denied,
+    /// Something spoke against one of the targets.
+    Target,
     /// Nothing spoke for it.
     NoRule,
     /// It would be allowed if the subject logged in like this.
     StepUp(StepUp),
 }
 
+impl DenialKind {
+    /// Whether the client is told the same.
+    pub(super) fn tells_as(&self, other: &Self) -> bool {
+        // By default nobody learns whether something spoke against it or nothing for it.
+        let told = |kind: &Self| if *kind == Self::NoRule { Self::Denied } else { kind.clone() };
+        told(self) == told(other)
+    }
+}
+
 impl Denial {
     /// Nothing spoke for it.
     pub fn no_rule(why: impl Into<String>) -> Self {
         Self::of(DenialKind::NoRule, why)
+    }
+
+    /// The client may not have this target, or not for this subject: it is told `invalid_target`, as where its record
+    /// does not allow the target.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Decision, Denial, Query};
+    ///
+    /// fn decide(query: &Query) -> Decision {
+    ///     match query.targets.iter().find(|target| *target == "payroll") {
+    ///         Some(closed) => Decision::Deny(Denial::target(format!("`{closed}` is closed until Monday"))),
+    ///         None => Decision::delegate(),
+    ///     }
+    /// }
+    /// # let _ = decide;
+    /// ```
+    pub fn target(why: impl Into<String>) -> Self {
+        Self::of(DenialKind::Target, why)
     }
 
     /// The subject must log in again, or more strongly (RFC 9470): with one of these `acr` values, the best first, and

@@ -83,6 +83,8 @@ pub struct QueriedActor {
     pub is_client: bool,
     /// Whether an actor token says so. Without one, the client acts.
     pub by_token: bool,
+    /// The declared type of the actor token, if there is one.
+    pub token_type: Option<TokenType>,
 }
 
 impl Query {
@@ -91,7 +93,12 @@ impl Query {
     pub fn new(client_id: impl Into<String>, subject: Party, target: impl Into<String>) -> Self {
         let client_id = client_id.into();
         Self {
-            actor: QueriedActor { party: Party::new(&subject.iss, &client_id), is_client: true, by_token: false },
+            actor: QueriedActor {
+                party: Party::new(&subject.iss, &client_id),
+                is_client: true,
+                by_token: false,
+                token_type: None,
+            },
             subject: QueriedSubject {
                 issued_sub: subject.sub.clone(),
                 origin: None,

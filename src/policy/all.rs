@@ -32,8 +32,9 @@ pub fn boxed(policy: impl Policy) -> BoxPolicy {
 /// Each is asked the same, one after the other. The first denial is the answer, and those behind it are not asked. If
 /// all allow, the grants are intersected: what is in every scope, for the shortest lifetime, with the fewest actors. If
 /// they do not agree on the [`Semantics`](crate::Semantics), that is a denial. Of what they would have decided with
-/// rules on trial, the first is kept. One that cannot be asked makes the whole
-/// one that cannot, and the exchange fails closed; a list with nothing in it denies.
+/// rules on trial, the first is kept. One that grants more than can be granted is answered with at once, so that the
+/// others do not hide its defect from the layer. One that cannot be asked makes the whole one that cannot, and the
+/// exchange fails closed; a list with nothing in it denies.
 ///
 /// ```
 /// use tower::{ServiceExt, service_fn};
@@ -84,6 +85,8 @@ impl Service<Query> for All {
             let mut agreed: Option<Grant> = None;
             for policy in policies.iter() {
                 let grant = match policy.clone().oneshot(query.clone()).await? {
+                    // What the others allow must not hide a defect: the layer is to see it.
+                    Decision::Allow(grant) if grant.widens(&query) => return Ok(Decision::Allow(grant)),
                     Decision::Allow(grant) => grant,
                     denied @ Decision::Deny(_) => return Ok(denied),
                 };

@@ -603,6 +603,8 @@ fn policy() -> Vec<Row> {
         denied("a policy that denies", Reason::PolicyDenied, || {
             plan().with(|builder| builder.policy(decides(|_| Decision::deny(CANARY))))
         }),
+        row("a policy that denies the target", Reason::PolicyTargetDenied, "invalid_target", ask())
+            .in_world(|| plan().with(|builder| builder.policy(decides(|_| Decision::Deny(Denial::target(CANARY)))))),
         step_up("a login that is not strong enough, and too long ago", ask())
             .saying(&[("acr_values", r#""phrh phr""#), ("max_age", "300")]),
         step_up("a login that says nothing", ask().token(|world| world.own.access_token(json!({ "acr": CANARY }))))

@@ -333,10 +333,14 @@ reasons! {
         "A defect in the service given to `TokenExchangeBuilder::status`: the panic's message is on standard error.";
     /// No rule of the policy allows it.
     PolicyNoRule = "policy_no_rule", DENIED,
-        "If it should be allowed, add a `Rule::allow` for what the detail names: client, actor, subject and target.";
+        "If it should be allowed, add a `Rule::allow` for what the detail names: client, actor, subject and target. \
+        `TokenExchangeLayer::explain` writes it out.";
     /// The policy refused.
     PolicyDenied = "policy_denied", DENIED,
         "The detail has the id of the `Rule::deny` that matched, or the words of the policy that you gave.";
+    /// The policy refused one of the targets.
+    PolicyTargetDenied = "policy_target_denied", TARGET,
+        "The detail has the words of the policy that you gave: `Denial::target` is its answer.";
     /// The policy would allow it if the subject logged in again, or more strongly.
     StepUpRequired = "step_up_required", STEP_UP,
         "The client sends its user through a login with the `acr_values` and `max_age` that it was told, which a \
