@@ -1,0 +1,92 @@
+//! A policy that asks a server: an AuthZEN decision point, behind a time limit and a limit on how much waits for it.
+
+use bytes::Bytes;
+use http::{Request, header};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tower::{BoxError, ServiceBuilder, ServiceExt};
+use tower_token_exchange::{Decision, Denial, Grant, Policy, Query, Scope, Semantics, fetch::HttpFetch};
+
+/// How long an answer may take; what comes later is no answer.
+const TIMEOUT: Duration = Duration::from_millis(500);
+/// How many questions may be under way; one more is turned away at once instead of waiting.
+const UNDER_WAY: usize = 64;
+
+/// The policy that asks at this URL. Whatever goes wrong on the way is an error, and the exchange fails closed.
+pub(crate) fn policy(url: String) -> Result<impl Policy, BoxError> {
+    let fetch = HttpFetch::builder().allow_loopback_http().build()?;
+    Ok(ServiceBuilder::new().load_shed().concurrency_limit(UNDER_WAY).timeout(TIMEOUT).service_fn(
+        move |query: Query| {
+            let (fetch, url) = (fetch.clone(), url.clone());
+            async move {
+                let request = Request::post(url)
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .body(Bytes::from(evaluations(&query).to_string()))?;
+                let response = fetch.oneshot(request).await?;
+                if response.status() != http::StatusCode::OK {
+                    return Err(BoxError::from(format!("the decision point answered {}", response.status())));
+                }
+                decision(&query, &serde_json::from_slice(response.body())?)
+            }
+        },
+    ))
+}
+
+/// The questions: may the subject's token be issued for each target, may the client have it, and which scopes.
+fn evaluations(query: &Query) -> Value {
+    let subject =
+        json!({ "type": if query.subject.is_client { "client" } else { "user" }, "id": query.subject.issued_sub });
+    let party =
+        json!({ "type": if query.actor.is_client { "client" } else { "workload" }, "id": query.actor.party.sub });
+    let gate = json!({ "name": "issue:access_token:token_exchange" });
+    let mut evaluations = Vec::new();
+    for target in &query.targets {
+        let resource = json!({ "type": "audience", "id": target });
+        for who in [&subject, &party] {
+            evaluations.push(json!({ "subject": who, "action": gate, "resource": resource }));
+        }
+        for scope in query.ceiling.iter() {
+            evaluations.push(json!({ "subject": subject, "action": { "name": scope }, "resource": resource }));
+        }
+    }
+    json!({
+        "evaluations": evaluations,
+        "options": { "evaluations_semantic": "execute_all" },
+        "context": {
+            "client_id": query.client_id,
+            "acr": query.subject.acr,
+            "auth_time": query.subject.auth_time,
+            "subject_token_type": query.subject.token_type.as_str(),
+            "actor_token_type": query.actor.token_type.as_ref().map(|token_type| token_type.as_str()),
+        },
+    })
+}
+
+/// What the answers come to: every gate must be open, and a scope survives if it does at every target.
+fn decision(query: &Query, answer: &Value) -> Result<Decision, BoxError> {
+    let answers = answer["evaluations"].as_array().ok_or("no `evaluations` in the answer")?;
+    let each_target = 2 + query.ceiling.len();
+    if answers.len() != query.targets.len() * each_target {
+        return Err("an answer for each question is needed".into());
+    }
+    let permits = |answer: &Value| answer["decision"].as_bool().ok_or("an answer without `decision`");
+    let mut scope = query.ceiling.clone();
+    for (target, answers) in query.targets.iter().zip(answers.chunks(each_target)) {
+        let (gates, scopes) = answers.split_at(2);
+        if !permits(&gates[0])? || !permits(&gates[1])? {
+            return Ok(Decision::Deny(Denial::target(format!("the decision point closes `{target}`"))));
+        }
+        let mut kept = Vec::new();
+        for (name, answer) in query.ceiling.iter().zip(scopes) {
+            if permits(answer)? {
+                kept.push(name);
+            }
+        }
+        scope = scope.intersection(&Scope::from_tokens(kept)?);
+    }
+    let mut grant = Grant::new(Semantics::Delegation).scope(scope).because("the decision point");
+    for lifetime in answers.iter().filter_map(|answer| answer["context"]["issuance"]["token_lifetime"].as_u64()) {
+        grant = grant.max_lifetime(Duration::from_secs(lifetime).min(query.max_lifetime));
+    }
+    Ok(Decision::Allow(grant))
+}
