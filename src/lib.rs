@@ -103,6 +103,7 @@
 //! * `axum` (default): axum's `Body` is a [`RequestBody`](body::RequestBody).
 //! * `tonic`: tonic's `Body` is one.
 //! * `introspection-cache`: answers of introspection endpoints can be kept for a short time.
+//! * `server-authenticator`: clients can be authenticated by another authorization server.
 //! * `metrics`: attempts are counted and timed.
 
 #[cfg(doctest)]
@@ -148,6 +149,8 @@ pub use authority::{
     StatusCheck, StatusQuery, TokenReference,
 };
 pub use client::{Authentication, AuthenticationMethod, ClientAuthenticator, Credentials};
+#[cfg(feature = "server-authenticator")]
+pub use client::{ServerAuthenticator, ServerAuthenticatorBuilder};
 pub use document::Document;
 pub use explain::{Explanation, Fact, Refusal, StageTrace, SuggestedRule};
 pub use future::ResponseFuture;

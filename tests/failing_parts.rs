@@ -854,7 +854,7 @@ async fn the_fields_of_the_tracing_event_are_stable() {
     let unread = names(&[&always, &["error", "reason"]]);
     assert_eq!(found[2], (tracing::Level::WARN, unread));
     assert_eq!(found.len(), 3);
-    let known = names(&[&always, &client, &requested, &subject, &actor, &granted, &refused, &["shadow"]]);
+    let known = names(&[&always, &client, &requested, &subject, &actor, &granted, &refused, &["shadow", "alarm"]]);
     assert!(found.iter().all(|(_, fields)| fields.is_subset(&known)));
     let page = include_str!("../src/audit/sink.rs").lines().filter_map(|line| line.strip_prefix("/// | `"));
     let told: Vec<_> = page.map(|row| row.split('`').next().unwrap().to_owned()).collect();

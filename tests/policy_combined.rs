@@ -23,7 +23,9 @@ use tower_token_exchange::{
 };
 
 fn query() -> Query {
-    Query::new("orders", Party::new("https://as.example", "alice"), "billing")
+    let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "billing");
+    query.ceiling = scope("a b c x");
+    query
 }
 
 fn scope(text: &str) -> Scope {

@@ -1,5 +1,6 @@
 use super::basic;
 use crate::protocol::{Identification, Reason, Rejection, Sensitive, refuse};
+use http::HeaderValue;
 use std::fmt;
 
 /// How a client proved who it is, by its name in the registry of RFC 7591 section 2.
@@ -37,6 +38,9 @@ impl fmt::Display for AuthenticationMethod {
 pub struct Credentials {
     method: AuthenticationMethod,
     readings: Vec<(String, Sensitive)>,
+    /// The header as it came, of Basic.
+    #[cfg_attr(not(feature = "server-authenticator"), allow(dead_code, reason = "for another server to read"))]
+    authorization: Option<HeaderValue>,
 }
 
 impl Credentials {
@@ -48,6 +52,11 @@ impl Credentials {
     /// The pairs of `client_id` and `client_secret` that were presented, in the order in which to try them.
     pub fn readings(&self) -> impl Iterator<Item = (&str, &str)> {
         self.readings.iter().map(|(id, secret)| (&**id, secret.expose()))
+    }
+
+    #[cfg(feature = "server-authenticator")]
+    pub(super) fn authorization(&self) -> Option<&HeaderValue> {
+        self.authorization.as_ref()
     }
 
     /// Finds the one method that the request used.
@@ -62,11 +71,12 @@ impl Credentials {
                 return Err(refuse(Reason::ClientCredentialsMissing));
             };
             let readings = vec![(id.clone(), secret.clone())];
-            return Ok(Self { method: AuthenticationMethod::ClientSecretPost, readings });
+            return Ok(Self { method: AuthenticationMethod::ClientSecretPost, readings, authorization: None });
         };
         if client_secret.is_some() {
             return Err(refuse(Reason::SeveralClientCredentials));
         }
+        let authorization = Some(header.clone());
         let header = header.to_str().map_err(|_| refuse(Reason::ClientCredentialsMalformed).challenged())?;
         let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
         if !scheme.eq_ignore_ascii_case("basic") {
@@ -74,7 +84,7 @@ impl Credentials {
         }
         let readings = basic::readings(token.trim_matches(' '))
             .ok_or_else(|| refuse(Reason::ClientCredentialsMalformed).challenged())?;
-        Ok(Self { method: AuthenticationMethod::ClientSecretBasic, readings })
+        Ok(Self { method: AuthenticationMethod::ClientSecretBasic, readings, authorization })
     }
 }
 

@@ -1,11 +1,15 @@
 //! Who is calling, and what it may ask for at all.
 
 mod admitted;
+#[cfg(feature = "server-authenticator")]
+mod asking;
 mod authenticated;
 mod basic;
 mod credentials;
 mod table;
 
+#[cfg(feature = "server-authenticator")]
+pub use asking::{ServerAuthenticator, ServerAuthenticatorBuilder};
 pub use credentials::{AuthenticationMethod, Credentials};
 pub use table::Authentication;
 

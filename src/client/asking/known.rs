@@ -1,0 +1,57 @@
+use super::Question;
+use ring::{hmac, rand::SystemRandom};
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+/// What the server accepted a short while ago, by a hash whose key nobody else has: what could be read out of this
+/// memory is good for nothing elsewhere.
+pub(super) struct Known {
+    key: hmac::Key,
+    /// None where nothing is to be kept.
+    accepted: Option<moka::sync::Cache<[u8; 32], ()>>,
+    /// Whether it was seen to reject a client that was made up.
+    server_rejects: AtomicBool,
+}
+
+impl Known {
+    /// Nothing if the system has no randomness.
+    pub(super) fn new(entries: u64, time_to_live: Duration) -> Option<Self> {
+        let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok()?;
+        let cache = || moka::sync::Cache::builder().max_capacity(entries).time_to_live(time_to_live).build();
+        let accepted = (entries > 0 && !time_to_live.is_zero()).then(cache);
+        Some(Self { key, accepted, server_rejects: AtomicBool::new(false) })
+    }
+
+    pub(super) fn has(&self, question: &Question) -> bool {
+        self.accepted.as_ref().is_some_and(|accepted| accepted.contains_key(&self.hash(question)))
+    }
+
+    pub(super) fn remember(&self, question: &Question) {
+        if let Some(accepted) = &self.accepted {
+            accepted.insert(self.hash(question), ());
+        }
+    }
+
+    pub(super) fn server_rejects(&self) -> bool {
+        self.server_rejects.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_that_server_rejects(&self) {
+        self.server_rejects.store(true, Ordering::Relaxed);
+    }
+
+    fn hash(&self, question: &Question) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(question.method.as_str().as_bytes());
+        for part in question.identity() {
+            // With their lengths, so that no two questions run together to the same bytes.
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut hash = [0; 32];
+        hash.copy_from_slice(context.sign().as_ref());
+        hash
+    }
+}

@@ -1,0 +1,212 @@
+//! Clients that another authorization server knows: their credentials are tried there.
+
+mod known;
+mod question;
+
+use super::{Authentication, AuthenticationMethod, Credentials};
+use crate::{
+    fetch::HttpFetch,
+    part::{Part, Plug, part},
+    registry::ConfigError,
+};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use known::Known;
+use question::{Answer, Method, Question, random};
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tower::{BoxError, Service, ServiceExt};
+
+/// How long the server may take for one question.
+const TIMEOUT: Duration = Duration::from_secs(5);
+const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(300);
+
+/// A [`ClientAuthenticator`](super::ClientAuthenticator) that knows no secret: it tries what a client presented against
+/// an authorization server that knows the client, such as the one that the layer wraps.
+///
+/// Who may exchange what is still for the records to say; a client's record then has no secret.
+///
+/// A server that took any secret would let anybody be any client. So what it accepts counts only after it was seen to
+/// reject the same client with a secret made up at random, and before the first client, one made up altogether. A
+/// server that accepts those is never believed: exchanges get 503, and the log says why. A public client, which has no
+/// secret, cannot be authenticated like this.
+///
+/// Basic credentials go on as they came. Empty secrets never do. An answer other than a clear yes or no makes the
+/// exchange fail closed with 503. A yes is kept for a short time ([`cache`](ServerAuthenticatorBuilder::cache)), under a hash with a key that
+/// only this process has.
+///
+/// ```
+/// use tower_token_exchange::{
+///     Algorithm, Client, LocalSigner, ServerAuthenticator, Target, TokenExchangeLayer,
+///     policy::{Rule, Subjects},
+/// };
+///
+/// let legacy = ServerAuthenticator::by_introspection("https://as.example/introspect").build()?;
+/// let layer = TokenExchangeLayer::builder("https://as.example")
+///     .client_authenticator(legacy)
+///     .clients([Client::new("orders")])
+///     .targets([Target::new("billing").callers(["orders"]).scopes(["read"])])
+///     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
+///     .signer(LocalSigner::generate(Algorithm::ES256)?)
+///     .build()?;
+/// # let _ = layer;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct ServerAuthenticator(Arc<Shared>);
+
+struct Shared {
+    service: Part<Request<Bytes>, Response<Bytes>>,
+    endpoint: String,
+    method: Method,
+    known: Known,
+}
+
+/// Builds a [`ServerAuthenticator`].
+#[must_use = "a builder does nothing until `build`"]
+pub struct ServerAuthenticatorBuilder {
+    service: Part<Request<Bytes>, Response<Bytes>>,
+    endpoint: String,
+    method: Method,
+    entries: u64,
+    time_to_live: Duration,
+}
+
+impl ServerAuthenticator {
+    /// Asks at an introspection endpoint (RFC 7662) about a token that does not exist: the server authenticates the
+    /// client before it says so. It changes nothing there, and wants clients that may use that endpoint.
+    pub fn by_introspection(endpoint: impl Into<String>) -> ServerAuthenticatorBuilder {
+        ServerAuthenticatorBuilder::new(endpoint.into(), Method::Introspection)
+    }
+
+    /// Asks at a token endpoint for a token of the client's own (client credentials grant, RFC 6749 section 4.4), and
+    /// throws it away. It wants clients that may use that grant.
+    pub fn by_client_credentials(endpoint: impl Into<String>) -> ServerAuthenticatorBuilder {
+        ServerAuthenticatorBuilder::new(endpoint.into(), Method::ClientCredentials)
+    }
+
+    /// Makes up a client and sees whether the server rejects it; for a server that wants to know before its first
+    /// request. It is done before the first client in any case.
+    ///
+    /// # Errors
+    /// The server accepted it, could not be asked, or did not say.
+    pub async fn probe(&self) -> Result<(), BoxError> {
+        self.0.probe().await
+    }
+}
+
+impl ServerAuthenticatorBuilder {
+    fn new(endpoint: String, method: Method) -> Self {
+        let service = part(HttpFetch::new());
+        Self { service, endpoint, method, entries: 10_000, time_to_live: Duration::from_secs(60) }
+    }
+
+    /// What asks: an [`HttpFetch`] with options of its own, or the wrapped service itself
+    /// ([`in_process`](crate::fetch::in_process)). Default: `HttpFetch::new()`.
+    pub fn fetch(mut self, service: impl Plug<Request<Bytes>, Response<Bytes>>) -> Self {
+        self.service = part(service);
+        self
+    }
+
+    /// How many clients that were accepted are remembered, and for how long, 5 min at most: within that time a secret
+    /// that was changed at the server is still good here. Default: 10 000 for 60 s. With a time of 0, every exchange
+    /// asks.
+    pub fn cache(mut self, entries: u64, time_to_live: Duration) -> Self {
+        (self.entries, self.time_to_live) = (entries, time_to_live);
+        self
+    }
+
+    /// # Errors
+    /// [`ConfigError`] names the field and the way out.
+    pub fn build(self) -> Result<ServerAuthenticator, ConfigError> {
+        let Self { service, endpoint, method, entries, time_to_live } = self;
+        if endpoint.parse::<http::Uri>().is_ok_and(|uri| uri.authority().is_some()) {
+            let way_out = "no randomness to be had from the system";
+            let known = match time_to_live <= MAX_TIME_TO_LIVE {
+                true => Known::new(entries, time_to_live).ok_or_else(|| ConfigError::new("cache", way_out))?,
+                false => return Err(ConfigError::new("cache", "give 5 min or less")),
+            };
+            return Ok(ServerAuthenticator(Arc::new(Shared { service, endpoint, method, known })));
+        }
+        Err(ConfigError::new("endpoint", format!("`{endpoint}` is no URL: write it in full, with its scheme")))
+    }
+}
+
+impl Shared {
+    async fn authenticate(&self, credentials: Credentials) -> Result<Authentication, BoxError> {
+        let Some(question) = Question::of(&credentials) else { return Ok(Authentication::Rejected) };
+        if self.known.has(&question) {
+            return Ok(Authentication::Client(question.client_id));
+        }
+        if !self.known.server_rejects() {
+            self.probe().await?;
+        }
+        match self.ask(&question).await? {
+            Answer::Rejected => return Ok(Authentication::Rejected),
+            Answer::Accepted => {}
+        }
+        // For this client too, a wrong secret must be wrong: a public client's is never looked at.
+        let made_up = question.with_secret(&random()?);
+        match self.ask(&made_up).await? {
+            Answer::Rejected => {}
+            Answer::Accepted => {
+                let client = &question.client_id;
+                tracing::error!(client, "the server takes any secret of this client, which is therefore refused here");
+                return Ok(Authentication::Rejected);
+            }
+        }
+        self.known.remember(&question);
+        Ok(Authentication::Client(question.client_id))
+    }
+
+    async fn probe(&self) -> Result<(), BoxError> {
+        for method in [AuthenticationMethod::ClientSecretBasic, AuthenticationMethod::ClientSecretPost] {
+            let nobody = Question::made_up(method, &random()?, &random()?);
+            if let Answer::Accepted = self.ask(&nobody).await? {
+                let problem = "the server accepted a client that was made up: it authenticates nobody, and so would we";
+                tracing::error!(endpoint = self.endpoint, "{problem}");
+                return Err(problem.into());
+            }
+        }
+        self.known.note_that_server_rejects();
+        Ok(())
+    }
+
+    async fn ask(&self, question: &Question) -> Result<Answer, BoxError> {
+        let request = question.request(&self.endpoint, self.method)?;
+        let response = tokio::time::timeout(TIMEOUT, self.service.clone().oneshot(request)).await??;
+        self.method.answer(&response)
+    }
+}
+
+impl Service<Credentials> for ServerAuthenticator {
+    type Response = Authentication;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<Authentication, BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, credentials: Credentials) -> Self::Future {
+        let shared = Arc::clone(&self.0);
+        Box::pin(async move { shared.authenticate(credentials).await })
+    }
+}
+
+impl fmt::Debug for ServerAuthenticator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerAuthenticator").field("endpoint", &self.0.endpoint).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ServerAuthenticatorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerAuthenticatorBuilder").field("endpoint", &self.endpoint).finish_non_exhaustive()
+    }
+}
