@@ -190,7 +190,7 @@ proptest! {
 
 #[tokio::test]
 async fn a_policy_that_widens_is_an_alarm_whatever_the_others_allow() {
-    let narrow = Grant::new(Semantics::Delegation).scope(scope("read"));
+    let narrow = Grant::new(Semantics::Delegation).scope(scope("read")).max_lifetime(Duration::from_secs(60));
     let generous = [
         Grant::new(Semantics::Delegation).scope(scope("read write admin")),
         Grant::new(Semantics::Delegation).max_lifetime(Duration::from_secs(3600)),
@@ -212,4 +212,13 @@ async fn a_policy_that_widens_is_an_alarm_whatever_the_others_allow() {
     let token = world.own.access_token(serde_json::json!({ "aud": "https://billing.example" }));
     assert_eq!(world.exchange(&token).await.error(), "invalid_request");
     assert!(!world.event().await.alarm, "a refusal is none");
+
+    // What is just under the ceiling is under it.
+    let asked = Arc::default();
+    let full = Grant::new(Semantics::Delegation).scope(scope("read write")).max_lifetime(Duration::from_secs(300));
+    let policies = [&narrow, &full].map(|grant| says(&Decision::Allow(grant.clone()), &asked));
+    let mut world = plan().with(|builder| builder.policy(all(policies))).start().await;
+    let token = world.own.access_token(serde_json::json!({}));
+    assert_eq!(world.exchange(&token).await.json()["expires_in"], 60);
+    assert!(!world.event().await.alarm);
 }

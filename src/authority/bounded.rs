@@ -142,6 +142,7 @@ impl Bounded {
             max_lifetime: self.ceiling.lifetime,
             issue_as: self.admitted.issue_as.clone(),
             now: self.now,
+            sender_constrained: false,
             delegation_possible: self.delegation.is_ok(),
             impersonation_possible: self.impersonation.is_ok(),
         }

@@ -43,6 +43,8 @@ pub struct Query {
     pub issue_as: TokenType,
     /// The time by the layer's clock, in seconds since 1970.
     pub now: u64,
+    /// Whether what is issued will be bound to its sender. In this version it never is.
+    pub sender_constrained: bool,
     /// Whether a delegation can be issued, by the rules for actors and chains.
     pub delegation_possible: bool,
     /// Whether an impersonation can be issued: not where a chain or an actor token is.
@@ -117,6 +119,7 @@ impl Query {
             max_lifetime: Duration::from_secs(300),
             issue_as: TokenType::ACCESS_TOKEN,
             now: Clock::default().seconds(),
+            sender_constrained: false,
             delegation_possible: true,
             impersonation_possible: true,
         }

@@ -59,6 +59,7 @@ impl Recipe {
                 // In the order in which they were given, which a table does not keep within a rule.
                 rule_checks::check(&rules, &registry)?;
                 let table = Table::new(rules)?;
+                table.check_reach()?;
                 (part(table.clone()), Some(table))
             }
         };

@@ -1,20 +1,24 @@
 use crate::{
     policy::{Names, Rule},
-    protocol::Scope,
-    registry::{ConfigError, Record, Registry, SubjectMapping, TargetRecord, unknown},
+    protocol::{Scope, TokenType},
+    registry::{ClientRecord, ConfigError, Party, Record, Registry, SubjectMapping, TargetRecord, unknown},
 };
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 /// A rule about somebody that nobody registered, or one that could never match, is a mistake that would refuse in
 /// silence.
 pub(super) fn check(rules: &[Rule], registry: &Registry) -> Result<(), ConfigError> {
+    let carried = registry.clients().flat_map(|client| &client.carries).collect();
     for (position, rule) in rules.iter().enumerate() {
         let name = rule.name_at(position + 1);
         let record = Record { kind: "rule", position, name: &name };
         check_names(rule, &record, registry)?;
+        check_subjects(rule, &record, registry)?;
+        check_actors(rule, &record, registry, &carried)?;
         if rule.allows {
             check_consent(rule, &record, registry)?;
             check_scopes(rule, &record, registry)?;
+            check_binding(rule, &record)?;
         } else {
             check_lasting(rule, &record, registry)?;
         }
@@ -106,6 +110,58 @@ fn check_scopes(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result
                 format!("no target of the rule has a scope `{scope}`: list it in the target's `scopes`, or correct it");
             return Err(record.wrong_member("scopes", index, way_out));
         }
+    }
+    Ok(())
+}
+
+/// What a subject's issuer does not issue cannot be asked of its tokens.
+fn check_subjects(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result<(), ConfigError> {
+    let of_one = rule.subjects.issuer.as_deref().and_then(|issuer| registry.issuer(issuer));
+    let accepts = |token_type: &TokenType| match of_one {
+        Some(issuer) => issuer.accepts(token_type),
+        None => registry.issuers().any(|issuer| issuer.accepts(token_type)),
+    };
+    match rule.subjects.types() {
+        [] => Ok(()),
+        types if types.iter().any(accepts) => Ok(()),
+        [first, ..] => {
+            let way_out =
+                format!("no issuer of the rule's subjects has tokens of type `{first}`, so this never matches");
+            Err(record.wrong_at("subjects", "subjects.type", way_out))
+        }
+    }
+}
+
+/// Who acts is the client, or one that it carries.
+fn check_actors(
+    rule: &Rule,
+    record: &Record<'_>,
+    registry: &Registry,
+    carried: &HashSet<&Party>,
+) -> Result<(), ConfigError> {
+    let is_actor = |client: &ClientRecord, party: &Party| {
+        client.carries.contains(party) || (registry.is_own(&party.iss) && client.id == party.sub)
+    };
+    for (index, party) in rule.parties().iter().enumerate() {
+        let can_act = match rule.clients.listed() {
+            None => carried.contains(party) || (registry.is_own(&party.iss) && registry.client(&party.sub).is_some()),
+            Some(ids) => ids.iter().filter_map(|id| registry.client(id)).any(|client| is_actor(client, party)),
+        };
+        if !can_act {
+            let way_out = format!(
+                "none of the rule's clients carries `{}` of `{}`, so this never matches: list it in the `carries` of one",
+                party.sub, party.iss,
+            );
+            return Err(record.wrong_member("actors", index, way_out));
+        }
+    }
+    Ok(())
+}
+
+fn check_binding(rule: &Rule, record: &Record<'_>) -> Result<(), ConfigError> {
+    if rule.wants_sender_constraint() {
+        let way_out = "nothing that this version issues is bound to its sender, so this never matches: leave it out";
+        return Err(record.wrong("require_sender_constraint", way_out));
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
 use crate::{authority::Query, registry::Party};
 
 /// The actors that a rule is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Actors(Acting);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Acting {
     Client,
     Any,
@@ -32,6 +32,15 @@ impl Actors {
         match &self.0 {
             Acting::Parties(parties) => parties,
             Acting::Client | Acting::Any => &[],
+        }
+    }
+
+    /// Whether whoever the others include is one of these.
+    pub(super) fn cover(&self, others: &Self) -> bool {
+        match (&self.0, &others.0) {
+            (Acting::Any, _) | (Acting::Client, Acting::Client) => true,
+            (Acting::Parties(own), Acting::Parties(others)) => others.iter().all(|party| own.contains(party)),
+            _ => false,
         }
     }
 

@@ -18,6 +18,7 @@ impl Rule {
             Mismatch::SubjectIsClient => !self.allows || self.subjects.clients || !subject.is_client,
             Mismatch::Actor => self.actors.include(query),
             Mismatch::ActorToken => !self.by_token || query.actor.by_token,
+            Mismatch::SenderConstraint => !self.bound || query.sender_constrained,
             Mismatch::Target if self.allows => query.targets.iter().all(|target| self.targets.include(target)),
             Mismatch::Target => self.shares_target(query),
             Mismatch::Login => self.is_logged_in(query),

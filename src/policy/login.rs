@@ -3,7 +3,7 @@ use crate::authority::{Denial, Query};
 use std::time::Duration;
 
 /// How a subject must have logged in for a rule to allow it (RFC 9470).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Login {
     /// Any of these, in the order of the rule, which is told to the client.
     pub(super) acr_values: Option<Vec<String>>,

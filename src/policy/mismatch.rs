@@ -28,6 +28,8 @@ pub enum Mismatch {
     Actor,
     /// It wants an actor token, and there is none.
     ActorToken,
+    /// It wants what is issued to be bound to its sender, and it will not be.
+    SenderConstraint,
     /// Its targets: an allow must be for all that were asked for, a deny for one.
     Target,
     /// The subject did not log in as it wants.
@@ -40,7 +42,7 @@ pub enum Mismatch {
 
 impl Mismatch {
     /// What a rule is about: it matches where nothing of this is amiss.
-    pub(super) const ABOUT: [Self; 9] = [
+    pub(super) const ABOUT: [Self; 10] = [
         Self::Client,
         Self::SubjectIssuer,
         Self::SubjectName,
@@ -49,6 +51,7 @@ impl Mismatch {
         Self::SubjectIsClient,
         Self::Actor,
         Self::ActorToken,
+        Self::SenderConstraint,
         Self::Target,
     ];
 
@@ -72,6 +75,7 @@ impl fmt::Display for Mismatch {
             Self::SubjectIsClient => "the subject is a client, and it is for users",
             Self::Actor => "it is for other actors",
             Self::ActorToken => "it wants an actor token",
+            Self::SenderConstraint => "it wants what is issued to be bound to its sender",
             Self::Target => "it is for other targets, or not for all of these",
             Self::Login => "it wants a stronger or more recent login",
             Self::SemanticsImpossible => "what it allows, delegation or impersonation, is not possible here",

@@ -12,6 +12,7 @@ mod index;
 mod login;
 mod mismatch;
 mod names;
+mod reach;
 mod rule;
 mod rule_document;
 mod spread;

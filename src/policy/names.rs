@@ -10,11 +10,11 @@ use std::{collections::HashSet, slice, sync::Arc};
 /// let any = Names::any();
 /// # let _ = (one, some, any);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Names(List);
 
 // Most lists hold one name, and most of those are names of many rules.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum List {
     Any,
     One(Arc<str>),
@@ -41,6 +41,15 @@ impl Names {
             List::Any => None,
             List::One(name) => Some(slice::from_ref(name)),
             List::Some(names) => Some(names),
+        }
+    }
+
+    /// Whether every name that the other includes is one of these. Both lists must be in order.
+    pub(super) fn cover(&self, other: &Self) -> bool {
+        match (self.listed(), other.listed()) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(_), Some(names)) => names.iter().all(|name| self.include(name)),
         }
     }
 

@@ -1,6 +1,6 @@
 use super::{Actors, Names, Subjects, login::Login, names::Pool};
 use crate::{authority::Semantics, registry::Party};
-use std::{sync::Arc, time::Duration};
+use std::{hash::Hash, sync::Arc, time::Duration};
 
 /// One rule of a [`Table`](super::Table): which client may do what for whom, and where.
 ///
@@ -31,12 +31,13 @@ pub struct Rule {
     pub(super) impersonation: bool,
     pub(super) limits: Option<Box<Limits>>,
     pub(super) by_token: bool,
+    pub(super) bound: bool,
     pub(super) shadow: bool,
     pub(super) login: Option<Box<Login>>,
 }
 
 /// How far it lets a token go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Limits {
     pub(super) lifetime: Option<Duration>,
     pub(super) depth: Option<usize>,
@@ -58,6 +59,7 @@ impl Rule {
             impersonation: false,
             limits: None,
             by_token: false,
+            bound: false,
             shadow: false,
             login: None,
         }
@@ -139,6 +141,28 @@ impl Rule {
         self
     }
 
+    /// Only where what is issued is bound to whoever sends it, by a proof of possession (RFC 9449) or a certificate
+    /// (RFC 8705). Nothing that this version issues is, so that a layer refuses a rule with it when it is built, instead
+    /// of one that never matches.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Decision, Party, Query, policy::{Rule, Subjects, Table}};
+    ///
+    /// let rule = Rule::allow("orders", Subjects::any(), "payments").scopes(["pay"]).require_sender_constraint();
+    /// let table = Table::new([rule])?;
+    ///
+    /// let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "payments");
+    /// assert!(matches!(table.decide(&query), Decision::Deny(_)), "whoever finds such a token could use it");
+    /// query.sender_constrained = true;
+    /// assert!(matches!(table.decide(&query), Decision::Allow(_)));
+    /// # Ok::<(), tower_token_exchange::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn require_sender_constraint(mut self) -> Self {
+        self.bound = true;
+        self
+    }
+
     /// On trial: it is looked at and never has an effect. Where the table would decide something else if all its rules
     /// on trial were real, the decision says so, and the audit event in `shadow`: `would deny: rule 3`.
     ///
@@ -164,6 +188,10 @@ impl Rule {
         self
     }
 
+    pub(crate) fn wants_sender_constraint(&self) -> bool {
+        self.bound
+    }
+
     /// The actors that it names.
     pub(crate) fn parties(&self) -> &[Party] {
         self.actors.listed()
@@ -186,6 +214,13 @@ impl Rule {
     /// Its name at this place in a table, from 1.
     pub(crate) fn name_at(&self, number: usize) -> String {
         self.id.as_deref().map_or_else(|| format!("rule {number}"), str::to_owned)
+    }
+
+    /// All that it says, whatever it is called and wherever it stands.
+    pub(super) fn content(&self) -> impl PartialEq + Hash {
+        let Self { id: _, number: _, allows, clients, subjects, targets, actors, scopes, limits, login, .. } = self;
+        let flags = [*allows, self.delegation, self.impersonation, self.by_token, self.bound, self.shadow];
+        (flags, (clients, subjects, targets, actors), (scopes, limits, login))
     }
 
     /// From 1, in a table.

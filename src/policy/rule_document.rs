@@ -26,6 +26,8 @@ struct Document {
     max_depth: Option<usize>,
     #[serde(default)]
     require_actor_token: bool,
+    #[serde(default)]
+    require_sender_constraint: bool,
     require_acr: Option<Vec<String>>,
     max_auth_age: Option<String>,
     #[serde(default)]
@@ -95,6 +97,9 @@ impl TryFrom<Document> for Rule {
         }
         if document.require_actor_token {
             rule = rule.require_actor_token();
+        }
+        if document.require_sender_constraint {
+            rule = rule.require_sender_constraint();
         }
         if let Some(values) = document.require_acr {
             rule = rule.require_acr(values);

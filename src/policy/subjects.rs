@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// let alice = Subjects::of_issuer("https://idp.example").named(["alice"]);
 /// # let _ = (staff, alice);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Subjects {
     pub(crate) issuer: Option<Arc<str>>,
     pub(crate) subs: Names,
@@ -26,7 +26,7 @@ pub struct Subjects {
 }
 
 /// What the subject's token must be like.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Wanted {
     claims: Vec<(String, Value)>,
     types: Vec<TokenType>,
@@ -134,8 +134,21 @@ impl Subjects {
         self.wanted.as_ref().map_or(&[], |wanted| &wanted.claims)
     }
 
+    pub(crate) fn types(&self) -> &[TokenType] {
+        self.wanted.as_ref().map_or(&[], |wanted| &wanted.types)
+    }
+
+    /// Whether a deny of these refuses everybody of whom an allow of the others is. Both must be settled.
+    pub(super) fn cover(&self, allowed: &Self) -> bool {
+        (self.issuer.is_none() || self.issuer == allowed.issuer)
+            && self.subs.cover(&allowed.subs)
+            && self.claims().iter().all(|claim| allowed.claims().contains(claim))
+            && (self.types().is_empty() || !allowed.types().is_empty())
+            && allowed.types().iter().all(|kind| self.types().is_empty() || self.types().contains(kind))
+    }
+
     pub(super) fn have_type_of(&self, subject: &QueriedSubject) -> bool {
-        let types = self.wanted.as_ref().map_or(&[][..], |wanted| &wanted.types);
+        let types = self.types();
         types.is_empty() || types.contains(&subject.token_type)
     }
 

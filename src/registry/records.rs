@@ -84,6 +84,10 @@ impl Registry {
         self.clients.get(id)
     }
 
+    pub(crate) fn clients(&self) -> impl Iterator<Item = &Arc<ClientRecord>> {
+        self.clients.values()
+    }
+
     pub(crate) fn target(&self, name: &TargetName) -> Option<&Arc<TargetRecord>> {
         self.by_name.get(name).map(|position| &self.targets[*position])
     }
