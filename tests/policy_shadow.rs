@@ -156,6 +156,11 @@ async fn policies_that_are_put_together_keep_it() {
         let decision = any_deny(policy, [guard]).oneshot(query()).await.unwrap();
         assert_eq!(shadow(decision).as_deref(), expected);
     }
+    // Of several, the first is said.
+    let second = || table(vec![allow("a"), deny("f").shadow()]);
+    for (policy, guards) in [(plain(), vec![guard(), second()]), (guard(), vec![second()])] {
+        assert_eq!(shadow(any_deny(policy, guards).oneshot(query()).await.unwrap()).as_deref(), Some("would deny: d"));
+    }
     // A guard grants nothing, on trial neither.
     assert_eq!(shadow(any_deny(plain(), [generous()]).oneshot(query()).await.unwrap()), None);
     assert_eq!(

@@ -446,7 +446,8 @@ async fn a_rule_can_bound_the_number_of_actors() {
             Some(Reason::ChainTooDeep),
         ),
     ] {
-        let mut world = plan().with(|builder| builder.rules([allow().max_depth(depth)])).start().await;
+        let mut world =
+            plan().with(|builder| builder.policy(Table::new([allow().max_depth(depth)]).unwrap())).start().await;
         world.exchange(&world.own.access_token(act.clone())).await;
         assert_eq!(world.reason().await, expected, "{depth} {act}");
     }

@@ -88,7 +88,6 @@ fn rules_without_an_effect_are_told_with_their_place() {
             denied,
         ),
         (vec![allow(json!({ "actors": agent })), deny(json!({ "actors": agent }))], "rule[0]", denied),
-        (vec![allow(json!({ "shadow": true })), deny(json!({}))], "rule[0]", denied),
         (
             vec![allow(json!({ "require_actor_token": true })), deny(json!({ "require_actor_token": true }))],
             "rule[0]",
@@ -151,6 +150,7 @@ fn a_rule_that_can_still_have_an_effect_is_none() {
         vec![allow(json!({})), allow(json!({ "max_lifetime": "1m" }))],
         vec![allow(json!({})), allow(json!({ "shadow": true }))],
         vec![allow(json!({})), deny(json!({ "shadow": true }))],
+        vec![allow(json!({ "shadow": true })), deny(json!({}))],
         vec![allow(json!({ "clients": "any" })), deny(json!({}))],
         vec![allow(json!({ "clients": ["orders", "web"] })), deny(json!({}))],
         vec![allow(json!({ "targets": ["billing", "ledger"] })), deny(json!({}))],

@@ -141,8 +141,10 @@ impl TokenExchangeBuilder {
         self
     }
 
-    /// A policy made of rules, whose names are checked against the clients and targets. Takes the place of any
-    /// policy given before.
+    /// A policy made of rules, which are held against the records: names that nobody has, what client and target do not
+    /// agree on, actors that nobody carries, a rule that says what one before it says, an allow all of which a deny
+    /// refuses, and whatever else could never have an effect is a mistake that [`build`](Self::build) tells. Takes the
+    /// place of any policy given before.
     pub fn rules(mut self, rules: impl IntoIterator<Item = Rule>) -> Self {
         (self.rules, self.policy) = (Some(rules.into_iter().collect()), None);
         self

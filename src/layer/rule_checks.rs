@@ -18,7 +18,7 @@ pub(super) fn check(rules: &[Rule], registry: &Registry) -> Result<(), ConfigErr
         if rule.allows {
             check_consent(rule, &record, registry)?;
             check_scopes(rule, &record, registry)?;
-            check_binding(rule, &record)?;
+            check_limits(rule, &record)?;
         } else {
             check_lasting(rule, &record, registry)?;
         }
@@ -158,7 +158,10 @@ fn check_actors(
     Ok(())
 }
 
-fn check_binding(rule: &Rule, record: &Record<'_>) -> Result<(), ConfigError> {
+fn check_limits(rule: &Rule, record: &Record<'_>) -> Result<(), ConfigError> {
+    if rule.has_no_room() {
+        return Err(record.wrong("max_depth", "give 1 or more: a delegation names at least one actor"));
+    }
     if rule.wants_sender_constraint() {
         let way_out = "nothing that this version issues is bound to its sender, so this never matches: leave it out";
         return Err(record.wrong("require_sender_constraint", way_out));

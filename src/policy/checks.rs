@@ -57,10 +57,6 @@ fn about_effect(rule: &Rule) -> Contradiction {
     if !rule.allows && rule.bound {
         return Some(("require_sender_constraint", "a deny refuses however a token is bound: give it to the allows"));
     }
-    let depth = rule.limits.as_ref().and_then(|limits| limits.depth);
-    if depth == Some(0) && rule.semantics() == Semantics::Delegation {
-        return Some(("max_depth", "give 1 or more: a delegation names at least one actor"));
-    }
     let no_time =
         rule.limits.as_ref().and_then(|limits| limits.lifetime).is_some_and(|lifetime| lifetime.as_secs() == 0);
     no_time.then_some(("max_lifetime", "give 1 s or more"))

@@ -1,44 +1,69 @@
 use super::{Rule, bucket::Buckets};
 use crate::{authority::Query, registry::ConfigError};
+use std::slice;
 
 /// Finds the few rules of a table that can fit a query.
 #[derive(Clone, Debug)]
 pub(super) struct Index {
     rules: usize,
     buckets: Buckets,
-    entries: Box<[Entry]>,
-    /// Where in `entries` the hashes begin that have the same first bits: two looks find a bucket, however many
-    /// there are.
-    starts: Box<[u32]>,
+    /// Each bucket near the place that the first bits of its hash tell, with half of the places free: one look into
+    /// memory finds it, however many there are.
+    places: Box<[Place]>,
     /// How many bits of a hash are not the first.
     rest: u32,
+    /// The rules of the buckets that have several, one bucket after the other.
+    several: Box<[u32]>,
 }
 
-/// A rule in a bucket. They are in order, and small, so that much of a large table's index stays in the cache.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
+/// Where a bucket can be. They are small, so that many are in the cache.
+#[derive(Clone, Copy, Debug)]
+struct Place {
     hash: u32,
-    position: u32,
+    rules: Found,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Found(u32);
+
+impl Found {
+    const NONE: Self = Self(u32::MAX);
+    /// Tells where in `several` they begin from the one there is.
+    const SEVERAL: u32 = 1 << 31;
 }
 
 impl Index {
     pub(super) fn of(rules: &[Rule]) -> Result<Self, ConfigError> {
         let mut buckets = Buckets::default();
-        let mut entries = Vec::with_capacity(rules.len());
+        let mut entries: Vec<(u32, u32)> = Vec::with_capacity(rules.len());
         for (position, rule) in (0..=number(rules.len())?).zip(rules) {
-            buckets.add(rule, |hash| entries.push(Entry { hash, position }));
+            buckets.add(rule, |hash| entries.push((hash, position)));
         }
         entries.sort_unstable();
         entries.dedup();
-        let first_bits = number(entries.len())?.max(2).ilog2();
+        let alike = || entries.chunk_by(|one, next| one.0 == next.0);
+        let first_bits = number(alike().count() * 2)?.max(2).next_power_of_two().ilog2();
         let rest = u32::BITS - first_bits;
-        let mut end = 0;
-        let starts = (0..=1_u64 << first_bits).map(|cell| {
-            let before = |entry: &&Entry| u64::from(entry.hash >> rest) < cell;
-            end += entries[end as usize..].iter().take_while(before).map(|_| 1).sum::<u32>();
-            end
-        });
-        Ok(Self { rules: rules.len(), buckets, starts: starts.collect(), entries: entries.into(), rest })
+        let mut places = vec![Place { hash: 0, rules: Found::NONE }; 1 << first_bits];
+        let mut several: Vec<u32> = Vec::new();
+        for bucket in alike() {
+            let (hash, first) = bucket[0];
+            let rules = if bucket.len() == 1 {
+                Found(first)
+            } else {
+                let from = number(several.len())?;
+                // Their number, and then they.
+                several.push(number(bucket.len())?);
+                several.extend(bucket.iter().map(|(_, position)| position));
+                Found(from | Found::SEVERAL)
+            };
+            let mut at = (hash >> rest) as usize;
+            while !places[at].is_free() {
+                at = (at + 1) % places.len();
+            }
+            places[at] = Place { hash, rules };
+        }
+        Ok(Self { rules: rules.len(), buckets, places: places.into(), rest, several: several.into() })
     }
 
     /// The positions of every rule that can fit, some perhaps twice, in no order.
@@ -46,18 +71,34 @@ impl Index {
         // A small table is read sooner than looked up, and a token with a thousand groups needs a thousand looks.
         let buckets = self.buckets.find(query).filter(|buckets| buckets.len() < self.rules);
         let all = if buckets.is_none() { 0..self.rules } else { 0..0 };
-        buckets.into_iter().flatten().flat_map(|hash| self.bucket(hash)).chain(all)
+        buckets.into_iter().flatten().flat_map(|hash| self.bucket(hash)).map(|position| *position as usize).chain(all)
     }
 
-    fn bucket(&self, hash: u32) -> impl Iterator<Item = usize> {
-        let cell = (hash >> self.rest) as usize;
-        let alike = &self.entries[self.starts[cell] as usize..self.starts[cell + 1] as usize];
-        let from = alike.partition_point(|entry| entry.hash < hash);
-        alike[from..].iter().take_while(move |entry| entry.hash == hash).map(|entry| entry.position as usize)
+    fn bucket(&self, hash: u32) -> &[u32] {
+        let from = (hash >> self.rest) as usize;
+        let places = self.places[from..].iter().chain(&self.places[..from]);
+        let mut taken = places.take_while(|place| !place.is_free());
+        match taken.find(|place| place.hash == hash).map(|place| &place.rules) {
+            None => &[],
+            Some(Found(position)) if position & Found::SEVERAL == 0 => slice::from_ref(position),
+            Some(Found(from)) => {
+                let from = (from & !Found::SEVERAL) as usize;
+                let count = self.several[from] as usize;
+                &self.several[from + 1..=from + count]
+            }
+        }
+    }
+}
+
+impl Place {
+    fn is_free(&self) -> bool {
+        self.rules.0 == Found::NONE.0
     }
 }
 
 fn number(count: usize) -> Result<u32, ConfigError> {
     u32::try_from(count)
-        .map_err(|_| ConfigError::new("policy: rules", "more than 4 294 967 295 places for them: split"))
+        .ok()
+        .filter(|count| count & Found::SEVERAL == 0)
+        .ok_or_else(|| ConfigError::new("policy: rules", "more than 2 147 483 647 places for them: split"))
 }

@@ -188,6 +188,12 @@ impl Rule {
         self
     }
 
+    /// Whether it allows delegation, and not even the one actor of that.
+    pub(crate) fn has_no_room(&self) -> bool {
+        let depth = self.limits.as_ref().and_then(|limits| limits.depth);
+        depth == Some(0) && self.semantics() == Semantics::Delegation
+    }
+
     pub(crate) fn wants_sender_constraint(&self) -> bool {
         self.bound
     }
