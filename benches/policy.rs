@@ -11,7 +11,7 @@ use divan::{AllocProfiler, Bencher, black_box};
 use serde_json::{Value, json};
 use std::{fs, time::Instant};
 use tower_token_exchange::{
-    Decision, Party, Query,
+    Algorithm, Client, Decision, LocalSigner, Party, Query, Target, TokenExchangeLayer,
     policy::{Rule, Subjects, Table},
 };
 
@@ -68,6 +68,24 @@ fn f_explain(bencher: Bencher<'_, '_>, size: usize) {
     let rule = |at| Rule::allow("orders", Subjects::of_issuer(ISSUER).named([format!("user-{at}")]), "billing");
     let table = Table::new((0..size).map(|at| rule(at).scopes(["read"]))).expect("a table");
     bencher.bench_local(|| table.explain(black_box(&of_user("nobody"))));
+}
+
+/// What a start or a reload costs: every rule is held against the records and against the others, a tenth of them denies.
+#[divan::bench(args = [10, 10_000, 1_000_000], sample_count = 1, sample_size = 1)]
+fn g_build(bencher: Bencher<'_, '_>, size: usize) {
+    let (client, target) = (|at: usize| format!("client-{}", at / 1000), |at: usize| format!("target-{}", at % 1000));
+    let rule = |at: usize| match at % 10 {
+        9 => Rule::deny(&*client(at), Subjects::any().in_group("interns"), &*target(at)),
+        _ => Rule::allow(&*client(at), Subjects::any(), &*target(at)).scopes(["read"]),
+    };
+    let clients: Vec<String> = (0..size.div_ceil(1000)).map(|at| client(at * 1000)).collect();
+    let targets = || (0..size.min(1000)).map(|at| Target::new(target(at)).callers(&clients).scopes(["read"]));
+    let signer = LocalSigner::generate(Algorithm::ES256).expect("a key");
+    let build = |rules: Vec<Rule>| {
+        let builder = TokenExchangeLayer::builder(ISSUER).clients(clients.iter().map(Client::new)).targets(targets());
+        builder.rules(rules).signer(signer.clone()).build().expect("a layer")
+    };
+    bencher.with_inputs(|| (0..size).map(rule).collect::<Vec<_>>()).bench_local_values(build);
 }
 
 fn of_user(name: &str) -> Query {
