@@ -70,7 +70,7 @@ fn f_explain(bencher: Bencher<'_, '_>, size: usize) {
     bencher.bench_local(|| table.explain(black_box(&of_user("nobody"))));
 }
 
-/// What a start or a reload costs: every rule is held against the records and against the others, a tenth of them denies.
+/// What a start or a reload costs: every rule is held against the records and against the others; a tenth are denies.
 #[divan::bench(args = [10, 10_000, 1_000_000], sample_count = 1, sample_size = 1)]
 fn g_build(bencher: Bencher<'_, '_>, size: usize) {
     let (client, target) = (|at: usize| format!("client-{}", at / 1000), |at: usize| format!("target-{}", at % 1000));

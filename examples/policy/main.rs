@@ -47,7 +47,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     elsewhere().await
 }
 
-/// A target lists who may come, a client where it means to go. Neither side alone is enough, and no rule makes up for it.
+/// A target lists who may come, a client where it means to go. Neither is enough alone, and no rule makes up for it.
 async fn consent(server: &mut Server) -> Result<(), Box<dyn Error>> {
     println!("\n── Consent has two sides.");
     for (what, one_sided) in [

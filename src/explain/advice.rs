@@ -2,8 +2,8 @@ use crate::authority::Query;
 use serde::Serialize;
 use std::fmt::Write;
 
-/// The rule that a request lacks, for all subjects of the issuer, and else no wider than the request; as a text, both ways
-/// to write it. Whether it should be allowed is not for a program to say.
+/// The rule that a request lacks, for all subjects of the issuer, and else no wider than the request; as a text, both
+/// ways to write it. Whether it should be allowed is not for a program to say.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SuggestedRule {

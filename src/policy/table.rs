@@ -41,10 +41,10 @@ use tower::Service;
 /// text, take 270 to 400 times as long as ten.
 ///
 /// A rule takes 210 to 260 bytes, and the names that no other rule has; of these, the index is 16 to 32 for each place
-/// in which the rule stands. A rule with lists stands in a place for each client, target and subject
-/// together, but in 64 at most, or as many as its lists hold names. One that would stand in more is found by fewer of
-/// its lists, and looked at more often. 1 000 000 rules load in about 1 s, and a layer that holds
-/// them against its records and against each other is built in 2 to 3 s.
+/// in which the rule stands. A rule with lists stands in a place for each client, target and subject together, but in
+/// 64 at most, or as many as its lists hold names. One that would stand in more is found by fewer of its lists, and
+/// looked at more often. 1 000 000 rules load in about 1 s, and a layer that holds them against its records and against
+/// each other is built in 2 to 3 s.
 #[derive(Clone, Debug)]
 pub struct Table(Arc<Rules>);
 

@@ -5,12 +5,18 @@ use std::{
     time::Duration,
 };
 
+const CLIENTS_TOLD_APART: u64 = 10_000;
+/// Rarely, since each is a failed login there, of which a server may count only so many.
+const TOLD_APART_FOR: Duration = Duration::from_secs(3600);
+
 /// What the server accepted a short while ago, by a hash whose key nobody else has: what could be read out of this
 /// memory is good for nothing elsewhere.
 pub(super) struct Known {
     key: hmac::Key,
     /// None where nothing is to be kept.
     accepted: Option<moka::sync::Cache<[u8; 32], ()>>,
+    /// The clients of which it was seen to reject a wrong secret.
+    told_apart: moka::sync::Cache<String, ()>,
     /// Whether it was seen to reject a client that was made up.
     server_rejects: AtomicBool,
 }
@@ -21,7 +27,9 @@ impl Known {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &SystemRandom::new()).ok()?;
         let cache = || moka::sync::Cache::builder().max_capacity(entries).time_to_live(time_to_live).build();
         let accepted = (entries > 0 && !time_to_live.is_zero()).then(cache);
-        Some(Self { key, accepted, server_rejects: AtomicBool::new(false) })
+        let told_apart =
+            moka::sync::Cache::builder().max_capacity(CLIENTS_TOLD_APART).time_to_live(TOLD_APART_FOR).build();
+        Some(Self { key, accepted, told_apart, server_rejects: AtomicBool::new(false) })
     }
 
     pub(super) fn has(&self, question: &Question) -> bool {
@@ -32,6 +40,15 @@ impl Known {
         if let Some(accepted) = &self.accepted {
             accepted.insert(self.hash(question), ());
         }
+    }
+
+    /// Whether the server was seen a while ago to look at the secret of this client.
+    pub(super) fn is_told_apart(&self, client_id: &str) -> bool {
+        self.told_apart.contains_key(client_id)
+    }
+
+    pub(super) fn note_told_apart(&self, client_id: &str) {
+        self.told_apart.insert(client_id.to_owned(), ());
     }
 
     pub(super) fn server_rejects(&self) -> bool {

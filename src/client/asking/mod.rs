@@ -32,13 +32,13 @@ const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(300);
 /// Who may exchange what is still for the records to say; a client's record then has no secret.
 ///
 /// A server that took any secret would let anybody be any client. So what it accepts counts only after it was seen to
-/// reject the same client with a secret made up at random, and before the first client, one made up altogether. A
-/// server that accepts those is never believed: exchanges get 503, and the log says why. A public client, which has no
-/// secret, cannot be authenticated like this.
+/// reject the same client with a secret made up at random, once an hour, and before the first client, one made up
+/// altogether. A server that accepts those is never believed: exchanges get 503, and the log says why. A public client,
+/// which has no secret, cannot be authenticated like this.
 ///
 /// Basic credentials go on as they came. Empty secrets never do. An answer other than a clear yes or no makes the
-/// exchange fail closed with 503. A yes is kept for a short time ([`cache`](ServerAuthenticatorBuilder::cache)), under a hash with a key that
-/// only this process has.
+/// exchange fail closed with 503. A yes is kept for a short time ([`cache`](ServerAuthenticatorBuilder::cache)), under
+/// a hash with a key that only this process has.
 ///
 /// ```
 /// use tower_token_exchange::{
@@ -146,22 +146,29 @@ impl Shared {
         if !self.known.server_rejects() {
             self.probe().await?;
         }
-        match self.ask(&question).await? {
-            Answer::Rejected => return Ok(Authentication::Rejected),
-            Answer::Accepted => {}
+        if self.ask(&question).await? == Answer::Rejected {
+            return Ok(Authentication::Rejected);
         }
-        // For this client too, a wrong secret must be wrong: a public client's is never looked at.
-        let made_up = question.with_secret(&random()?);
-        match self.ask(&made_up).await? {
-            Answer::Rejected => {}
-            Answer::Accepted => {
-                let client = &question.client_id;
-                tracing::error!(client, "the server takes any secret of this client, which is therefore refused here");
-                return Ok(Authentication::Rejected);
-            }
+        if !self.known.is_told_apart(&question.client_id) && !self.tells_apart(&question).await? {
+            return Ok(Authentication::Rejected);
         }
         self.known.remember(&question);
         Ok(Authentication::Client(question.client_id))
+    }
+
+    /// Whether a wrong secret of this client is wrong there: that of a public client is never looked at.
+    async fn tells_apart(&self, question: &Question) -> Result<bool, BoxError> {
+        let client = &question.client_id;
+        match self.ask(&question.with_secret(&random()?)).await? {
+            Answer::Rejected => {
+                self.known.note_told_apart(client);
+                Ok(true)
+            }
+            Answer::Accepted => {
+                tracing::error!(client, "the server takes any secret of this client, which is therefore refused here");
+                Ok(false)
+            }
+        }
     }
 
     async fn probe(&self) -> Result<(), BoxError> {
