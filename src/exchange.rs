@@ -46,7 +46,7 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// Answers a request for this grant. It always has an answer, and it leaves exactly one audit event.
     pub(crate) async fn answer(&self, mut attempt: Attempt, headers: &HeaderMap, body: &[u8]) -> Response<Bytes> {
-        let outcome = self.bounded_in_time(self.issued(&mut attempt, headers, body)).await;
+        let outcome = self.in_time(self.issued(&mut attempt, headers, body)).await;
         match attempt.finish(outcome).await {
             Ok(issued) => success_response(&issued.answer()),
             Err(rejection) => error_response(&rejection),
@@ -61,10 +61,7 @@ impl Exchange {
     }
 
     /// Neither silence nor a panic of a stage is the last word.
-    pub(crate) async fn bounded_in_time<T>(
-        &self,
-        stages: impl Future<Output = Result<T, Rejection>>,
-    ) -> Result<T, Rejection> {
+    pub(crate) async fn in_time<T>(&self, stages: impl Future<Output = Result<T, Rejection>>) -> Result<T, Rejection> {
         let outcome = match tokio::time::timeout(self.deadline, AssertUnwindSafe(stages).catch_unwind()).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_panic)) => Err(refuse(Reason::Internal)),

@@ -27,7 +27,7 @@ impl Exchange {
         let mut notes = Notes::new(self);
         let (authenticator, headers, form) = (believing(client_id), identifying(client_id), without_proofs(form));
         let stages = self.decided(&mut notes, &authenticator, &headers, &form);
-        let outcome = self.bounded_in_time(stages).await;
+        let outcome = self.in_time(stages).await;
         notes.explanation(outcome.err())
     }
 }
