@@ -117,6 +117,7 @@ mod client;
 mod clock;
 mod current;
 mod document;
+pub mod endpoint;
 mod exchange;
 mod explain;
 pub mod fetch;

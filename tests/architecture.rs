@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Every room may use those before it and none behind. The leaves come first.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 24] = [
     "clock",
     "protocol",
     "part",
@@ -25,6 +25,7 @@ const ORDER: [&str; 23] = [
     "policy",
     "issue",
     "store",
+    "endpoint",
     "document",
     "audit",
     "exchange",

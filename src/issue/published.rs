@@ -26,6 +26,10 @@ impl PublishedKeys {
         Self { keys: vec![jwk] }
     }
 
+    pub(crate) fn keys(&self) -> &[Map<String, Value>] {
+        &self.keys
+    }
+
     /// These keys and those: while one replaces the other, both must be published.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
