@@ -165,6 +165,20 @@ mod tests {
     }
 
     #[test]
+    fn a_lenient_reader_leaves_what_is_broken() {
+        for (text, read) in [
+            ("/token", "/token"),
+            ("/%74oke%6E", "/token"),
+            ("/%2574oken", "/%74oken"),
+            ("/a+b", "/a+b"),
+            ("%zz%4", "%zz%4"),
+            ("%e2%82%ac%ff", "€\u{fffd}"),
+        ] {
+            assert_eq!(lenient_percent_decode(text), read, "{text}");
+        }
+    }
+
+    #[test]
     fn an_empty_value_is_absent() {
         let mut form = parse("scope=&audience=&resource=").unwrap();
         assert_eq!(form.take("scope"), None);

@@ -151,6 +151,7 @@ mod tests {
             format!("grant_type+[]={grant}"),
             format!("%EF%BB%BFgrant_type%00x={grant}"),
             format!("%u0067rant_type={grant}"),
+            format!("%U0067rant_type={grant}"),
             format!("grant_type=%u0075{}", &grant[1..]),
             format!("%u00zz=x&%u=y&grant_type={grant}"),
         ] {
@@ -162,6 +163,8 @@ mod tests {
             "%u006",
             "grant_type=password",
             &format!("grant_types={grant}"),
+            &format!("grant-type={grant}"),
+            &format!("g.ant_type={grant}"),
             &format!("scope={grant}"),
             &format!("{grant}=grant_type"),
         ] {
@@ -179,7 +182,7 @@ mod tests {
             (format!(r#"{{"grant_type":"{grant}","grant_type":"password"}}"#), Some(true)),
             (format!(r#"{{"a":[{{"b":"{grant}"}},1.5,-1,null,true]}}"#), Some(true)),
             (format!(r#""{grant}""#), Some(true)),
-            (r#"{"grant_type":"password","n":1}"#.to_owned(), Some(false)),
+            (r#"{"grant_type":"password","n":[null,true,-1,1,1.5]}"#.to_owned(), Some(false)),
             (String::new(), None),
             (format!(r#"{{"grant_type":"{grant}",}}"#), None),
             (format!(r#"/**/{{"grant_type":"{grant}"}}"#), None),

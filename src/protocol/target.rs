@@ -136,6 +136,7 @@ mod tests {
             "https://[2001:db8::1]/x",
             "urn:example:cooperation-context",
             "https://x.example/a%2Fb",
+            "https://x.example/x%2Fy",
         ] {
             assert!(TargetName::resource(good).is_ok(), "{good}");
         }
@@ -161,13 +162,24 @@ mod tests {
             "https://x.example/%7e",
             "https://x.example/%zz",
             "https://x.example/%4",
+            "https://x.example/a%2z",
+            "https://x.example/a%z2",
             "https://bücher.example/",
             "https://rs.example/a https://rs.example/b",
             "https://x.example/\u{0}",
             "1https://x.example",
+            "urn:example:a b",
+            "urn:example:ä",
+            "urn:example:\"a\"",
         ] {
             assert!(TargetName::resource(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_name_is_quoted_with_its_kind() {
+        let read = [TargetName::resource("urn:example:b"), TargetName::audience("b")];
+        assert_eq!(read.map(|name| name.unwrap().to_string()), ["resource urn:example:b", "audience b"]);
     }
 
     #[test]
