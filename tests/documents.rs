@@ -10,12 +10,13 @@ mod support;
 use http::StatusCode;
 use jwks::*;
 use serde_json::{Value, json};
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 use support::*;
 use tokio::sync::Semaphore;
 use tower_token_exchange::{
-    Algorithm, Decision, Document, LocalSigner, Query, Reason, Status, StatusQuery, TokenExchangeBuilder,
-    TokenExchangeLayer,
+    Algorithm, Decision, Document, LocalSigner, Party, Query, Reason, Status, StatusQuery, TokenExchangeBuilder,
+    TokenExchangeLayer, TokenType,
+    policy::{Actors, Names, Rule, Subjects},
 };
 
 /// The world of `support` as a document.
@@ -32,8 +33,13 @@ fn world_as_json() -> Value {
                 "resources": ["https://billing.example/api"], "scopes": ["read", "write"], "max_lifetime": "2m",
             },
         ],
-        "rule": [{ "clients": "orders", "subjects": "any", "targets": "billing", "scopes": ["read"] }],
+        "rule": [rule(json!({}))],
     })
+}
+
+/// A rule as a document says it.
+fn rule(changes: Value) -> Value {
+    changed(json!({ "clients": "orders", "subjects": "any", "targets": "billing", "scopes": ["read"] }), changes)
 }
 
 fn document(json: &Value) -> Document {
@@ -48,7 +54,7 @@ fn from_document(json: &Value) -> Plan {
 }
 
 fn bare() -> TokenExchangeBuilder {
-    TokenExchangeLayer::builder(AS).clock(|| std::time::UNIX_EPOCH + std::time::Duration::from_secs(NOW))
+    TokenExchangeLayer::builder(AS).clock(|| std::time::UNIX_EPOCH + Duration::from_secs(NOW))
 }
 
 /// The document with one value in another's place.
@@ -120,6 +126,11 @@ fn a_mistake_is_told_with_its_place_and_the_way_out() {
         (with("/rule/0/subjects", json!({ "issuer": IDP })), "rule[0].subjects.issuer", "no issuer"),
         (with("/rule/0/actors", json!([{ "iss": IDP, "sub": "a" }])), "rule[0].actors[0].iss", "no issuer"),
         (with("/rule/0/max_lifetime", json!("0s")), "rule[0].max_lifetime", "1 s or more"),
+        (
+            with("/rule", json!([rule(json!({})), rule(json!({ "max_lifetime": "0s" }))])),
+            "rule[1].max_lifetime",
+            "1 s or more",
+        ),
     ];
     let mut wrong = Vec::new();
     for (json, place, way_out) in cases {
@@ -155,6 +166,52 @@ fn what_no_document_can_say_is_told_by_its_reader() {
     ] {
         let error = serde_json::from_value::<Document>(json).unwrap_err().to_string();
         assert!(error.contains(words), "{words}: {error}");
+    }
+}
+
+#[test]
+fn a_rule_says_what_its_methods_say() {
+    let seconds = Duration::from_secs;
+    let allow = |subjects| Rule::allow("orders", subjects, "billing").scopes(["read"]);
+    let deny = || Rule::deny("orders", Subjects::any(), "billing");
+    let plain = || allow(Subjects::any());
+    let alice = || Party::new(IDP, "alice");
+    for (changes, expected) in [
+        (json!({}), plain()),
+        (json!({ "effect": "allow", "id": "mine" }), plain().id("mine")),
+        (json!({ "effect": "deny", "scopes": null }), deny()),
+        (
+            json!({ "clients": "any", "targets": "any" }),
+            Rule::allow(Names::any(), Subjects::any(), Names::any()).scopes(["read"]),
+        ),
+        (
+            json!({ "clients": ["orders", "any"] }),
+            Rule::allow(["orders", "any"], Subjects::any(), "billing").scopes(["read"]),
+        ),
+        (json!({ "scopes": "any" }), plain().scopes(Names::any())),
+        (json!({ "scopes": "read" }), plain()),
+        (json!({ "subjects": { "issuer": IDP } }), allow(Subjects::of_issuer(IDP))),
+        (
+            json!({ "subjects": { "issuer": IDP, "names": ["alice"] } }),
+            allow(Subjects::of_issuer(IDP).named(["alice"])),
+        ),
+        (json!({ "subjects": { "type": ID_TOKEN } }), allow(Subjects::any().of_type(TokenType::ID_TOKEN))),
+        (json!({ "subjects": { "groups": ["a", "b"] } }), allow(Subjects::any().in_group("a").in_group("b"))),
+        (json!({ "subjects": { "claims": { "level": 2 } } }), allow(Subjects::any().with_claim("level", 2))),
+        (json!({ "subjects": { "or_clients": true } }), allow(Subjects::any().or_clients())),
+        (json!({ "actors": "any" }), plain().actors(Actors::any())),
+        (json!({ "actors": "client", "effect": "deny", "scopes": null }), deny().actors(Actors::client())),
+        (json!({ "actors": [{ "iss": IDP, "sub": "alice" }] }), plain().actors(Actors::parties([alice()]))),
+        (json!({ "grant": ["delegation", "impersonation"] }), plain().delegation().impersonation()),
+        (json!({ "grant": ["impersonation"] }), plain().impersonation()),
+        (json!({ "max_lifetime": "1m", "max_depth": 2 }), plain().max_lifetime(seconds(60)).max_depth(2)),
+        (json!({ "require_actor_token": true, "shadow": true }), plain().require_actor_token().shadow()),
+        (
+            json!({ "require_acr": ["phr"], "max_auth_age": "5m" }),
+            plain().require_acr(["phr"]).max_auth_age(seconds(300)),
+        ),
+    ] {
+        assert_eq!(serde_json::from_value::<Rule>(rule(changes.clone())).unwrap(), expected, "{changes}");
     }
 }
 
