@@ -178,6 +178,9 @@ fn a_contradiction_is_an_error_that_names_its_field() {
         (allow().max_auth_age(Duration::from_millis(999)), "max_auth_age"),
         (deny().require_acr(["phr"]), "require_acr or max_auth_age"),
         (deny().max_auth_age(Duration::from_secs(9)), "require_acr or max_auth_age"),
+        (deny().delegation(), "semantics or limits"),
+        (deny().impersonation(), "semantics or limits"),
+        (deny().max_lifetime(Duration::from_secs(9)), "semantics or limits"),
         (allow().require_actor_token().impersonation(), "require_actor_token"),
     ] {
         let case = format!("{rule:?}");

@@ -79,6 +79,14 @@ fn without_a_rule_nothing_is_granted() {
     }
 }
 
+/// A claim may hold what does not belong into a log.
+#[test]
+fn a_query_is_printed_without_the_values_of_its_claims() {
+    let query = query_with(|query| _ = query.subject.claims.insert("email".into(), "alice@home.example".into()));
+    let text = format!("{query:?}");
+    assert!(text.contains("email") && text.contains("alice") && !text.contains("home"), "{text}");
+}
+
 #[tokio::test]
 async fn asked_as_a_service_it_says_the_same() {
     let table = table([allow().id("all")]);
