@@ -851,6 +851,11 @@ async fn how_the_subject_once_logged_in_is_copied_or_left_out() {
         (all, json!({ "amr": ["pwd", "otp"], "auth_time": NOW - 900 })),
         (json!({ "acr": "theirs" }), json!({ "acr": "ours" })),
         (json!({ "acr": "ours" }), json!({})),
+        // Clocks differ by a minute at most, and nobody logged in before 1970.
+        (json!({ "auth_time": NOW + 60 }), json!({ "auth_time": NOW + 60 })),
+        (json!({ "auth_time": NOW + 61 }), json!({})),
+        (json!({ "auth_time": 0 }), json!({ "auth_time": 0 })),
+        (json!({ "auth_time": -1 }), json!({})),
     ];
     for (changes, expected) in cases {
         let found = foreign(&mut world, "orders", changes.clone()).await.map(kept);

@@ -45,6 +45,27 @@ fn sources(folder: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Logs and dashboards go by these.
+#[test]
+fn reasons_and_classes_are_printed_by_their_names() {
+    for reason in Reason::ALL {
+        assert_eq!(reason.to_string(), reason.code());
+    }
+    for (class, name) in [
+        (ReasonClass::Request, "request"),
+        (ReasonClass::Client, "client"),
+        (ReasonClass::Grant, "grant"),
+        (ReasonClass::Target, "target"),
+        (ReasonClass::Scope, "scope"),
+        (ReasonClass::Token, "token"),
+        (ReasonClass::Denied, "denied"),
+        (ReasonClass::StepUp, "step_up"),
+        (ReasonClass::Failure, "failure"),
+    ] {
+        assert_eq!((class.as_str(), class.to_string().as_str()), (name, name));
+    }
+}
+
 /// Whoever reads a remedy looks for the setting that it names.
 #[test]
 fn every_setting_that_a_remedy_names_exists() {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 use support::*;
 use tower_token_exchange::{
-    Client, Issuer, Reason, SubjectMapping, Target, TokenExchangeBuilder, TokenType,
+    Client, Decision, Issuer, Query, Reason, SubjectMapping, Target, TokenExchangeBuilder, TokenType,
     policy::{Names, Rule, Subjects},
 };
 
@@ -186,6 +186,25 @@ async fn strict_mode_refuses_what_it_would_narrow() {
         case("nothing asked of the rule", "read write", Ok("read")),
     ] {
         case.builder(strict_rule).check().await;
+    }
+}
+
+/// The policy, which might be far away, would be asked in vain.
+#[tokio::test]
+async fn what_is_above_the_ceiling_is_refused_before_the_policy_is_asked() {
+    let leave: Change<TokenExchangeBuilder> = |builder| builder;
+    for (mode, scope, expected) in [
+        (leave, "admin", Reason::ScopeEmpty),
+        (strict, "admin", Reason::ScopeEmpty),
+        (strict, "read admin", Reason::ScopeExceeded),
+        (leave, "read admin", Reason::PolicyUnavailable),
+        (strict, "read write", Reason::PolicyUnavailable),
+    ] {
+        let away = tower::service_fn(|_: Query| async { Err::<Decision, _>("away") });
+        let mut world = plan().with(|builder| mode(builder.policy(away))).start().await;
+        let token = world.own.access_token(json!({}));
+        world.post_as("orders", &exchange_form(&token, &[("scope", scope)])).await;
+        assert_eq!(world.reason().await, Some(expected), "{scope}");
     }
 }
 
