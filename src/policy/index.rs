@@ -102,3 +102,41 @@ fn number(count: usize) -> Result<u32, ConfigError> {
         .filter(|count| count & Found::SEVERAL == 0)
         .ok_or_else(|| ConfigError::new("policy: rules", "more than 2 147 483 647 places for them: split"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        policy::{Names, Subjects},
+        registry::Party,
+    };
+
+    const ISS: &str = "https://as.example";
+
+    /// Whether a decision looks at more rules than it must shows in nothing but its time.
+    #[test]
+    fn what_has_nothing_to_do_with_a_query_is_not_looked_at() {
+        let user = |at: usize| Subjects::of_issuer(ISS).named([format!("user-{at}")]);
+        let group = |at: usize| Subjects::any().in_group(format!("group-{at}"));
+        let name = |at: usize| format!("n-{at}");
+        type Make<'a> = &'a dyn Fn(usize) -> Rule;
+        let by_user: Make<'_> = &|at| Rule::allow("orders", user(at), "billing");
+        let by_group: Make<'_> = &|at| Rule::allow("orders", group(at), "billing");
+        let by_client: Make<'_> = &|at| Rule::allow(&*name(at), Subjects::any(), Names::any());
+        let by_target: Make<'_> = &|at| Rule::deny(Names::any(), Subjects::any(), &*name(at));
+        let by_issuer: Make<'_> = &|at| Rule::allow("orders", Subjects::of_issuer(name(at)), "billing");
+        for (rule, client, party, target) in [
+            (by_user, "orders", Party::new(ISS, "user-7"), "billing"),
+            (by_group, "orders", Party::new(ISS, "alice"), "billing"),
+            (by_client, "n-7", Party::new(ISS, "alice"), "billing"),
+            (by_target, "orders", Party::new(ISS, "alice"), "n-7"),
+            (by_issuer, "orders", Party::new("n-7", "alice"), "billing"),
+        ] {
+            let rules: Vec<Rule> = (0..1000).map(rule).collect();
+            let mut query = Query::new(client, party, target);
+            query.subject.claims.insert("groups".into(), ["group-7"].into_iter().collect());
+            let found: Vec<usize> = Index::of(&rules).unwrap().candidates(&query).collect();
+            assert_eq!(found, [7], "{:?}", rules[7]);
+        }
+    }
+}
