@@ -87,6 +87,11 @@ fn rules_without_an_effect_are_told_with_their_place() {
             "rule[0]",
             denied,
         ),
+        (
+            vec![allow(json!({ "subjects": { "type": "jwt" } })), deny(json!({ "subjects": { "type": "jwt" } }))],
+            "rule[0]",
+            denied,
+        ),
         (vec![allow(json!({ "actors": agent })), deny(json!({ "actors": agent }))], "rule[0]", denied),
         (
             vec![allow(json!({ "require_actor_token": true })), deny(json!({ "require_actor_token": true }))],
@@ -140,6 +145,19 @@ fn rules_without_an_effect_are_told_with_their_place() {
         assert_eq!(error.place(), Some(place), "{error}");
         assert!(error.way_out().contains(words), "{error}");
     }
+}
+
+#[test]
+fn a_deny_that_covers_is_found_among_many() {
+    let user = |at: usize| json!({ "issuer": IDP, "names": [format!("user-{at}")] });
+    let many = |allowed: usize| {
+        let denies = (0..300).map(|at| deny(json!({ "subjects": user(at) })));
+        json!(denies.chain([allow(json!({ "subjects": user(allowed) }))]).collect::<Vec<_>>())
+    };
+    let error = mistake_in(&many(7)).unwrap();
+    assert_eq!(error.place(), Some("rule[300]"));
+    assert!(error.way_out().starts_with("`rule 8` denies"), "{error}");
+    assert_eq!(mistake_in(&many(300)), None);
 }
 
 #[test]
