@@ -9,7 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use support::*;
 use tokio::sync::mpsc;
 use tower_token_exchange::{
-    Algorithm, Decision, Document, Outcome, Query, Reason, Signature, Signer, SigningRequest, TOKEN_EXCHANGE_GRANT,
+    Algorithm, Decision, Outcome, Query, Reason, Signature, Signer, SigningRequest, TOKEN_EXCHANGE_GRANT,
     TokenExchangeBuilder, TokenExchangeLayer,
 };
 
@@ -99,13 +99,15 @@ subjects = { claims = { suspended = true } }
 targets = "any"
 "#;
 
-fn layer(own: &Minter, records: &str, change: fn(TokenExchangeBuilder) -> TokenExchangeBuilder) -> TokenExchangeLayer {
-    let document: Document = toml::from_str(records).unwrap();
-    let builder = TokenExchangeLayer::builder(AS)
+fn builder(own: &Minter, records: &str) -> TokenExchangeBuilder {
+    TokenExchangeLayer::builder(AS)
         .clock(|| UNIX_EPOCH + Duration::from_secs(NOW))
-        .document(document)
-        .signer(own.key.clone());
-    change(builder).build().unwrap()
+        .document(toml::from_str(records).unwrap())
+        .signer(own.key.clone())
+}
+
+fn layer(own: &Minter, records: &str) -> TokenExchangeLayer {
+    builder(own, records).build().unwrap()
 }
 
 fn form(token: &str, more: &[(&str, &str)]) -> Vec<u8> {
@@ -174,7 +176,7 @@ fn refusals(own: &Minter) -> Vec<Case> {
 #[tokio::test]
 async fn typical_refusals_are_told_in_words() {
     let own = Minter::new(AS, Algorithm::ES256);
-    let layer = layer(&own, RECORDS, |builder| builder);
+    let layer = layer(&own, RECORDS);
     for (name, client, form, reason) in refusals(&own) {
         let explanation = layer.explain(client, &form).await;
         assert_eq!(explanation.refusal.as_ref().map(|refusal| refusal.reason), Some(reason), "{name}");
@@ -185,7 +187,7 @@ async fn typical_refusals_are_told_in_words() {
 #[tokio::test]
 async fn a_grant_is_explained_too_and_so_it_is_to_a_program() {
     let own = Minter::new(AS, Algorithm::ES256);
-    let layer = layer(&own, RECORDS, |builder| builder);
+    let layer = layer(&own, RECORDS);
     let token = own.access_token(json!({ "scope": "orders:read orders:write" }));
     let explanation = layer.explain("orders", &form(&token, &[("audience", "billing")])).await;
     assert_eq!(explanation.outcome, Outcome::Issued);
@@ -198,10 +200,7 @@ async fn it_ends_as_the_request_itself_does() {
     let own = Minter::new(AS, Algorithm::ES256);
     let (sender, events) = mpsc::unbounded_channel();
     let idp = Minter::new(IDP, Algorithm::ES256);
-    let builder = TokenExchangeLayer::builder(AS)
-        .clock(|| UNIX_EPOCH + Duration::from_secs(NOW))
-        .document(toml::from_str(RECORDS).unwrap())
-        .signer(own.key.clone());
+    let builder = builder(&own, RECORDS);
     let mut world = Plan { own, idp, builder }.start_with_audit(recorder(sender), events).await;
     for (name, client, form, reason) in refusals(&world.own.clone()) {
         let explanation = world.layer.explain(client, &form).await;
@@ -239,10 +238,10 @@ async fn the_suggested_rule_is_the_one_that_was_missing() {
         // A client that acts for itself can only impersonate.
         form(&own_token, &[("audience", "billing")]),
     ] {
-        let before = layer(&own, &start, |builder| builder).explain("orders", &form).await;
+        let before = layer(&own, &start).explain("orders", &form).await;
         let rule = before.suggested_rule.unwrap_or_else(|| panic!("none: {:?}", before.refusal));
         let with_it = format!("{start}\n{}", rule.toml);
-        let after = layer(&own, &with_it, |builder| builder).explain("orders", &form).await;
+        let after = layer(&own, &with_it).explain("orders", &form).await;
         assert_eq!(after.outcome, Outcome::Issued, "{rule}\n{after}");
     }
 }
@@ -252,12 +251,7 @@ async fn nothing_is_signed_and_no_token_or_secret_is_told() {
     let own = Minter::new(AS, Algorithm::ES256);
     let unasked = tower::service_fn(|_: SigningRequest| async { Err::<Signature, _>(std::io::Error::other("asked")) });
     let signer = Signer::new(own.key.key_id(), Algorithm::ES256, unasked).verified_by(own.keys());
-    let layer = TokenExchangeLayer::builder(AS)
-        .clock(|| UNIX_EPOCH + Duration::from_secs(NOW))
-        .document(toml::from_str(RECORDS).unwrap())
-        .signer(signer)
-        .build()
-        .unwrap();
+    let layer = builder(&own, RECORDS).signer(signer).build().unwrap();
     let token = own.access_token(json!({ "scope": "orders:read" }));
     let mut body = form(&token, &[("audience", "billing")]);
     body.extend_from_slice(b"&client_id=orders&client_secret=hunter2-is-long&client_assertion=ey.ey.ey");
@@ -273,9 +267,8 @@ async fn nothing_is_signed_and_no_token_or_secret_is_told() {
 async fn a_policy_of_ones_own_is_asked_and_has_no_rules() {
     let own = Minter::new(AS, Algorithm::ES256);
     let records = RECORDS.split("[[rule]]").next().unwrap();
-    let layer = layer(&own, records, |builder| {
-        builder.policy(tower::service_fn(|_: Query| async { Ok::<_, std::io::Error>(Decision::deny("closed today")) }))
-    });
+    let closed = tower::service_fn(|_: Query| async { Ok::<_, std::io::Error>(Decision::deny("closed today")) });
+    let layer = builder(&own, records).policy(closed).build().unwrap();
     let token = own.access_token(json!({ "scope": "orders:read" }));
     let explanation = layer.explain("orders", &form(&token, &[("audience", "billing")])).await;
     assert_eq!((explanation.rules.len(), &explanation.suggested_rule), (0, &None));

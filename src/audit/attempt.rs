@@ -7,7 +7,7 @@ use crate::{
     clock::Clock,
     issue::unique,
     part::Part,
-    protocol::{ErrorCode, Reason, Rejection, refuse},
+    protocol::{Reason, Rejection, refuse},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -108,17 +108,10 @@ impl Attempt {
     fn close(&mut self, rejection: Option<&Rejection>) {
         let event = &mut self.event;
         event.duration = self.started.elapsed();
-        let Some(rejection) = rejection else {
-            event.outcome = Outcome::Issued;
-            return;
-        };
-        let error = rejection.error();
-        event.outcome = match error {
-            ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable => Outcome::Error,
-            _ => Outcome::Denied,
-        };
+        event.outcome = Outcome::of(rejection);
+        let Some(rejection) = rejection else { return };
         // A client that has gone was told nothing.
-        event.error = (rejection.reason() != Reason::ClientGone).then_some(error);
+        event.error = (rejection.reason() != Reason::ClientGone).then_some(rejection.error());
         event.reason = Some(rejection.reason());
         event.detail = rejection.detail().map(str::to_owned);
         // A refusal after the decision has none of its own.

@@ -1,3 +1,4 @@
+use crate::protocol::{ErrorCode, Rejection};
 use serde::Serialize;
 
 /// What became of an attempt.
@@ -14,6 +15,15 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Of an attempt that was refused like this, or not at all.
+    pub(crate) fn of(rejection: Option<&Rejection>) -> Self {
+        match rejection.map(Rejection::error) {
+            None => Self::Issued,
+            Some(ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable) => Self::Error,
+            Some(_) => Self::Denied,
+        }
+    }
+
     /// The name, in lower case.
     pub const fn as_str(self) -> &'static str {
         match self {

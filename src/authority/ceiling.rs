@@ -58,8 +58,8 @@ impl Ceiling {
     ) -> Result<Self, Rejection> {
         let Admitted { client, targets, .. } = admitted;
         let expires_at = actor.map_or(subject.expires_at, |actor| actor.expires_at.min(subject.expires_at));
-        let left =
-            |token: &VerifiedToken| Duration::from_secs(token.expires_at.saturating_sub(authority.clock.seconds()));
+        let now = authority.clock.seconds();
+        let left = |token: &VerifiedToken| Duration::from_secs(token.expires_at.saturating_sub(now));
         let records = targets.iter().map(|target| (By::Target(target), target.max_lifetime));
         let tokens = [(By::SubjectToken, Some(left(subject))), (By::ActorToken, actor.map(left))];
         let bounds = records.chain([(By::Client, client.max_lifetime)]).chain(tokens);

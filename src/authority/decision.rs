@@ -1,4 +1,4 @@
-use super::{Denial, Query, ShadowOutcome, denial::DenialKind};
+use super::{Denial, ShadowOutcome, denial::DenialKind};
 use crate::protocol::Scope;
 use std::{fmt, time::Duration};
 
@@ -118,10 +118,10 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// Whether it is more than the query says can be granted: a defect of the policy.
-    pub(crate) fn widens(&self, query: &Query) -> bool {
-        self.scope.as_ref().is_some_and(|scope| !scope.is_subset(&query.ceiling))
-            || self.max_lifetime.is_some_and(|lifetime| lifetime > query.max_lifetime)
+    /// Whether it is more than can be granted: a defect of the policy.
+    pub(crate) fn exceeds(&self, scope: &Scope, lifetime: Duration) -> bool {
+        self.scope.as_ref().is_some_and(|granted| !granted.is_subset(scope))
+            || self.max_lifetime.is_some_and(|granted| granted > lifetime)
     }
 
     /// A grant of everything under the ceiling.

@@ -26,8 +26,8 @@ impl DenialKind {
     /// Whether the client is told the same.
     pub(super) fn tells_as(&self, other: &Self) -> bool {
         // By default nobody learns whether something spoke against it or nothing for it.
-        let told = |kind: &Self| if *kind == Self::NoRule { Self::Denied } else { kind.clone() };
-        told(self) == told(other)
+        let is_silent = |kind: &Self| matches!(kind, Self::Denied | Self::NoRule);
+        self == other || (is_silent(self) && is_silent(other))
     }
 }
 

@@ -21,7 +21,7 @@ impl Within {
     ) -> Result<Self, Rejection> {
         let allowed = grant.scope.as_ref().unwrap_or(&ceiling.scope);
         let lifetime = grant.max_lifetime.unwrap_or(ceiling.lifetime);
-        if !allowed.is_subset(&ceiling.scope) || lifetime > ceiling.lifetime {
+        if grant.exceeds(&ceiling.scope, ceiling.lifetime) {
             let (scope, longest) = (&ceiling.scope, ceiling.lifetime.as_secs());
             let detail = format!("granted `{allowed}` for {lifetime:?}, at most `{scope}` for {longest}s");
             return Err(refuse(Reason::PolicyWidened).because(detail));

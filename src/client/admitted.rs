@@ -63,15 +63,12 @@ fn declared(token: &Sensitive, token_type: &str) -> Result<Declared, Rejection> 
 /// A type that no issuer's record takes is refused before any token is looked at.
 fn check_types(registry: &Registry, subject: &Declared, actor: Option<&Declared>) -> Result<(), Rejection> {
     let unsupported = |reason, declared: &Declared| Err(refuse(reason).because(&declared.token_type));
-    if !registry.issuers().any(|issuer| issuer.accepts(&subject.token_type)) {
+    if !registry.accepts(&subject.token_type) {
         return unsupported(Reason::SubjectTokenTypeUnsupported, subject);
     }
     match actor {
         // An ID token says who logged in, not who acts.
-        Some(actor)
-            if actor.token_type == TokenType::ID_TOKEN
-                || !registry.issuers().any(|issuer| issuer.accepts(&actor.token_type)) =>
-        {
+        Some(actor) if actor.token_type == TokenType::ID_TOKEN || !registry.accepts(&actor.token_type) => {
             unsupported(Reason::ActorTokenTypeUnsupported, actor)
         }
         _ => Ok(()),

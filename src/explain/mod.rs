@@ -12,9 +12,9 @@ use crate::{
     client::{Authentication, Authenticator},
     exchange::Exchange,
     part::part,
+    protocol::basic_authorization,
 };
-use data_encoding::BASE64;
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use http::{HeaderMap, header::AUTHORIZATION};
 use notes::Notes;
 use std::convert::Infallible;
 
@@ -40,8 +40,7 @@ fn believing(client_id: &str) -> Authenticator {
 
 /// A header for the authenticator to believe.
 fn identifying(client_id: &str) -> HeaderMap {
-    let id: String = form_urlencoded::byte_serialize(client_id.as_bytes()).collect();
-    let basic = HeaderValue::try_from(format!("Basic {}", BASE64.encode(format!("{id}:").as_bytes())));
+    let basic = basic_authorization(client_id, "");
     basic.map(|basic| HeaderMap::from_iter([(AUTHORIZATION, basic)])).unwrap_or_default()
 }
 

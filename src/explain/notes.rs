@@ -5,20 +5,17 @@ use crate::{
     client::{Admitted, Authenticated},
     exchange::Exchange,
     policy::RuleTrace,
-    protocol::{ErrorCode, Presented, Reason, Rejection, escaped},
+    protocol::{Presented, Reason, Rejection, escaped},
     registry::Party,
     verify::{Validated, VerifiedToken},
 };
-
-/// The stages that an explanation goes through.
-const STAGES: [Stage; 7] =
-    [Stage::Request, Stage::Client, Stage::Parameters, Stage::Tokens, Stage::Authority, Stage::Status, Stage::Policy];
 
 /// Whoever takes notes of the stages, for an [`Explanation`].
 pub(super) struct Notes<'a> {
     exchange: &'a Exchange,
     stages: Vec<StageTrace>,
-    /// Of the stage that is not through yet.
+    /// The one that is not through yet, and what it found.
+    stage: Stage,
     facts: Vec<Fact>,
     rules: Vec<RuleTrace>,
     query: Option<Query>,
@@ -26,23 +23,18 @@ pub(super) struct Notes<'a> {
 
 impl<'a> Notes<'a> {
     pub(super) fn new(exchange: &'a Exchange) -> Self {
-        Self { exchange, stages: Vec::new(), facts: Vec::new(), rules: Vec::new(), query: None }
+        Self { exchange, stages: Vec::new(), stage: Stage::Request, facts: Vec::new(), rules: Vec::new(), query: None }
     }
 
     pub(super) fn explanation(mut self, rejection: Option<Rejection>) -> Explanation {
         if rejection.is_some() {
             self.end_stage(false);
         }
-        let outcome = match rejection.as_ref().map(Rejection::error) {
-            None => Outcome::Issued,
-            Some(ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable) => Outcome::Error,
-            Some(_) => Outcome::Denied,
-        };
         let no_rule = rejection.as_ref().is_some_and(|rejection| rejection.reason() == Reason::PolicyNoRule);
         // A policy of the user's own may have words for it, but no rules.
         let query = self.query.filter(|_| no_rule && self.exchange.table.is_some());
         Explanation {
-            outcome,
+            outcome: Outcome::of(rejection.as_ref()),
             stages: self.stages,
             refusal: rejection.as_ref().map(Refusal::of),
             rules: self.rules,
@@ -61,8 +53,13 @@ impl<'a> Notes<'a> {
     }
 
     fn end_stage(&mut self, passed: bool) {
-        let Some(stage) = STAGES.get(self.stages.len()) else { return };
-        self.stages.push(StageTrace { stage: *stage, passed, facts: std::mem::take(&mut self.facts) });
+        self.stages.push(StageTrace { stage: self.stage, passed, facts: std::mem::take(&mut self.facts) });
+    }
+
+    /// Everything before this stage went well.
+    fn reached(&mut self, stage: Stage) {
+        self.end_stage(true);
+        self.stage = stage;
     }
 
     fn note_token(&mut self, whose: &str, token: &VerifiedToken) {
@@ -101,12 +98,12 @@ impl Witness for Notes<'_> {
         self.note_some("resource or audience", (!names.is_empty()).then(|| names.join(" ")));
         self.note_some("scope", asked.scope.as_deref());
         self.note_some("requested_token_type", asked.requested_token_type.as_deref());
-        self.end_stage(true);
+        self.reached(Stage::Client);
     }
 
     fn authenticated(&mut self, authenticated: &Authenticated) {
         self.note("client", &authenticated.client.id);
-        self.end_stage(true);
+        self.reached(Stage::Parameters);
     }
 
     fn admitted(&mut self, admitted: &Admitted) {
@@ -116,7 +113,7 @@ impl Witness for Notes<'_> {
         let asked = admitted.scope.as_ref().map(ToString::to_string);
         self.note("scope asked for", asked.as_deref().unwrap_or("(whatever can be had)"));
         self.note("to be issued", admitted.issue_as.as_str());
-        self.end_stage(true);
+        self.reached(Stage::Tokens);
     }
 
     fn validated(&mut self, validated: &Validated) {
@@ -124,7 +121,7 @@ impl Witness for Notes<'_> {
         if let Some(actor) = &validated.actor {
             self.note_token("actor", actor);
         }
-        self.end_stage(true);
+        self.reached(Stage::Authority);
         self.note_ceiling(validated);
     }
 
@@ -135,13 +132,13 @@ impl Witness for Notes<'_> {
         self.note_some("who acted before", (!acted.is_empty()).then_some(acted));
         self.note("delegation", possible(bounded.delegation.as_ref().err()));
         self.note("impersonation", possible(bounded.impersonation.as_ref().err()));
-        self.end_stage(true);
+        self.reached(Stage::Status);
     }
 
     fn standing(&mut self, standing: &Standing) {
         let asked = self.exchange.status.is_some();
         self.note("still good", if asked { "yes" } else { "(nobody is asked: the layer has no status check)" });
-        self.end_stage(true);
+        self.reached(Stage::Policy);
         let query = standing.bounded.query();
         self.rules = self.exchange.table.as_ref().map(|table| table.explain(&query)).unwrap_or_default();
         self.query = Some(query);
@@ -153,7 +150,7 @@ impl Witness for Notes<'_> {
         self.note("scope granted", decided.within.scope().to_string());
         self.note("lifetime granted", format!("{} s", decided.within.lifetime().as_secs()));
         self.note_some("on trial", decided.shadow.as_deref());
-        self.end_stage(true);
+        self.reached(Stage::Issue);
     }
 }
 

@@ -5,10 +5,9 @@ use super::{
 use crate::{
     authority::Decided,
     clock::Clock,
-    jose::base64url,
+    jose::{base64url, random_text},
     protocol::{Answer, Reason, Rejection, Sensitive, refuse},
 };
-use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Value, json};
 
 /// What issuing needs.
@@ -66,7 +65,5 @@ impl Issued {
 
 /// A name of 128 random bits.
 pub(crate) fn unique() -> Option<String> {
-    let mut bytes = [0; 16];
-    SystemRandom::new().fill(&mut bytes).ok()?;
-    Some(base64url(&bytes))
+    random_text::<16>()
 }

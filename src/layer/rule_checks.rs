@@ -119,7 +119,7 @@ fn check_subjects(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Resu
     let of_one = rule.subjects.issuer.as_deref().and_then(|issuer| registry.issuer(issuer));
     let accepts = |token_type: &TokenType| match of_one {
         Some(issuer) => issuer.accepts(token_type),
-        None => registry.issuers().any(|issuer| issuer.accepts(token_type)),
+        None => registry.accepts(token_type),
     };
     match rule.subjects.types() {
         [] => Ok(()),

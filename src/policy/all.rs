@@ -86,7 +86,9 @@ impl Service<Query> for All {
             for policy in policies.iter() {
                 let grant = match policy.clone().oneshot(query.clone()).await? {
                     // What the others allow must not hide a defect: the layer is to see it.
-                    Decision::Allow(grant) if grant.widens(&query) => return Ok(Decision::Allow(grant)),
+                    Decision::Allow(grant) if grant.exceeds(&query.ceiling, query.max_lifetime) => {
+                        return Ok(Decision::Allow(grant));
+                    }
                     Decision::Allow(grant) => grant,
                     denied @ Decision::Deny(_) => return Ok(denied),
                 };

@@ -53,8 +53,8 @@ fn check_allows(rules: &[Rule]) -> Result<(), ConfigError> {
     for allow in rules.iter().filter(|rule| rule.allows && !rule.shadow) {
         // Whatever denies all that an allow is about denies this too.
         let query = example_of(allow);
-        let near = index.candidates(&query).take(MOST_DENIES).map(|position| &denies[position]);
-        if let Some(deny) = near.into_iter().find(|deny| deny.covers(allow)) {
+        let mut near = index.candidates(&query).take(MOST_DENIES).map(|position| &denies[position]);
+        if let Some(deny) = near.find(|deny| deny.covers(allow)) {
             let way_out =
                 format!("`{}` denies all that it is about, so it has no effect: remove one of them", deny.name());
             return Err(whole(allow, way_out));

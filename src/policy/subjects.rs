@@ -143,8 +143,7 @@ impl Subjects {
         (self.issuer.is_none() || self.issuer == allowed.issuer)
             && self.subs.cover(&allowed.subs)
             && self.claims().iter().all(|claim| allowed.claims().contains(claim))
-            && (self.types().is_empty() || !allowed.types().is_empty())
-            && allowed.types().iter().all(|kind| self.types().is_empty() || self.types().contains(kind))
+            && is_within(allowed.types(), self.types())
     }
 
     pub(super) fn have_type_of(&self, subject: &QueriedSubject) -> bool {
@@ -162,6 +161,11 @@ impl Default for Subjects {
     fn default() -> Self {
         Self::any()
     }
+}
+
+/// Whether each of these types is one of those. An empty list is all types there are.
+fn is_within(these: &[TokenType], those: &[TokenType]) -> bool {
+    those.is_empty() || (!these.is_empty() && these.iter().all(|kind| those.contains(kind)))
 }
 
 fn has_claim(subject: &QueriedSubject, name: &str, wanted: &Value) -> bool {

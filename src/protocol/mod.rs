@@ -3,6 +3,7 @@
 //! What is asked ([`TokenType`], [`Scope`]), what is answered, and the one table that turns
 //! every [`Reason`] for a refusal into a status, an error code and a fixed text.
 
+mod basic;
 mod error_code;
 mod error_profile;
 mod form;
@@ -24,6 +25,7 @@ pub use scope::{InvalidScope, Scope};
 pub(crate) use target::TargetName;
 pub use token_type::TokenType;
 
+pub(crate) use basic::basic_authorization;
 use form::Form;
 pub(crate) use form::{form_decode, lenient_percent_decode};
 pub(crate) use rejection::{Rejection, StepUp, escaped, refuse};

@@ -1,6 +1,8 @@
-use crate::part::{Part, Plug, part};
+use crate::{
+    part::{Part, Plug, part},
+    protocol::basic_authorization,
+};
 use bytes::Bytes;
-use data_encoding::BASE64;
 use http::{HeaderValue, Request, Response, header::InvalidHeaderValue};
 use std::fmt;
 #[cfg(feature = "introspection-cache")]
@@ -34,9 +36,7 @@ pub struct Introspection {
 impl Introspection {
     /// At this endpoint, as a client with a secret (`client_secret_basic`, RFC 6749 section 2.3.1).
     pub fn basic(endpoint: impl Into<String>, client_id: impl AsRef<str>, secret: impl AsRef<str>) -> Self {
-        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let pair = format!("{}:{}", encoded(client_id.as_ref()), encoded(secret.as_ref()));
-        Self::with(endpoint, HeaderValue::try_from(format!("Basic {}", BASE64.encode(pair.as_bytes()))))
+        Self::with(endpoint, basic_authorization(client_id.as_ref(), secret.as_ref()))
     }
 
     /// At this endpoint, with a bearer token (RFC 6750 section 2.1).

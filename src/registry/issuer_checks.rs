@@ -93,7 +93,8 @@ fn check_keys(issuer: &Issuer, own: bool, plugged: &[TokenType]) -> Result<(), P
     }
 }
 
-fn is_absolute(uri: &str) -> bool {
+/// Whether it is a URI with its scheme.
+pub(crate) fn is_absolute(uri: &str) -> bool {
     uri.parse().is_ok_and(|uri: Uri| uri.scheme().is_some())
 }
 

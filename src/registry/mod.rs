@@ -31,6 +31,8 @@ pub use token_rules::TokenRules;
 pub(crate) use client_checks::{ClientRecord, unknown};
 pub(crate) use config_error::Record;
 pub(crate) use issuer::{KeySource, TENANT_SEPARATOR};
+#[cfg(feature = "server-authenticator")]
+pub(crate) use issuer_checks::is_absolute;
 pub(crate) use records::{OwnSubjects, Records, Registry};
 pub(crate) use secret::SecretHash;
 pub(crate) use target_checks::TargetRecord;

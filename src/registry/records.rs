@@ -114,6 +114,11 @@ impl Registry {
         self.issuers.get(trust_domain(sub)?).filter(|issuer| issuer.spiffe)
     }
 
+    /// Whether any issuer's record takes tokens of this type.
+    pub(crate) fn accepts(&self, token_type: &TokenType) -> bool {
+        self.issuers().any(|issuer| issuer.accepts(token_type))
+    }
+
     pub(crate) fn issuers(&self) -> impl Iterator<Item = &Arc<Issuer>> {
         self.issuers.values()
     }

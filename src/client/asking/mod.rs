@@ -7,7 +7,7 @@ use super::{Authentication, AuthenticationMethod, Credentials};
 use crate::{
     fetch::HttpFetch,
     part::{Part, Plug, part},
-    registry::ConfigError,
+    registry::{ConfigError, is_absolute},
 };
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -70,7 +70,7 @@ struct Shared {
 /// Builds a [`ServerAuthenticator`].
 #[must_use = "a builder does nothing until `build`"]
 pub struct ServerAuthenticatorBuilder {
-    service: Part<Request<Bytes>, Response<Bytes>>,
+    service: Option<Part<Request<Bytes>, Response<Bytes>>>,
     endpoint: String,
     method: Method,
     entries: u64,
@@ -102,14 +102,13 @@ impl ServerAuthenticator {
 
 impl ServerAuthenticatorBuilder {
     fn new(endpoint: String, method: Method) -> Self {
-        let service = part(HttpFetch::new());
-        Self { service, endpoint, method, entries: 10_000, time_to_live: Duration::from_secs(60) }
+        Self { service: None, endpoint, method, entries: 10_000, time_to_live: Duration::from_secs(60) }
     }
 
     /// What asks: an [`HttpFetch`] with options of its own, or the wrapped service itself
     /// ([`in_process`](crate::fetch::in_process)). Default: `HttpFetch::new()`.
     pub fn fetch(mut self, service: impl Plug<Request<Bytes>, Response<Bytes>>) -> Self {
-        self.service = part(service);
+        self.service = Some(part(service));
         self
     }
 
@@ -125,15 +124,19 @@ impl ServerAuthenticatorBuilder {
     /// [`ConfigError`] names the field and the way out.
     pub fn build(self) -> Result<ServerAuthenticator, ConfigError> {
         let Self { service, endpoint, method, entries, time_to_live } = self;
-        if endpoint.parse::<http::Uri>().is_ok_and(|uri| uri.authority().is_some()) {
-            let way_out = "no randomness to be had from the system";
-            let known = match time_to_live <= MAX_TIME_TO_LIVE {
-                true => Known::new(entries, time_to_live).ok_or_else(|| ConfigError::new("cache", way_out))?,
-                false => return Err(ConfigError::new("cache", "give 5 min or less")),
-            };
-            return Ok(ServerAuthenticator(Arc::new(Shared { service, endpoint, method, known })));
+        if !is_absolute(&endpoint) {
+            return Err(ConfigError::new(
+                "endpoint",
+                format!("`{endpoint}` is no URL: write it in full, with its scheme"),
+            ));
         }
-        Err(ConfigError::new("endpoint", format!("`{endpoint}` is no URL: write it in full, with its scheme")))
+        if time_to_live > MAX_TIME_TO_LIVE {
+            return Err(ConfigError::new("cache", "give 5 min or less"));
+        }
+        let known = Known::new(entries, time_to_live)
+            .ok_or_else(|| ConfigError::new("cache", "no randomness to be had from the system"))?;
+        let service = service.unwrap_or_else(|| part(HttpFetch::new()));
+        Ok(ServerAuthenticator(Arc::new(Shared { service, endpoint, method, known })))
     }
 }
 

@@ -1,9 +1,10 @@
 use super::{AuthenticationMethod, Credentials};
-use crate::protocol::Sensitive;
+use crate::{
+    jose::random_text,
+    protocol::{Sensitive, basic_authorization},
+};
 use bytes::Bytes;
-use data_encoding::{BASE64, BASE64URL_NOPAD};
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::Value;
 use tower::BoxError;
 
@@ -85,11 +86,7 @@ impl Question {
         if let Some(authorization) = &self.authorization {
             return Ok(authorization.clone());
         }
-        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let pair = format!("{}:{}", encoded(&self.client_id), encoded(self.secret.expose()));
-        let mut basic = HeaderValue::try_from(format!("Basic {}", BASE64.encode(pair.as_bytes())))?;
-        basic.set_sensitive(true);
-        Ok(basic)
+        Ok(basic_authorization(&self.client_id, self.secret.expose())?)
     }
 }
 
@@ -126,7 +123,5 @@ fn is_code(error: &str) -> bool {
 
 /// A text that nobody can have guessed.
 pub(super) fn random() -> Result<String, BoxError> {
-    let mut bytes = [0; 24];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| "no randomness to be had from the system")?;
-    Ok(BASE64URL_NOPAD.encode(&bytes))
+    Ok(random_text::<24>().ok_or("no randomness to be had from the system")?)
 }

@@ -1,0 +1,11 @@
+use data_encoding::BASE64;
+use http::{HeaderValue, header::InvalidHeaderValue};
+
+/// The `Authorization` header of a client with this id and secret, both form-encoded (RFC 6749 section 2.3.1).
+pub(crate) fn basic_authorization(client_id: &str, secret: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = format!("{}:{}", encoded(client_id), encoded(secret));
+    let mut header = HeaderValue::try_from(format!("Basic {}", BASE64.encode(pair.as_bytes())))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
