@@ -11,8 +11,9 @@
 
 use crate::{
     audit::{Attempt, Audit, Witness},
-    authority::{Authority, Bounded, Decided, PolicyPart, Standing, StatusPart},
+    authority::{Authority, Bounded, Decided, PolicyPart, Standing, StandingChecks},
     client::{Admitted, AskLimits, Authenticated, Authenticator},
+    endpoint::{AboutToken, IssuedToken, IssuedTokens},
     issue::{Issuance, Issued},
     policy::Table,
     protocol::{ErrorProfile, Presented, Reason, Rejection, error_response, refuse, success_response},
@@ -25,17 +26,20 @@ use http::{HeaderMap, Response};
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 /// Everything that an exchange asks.
+#[derive(Clone)]
 pub(crate) struct Exchange {
     pub(crate) registry: Arc<Registry>,
     pub(crate) authenticator: Authenticator,
     pub(crate) ask_limits: AskLimits,
     pub(crate) verifier: Verifier,
     pub(crate) authority: Authority,
-    pub(crate) status: Option<StatusPart>,
+    pub(crate) standing: StandingChecks,
     pub(crate) policy: PolicyPart,
     /// The same once more where it is a table, which can say why.
     pub(crate) table: Option<Table>,
     pub(crate) issuance: Issuance,
+    /// What becomes of the tokens after they were issued.
+    pub(crate) issued_tokens: IssuedTokens,
     pub(crate) audit: Audit,
     /// What the client is told of a refusal.
     pub(crate) errors: ErrorProfile,
@@ -58,6 +62,18 @@ impl Exchange {
         let rejection = self.errors.applied_to(refuse(reason));
         let _ = attempt.finish::<()>(Err(rejection.clone())).await;
         error_response(&rejection)
+    }
+
+    /// Answers a client that asks about a token which was issued here.
+    pub(crate) async fn answer_about(
+        &self,
+        about: AboutToken,
+        token: &IssuedToken,
+        headers: &HeaderMap,
+        form: &[u8],
+    ) -> Response<Bytes> {
+        let answer = self.in_time(self.issued_tokens.answer(about, token, headers, form)).await;
+        answer.unwrap_or_else(|rejection| error_response(&rejection))
     }
 
     /// Neither silence nor a panic of a stage is the last word.
@@ -108,7 +124,7 @@ impl Exchange {
         witness.bounded(&bounded);
 
         // Whether all who take part are still good.
-        let standing = Standing::by(self.status.as_ref(), bounded).await?;
+        let standing = Standing::by(&self.standing, bounded).await?;
         witness.standing(&standing);
 
         // What the policy chooses within that.

@@ -65,6 +65,7 @@
 //! | [`AuditSink`] | [`AuditEvent`] → `()` | [`audit`](TokenExchangeBuilder::audit) |
 //! | [`TokenVerifier`] | [`TokenToVerify`] → [`Verification`] | [`token_verifier`](TokenExchangeBuilder::token_verifier) |
 //! | [`StatusCheck`] | [`StatusQuery`] → [`Status`] | [`status`](TokenExchangeBuilder::status) |
+//! | [`RevocationStore`] | [`RevocationQuestion`] → [`RevocationState`] | [`revocations`](TokenExchangeBuilder::revocations) |
 //! | [`ClientAuthenticator`] | [`Credentials`] → [`Authentication`] | [`client_authenticator`](TokenExchangeBuilder::client_authenticator) |
 //! | [`Plug`] | [`http::Request`] → [`http::Response`] | [`fetch`](TokenExchangeBuilder::fetch) |
 //!
@@ -104,6 +105,7 @@
 //! * `tonic`: tonic's `Body` is one.
 //! * `introspection-cache`: answers of introspection endpoints can be kept for a short time.
 //! * `server-authenticator`: clients can be authenticated by another authorization server.
+//! * `revocation-file`: revocations can be kept in a file.
 //! * `metrics`: attempts are counted and timed.
 
 #[cfg(doctest)]
@@ -141,6 +143,7 @@ pub mod smuggling {}
 mod protocol;
 mod registry;
 mod service;
+mod store;
 mod trust;
 mod verify;
 
@@ -164,5 +167,8 @@ pub use protocol::{
 };
 pub use registry::{Client, ConfigError, Introspection, Issuer, Party, SubjectMapping, Target, TokenRules};
 pub use service::{RequestHead, TokenExchange};
+#[cfg(feature = "revocation-file")]
+pub use store::{FileRevocations, InvalidRevocationFile};
+pub use store::{MemoryRevocations, RevocationQuestion, RevocationState, RevocationStore, TooManyRevocations};
 pub use trust::{IssuerReadiness, KeyState, Readiness};
 pub use verify::{TokenRole, TokenToVerify, TokenVerifier, Verification};

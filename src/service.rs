@@ -1,6 +1,7 @@
 use crate::{
     body::{Limits, Read, RequestBody, ResponseBody, read},
     current::Current,
+    endpoint::AboutToken,
     future::ResponseFuture,
     protocol::{Reason, form_carries_exchange_grant, json_carries_exchange_grant, lenient_percent_decode},
 };
@@ -15,6 +16,8 @@ use tower::Service;
 /// What all clones of a service share.
 pub(crate) struct Shared {
     pub(crate) endpoints: Vec<Endpoint>,
+    /// Exact paths at which clients ask about tokens.
+    pub(crate) about_tokens: Vec<(String, AboutToken)>,
     pub(crate) limits: Limits,
     /// What was not read to its end is handed on.
     pub(crate) forward_unread: bool,
@@ -69,6 +72,8 @@ enum Expected {
     /// A form, or JSON, that must not hold the grant, and the reason if it does.
     NoGrantInForm(Reason),
     NoGrantInJson,
+    /// A form that is ours if its token was issued here.
+    IssuedToken(AboutToken),
 }
 
 /// What was found in it.
@@ -83,7 +88,7 @@ impl Shared {
         let exact = self.endpoints.iter().any(|endpoint| endpoint.is(request));
         let alike = || self.guard && self.endpoints.iter().any(|endpoint| endpoint.resembles(request.uri().path()));
         if !exact && !alike() {
-            return Look::NotOurs;
+            return self.look_for_token(request);
         }
         // Whatever the method: a server behind this one may merge the query into the form.
         if request.uri().query().is_some_and(|query| form_carries_exchange_grant(query.as_bytes())) {
@@ -96,6 +101,20 @@ impl Shared {
             (Media::Form, false) => Look::Read(Expected::NoGrantInForm(Reason::GrantInOtherMethod)),
             (Media::Json, _) => Look::Read(Expected::NoGrantInJson),
             (Media::Other, _) => Look::Refused(Reason::BodyUnreadable),
+        }
+    }
+}
+
+impl Shared {
+    /// Whether a client may be asking about a token that was issued here.
+    fn look_for_token<B>(&self, request: &Request<B>) -> Look {
+        let here = |(path, _): &&(String, AboutToken)| path == request.uri().path();
+        match self.about_tokens.iter().find(here) {
+            Some((_, about)) if request.method() == Method::POST => match Media::of(request.headers(), self.guard) {
+                Media::Form => Look::Read(Expected::IssuedToken(*about)),
+                Media::Json | Media::Other => Look::NotOurs,
+            },
+            _ => Look::NotOurs,
         }
     }
 }
@@ -221,7 +240,7 @@ impl Expected {
                 Some(true) => Found::Refused(Reason::GrantInJson),
                 None => Found::Refused(Reason::BodyUnreadable),
             },
-            Self::Exchange | Self::NoGrantInForm(_) => Found::Nothing,
+            Self::Exchange | Self::NoGrantInForm(_) | Self::IssuedToken(_) => Found::Nothing,
         }
     }
 }
@@ -299,10 +318,16 @@ where
 {
     let (parts, body) = request.into_parts();
     let read = read(body, &shared.limits).await;
+    if let (Expected::IssuedToken(about), Read::Complete { bytes, .. }) = (expected, &read)
+        && let Some(answer) = shared.answer_about(about, &parts.headers, bytes).await
+    {
+        return Ok(answer);
+    }
     let found = match &read {
         Read::Complete { bytes, .. } => expected.find(bytes),
         Read::Broken { .. } => Found::Nothing,
-        _ if shared.forward_unread => Found::Nothing,
+        // Nothing depends on a token that cannot be read: nobody else takes it for active.
+        _ if shared.forward_unread || matches!(expected, Expected::IssuedToken(_)) => Found::Nothing,
         Read::TooLarge { .. } => Found::Refused(Reason::BodyTooLarge),
         Read::TooManyFrames { .. } => Found::Refused(Reason::TooManyFrames),
         Read::TooSlow { .. } => Found::Refused(Reason::BodyTooSlow),
@@ -330,6 +355,19 @@ where
 }
 
 impl Shared {
+    /// `None` for a token that was not issued here.
+    async fn answer_about<R>(
+        &self,
+        about: AboutToken,
+        headers: &HeaderMap,
+        form: &[u8],
+    ) -> Option<Response<ResponseBody<R>>> {
+        let exchange = self.current.exchange();
+        let token = exchange.issued_tokens.find(form)?;
+        let answer = Box::pin(exchange.answer_about(about, &token, headers, form)).await;
+        Some(answer.map(ResponseBody::ours))
+    }
+
     async fn refuse<R>(&self, reason: Reason) -> Response<ResponseBody<R>> {
         let exchange = self.current.exchange();
         let attempt = exchange.audit.attempt();

@@ -16,6 +16,7 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 
 /// What the records are read with.
+#[derive(Clone)]
 pub(crate) struct Authority {
     pub(crate) registry: Arc<Registry>,
     pub(crate) clock: Clock,

@@ -26,7 +26,7 @@ pub(crate) use ceiling::{By, Ceiling, Lowered};
 pub(crate) use chain::ActChain;
 pub(crate) use decided::{Decided, PolicyPart};
 pub(crate) use login::Login;
-pub(crate) use status::{Standing, StatusPart};
+pub(crate) use status::{Standing, StandingChecks, StatusPart};
 
 /// What a policy is: it answers a [`Query`] with a [`Decision`].
 ///

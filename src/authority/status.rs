@@ -3,6 +3,7 @@ use crate::{
     part::{Failing, Part, Plug, ask},
     protocol::{Reason, Rejection, TokenType, refuse},
     registry::Party,
+    store::{RevocationPart, is_revoked},
     verify::VerifiedToken,
 };
 
@@ -106,6 +107,13 @@ impl Status {
     }
 }
 
+/// Who is asked whether all who take part are still good.
+#[derive(Clone)]
+pub(crate) struct StandingChecks {
+    pub(crate) revocations: Option<RevocationPart>,
+    pub(crate) status: Option<StatusPart>,
+}
+
 /// The sixth stage: a request whose parties were just found to be good still.
 #[derive(Debug)]
 pub(crate) struct Standing {
@@ -113,8 +121,13 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    pub(crate) async fn by(status: Option<&StatusPart>, bounded: Bounded) -> Result<Self, Rejection> {
-        let Some(status) = status else { return Ok(Self { bounded }) };
+    pub(crate) async fn by(checks: &StandingChecks, bounded: Bounded) -> Result<Self, Rejection> {
+        if let Some(revocations) = &checks.revocations {
+            for token in [Some(&bounded.subject), bounded.actor_token.as_ref()].into_iter().flatten() {
+                check_revocation(revocations, token).await?;
+            }
+        }
+        let Some(status) = &checks.status else { return Ok(Self { bounded }) };
         let query = StatusQuery {
             client_id: bounded.admitted.client.id.clone(),
             subject: bounded.subject.party(),
@@ -129,4 +142,14 @@ impl Standing {
             Status::Refused { why } => Err(refuse(Reason::StatusRefused).because(why)),
         }
     }
+}
+
+/// A token that this authorization server issued may have been revoked since, whatever it was declared to be.
+async fn check_revocation(revocations: &RevocationPart, token: &VerifiedToken) -> Result<(), Rejection> {
+    let jti = token.claims.text("jti").ok().flatten().filter(|_| token.own);
+    let Some(jti) = jti else { return Ok(()) };
+    if is_revoked(revocations, jti).await? {
+        return Err(refuse(Reason::TokenRevoked).because(format_args!("jti `{jti}`")));
+    }
+    Ok(())
 }

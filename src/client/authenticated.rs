@@ -1,7 +1,7 @@
 use super::{Authentication, AuthenticationMethod, Authenticator, Credentials};
 use crate::{
     part::{Failing, ask},
-    protocol::{Presented, Reason, Rejection, Requested, refuse},
+    protocol::{Identification, Presented, Reason, Rejection, Requested, refuse},
     registry::{ClientRecord, Registry},
 };
 use std::sync::Arc;
@@ -24,18 +24,7 @@ impl Authenticated {
         presented: Presented,
     ) -> Result<Self, Rejection> {
         let Presented { identification, requested } = presented;
-        let credentials = Credentials::of(&identification)?;
-        let method = credentials.method();
-        let challenged = |rejection: Rejection| match method {
-            AuthenticationMethod::ClientSecretBasic => rejection.challenged(),
-            AuthenticationMethod::ClientSecretPost => rejection,
-        };
-        let Authentication::Client(id) = ask(authenticator, credentials, FAILING).await? else {
-            return Err(challenged(refuse(Reason::ClientRejected)));
-        };
-        if identification.client_id.is_some_and(|claimed| claimed != id) {
-            return Err(refuse(Reason::ClientIdMismatch));
-        }
+        let (id, method) = authenticate(authenticator, &identification).await?;
         if identification.dpop {
             return Err(refuse(Reason::DpopUnsupported));
         }
@@ -44,4 +33,24 @@ impl Authenticated {
             _ => Err(refuse(Reason::GrantNotAllowed).because(format_args!("client `{id}`"))),
         }
     }
+}
+
+/// Finds out which client it is, and how it proved that.
+pub(crate) async fn authenticate(
+    authenticator: &Authenticator,
+    identification: &Identification,
+) -> Result<(String, AuthenticationMethod), Rejection> {
+    let credentials = Credentials::of(identification)?;
+    let method = credentials.method();
+    let challenged = |rejection: Rejection| match method {
+        AuthenticationMethod::ClientSecretBasic => rejection.challenged(),
+        AuthenticationMethod::ClientSecretPost => rejection,
+    };
+    let Authentication::Client(id) = ask(authenticator, credentials, FAILING).await? else {
+        return Err(challenged(refuse(Reason::ClientRejected)));
+    };
+    if identification.client_id.as_ref().is_some_and(|claimed| *claimed != id) {
+        return Err(refuse(Reason::ClientIdMismatch));
+    }
+    Ok((id, method))
 }

@@ -14,7 +14,7 @@ pub use credentials::{AuthenticationMethod, Credentials};
 pub use table::Authentication;
 
 pub(crate) use admitted::{Admitted, AskLimits, Declared};
-pub(crate) use authenticated::Authenticated;
+pub(crate) use authenticated::{Authenticated, authenticate};
 pub(crate) use table::{Authenticator, client_table};
 
 /// What a client authenticator is: it turns the [`Credentials`] that a request presented into the client, or

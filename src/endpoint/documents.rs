@@ -6,7 +6,7 @@ use crate::{
 use serde_json::{Map, Value, json};
 
 /// The largest document that is read.
-const MAX_BYTES: usize = 256 * 1024;
+pub(super) const MAX_BYTES: usize = 256 * 1024;
 
 /// What a server that names no grants supports (RFC 8414 section 2).
 const DEFAULT_GRANTS: [&str; 2] = ["authorization_code", "implicit"];

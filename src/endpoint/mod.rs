@@ -2,7 +2,8 @@
 //!
 //! A server that has never heard of token exchange does not say in its metadata that it can be had, nor does its key set
 //! hold the key that signs what is issued here. Whoever serves both, the server itself or a gateway in front of it, lets
-//! these documents pass through here: nothing of them is lost, and nothing but what is missing is added.
+//! these documents pass through here: nothing of them is lost, and nothing but what is missing is added. Around a service,
+//! [`DocumentsLayer`] does that.
 //!
 //! ```
 //! use tower_token_exchange::{Algorithm, LocalSigner, endpoint};
@@ -17,5 +18,11 @@
 //! ```
 
 mod documents;
+mod issued_tokens;
+mod layer;
+mod passing;
 
 pub use documents::{UnfitDocument, with_own_keys, with_token_exchange};
+pub use layer::{Documents, DocumentsLayer, DocumentsLayerBuilder};
+
+pub(crate) use issued_tokens::{AboutToken, IssuedToken, IssuedTokens};

@@ -136,7 +136,8 @@ impl Witness for Notes<'_> {
     }
 
     fn standing(&mut self, standing: &Standing) {
-        let asked = self.exchange.status.is_some();
+        let checks = &self.exchange.standing;
+        let asked = checks.status.is_some() || checks.revocations.is_some();
         self.note("still good", if asked { "yes" } else { "(nobody is asked: the layer has no status check)" });
         self.reached(Stage::Policy);
         let query = standing.bounded.query();

@@ -11,6 +11,7 @@ use crate::{
 use serde_json::{Value, json};
 
 /// What issuing needs.
+#[derive(Clone)]
 pub(crate) struct Issuance {
     pub(crate) own_issuer: String,
     pub(crate) signer: Signer,

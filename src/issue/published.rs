@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 /// assert_eq!(keys.key_set().len(), 2);
 /// # Ok::<(), tower_token_exchange::InvalidKey>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct PublishedKeys {
     keys: Vec<Map<String, Value>>,
 }

@@ -3,6 +3,7 @@ use crate::{
     jose::{Algorithm, KeySet, KeyUse},
     part::{Failing, Part, ask, part},
     protocol::{Reason, Rejection, refuse},
+    registry::ConfigError,
 };
 use bytes::Bytes;
 use std::fmt;
@@ -88,9 +89,14 @@ impl Signer {
         self
     }
 
-    /// Whether its keys, if there are any, hold the one that it names.
-    pub(crate) fn knows_its_key(&self) -> bool {
-        self.keys.is_empty() || !self.keys.candidates(self.algorithm, Some(&self.key_id), KeyUse::Signature).is_empty()
+    /// Its keys, if there are any, must hold the one that it names.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let known = self.keys.candidates(self.algorithm, Some(&self.key_id), KeyUse::Signature);
+        if self.keys.is_empty() || !known.is_empty() {
+            return Ok(());
+        }
+        let way_out = "the keys in `verified_by` hold none with its `kid` and algorithm: publish it there";
+        Err(ConfigError::new("signer", way_out))
     }
 
     /// Signs, and looks at the signature before anybody else does.

@@ -1,12 +1,13 @@
 use super::{TokenExchangeLayer, recipe::Recipe};
 use crate::{
     audit::{Audit, AuditEvent, AuditSink, TracingSink},
-    authority::{Policy, PolicyPart, StatusCheck, StatusPart},
+    authority::{Policy, PolicyPart, StandingChecks, StatusCheck, StatusPart},
     body::Limits,
     client::{Authenticator, ClientAuthenticator},
     clock::Clock,
     current::Current,
     document::Document,
+    endpoint::AboutToken,
     fetch::HttpFetch,
     issue::Signer,
     part::{Part, Plug, part},
@@ -14,6 +15,7 @@ use crate::{
     protocol::{ErrorProfile, TokenType},
     registry::{Client, ConfigError, Issuer, Target},
     service::{Endpoint, RequestHead, Shared},
+    store::{RevocationPart, RevocationStore},
     trust::Fetching,
     verify::{TokenVerifier, TokenVerifierPart},
 };
@@ -35,6 +37,7 @@ const MAX_LEEWAY: Duration = Duration::from_secs(60);
 pub struct TokenExchangeBuilder {
     issuer: String,
     endpoints: Vec<Endpoint>,
+    about_tokens: Vec<(String, AboutToken)>,
     clients: Vec<Client>,
     targets: Vec<Target>,
     issuers: Vec<Issuer>,
@@ -47,6 +50,7 @@ pub struct TokenExchangeBuilder {
     fetch: Option<Part<Request<Bytes>, Response<Bytes>>>,
     verifiers: HashMap<TokenType, TokenVerifierPart>,
     status: Option<StatusPart>,
+    revocations: Option<RevocationPart>,
     clock: Clock,
     limits: Limits,
     forward_unread: bool,
@@ -65,6 +69,7 @@ impl TokenExchangeBuilder {
         Self {
             issuer,
             endpoints: Vec::new(),
+            about_tokens: Vec::new(),
             clients: Vec::new(),
             targets: Vec::new(),
             issuers: Vec::new(),
@@ -77,6 +82,7 @@ impl TokenExchangeBuilder {
             fetch: None,
             verifiers: HashMap::new(),
             status: None,
+            revocations: None,
             clock: Clock::default(),
             limits: Limits { bytes: 1024 * 1024, frames: 4096, deadline: Duration::from_secs(10) },
             forward_unread: false,
@@ -109,6 +115,34 @@ impl TokenExchangeBuilder {
     /// ```
     pub fn endpoint_when(mut self, matches: impl Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.endpoints.push(Endpoint::When(Box::new(matches)));
+        self
+    }
+
+    /// The exact raw path of the introspection endpoint (RFC 7662). What is asked there about a token that was issued
+    /// here, one that the signer's keys verify, is answered here; everything else reaches the wrapped service. Call it
+    /// again for another. Default: none.
+    ///
+    /// The client authenticates as for an exchange, with or without the right to that grant. It is told all claims of
+    /// a token that it holds (`client_id`) or that is for a target which it [owns](Target::owner); of any other that it
+    /// is not active. So is a token that has expired or was [revoked](Self::revocations).
+    pub fn introspection_endpoint(mut self, path: impl Into<String>) -> Self {
+        self.about_tokens.push((path.into(), AboutToken::Introspection));
+        self
+    }
+
+    /// The exact raw path of the revocation endpoint (RFC 7009). A token that was issued here, and is revoked by the
+    /// client that holds it, is good no more: as a subject token, as an actor token, and in introspection. Whoever
+    /// verifies it by its signature alone does not notice. All other tokens are for the wrapped service. Call it again
+    /// for another. Default: none. It takes a store ([`revocations`](Self::revocations)).
+    pub fn revocation_endpoint(mut self, path: impl Into<String>) -> Self {
+        self.about_tokens.push((path.into(), AboutToken::Revocation));
+        self
+    }
+
+    /// What remembers the tokens that were revoked, and is asked about every own token that is handed in. Default:
+    /// nothing, and no token of this authorization server is taken for revoked.
+    pub fn revocations(mut self, store: impl RevocationStore) -> Self {
+        self.revocations = Some(part(store));
         self
     }
 
@@ -316,8 +350,18 @@ impl TokenExchangeBuilder {
         let Some(signer) = self.signer else {
             return wrong("signer", "none: give a `LocalSigner`, or a service in a `Signer`");
         };
-        if !signer.knows_its_key() {
-            let way_out = "the keys in `verified_by` hold none with its `kid` and algorithm: publish it there";
+        signer.check()?;
+        let is_about = |about: AboutToken| self.about_tokens.iter().any(|(_, known)| *known == about);
+        if is_about(AboutToken::Revocation) && self.revocations.is_none() {
+            return wrong("revocation_endpoint", "nothing would remember it: give `revocations` a store too");
+        }
+        if self.about_tokens.iter().any(|(path, _)| !is_path(path)) {
+            let field =
+                if is_about(AboutToken::Introspection) { "introspection_endpoint" } else { "revocation_endpoint" };
+            return wrong(field, "not a path: begin with `/` and leave query and fragment out");
+        }
+        if !self.about_tokens.is_empty() && signer.keys.is_empty() {
+            let way_out = "its keys tell which tokens were issued here: give them with `Signer::verified_by`";
             return wrong("signer", way_out);
         }
         let document = Document {
@@ -338,7 +382,7 @@ impl TokenExchangeBuilder {
             },
             fetch_is_default: self.fetch.is_none(),
             verifiers: self.verifiers,
-            status: self.status,
+            standing: StandingChecks { revocations: self.revocations, status: self.status },
             audit: Audit::new(self.audit, self.clock.clone()),
             errors: self.errors,
             clock: self.clock,
@@ -356,6 +400,7 @@ impl TokenExchangeBuilder {
         }
         let shared = Shared {
             endpoints,
+            about_tokens: self.about_tokens,
             limits: self.limits,
             forward_unread: self.forward_unread,
             guard: self.guard,

@@ -9,6 +9,7 @@ pub use builder::TokenExchangeBuilder;
 use crate::{
     document::Document,
     explain::Explanation,
+    issue::Signer,
     registry::ConfigError,
     service::{Shared, TokenExchange},
     trust::Readiness,
@@ -91,6 +92,40 @@ impl TokenExchangeLayer {
         self.shared.current.replace(|before| self.recipe.exchange(document, Some(before))).inspect_err(|error| {
             tracing::error!(place = error.place(), %error, "a new document was refused; the one before it still counts");
         })
+    }
+
+    /// Takes another signer in place of the one that signs now, without dropping a request: those under way go on with
+    /// the one that they began with. Tokens that the old key signed are good no longer than its public key is among
+    /// those that the new signer is [verified by](Signer::verified_by).
+    ///
+    /// Publish the new key before it signs, and the old one until all that it signed has expired: whoever verifies tokens
+    /// keeps the keys for a while.
+    ///
+    /// # Errors
+    /// [`ConfigError`] as from [`build`](TokenExchangeBuilder::build); the old signer stays then.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Algorithm, Client, LocalSigner, Signer, Target, TokenExchangeLayer,
+    ///     policy::{Rule, Subjects}};
+    ///
+    /// let old = LocalSigner::generate(Algorithm::ES256)?;
+    /// let layer = TokenExchangeLayer::builder("https://as.example")
+    ///     .signer(old.clone())
+    /// #     .clients([Client::new("orders").secret("a-long-and-random-secret")])
+    /// #     .targets([Target::new("billing").callers(["orders"]).scopes(["invoices:read"])])
+    /// #     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"])])
+    ///     // …
+    ///     .build()?;
+    ///
+    /// let new = LocalSigner::generate(Algorithm::ES256)?;
+    /// let published = new.published_keys().and(old.published_keys());
+    /// layer.rotate_signer(Signer::from(new).verified_by(published.key_set()))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn rotate_signer(&self, signer: impl Into<Signer>) -> Result<(), ConfigError> {
+        let signer = signer.into();
+        signer.check()?;
+        self.shared.current.replace(|before| Ok(self.recipe.with_signer(signer, before)))
     }
 
     /// Says what would become of a request, and why: every stage of it with what it found, the ceiling with all that

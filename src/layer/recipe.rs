@@ -1,10 +1,11 @@
 use super::rule_checks;
 use crate::{
     audit::Audit,
-    authority::{Authority, PolicyPart, StatusPart},
+    authority::{Authority, PolicyPart, StandingChecks},
     client::{AskLimits, Authenticator, client_table},
     clock::Clock,
     document::Document,
+    endpoint::IssuedTokens,
     exchange::Exchange,
     issue::{Issuance, Signer},
     part::part,
@@ -25,7 +26,7 @@ pub(super) struct Recipe {
     pub(super) fetching: Fetching,
     pub(super) fetch_is_default: bool,
     pub(super) verifiers: HashMap<TokenType, TokenVerifierPart>,
-    pub(super) status: Option<StatusPart>,
+    pub(super) standing: StandingChecks,
     pub(super) audit: Audit,
     pub(super) errors: ErrorProfile,
     pub(super) clock: Clock,
@@ -40,6 +41,7 @@ pub(super) struct Recipe {
 impl Recipe {
     /// The exchange by these records. What is known of issuers' keys is taken over from the one before.
     pub(super) fn exchange(&self, document: Document, before: Option<&Exchange>) -> Result<Exchange, ConfigError> {
+        let signer = before.map_or(&self.signer, |before| &before.issuance.signer);
         let Document { clients, targets, issuers, rules, federated_subjects_only } = document;
         let own_subjects = if federated_subjects_only { OwnSubjects::None } else { OwnSubjects::Some };
         let plugged = self.verifiers.keys().cloned().collect();
@@ -71,13 +73,21 @@ impl Recipe {
             Some((issuer.id.clone(), Introspector::new(record, &self.fetching.fetch, &self.clock)))
         });
         let known = before.map(|before| &before.verifier.keys);
+        let authenticator = self.authenticator.clone().unwrap_or_else(|| client_table(Arc::clone(&registry)));
         Ok(Exchange {
-            authenticator: self.authenticator.clone().unwrap_or_else(|| client_table(Arc::clone(&registry))),
+            issued_tokens: IssuedTokens {
+                registry: Arc::clone(&registry),
+                authenticator: authenticator.clone(),
+                keys: signer.keys.clone(),
+                revocations: self.standing.revocations.clone(),
+                clock: self.clock.clone(),
+            },
+            authenticator,
             ask_limits: AskLimits { max_targets: self.max_targets },
             verifier: Verifier {
                 introspectors: introspectors.collect(),
                 plugged: self.verifiers.clone(),
-                keys: TrustedKeys::new(&registry, &self.signer.keys, &self.fetching, known),
+                keys: TrustedKeys::new(&registry, &signer.keys, &self.fetching, known),
                 registry: Arc::clone(&registry),
                 clock: self.clock.clone(),
                 leeway: self.leeway,
@@ -89,19 +99,27 @@ impl Recipe {
                 max_depth: self.max_depth,
                 strict_scope: self.strict_scope,
             },
-            status: self.status.clone(),
+            standing: self.standing.clone(),
             policy,
             table,
-            issuance: Issuance {
-                own_issuer: self.issuer.clone(),
-                signer: self.signer.clone(),
-                clock: self.clock.clone(),
-            },
+            issuance: Issuance { own_issuer: self.issuer.clone(), signer: signer.clone(), clock: self.clock.clone() },
             audit: self.audit.clone(),
             errors: self.errors.clone(),
             deadline: self.deadline,
             registry,
         })
+    }
+}
+
+impl Recipe {
+    /// The same exchange with another signer.
+    pub(super) fn with_signer(&self, signer: Signer, before: &Exchange) -> Exchange {
+        let mut exchange = before.clone();
+        exchange.verifier.keys =
+            TrustedKeys::new(&before.registry, &signer.keys, &self.fetching, Some(&before.verifier.keys));
+        exchange.issued_tokens.keys = signer.keys.clone();
+        exchange.issuance.signer = signer;
+        exchange
     }
 }
 

@@ -101,6 +101,11 @@ pub(crate) fn form_decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(decoded))
 }
 
+/// Every value of this name in a form that was not judged.
+pub(crate) fn form_values<'a>(form: &'a [u8], name: &'a str) -> impl Iterator<Item = String> + 'a {
+    form_urlencoded::parse(form).filter(move |(found, _)| found == name).map(|(_, value)| value.into_owned())
+}
+
 /// Undoes percent escapes as a lenient server does: what is broken stays as it is.
 pub(crate) fn lenient_percent_decode(text: &str) -> String {
     let mut decoded = Vec::with_capacity(text.len());

@@ -27,10 +27,10 @@ pub use token_type::TokenType;
 
 pub(crate) use basic::basic_authorization;
 use form::Form;
-pub(crate) use form::{form_decode, lenient_percent_decode};
+pub(crate) use form::{form_decode, form_values, lenient_percent_decode};
 pub(crate) use rejection::{Rejection, StepUp, escaped, refuse};
 pub(crate) use request::{Identification, Presented, Requested, Sensitive};
-pub(crate) use response::{Answer, error_response, success_response};
+pub(crate) use response::{Answer, error_response, json_response, success_response};
 pub(crate) use sniff::{form_carries_exchange_grant, json_carries_exchange_grant};
 
 /// The `grant_type` of RFC 8693 section 2.1.

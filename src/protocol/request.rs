@@ -45,6 +45,32 @@ pub(crate) struct Identification {
     pub(crate) dpop: bool,
 }
 
+impl Identification {
+    /// Takes what identifies the client out of the headers and the form of a request.
+    fn take(headers: &HeaderMap, form: &mut Form) -> Result<Self, Rejection> {
+        let mut authorizations = headers.get_all(AUTHORIZATION).iter();
+        let authorization = authorizations.next().cloned().map(|mut header| {
+            header.set_sensitive(true);
+            header
+        });
+        if authorizations.next().is_some() {
+            return Err(refuse(Reason::SeveralClientCredentials));
+        }
+        Ok(Self {
+            authorization,
+            client_id: form.take("client_id"),
+            client_secret: form.take("client_secret").map(Sensitive::new),
+            client_assertion: form.take("client_assertion").is_some() || form.take("client_assertion_type").is_some(),
+            dpop: headers.contains_key("dpop"),
+        })
+    }
+
+    /// Of a request to introspect or revoke a token (RFC 7662 section 2.1, RFC 7009 section 2.1).
+    pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Rejection> {
+        Self::take(headers, &mut Form::parse(body)?)
+    }
+}
+
 /// The first stage: a form that can be read in one way only.
 #[derive(Debug)]
 pub(crate) struct Presented {
@@ -61,23 +87,8 @@ impl Presented {
             Some(_) => return Err(refuse(Reason::UnsupportedGrantType)),
             None => return Err(refuse(Reason::GrantTypeMissing)),
         }
-        let mut authorizations = headers.get_all(AUTHORIZATION).iter();
-        let authorization = authorizations.next().cloned().map(|mut header| {
-            header.set_sensitive(true);
-            header
-        });
-        if authorizations.next().is_some() {
-            return Err(refuse(Reason::SeveralClientCredentials));
-        }
         Ok(Self {
-            identification: Identification {
-                authorization,
-                client_id: form.take("client_id"),
-                client_secret: form.take("client_secret").map(Sensitive::new),
-                client_assertion: form.take("client_assertion").is_some()
-                    || form.take("client_assertion_type").is_some(),
-                dpop: headers.contains_key("dpop"),
-            },
+            identification: Identification::take(headers, &mut form)?,
             requested: Requested {
                 scope: form.take("scope"),
                 requested_token_type: form.take("requested_token_type"),

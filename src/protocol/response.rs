@@ -42,7 +42,7 @@ pub(crate) fn success_response(answer: &Answer<'_>) -> Response<Bytes> {
         expires_in: answer.expires_in,
         scope: answer.scope.to_string(),
     };
-    json(StatusCode::OK, &body)
+    json_response(StatusCode::OK, &body)
 }
 
 /// The answer to a refusal. Its [`Reason`] rides in the response's extensions, for outer layers only.
@@ -56,7 +56,7 @@ pub(crate) fn error_response(rejection: &Rejection) -> Response<Bytes> {
         acr_values: step_up.map(|step_up| step_up.acr_values.join(" ")).filter(|values| !values.is_empty()),
         max_age: step_up.and_then(|step_up| step_up.max_age),
     };
-    let mut response = json(status, &body);
+    let mut response = json_response(status, &body);
     let headers = response.headers_mut();
     if status == StatusCode::UNAUTHORIZED {
         let challenge = HeaderValue::from_static(r#"Basic realm="token endpoint", charset="UTF-8""#);
@@ -72,7 +72,8 @@ pub(crate) fn error_response(rejection: &Rejection) -> Response<Bytes> {
     response
 }
 
-fn json(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
+/// An answer that nobody may keep.
+pub(crate) fn json_response(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
     // Only strings and integers go in, and serde_json writes those into memory without an error.
     let bytes = serde_json::to_vec(body).unwrap_or_default();
     let mut response = Response::new(Bytes::from(bytes));

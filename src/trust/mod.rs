@@ -38,10 +38,12 @@ pub use readiness::{IssuerReadiness, KeyState, Readiness};
 pub(crate) use fetching::Fetching;
 
 /// Every issuer's keys, by the issuer's identifier. Keys of one issuer never verify a token of another.
+#[derive(Clone)]
 pub(crate) struct TrustedKeys {
     by_issuer: BTreeMap<String, Keys>,
 }
 
+#[derive(Clone)]
 struct Keys {
     /// Known without asking anybody: a fixed set, and for our own issuer the signer's keys.
     fixed: KeySet,

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 /// What introspection said of tokens a short while ago, by the tokens' hashes.
 ///
 /// What it said is held to every rule again; only the question is saved.
+#[derive(Clone)]
 pub(super) struct Cache {
     entries: moka::sync::Cache<[u8; 32], (Claims, SystemTime)>,
     time_to_live: Duration,

@@ -22,6 +22,7 @@ const FAILING: Failing =
     Failing { unavailable: Reason::IntrospectionUnavailable, panicked: Reason::IntrospectionUnavailable };
 
 /// Asks one issuer what a token means (RFC 7662).
+#[derive(Clone)]
 pub(crate) struct Introspector {
     service: Part<Request<Bytes>, Response<Bytes>>,
     endpoint: String,

@@ -15,6 +15,7 @@ use crate::{
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// Finds out whether a token is good: who vouches for what it says, and then whether that will do.
+#[derive(Clone)]
 pub(crate) struct Verifier {
     pub(crate) registry: Arc<Registry>,
     pub(crate) keys: TrustedKeys,

@@ -165,7 +165,11 @@ impl Plan {
                 response
             }
         };
-        let app = Router::new().route("/token", post(old)).layer(layer.clone());
+        let app = Router::new()
+            .route("/token", post(old.clone()))
+            .route("/introspect", post(old.clone()))
+            .route("/revoke", post(old))
+            .layer(layer.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -254,7 +258,12 @@ impl World {
 
     /// Posts a form, as it is, with an `Authorization` header or without.
     pub async fn post(&self, authorization: Option<&str>, body: impl Into<Bytes>) -> Reply {
-        let mut request = Request::post(format!("{}/token", self.url))
+        self.post_to("/token", authorization, body).await
+    }
+
+    /// The same to another path.
+    pub async fn post_to(&self, path: &str, authorization: Option<&str>, body: impl Into<Bytes>) -> Reply {
+        let mut request = Request::post(format!("{}{path}", self.url))
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
         if let Some(authorization) = authorization {
             request = request.header(header::AUTHORIZATION, authorization);

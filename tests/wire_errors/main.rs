@@ -43,6 +43,8 @@ const ELSEWHERE: &[(Reason, Option<&str>)] = &[
     // A body that comes in many pieces, or does not come.
     (Reason::TooManyFrames, Some("wire.rs")),
     (Reason::BodyTooSlow, Some("wire.rs")),
+    // At the revocation endpoint alone.
+    (Reason::TokenNotHeld, Some("issued_tokens.rs")),
     // Without an event that anybody takes, or without an answer that anybody reads.
     (Reason::AuditUnavailable, Some("wire_errors/main.rs")),
     (Reason::ClientGone, Some("wire_errors/main.rs")),

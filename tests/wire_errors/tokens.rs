@@ -1,7 +1,10 @@
 //! Tokens that are refused: one for each reason that there is.
 
 use super::*;
-use tower_token_exchange::{Introspection, Status, StatusQuery, TokenRules, TokenToVerify, TokenType, Verification};
+use tower_token_exchange::{
+    Introspection, RevocationQuestion, RevocationState, RevocationStore, Status, StatusQuery, TokenRules,
+    TokenToVerify, TokenType, Verification,
+};
 
 fn own(name: &'static str, reason: Reason, token: fn(&World) -> String) -> Row {
     bad_token(name, reason, ask().token(token))
@@ -257,6 +260,14 @@ pub(super) fn others_say_so() -> Vec<Row> {
                 with_introspection(|| Err(CANARY))
             })
         },
+        bad_token("a token that was revoked", Reason::TokenRevoked, ask())
+            .in_world(|| plan().with(|builder| builder.revocations(revocations(|| Ok(RevocationState::Revoked))))),
+        unavailable("a revocation store that cannot be asked", Reason::RevocationsUnavailable, || {
+            plan().with(|builder| builder.revocations(revocations(|| Err(CANARY))))
+        }),
+        broken("a revocation store that panics", Reason::RevocationsPanicked, || {
+            plan().with(|builder| builder.revocations(revocations(|| panic!("{CANARY}, as the test wants"))))
+        }),
         bad_token("a subject that was disabled", Reason::StatusRefused, ask())
             .in_world(|| with_status(|_| async { Ok(Status::refused(CANARY)) })),
         unavailable("a status check that cannot be asked", Reason::StatusUnavailable, || {
@@ -269,4 +280,8 @@ pub(super) fn others_say_so() -> Vec<Row> {
             })
         }),
     ]
+}
+
+fn revocations(answer: fn() -> Result<RevocationState, &'static str>) -> impl RevocationStore {
+    tower::service_fn(move |_: RevocationQuestion| async move { answer() })
 }

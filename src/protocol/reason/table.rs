@@ -104,6 +104,11 @@ reasons! {
     /// A `DPoP` proof, which is not supported.
     DpopUnsupported = "dpop_unsupported", request("DPoP is not supported").error(ErrorCode::InvalidDpopProof),
         "Turn DPoP off in the client, for its requests to this endpoint.";
+    /// A token to be revoked that was issued to another client (RFC 7009 section 2.1).
+    TokenNotHeld = "token_not_held",
+        request("the token was not issued to this client").error(ErrorCode::UnauthorizedClient),
+        "Only the client that got a token can revoke it. Whoever else wants it gone asks that client, or uses the \
+        `TokenExchangeBuilder::revocations` store directly.";
 
     /// A `subject_token_type` that this client or server does not take.
     SubjectTokenTypeUnsupported = "subject_token_type_unsupported", request("the token type is not supported"),
@@ -320,6 +325,18 @@ reasons! {
         "Who acts cannot be left out once it was said: allow the exchange with `Rule::delegation`, or have the policy \
         answer `Semantics::Delegation`.";
 
+    /// A token of this authorization server's own that was revoked (RFC 7009).
+    TokenRevoked = "token_revoked", TOKEN,
+        "The detail has its name. The client must get a new token from whoever calls it; who revoked this one stands in \
+        the log, under the target `token_exchange::issued_tokens`.";
+    /// The revocation store could not be asked.
+    RevocationsUnavailable = "revocations_unavailable", UNAVAILABLE,
+        "See why the `TokenExchangeBuilder::revocations` store answers with an error: the detail has it. A store that \
+        is full needs more room. Nothing is issued until it answers.";
+    /// The revocation store panicked.
+    RevocationsPanicked = "revocations_panicked", BROKEN,
+        "A defect in the service given to `TokenExchangeBuilder::revocations`: the panic's message is on standard \
+        error.";
     /// The status check says that one of the parties is not good any more.
     StatusRefused = "status_refused", TOKEN,
         "The detail has the words of the `TokenExchangeBuilder::status` check that you gave: an account was disabled, \

@@ -1,0 +1,265 @@
+use super::{UnfitDocument, documents::MAX_BYTES, with_own_keys, with_token_exchange};
+use crate::{body::ResponseBody, clock::Clock, issue::PublishedKeys, jose::base64url};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, response::Parts};
+use http_body::Body;
+use http_body_util::{BodyExt, Limited};
+use ring::digest::{SHA256, digest};
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+use tower::BoxError;
+
+/// How long the wrapped service may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What must not reach the wrapped service: it would answer with a part of its document, with none, or with one that
+/// cannot be read here.
+const CONDITIONS: [HeaderName; 6] = [
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_MATCH,
+    header::IF_UNMODIFIED_SINCE,
+    header::IF_RANGE,
+    header::RANGE,
+];
+
+/// What the wrapped service says about the bytes of its document, which are not these any more.
+const ABOUT_BYTES: [HeaderName; 8] = [
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::ETAG,
+    header::LAST_MODIFIED,
+    header::ACCEPT_RANGES,
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+];
+
+/// What a 304 says (RFC 9110 section 15.4.5).
+const IN_NOT_MODIFIED: [HeaderName; 5] =
+    [header::CACHE_CONTROL, header::CONTENT_LOCATION, header::DATE, header::EXPIRES, header::VARY];
+
+/// Which document it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Metadata,
+    KeySet,
+}
+
+/// A document that passes through.
+pub(super) struct Published {
+    path: String,
+    kind: Kind,
+    keep: Duration,
+    clock: Clock,
+    last_good: Mutex<Option<Kept>>,
+    collision: Mutex<Option<String>>,
+}
+
+/// A document as the wrapped service last gave it.
+#[derive(Clone)]
+struct Kept {
+    asked_for: Vec<HeaderValue>,
+    parts: Parts,
+    document: Bytes,
+    at: SystemTime,
+}
+
+/// What of a request matters for the answer.
+pub(super) struct Asked {
+    head: bool,
+    if_none_match: Vec<HeaderValue>,
+    /// Where a server may write other addresses into its documents for another one of these, the host it was asked for.
+    asked_for: Vec<HeaderValue>,
+    plain: bool,
+}
+
+impl Kind {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Metadata => "metadata",
+            Self::KeySet => "key_set",
+        }
+    }
+}
+
+impl Published {
+    pub(super) fn new(path: String, kind: Kind, keep: Duration, clock: &Clock) -> Self {
+        Self { path, kind, keep, clock: clock.clone(), last_good: Mutex::default(), collision: Mutex::default() }
+    }
+
+    pub(super) fn collision(&self) -> Option<String> {
+        self.collision.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn is_asked_for<B>(&self, request: &Request<B>) -> bool {
+        request.uri().path() == self.path && matches!(*request.method(), Method::GET | Method::HEAD)
+    }
+
+    /// Turns the request into one for the whole document as it is.
+    pub(super) fn asked<B>(&self, request: &mut Request<B>) -> Asked {
+        let head = request.method() == Method::HEAD;
+        *request.method_mut() = Method::GET;
+        let authority = request.uri().authority().and_then(|authority| HeaderValue::try_from(authority.as_str()).ok());
+        let plain = request.uri().query().is_none();
+        let headers = request.headers_mut();
+        let if_none_match = headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect();
+        for condition in CONDITIONS {
+            headers.remove(condition);
+        }
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        const NAMES: [&str; 5] = ["host", "forwarded", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix"];
+        // With a separator, so that one's value is not taken for another's.
+        let named = |name: &'static str| {
+            [HeaderValue::from_static(name)].into_iter().chain(headers.get_all(name).iter().cloned())
+        };
+        let asked_for = authority.into_iter().chain(NAMES.into_iter().flat_map(named)).collect();
+        Asked { head, if_none_match, asked_for, plain }
+    }
+
+    /// The document with what was missing, the last good one, or what the wrapped service says.
+    pub(super) async fn answer<R, E>(
+        &self,
+        asked: &Asked,
+        own_keys: &PublishedKeys,
+        response: impl Future<Output = Result<Response<R>, E>>,
+    ) -> Result<Response<ResponseBody<R>>, E>
+    where
+        R: Body<Data = Bytes, Error: Into<BoxError>>,
+    {
+        let response = tokio::time::timeout(TIMEOUT, response).await;
+        let failed = match response {
+            Ok(Ok(response)) if response.status() == StatusCode::OK => {
+                return Ok(self.passing(asked, own_keys, response).await);
+            }
+            Ok(Ok(response)) if !response.status().is_server_error() => {
+                return Ok(response.map(ResponseBody::wrapped));
+            }
+            Ok(failed) => Some(failed),
+            Err(_elapsed) => None,
+        };
+        match (self.kept(asked), failed) {
+            (Some(kept), _) => Ok(self.augmented(asked, own_keys, kept.parts, kept.document)),
+            (None, Some(failed)) => Ok(failed?.map(ResponseBody::wrapped)),
+            (None, None) => Ok(empty(StatusCode::GATEWAY_TIMEOUT)),
+        }
+    }
+
+    async fn passing<R>(
+        &self,
+        asked: &Asked,
+        own_keys: &PublishedKeys,
+        response: Response<R>,
+    ) -> Response<ResponseBody<R>>
+    where
+        R: Body<Data = Bytes, Error: Into<BoxError>>,
+    {
+        let is_compressed = response.headers().contains_key(header::CONTENT_ENCODING);
+        let is_large = response.body().size_hint().lower() > MAX_BYTES as u64;
+        if is_compressed || is_large {
+            let problem = if is_compressed { "it is compressed, though that was not asked for" } else { "too large" };
+            tracing::error!(path = self.path, problem, "a document passes without what should be added to it");
+            return response.map(ResponseBody::wrapped);
+        }
+        let (mut parts, body) = response.into_parts();
+        // The server's own notes on the connection.
+        parts.extensions.clear();
+        let read = tokio::time::timeout(TIMEOUT, Limited::new(body, MAX_BYTES).collect()).await;
+        if let Ok(Ok(document)) = read {
+            let document = document.to_bytes();
+            self.keep(asked, &parts, &document);
+            return self.augmented(asked, own_keys, parts, document);
+        }
+        match self.kept(asked) {
+            Some(kept) => self.augmented(asked, own_keys, kept.parts, kept.document),
+            None => empty(StatusCode::BAD_GATEWAY),
+        }
+    }
+
+    fn augmented<R>(
+        &self,
+        asked: &Asked,
+        own_keys: &PublishedKeys,
+        mut parts: Parts,
+        document: Bytes,
+    ) -> Response<ResponseBody<R>> {
+        let augmented = match self.kind {
+            Kind::Metadata => with_token_exchange(&document),
+            Kind::KeySet => with_own_keys(&document, own_keys),
+        };
+        let collision = match &augmented {
+            Err(UnfitDocument::KeyIdCollision(kid)) => Some(kid.clone()),
+            _ => None,
+        };
+        *self.collision.lock().unwrap_or_else(PoisonError::into_inner) = collision;
+        let document = augmented.map(Bytes::from).unwrap_or_else(|problem| {
+            let alarm = matches!(problem, UnfitDocument::KeyIdCollision(_));
+            tracing::error!(path = self.path, %problem, alarm, "a document passes without what should be added to it");
+            document
+        });
+        for name in ABOUT_BYTES {
+            parts.headers.remove(name);
+        }
+        let etag = format!("\"{}\"", &base64url(digest(&SHA256, &document).as_ref())[..22]);
+        let is_known = matches(&asked.if_none_match, &etag);
+        parts.headers.extend(HeaderValue::try_from(etag).map(|etag| (header::ETAG, etag)));
+        if is_known {
+            return not_modified(&parts.headers);
+        }
+        parts.headers.insert(header::CONTENT_LENGTH, document.len().into());
+        Response::from_parts(parts, ResponseBody::ours(if asked.head { Bytes::new() } else { document }))
+    }
+
+    fn keep(&self, asked: &Asked, parts: &Parts, document: &Bytes) {
+        let is_private = |value: &HeaderValue| {
+            let directives = value.to_str().unwrap_or("no-store").to_ascii_lowercase();
+            directives.contains("no-store") || directives.contains("private")
+        };
+        let good = match self.kind {
+            Kind::Metadata => with_token_exchange(document),
+            Kind::KeySet => with_own_keys(document, &PublishedKeys::default()),
+        };
+        if !asked.plain || good.is_err() || parts.headers.get_all(header::CACHE_CONTROL).iter().any(is_private) {
+            return;
+        }
+        let (asked_for, parts, document) = (asked.asked_for.clone(), parts.clone(), document.clone());
+        *self.last_good() = Some(Kept { asked_for, parts, document, at: self.clock.now() });
+    }
+
+    fn kept(&self, asked: &Asked) -> Option<Kept> {
+        let kept = self.last_good().clone()?;
+        let age = self.clock.now().duration_since(kept.at).ok()?;
+        let fits = asked.plain && asked.asked_for == kept.asked_for && age < self.keep;
+        if fits {
+            tracing::warn!(path = self.path, age_seconds = age.as_secs(), "the last good document is answered");
+        }
+        fits.then_some(kept)
+    }
+
+    fn last_good(&self) -> MutexGuard<'_, Option<Kept>> {
+        self.last_good.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The comparison of RFC 9110 section 13.1.2.
+fn matches(if_none_match: &[HeaderValue], etag: &str) -> bool {
+    let tags = if_none_match.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    tags.map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+fn not_modified<R>(headers: &HeaderMap) -> Response<ResponseBody<R>> {
+    let mut response = empty(StatusCode::NOT_MODIFIED);
+    for name in IN_NOT_MODIFIED.into_iter().chain([header::ETAG]) {
+        let values = headers.get_all(&name).iter().cloned();
+        response.headers_mut().extend(values.map(|value| (name.clone(), value)));
+    }
+    response
+}
+
+fn empty<R>(status: StatusCode) -> Response<ResponseBody<R>> {
+    let mut response = Response::new(ResponseBody::ours(Bytes::new()));
+    *response.status_mut() = status;
+    response
+}
