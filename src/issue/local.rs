@@ -36,7 +36,59 @@ impl LocalSigner {
         Self::new(PrivateKey::from_pkcs8(algorithm, der.as_ref())?)
     }
 
-    /// A fresh key for ES256, ES384 or EdDSA. It is gone with the process, and so is what it signed.
+    /// A private JWK (RFC 7517 section 4), as JSON text: EC with P-256 for ES256 or P-384 for ES384 (RFC 7518
+    /// section 6.2), OKP with Ed25519 for EdDSA (RFC 8037 section 2), or RSA with 2048 to 4096 bits and all members of
+    /// its two primes (RFC 7518 section 6.3), whose `alg` must say what it is for.
+    ///
+    /// Its `kid` becomes the key id; without one, that is the thumbprint. `use`, if it is there, is `sig`; `key_ops`
+    /// has `sign`.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Algorithm, LocalSigner};
+    ///
+    /// // The key of RFC 8037 appendix A.1, which everybody knows.
+    /// let signer = LocalSigner::from_jwk(r#"{
+    ///     "kty": "OKP", "crv": "Ed25519", "kid": "2026-11",
+    ///     "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
+    ///     "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+    /// }"#)?;
+    /// assert_eq!((signer.algorithm(), signer.key_id()), (Algorithm::EdDSA, "2026-11"));
+    /// # Ok::<(), tower_token_exchange::InvalidKey>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What is wrong with it, without a word of what it holds: a text that is no such JWK, a set of keys, a public or a
+    /// symmetric key, a member that is missing or malformed, members that do not belong together.
+    pub fn from_jwk(jwk: impl AsRef<[u8]>) -> Result<Self, InvalidKey> {
+        let (key, kid) = PrivateKey::from_jwk(jwk.as_ref())?;
+        let signer = Self::new(key)?;
+        Ok(match kid {
+            Some(kid) => signer.with_key_id(kid),
+            None => signer,
+        })
+    }
+
+    /// A fresh key for ES256, ES384 or EdDSA, in PKCS#8 as PEM (RFC 7468 section 10): a text for a file that only the
+    /// server can read, from where [`from_pem`](Self::from_pem) takes it at each start.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Algorithm, LocalSigner};
+    ///
+    /// let pem = LocalSigner::generate_pem(Algorithm::ES256)?;
+    /// let (now, after_a_restart) =
+    ///     (LocalSigner::from_pem(Algorithm::ES256, &pem)?, LocalSigner::from_pem(Algorithm::ES256, &pem)?);
+    /// assert_eq!(now.published_keys(), after_a_restart.published_keys());
+    /// # Ok::<(), tower_token_exchange::InvalidKey>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidKey::CannotGenerate`] for RSA, [`InvalidKey::Unusable`] where the system gives no randomness.
+    pub fn generate_pem(algorithm: Algorithm) -> Result<String, InvalidKey> {
+        PrivateKey::generate_pem(algorithm)
+    }
+
+    /// A fresh key for ES256, ES384 or EdDSA. It is gone with the process, and so is what it signed:
+    /// [`generate_pem`](Self::generate_pem) makes one that can be kept.
     pub fn generate(algorithm: Algorithm) -> Result<Self, InvalidKey> {
         Self::new(PrivateKey::generate(algorithm)?)
     }

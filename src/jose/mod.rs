@@ -12,6 +12,7 @@ mod ignored;
 mod json;
 mod key;
 mod key_set;
+mod private_jwk;
 mod private_key;
 mod roca;
 #[cfg(test)]

@@ -1,0 +1,147 @@
+//! A private key as a JWK (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2).
+
+use super::{Algorithm, InvalidKey, PrivateKey, VerifyingKey, header::is_kid, parse_object, private_key::Pair};
+use data_encoding::BASE64URL_NOPAD;
+use ring::{
+    error::KeyRejected,
+    rand::SystemRandom,
+    rsa::{KeyPairComponents, PublicKeyComponents},
+    signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair,
+    },
+};
+use serde_json::{Map, Value};
+
+type Jwk = Map<String, Value>;
+
+const BASE64URL: &str = "there, as base64url without padding";
+
+impl PrivateKey {
+    /// Reads a key, and its `kid` if it has one. No error says anything of what the members hold.
+    pub(crate) fn from_jwk(text: &[u8]) -> Result<(Self, Option<String>), InvalidKey> {
+        let jwk = parse_object(text).ok_or(InvalidKey::NotJwk)?;
+        if jwk.contains_key("keys") {
+            return Err(InvalidKey::JwkSet);
+        }
+        let algorithms = algorithms(&jwk)?;
+        if !jwk.contains_key("d") {
+            return Err(InvalidKey::PublicJwk);
+        }
+        let kid = kid(&jwk)?;
+        check_purpose(&jwk)?;
+        let algorithm = algorithm(&jwk, algorithms)?;
+        let refused = |cause: String| InvalidKey::JwkRefused { algorithm, cause };
+
+        let public = public_half(&jwk, algorithm)?;
+        let public = VerifyingKey::from_jwk(&public).map_err(|why| refused(why.to_string()))?;
+        let key = Self::of(algorithm, pair(&jwk, algorithm)?.map_err(|error| refused(error.to_string()))?)?;
+        // Some RSA members are only looked at when they are used.
+        let signs = key.sign(b"probe").is_some_and(|signature| public.verify(algorithm, b"probe", &signature));
+        if signs { Ok((key, kid)) } else { Err(refused("it does not sign".into())) }
+    }
+}
+
+/// The algorithms that such a key can have.
+fn algorithms(jwk: &Jwk) -> Result<&'static [Algorithm], InvalidKey> {
+    use Algorithm::*;
+    let text = |member| jwk.get(member).and_then(Value::as_str);
+    match (text("kty"), text("crv")) {
+        (Some("EC"), Some("P-256")) => Ok(&[ES256]),
+        (Some("EC"), Some("P-384")) => Ok(&[ES384]),
+        (Some("OKP"), Some("Ed25519")) => Ok(&[EdDSA]),
+        (Some("RSA"), _) => Ok(&[RS256, RS384, RS512, PS256, PS384, PS512]),
+        (Some("oct"), _) => Err(InvalidKey::SymmetricJwk),
+        _ => Err(InvalidKey::UnsupportedJwk),
+    }
+}
+
+fn algorithm(jwk: &Jwk, possible: &[Algorithm]) -> Result<Algorithm, InvalidKey> {
+    let named = |alg: &Value| alg.as_str().and_then(Algorithm::from_name);
+    match (jwk.get("alg"), possible) {
+        (None, [only]) => Ok(*only),
+        (alg, _) => alg.and_then(named).filter(|named| possible.contains(named)).ok_or({
+            let expected = match possible {
+                [Algorithm::ES256] => "ES256, or left out",
+                [Algorithm::ES384] => "ES384, or left out",
+                [Algorithm::EdDSA] => "EdDSA, or left out",
+                _ => "one of RS256, RS384, RS512, PS256, PS384 and PS512, since an RSA key can be for any",
+            };
+            InvalidKey::JwkMember { member: "alg", expected }
+        }),
+    }
+}
+
+fn kid(jwk: &Jwk) -> Result<Option<String>, InvalidKey> {
+    match jwk.get("kid") {
+        None => Ok(None),
+        Some(Value::String(kid)) if !kid.is_empty() && is_kid(kid) => Ok(Some(kid.clone())),
+        Some(_) => {
+            let expected = "1 to 256 printable bytes, or left out for the thumbprint of the key";
+            Err(InvalidKey::JwkMember { member: "kid", expected })
+        }
+    }
+}
+
+/// Whether the key may sign (RFC 7517 sections 4.2 and 4.3).
+fn check_purpose(jwk: &Jwk) -> Result<(), InvalidKey> {
+    if jwk.get("use").is_some_and(|purpose| purpose != "sig") {
+        return Err(InvalidKey::JwkMember {
+            member: "use",
+            expected: "`sig`, or left out: no key is for two purposes",
+        });
+    }
+    let signs = |operations: &Value| operations.as_array().is_some_and(|all| all.iter().any(|one| one == "sign"));
+    if !jwk.get("key_ops").is_none_or(signs) {
+        return Err(InvalidKey::JwkMember { member: "key_ops", expected: "a list with `sign` in it, or left out" });
+    }
+    Ok(())
+}
+
+/// The members that make the public key.
+fn public_half(jwk: &Jwk, algorithm: Algorithm) -> Result<Jwk, InvalidKey> {
+    let members: &[&'static str] = match algorithm {
+        Algorithm::ES256 | Algorithm::ES384 => &["x", "y"],
+        Algorithm::EdDSA => &["x"],
+        _ => &["n", "e"],
+    };
+    members.iter().try_for_each(|member| bytes(jwk, member).map(drop))?;
+    let public = ["kty", "crv"].iter().chain(members);
+    Ok(public.filter_map(|member| Some(((*member).to_owned(), jwk.get(*member)?.clone()))).collect())
+}
+
+fn pair(jwk: &Jwk, algorithm: Algorithm) -> Result<Result<Pair, KeyRejected>, InvalidKey> {
+    use Algorithm::*;
+    let bytes = |member| bytes(jwk, member);
+    let ecdsa = |ring| {
+        // As an uncompressed point.
+        let point = [vec![4], bytes("x")?, bytes("y")?].concat();
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(ring, &bytes("d")?, &point, &SystemRandom::new());
+        Ok(pair.map(Pair::Ecdsa))
+    };
+    match algorithm {
+        ES256 => ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING),
+        ES384 => ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING),
+        EdDSA => Ok(Ed25519KeyPair::from_seed_and_public_key(&bytes("d")?, &bytes("x")?).map(Pair::Ed25519)),
+        RS256 | RS384 | RS512 | PS256 | PS384 | PS512 => {
+            if jwk.contains_key("oth") {
+                return Err(InvalidKey::JwkMember { member: "oth", expected: "left out: two primes are supported" });
+            }
+            let components = KeyPairComponents {
+                public_key: PublicKeyComponents { n: bytes("n")?, e: bytes("e")? },
+                d: bytes("d")?,
+                p: bytes("p")?,
+                q: bytes("q")?,
+                dP: bytes("dp")?,
+                dQ: bytes("dq")?,
+                qInv: bytes("qi")?,
+            };
+            Ok(RsaKeyPair::from_components(&components).map(Pair::Rsa))
+        }
+    }
+}
+
+fn bytes(jwk: &Jwk, member: &'static str) -> Result<Vec<u8>, InvalidKey> {
+    let text = jwk.get(member).and_then(Value::as_str);
+    let bytes = text.and_then(|text| BASE64URL_NOPAD.decode(text.as_bytes()).ok());
+    bytes.filter(|bytes| !bytes.is_empty()).ok_or(InvalidKey::JwkMember { member, expected: BASE64URL })
+}
