@@ -72,7 +72,8 @@
 //! # When it is refused
 //!
 //! The client reads an OAuth error with a fixed text. You read the [`Reason`] in the audit event, by default a
-//! [`tracing`] event with target `token_exchange::audit`; outer layers find it in the response's extensions. What each
+//! [`tracing`] event with target `token_exchange::audit` ([`TracingSink`]), or a line of JSON in a file
+//! ([`JsonLinesSink`]); outer layers find it in the response's extensions. What each
 //! of them means, and what to do about it, is listed in [`reasons`]. A layer that takes the place of another server can
 //! answer with the errors of that one: [`ErrorProfile`].
 //!
@@ -147,7 +148,9 @@ mod store;
 mod trust;
 mod verify;
 
-pub use audit::{AuditEvent, AuditSink, Granted, Outcome, PartyFacts, Requested, Stage, TokenFacts, TracingSink};
+pub use audit::{
+    AuditEvent, AuditSink, Granted, JsonLinesSink, Outcome, PartyFacts, Requested, Stage, TokenFacts, TracingSink,
+};
 pub use authority::{
     Decision, Denial, Grant, Policy, QueriedActor, QueriedSubject, Query, Semantics, ShadowOutcome, Status,
     StatusCheck, StatusQuery, TokenReference,

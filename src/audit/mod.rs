@@ -5,12 +5,14 @@ mod delivery;
 mod event;
 mod example;
 mod facts;
+mod json_lines;
 mod meter;
 mod outcome;
 mod sink;
 mod witness;
 
 pub use event::{AuditEvent, Granted, PartyFacts, Requested, TokenFacts};
+pub use json_lines::JsonLinesSink;
 pub use outcome::{Outcome, Stage};
 pub use sink::TracingSink;
 
@@ -21,6 +23,9 @@ pub(crate) use witness::Witness;
 ///
 /// A token is only released after its event was taken; an error or more than five seconds of silence withholds
 /// it. The event of a refused attempt cannot change the answer.
+///
+/// [`TracingSink`] is there without being asked for, [`JsonLinesSink`] writes lines of JSON, and any service of yours
+/// can take its place.
 pub trait AuditSink: crate::part::Plug<AuditEvent, ()> {}
 
 impl<S: crate::part::Plug<AuditEvent, ()>> AuditSink for S {}

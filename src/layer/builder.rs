@@ -197,7 +197,7 @@ impl TokenExchangeBuilder {
         self
     }
 
-    /// Where audit events go. Default: [`TracingSink`].
+    /// Where audit events go. Default: [`TracingSink`]; [`JsonLinesSink`](crate::JsonLinesSink) writes them to a file.
     pub fn audit(mut self, sink: impl AuditSink) -> Self {
         self.audit = part(sink);
         self
