@@ -87,9 +87,22 @@
 //! |---|---|---|
 //! | `token_exchange_attempts_total` | counter | `outcome`, `reason`, `semantics` |
 //! | `token_exchange_duration_seconds` | histogram | `outcome` |
+//! | `token_exchange_stage_duration_seconds` | histogram | `stage` |
+//! | `token_exchange_cache_total` | counter | `cache`, `result` |
 //!
 //! `outcome` is an [`Outcome`], `reason` the code of a [`Reason`] or `none`, `semantics` one of the [`Semantics`] or
 //! `none` where nothing was decided. No label holds anything that a client sent.
+//!
+//! `stage` is a [`Stage`]. Each that an attempt began is timed once, when it ends: when it was passed, or when the attempt
+//! ended in it, which was then refused, out of time or left by its client; that one is the
+//! [`stage`](AuditEvent::stage) of the event. `request` begins when the body was read, every other stage with the end of
+//! the one before. `answer` is the wait until the audit sink has taken the event of a token that was issued. That wait is
+//! in no other stage, not even the last of an attempt that was refused, and not in `token_exchange_duration_seconds`,
+//! which is all the others together.
+//!
+//! `cache` is `introspection` (feature `introspection-cache`) for answers about tokens, `client` (feature
+//! `server-authenticator`) for clients that another server accepted; `result` is `hit` or `miss`. A miss is a question
+//! that goes on to the server. What is not to be kept is not counted.
 //!
 //! # Where it can stand
 //!
@@ -107,7 +120,7 @@
 //! * `introspection-cache`: answers of introspection endpoints can be kept for a short time.
 //! * `server-authenticator`: clients can be authenticated by another authorization server.
 //! * `revocation-file`: revocations can be kept in a file.
-//! * `metrics`: attempts are counted and timed.
+//! * `metrics`: attempts, their stages and the use of caches are counted and timed.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
@@ -118,6 +131,8 @@ mod authority;
 pub mod body;
 mod client;
 mod clock;
+#[cfg(any(feature = "metrics", feature = "introspection-cache", feature = "server-authenticator"))]
+mod count;
 mod current;
 mod document;
 pub mod endpoint;

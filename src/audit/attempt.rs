@@ -43,6 +43,7 @@ impl Audit {
         Attempt {
             audit: self.clone(),
             started: Instant::now(),
+            timer: meter::StageTimer::start(),
             open: true,
             event: Box::new(AuditEvent::of_attempt(unique().unwrap_or_default(), self.clock.now())),
         }
@@ -72,6 +73,7 @@ impl Audit {
 pub(crate) struct Attempt {
     audit: Audit,
     started: Instant,
+    timer: meter::StageTimer,
     event: Box<AuditEvent>,
     open: bool,
 }
@@ -79,6 +81,7 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// Notes that everything before this stage went well.
     pub(super) fn reached(&mut self, stage: Stage) -> &mut AuditEvent {
+        self.timer.reached(stage);
         self.event.stage = stage;
         &mut self.event
     }
@@ -110,6 +113,7 @@ impl Attempt {
         event.duration = self.started.elapsed();
         event.outcome = Outcome::of(rejection);
         let Some(rejection) = rejection else { return };
+        self.timer.end();
         // A client that has gone was told nothing.
         event.error = (rejection.reason() != Reason::ClientGone).then_some(rejection.error());
         event.reason = Some(rejection.reason());

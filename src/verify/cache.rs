@@ -1,4 +1,4 @@
-use crate::{clock::Clock, jose::Claims};
+use crate::{clock::Clock, count, jose::Claims};
 use ring::digest::{SHA256, digest};
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +19,12 @@ impl Cache {
     }
 
     pub(super) fn get(&self, token: &str) -> Option<Claims> {
+        let found = self.find(token);
+        count::cache("introspection", found.is_some());
+        found
+    }
+
+    fn find(&self, token: &str) -> Option<Claims> {
         let (claims, since) = self.entries.get(&key(token))?;
         // The layer's clock decides; that of the library only frees memory.
         let age = self.clock.now().duration_since(since).ok()?;

@@ -1,4 +1,5 @@
 use super::Question;
+use crate::count;
 use ring::{hmac, rand::SystemRandom};
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -33,7 +34,10 @@ impl Known {
     }
 
     pub(super) fn has(&self, question: &Question) -> bool {
-        self.accepted.as_ref().is_some_and(|accepted| accepted.contains_key(&self.hash(question)))
+        let Some(accepted) = &self.accepted else { return false };
+        let found = accepted.contains_key(&self.hash(question));
+        count::cache("client", found);
+        found
     }
 
     pub(super) fn remember(&self, question: &Question) {
