@@ -69,6 +69,14 @@
 //! | [`ClientAuthenticator`] | [`Credentials`] → [`Authentication`] | [`client_authenticator`](TokenExchangeBuilder::client_authenticator) |
 //! | [`Plug`] | [`http::Request`] → [`http::Response`] | [`fetch`](TokenExchangeBuilder::fetch) |
 //!
+//! # After a token was issued
+//!
+//! [`introspection_endpoint`](TokenExchangeBuilder::introspection_endpoint) tells clients what a token issued here is
+//! (RFC 7662), [`revocation_endpoint`](TokenExchangeBuilder::revocation_endpoint) lets its holder revoke it (RFC 7009), and
+//! what is revoked is no subject token any more. Questions about all other tokens reach the wrapped service. The keys that
+//! verify it are published by the server itself, or added to its key set on the way out: [`endpoint`].
+//! The example `gateway`, with [`forward`] for what passes, puts all of it in front of a server that has never heard of this grant.
+//!
 //! # When it is refused
 //!
 //! The client reads an OAuth error with a fixed text. You read the [`Reason`] in the audit event, by default a
@@ -89,6 +97,8 @@
 //! | `token_exchange_duration_seconds` | histogram | `outcome` |
 //! | `token_exchange_stage_duration_seconds` | histogram | `stage` |
 //! | `token_exchange_cache_total` | counter | `cache`, `result` |
+//!
+//! [`Readiness::record_metrics`] adds how things stand with the keys of issuers, when the metrics are asked for.
 //!
 //! `outcome` is an [`Outcome`], `reason` the code of a [`Reason`] or `none`, `semantics` one of the [`Semantics`] or
 //! `none` where nothing was decided. No label holds anything that a client sent.
@@ -139,6 +149,7 @@ pub mod endpoint;
 mod exchange;
 mod explain;
 pub mod fetch;
+pub mod forward;
 mod future;
 #[doc(hidden)]
 #[cfg(any(test, fuzzing))]
@@ -177,7 +188,7 @@ pub use document::Document;
 pub use explain::{Explanation, Fact, Refusal, StageTrace, SuggestedRule};
 pub use future::ResponseFuture;
 pub use issue::{LocalSigner, PublishedKeys, Signature, Signer, SigningRequest, SigningService};
-pub use jose::{Algorithm, IgnoredKey, InvalidKey, InvalidKeySet, KeySet, WhyIgnored};
+pub use jose::{Algorithm, IgnoredKey, InvalidKey, InvalidKeySet, KeySet, UnknownAlgorithm, WhyIgnored};
 pub use layer::{TokenExchangeBuilder, TokenExchangeLayer};
 pub use part::Plug;
 pub use protocol::{

@@ -103,9 +103,7 @@ impl Shared {
             (Media::Other, _) => Look::Refused(Reason::BodyUnreadable),
         }
     }
-}
 
-impl Shared {
     /// Whether a client may be asking about a token that was issued here.
     fn look_for_token<B>(&self, request: &Request<B>) -> Look {
         let here = |(path, _): &&(String, AboutToken)| path == request.uri().path();
@@ -318,10 +316,13 @@ where
 {
     let (parts, body) = request.into_parts();
     let read = read(body, &shared.limits).await;
-    if let (Expected::IssuedToken(about), Read::Complete { bytes, .. }) = (expected, &read)
-        && let Some(answer) = shared.answer_about(about, &parts.headers, bytes).await
-    {
-        return Ok(answer);
+    if let (Expected::IssuedToken(about), Read::Complete { bytes, .. }) = (expected, &read) {
+        let exchange = shared.current.exchange();
+        if let Some(token) = exchange.issued_tokens.find(bytes) {
+            drop(inner);
+            let answer = Box::pin(exchange.answer_about(about, &token, &parts.headers, bytes));
+            return Ok(answer.await.map(ResponseBody::ours));
+        }
     }
     let found = match &read {
         Read::Complete { bytes, .. } => expected.find(bytes),
@@ -355,19 +356,6 @@ where
 }
 
 impl Shared {
-    /// `None` for a token that was not issued here.
-    async fn answer_about<R>(
-        &self,
-        about: AboutToken,
-        headers: &HeaderMap,
-        form: &[u8],
-    ) -> Option<Response<ResponseBody<R>>> {
-        let exchange = self.current.exchange();
-        let token = exchange.issued_tokens.find(form)?;
-        let answer = Box::pin(exchange.answer_about(about, &token, headers, form)).await;
-        Some(answer.map(ResponseBody::ours))
-    }
-
     async fn refuse<R>(&self, reason: Reason) -> Response<ResponseBody<R>> {
         let exchange = self.current.exchange();
         let attempt = exchange.audit.attempt();

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Every room may use those before it and none behind. The leaves come first.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 26] = [
     "clock",
     "count",
     "protocol",
@@ -20,6 +20,7 @@ const ORDER: [&str; 25] = [
     "store",
     "jose",
     "registry",
+    "forward",
     "trust",
     "client",
     "verify",

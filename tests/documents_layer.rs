@@ -29,7 +29,8 @@ const KEYS: &str = "/jwks";
 /// What the wrapped server answers, and what it was asked.
 #[derive(Clone)]
 struct Upstream {
-    answer: Arc<Mutex<Result<(StatusCode, HeaderMap, String), ()>>>,
+    /// None while it is down.
+    answer: Arc<Mutex<Option<(StatusCode, HeaderMap, String)>>>,
     asked: Arc<Mutex<Vec<(Method, HeaderMap)>>>,
     now: Arc<AtomicU64>,
     layer: DocumentsLayer,
@@ -59,17 +60,17 @@ impl Upstream {
             .clock(move || UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::Relaxed)))
             .build()
             .unwrap();
-        let answer = Arc::new(Mutex::new(Err(())));
+        let answer = Arc::new(Mutex::new(None));
         Self { answer, asked: Arc::default(), now, layer, own }
     }
 
     fn answers(&self, status: u16, headers: &[(&'static str, &str)], body: impl Into<String>) {
         let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        *self.answer.lock().unwrap() = Ok((StatusCode::from_u16(status).unwrap(), headers, body.into()));
+        *self.answer.lock().unwrap() = Some((StatusCode::from_u16(status).unwrap(), headers, body.into()));
     }
 
     fn is_down(&self) {
-        *self.answer.lock().unwrap() = Err(());
+        *self.answer.lock().unwrap() = None;
     }
 
     async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
@@ -80,8 +81,8 @@ impl Upstream {
             let answer = upstream.answer.lock().unwrap().clone();
             async move {
                 Ok::<Response, Infallible>(match answer {
-                    Ok((status, headers, body)) => (status, headers, body).into_response(),
-                    Err(()) => StatusCode::BAD_GATEWAY.into_response(),
+                    Some((status, headers, body)) => (status, headers, body).into_response(),
+                    None => StatusCode::BAD_GATEWAY.into_response(),
                 })
             }
         });
@@ -215,9 +216,11 @@ async fn our_keys_are_published_beside_theirs_and_rotate() {
 async fn the_last_good_document_is_answered_for_a_bounded_time() {
     let upstream = Upstream::new();
     assert_eq!(upstream.send("GET", METADATA, &[]).await.status, StatusCode::BAD_GATEWAY, "there is none yet");
-    upstream.answers(200, &[], metadata());
+    upstream.answers(200, &[("set-cookie", "of=somebody")], metadata());
     let host = [("host", "as.example")];
-    let good = upstream.send("GET", METADATA, &host).await;
+    let with_token = [("host", "as.example"), ("authorization", "Bearer x")];
+    let mut good = upstream.send("GET", METADATA, &host).await;
+    assert_eq!(good.headers.remove("set-cookie").unwrap(), "of=somebody");
     upstream.is_down();
     upstream.now.fetch_add(3599, Ordering::Relaxed);
     for failing in [None, Some(500), Some(503)] {
@@ -232,6 +235,7 @@ async fn the_last_good_document_is_answered_for_a_bounded_time() {
         (METADATA, &[("host", "evil.example")][..]),
         (METADATA, &[("host", "as.example"), ("x-forwarded-host", "evil.example")]),
         ("/.well-known/openid-configuration?p=other", &host),
+        (METADATA, &with_token),
         (KEYS, &host),
     ] {
         assert_eq!(upstream.send("GET", path, headers).await.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");

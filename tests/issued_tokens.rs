@@ -290,6 +290,8 @@ async fn endpoints_that_could_not_work_are_mistakes() {
     for (field, builder) in [
         ("revocation_endpoint", plan().builder.revocation_endpoint("/revoke")),
         ("introspection_endpoint", plan().builder.introspection_endpoint("introspect")),
+        ("introspection_endpoint", plan().builder.endpoint("/token").introspection_endpoint("/token")),
+        ("revocation_endpoint", planned().builder.revocation_endpoint("/introspect")),
         ("signer", plan().builder.introspection_endpoint("/introspect").signer(unknown)),
     ] {
         let refused = builder.audit(recorder(sender.clone())).build().unwrap_err();

@@ -9,7 +9,7 @@ mod support;
 #[cfg(any(feature = "introspection-cache", feature = "server-authenticator"))]
 use bytes::Bytes;
 use metrics::{
-    Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+    Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder, SharedString, Unit,
 };
 use serde_json::json;
 use std::{
@@ -51,7 +51,21 @@ impl CounterFn for Handle {
     }
 
     fn absolute(&self, value: u64) {
-        panic!("set to {value}");
+        self.keep(value as f64);
+    }
+}
+
+impl GaugeFn for Handle {
+    fn increment(&self, value: f64) {
+        panic!("one more: {value}");
+    }
+
+    fn decrement(&self, value: f64) {
+        panic!("one less: {value}");
+    }
+
+    fn set(&self, value: f64) {
+        self.keep(value);
     }
 }
 
@@ -79,7 +93,7 @@ impl Recorder for Kept {
     }
 
     fn register_gauge(&self, key: &Key, _: &Metadata<'_>) -> Gauge {
-        panic!("a gauge: {key}")
+        Gauge::from_arc(Arc::new(Handle(key.clone(), self.clone())))
     }
 
     fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
@@ -497,4 +511,39 @@ async fn no_label_holds_what_a_client_sent() {
         assert!(known(name).contains(value), "{name}: `{value}`");
     }
     assert!(attempts.iter().collect::<BTreeSet<_>>().len() < 10, "few series, however many attempts");
+}
+
+#[tokio::test]
+async fn the_keys_of_issuers_are_told_when_that_is_asked_for() {
+    let kept = Kept::default();
+    let _guard = metrics::set_default_local_recorder(&kept);
+    let world = plan().start().await;
+    world.layer.readiness().record_metrics();
+    let records = std::mem::take(&mut *kept.records.lock().unwrap());
+    let told: BTreeSet<(String, String, u64)> = records
+        .iter()
+        .map(|(key, value)| (key.name().to_owned(), labels_of(key)["issuer"].clone(), *value as u64))
+        .collect();
+    let names = [
+        ("token_exchange_issuer_keys", 1),
+        ("token_exchange_issuer_keys_age_seconds", 0),
+        ("token_exchange_issuer_key_fetches_total", 0),
+        ("token_exchange_issuer_key_fetch_failures_total", 0),
+    ];
+    let expected =
+        [AS, IDP].into_iter().flat_map(|iss| names.map(|(name, value)| (name.to_owned(), iss.to_owned(), value)));
+    assert_eq!(told, expected.collect());
+}
+
+#[tokio::test]
+async fn a_token_that_is_released_without_its_event_is_counted_as_issued() {
+    let kept = Kept::default();
+    let _guard = metrics::set_default_local_recorder(&kept);
+    let full = service_fn(|_: AuditEvent| async { Err::<(), _>("the disk is full") });
+    let (_sender, events) = tokio::sync::mpsc::unbounded_channel();
+    let planned = plan().with(|builder| builder.best_effort_audit());
+    let world = planned.start_with_audit(full, events).await;
+    let token = world.own.access_token(json!({}));
+    assert_eq!(world.exchange(&token).await.status, 200);
+    assert_eq!(kept.attempts(), [labels("issued", "none", "delegation")]);
 }

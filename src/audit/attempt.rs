@@ -30,13 +30,15 @@ pub(crate) struct Audit {
     /// Of their own, so that nobody can crowd out exchanges with what costs nothing to send.
     refused: Arc<Semaphore>,
     clock: Clock,
+    /// A token is released also when nobody took its event.
+    best_effort: bool,
 }
 
 impl Audit {
-    pub(crate) fn new(sink: Part<AuditEvent, ()>, clock: Clock) -> Self {
+    pub(crate) fn new(sink: Part<AuditEvent, ()>, clock: Clock, best_effort: bool) -> Self {
         meter::describe();
         let places = || Arc::new(Semaphore::new(EVENTS_UNDER_WAY));
-        Self { sink, issued: places(), refused: places(), clock }
+        Self { sink, issued: places(), refused: places(), clock, best_effort }
     }
 
     pub(crate) fn attempt(&self) -> Attempt {
@@ -96,16 +98,22 @@ impl Attempt {
         let delivered = match place {
             Some(place) => {
                 // In a task of its own: a client that hangs up cannot stop it halfway.
-                let task = tokio::spawn(record(self.audit.sink.clone(), self.event.clone(), place, until));
+                let task = tokio::spawn(record(
+                    self.audit.sink.clone(),
+                    self.event.clone(),
+                    place,
+                    until,
+                    !self.audit.best_effort,
+                ));
                 task.await.unwrap_or_else(|_| Err(refuse(Reason::AuditUnavailable)))
             }
             None => {
-                drop(Untaken::new(self.event.clone(), "too many events under way"));
+                drop(Untaken::new(self.event.clone(), "too many events under way", !self.audit.best_effort));
                 Err(refuse(Reason::AuditUnavailable))
             }
         };
         let issued = outcome?;
-        delivered.map(|()| issued)
+        if self.audit.best_effort { Ok(issued) } else { delivered.map(|()| issued) }
     }
 
     fn close(&mut self, rejection: Option<&Rejection>) {
@@ -137,9 +145,15 @@ impl Drop for Attempt {
         match (Handle::try_current(), Arc::clone(&self.audit.refused).try_acquire_owned()) {
             (Ok(runtime), Ok(place)) => {
                 let until = Instant::now() + SINK_TIMEOUT;
-                drop(runtime.spawn(record(self.audit.sink.clone(), self.event.clone(), place, until)));
+                drop(runtime.spawn(record(
+                    self.audit.sink.clone(),
+                    self.event.clone(),
+                    place,
+                    until,
+                    !self.audit.best_effort,
+                )));
             }
-            _ => drop(Untaken::new(self.event.clone(), "too many events under way, or no runtime")),
+            _ => drop(Untaken::new(self.event.clone(), "too many events under way, or no runtime", true)),
         }
     }
 }

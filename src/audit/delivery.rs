@@ -14,8 +14,9 @@ pub(super) fn record(
     event: Box<AuditEvent>,
     place: OwnedSemaphorePermit,
     until: Instant,
+    withheld: bool,
 ) -> impl Future<Output = Result<(), Rejection>> + Send + 'static {
-    let mut untaken = Untaken::new(event, "the runtime shut down");
+    let mut untaken = Untaken::new(event, "the runtime shut down", withheld);
     async move {
         let Some(event) = untaken.event.as_deref().cloned() else { return Ok(()) };
         let taken = match tokio::time::timeout_at(until, ask(&sink, event, FAILING)).await {
@@ -36,12 +37,14 @@ pub(super) fn record(
 pub(super) struct Untaken {
     event: Option<Box<AuditEvent>>,
     problem: String,
+    /// Whether its token, if there is one, is not released then.
+    withheld: bool,
 }
 
 impl Untaken {
     /// With the problem that there is if nobody takes it.
-    pub(super) fn new(event: Box<AuditEvent>, problem: &str) -> Self {
-        Self { event: Some(event), problem: problem.to_owned() }
+    pub(super) fn new(event: Box<AuditEvent>, problem: &str, withheld: bool) -> Self {
+        Self { event: Some(event), problem: problem.to_owned(), withheld }
     }
 
     fn take(&mut self) {
@@ -56,8 +59,7 @@ impl Drop for Untaken {
         let Some(mut event) = self.event.take() else { return };
         let problem = &self.problem;
         tracing::error!(target: "token_exchange::audit", problem, "the audit sink did not take an event; it follows here");
-        // The token of such an event is withheld.
-        if let Some(granted) = event.granted.take() {
+        if let Some(granted) = event.granted.take_if(|_| self.withheld) {
             let reason = Reason::AuditUnavailable;
             (event.outcome, event.reason, event.error) = (Outcome::Error, Some(reason), Some(reason.error()));
             event.detail = Some(format!("withheld the token with jti `{}`", granted.jti));

@@ -25,6 +25,16 @@ pub(crate) enum AboutToken {
     Revocation,
 }
 
+impl AboutToken {
+    /// The builder's method for its endpoint.
+    pub(crate) const fn field(self) -> &'static str {
+        match self {
+            Self::Introspection => "introspection_endpoint",
+            Self::Revocation => "revocation_endpoint",
+        }
+    }
+}
+
 /// What becomes of the tokens that were issued here, after that.
 #[derive(Clone)]
 pub(crate) struct IssuedTokens {

@@ -25,7 +25,8 @@ const MAX_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// * Two keys of one name are an alarm in the log, at every answer: the wrapped server's set passes as it is then, so that
 ///   nobody takes one key for the other, and [`key_id_collision`](Self::key_id_collision) says so.
 /// * Where the wrapped service fails (an error, a 5xx, 10 s of silence), the last good document is answered for a
-///   bounded time. It is kept for requests to the same host, unless it was `private` or `no-store`.
+///   bounded time. It is kept for requests to the same host, unless it was `private` or `no-store`, and
+///   without its cookies.
 ///
 /// ```
 /// use tower::ServiceBuilder;

@@ -21,8 +21,10 @@ mod documents;
 mod issued_tokens;
 mod layer;
 mod passing;
+mod server_metadata;
 
 pub use documents::{UnfitDocument, with_own_keys, with_token_exchange};
 pub use layer::{Documents, DocumentsLayer, DocumentsLayerBuilder};
+pub use server_metadata::{NoServerMetadata, ServerMetadata};
 
 pub(crate) use issued_tokens::{AboutToken, IssuedToken, IssuedTokens};

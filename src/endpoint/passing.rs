@@ -73,6 +73,7 @@ pub(super) struct Asked {
     if_none_match: Vec<HeaderValue>,
     /// Where a server may write other addresses into its documents for another one of these, the host it was asked for.
     asked_for: Vec<HeaderValue>,
+    /// Whether everybody who asks so is answered the same.
     plain: bool,
 }
 
@@ -103,8 +104,9 @@ impl Published {
         let head = request.method() == Method::HEAD;
         *request.method_mut() = Method::GET;
         let authority = request.uri().authority().and_then(|authority| HeaderValue::try_from(authority.as_str()).ok());
-        let plain = request.uri().query().is_none();
+        let has_query = request.uri().query().is_some();
         let headers = request.headers_mut();
+        let plain = !has_query && !headers.contains_key(header::AUTHORIZATION);
         let if_none_match = headers.get_all(header::IF_NONE_MATCH).iter().cloned().collect();
         for condition in CONDITIONS {
             headers.remove(condition);
@@ -224,7 +226,9 @@ impl Published {
         if !asked.plain || good.is_err() || parts.headers.get_all(header::CACHE_CONTROL).iter().any(is_private) {
             return;
         }
-        let (asked_for, parts, document) = (asked.asked_for.clone(), parts.clone(), document.clone());
+        let (asked_for, mut parts, document) = (asked.asked_for.clone(), parts.clone(), document.clone());
+        // It was for the one who asked.
+        parts.headers.remove(header::SET_COOKIE);
         *self.last_good() = Some(Kept { asked_for, parts, document, at: self.clock.now() });
     }
 
@@ -252,8 +256,9 @@ fn matches(if_none_match: &[HeaderValue], etag: &str) -> bool {
 fn not_modified<R>(headers: &HeaderMap) -> Response<ResponseBody<R>> {
     let mut response = empty(StatusCode::NOT_MODIFIED);
     for name in IN_NOT_MODIFIED.into_iter().chain([header::ETAG]) {
-        let values = headers.get_all(&name).iter().cloned();
-        response.headers_mut().extend(values.map(|value| (name.clone(), value)));
+        for value in headers.get_all(&name) {
+            response.headers_mut().append(&name, value.clone());
+        }
     }
     response
 }

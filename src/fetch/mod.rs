@@ -17,6 +17,7 @@
 mod address;
 mod body;
 mod builder;
+mod by_origin;
 mod client;
 mod connect;
 mod error;
@@ -28,6 +29,7 @@ mod uri;
 mod tests;
 
 pub use builder::HttpFetchBuilder;
+pub use by_origin::{ByOrigin, by_origin};
 pub use client::HttpFetch;
 pub use error::{FetchConfigError, FetchError};
 pub use in_process::{InProcess, in_process};

@@ -30,11 +30,34 @@ impl PublishedKeys {
         &self.keys
     }
 
-    /// These keys and those: while one replaces the other, both must be published.
+    /// These keys and those, each once: while one replaces the other, both must be published.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
-        self.keys.extend(other.keys);
+        for key in other.keys {
+            if !self.keys.contains(&key) {
+                self.keys.push(key);
+            }
+        }
         self
+    }
+
+    /// A `kid` that two of these keys have, which nobody could tell apart then.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Algorithm, LocalSigner};
+    ///
+    /// let (new, old) = (LocalSigner::generate(Algorithm::ES256)?, LocalSigner::generate(Algorithm::ES256)?);
+    /// let keys = |old: LocalSigner| new.clone().with_key_id("2026").published_keys().and(old.published_keys());
+    /// assert_eq!(keys(old.clone()).key_id_collision(), None);
+    /// assert_eq!(keys(old.with_key_id("2026")).key_id_collision(), Some("2026"));
+    /// # Ok::<(), tower_token_exchange::InvalidKey>(())
+    /// ```
+    pub fn key_id_collision(&self) -> Option<&str> {
+        let named = |key: &Map<String, Value>| key.get("kid").cloned();
+        let twice =
+            |(at, key): &(usize, &Map<String, Value>)| self.keys[..*at].iter().any(|other| named(other) == named(key));
+        let (_, key) = self.keys.iter().enumerate().find(twice)?;
+        key.get("kid")?.as_str()
     }
 
     /// The document. Serve it as `application/json`, whatever the query string.

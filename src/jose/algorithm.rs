@@ -1,5 +1,5 @@
 use biscuit::jwa::SignatureAlgorithm;
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 /// A signature algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1). There is no `none` and no HMAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,6 +84,27 @@ impl Algorithm {
             Self::RS512 => SignatureAlgorithm::RS512,
             Self::EdDSA => return None,
         })
+    }
+}
+
+/// A name that no [`Algorithm`] has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("none of ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512")]
+pub struct UnknownAlgorithm;
+
+/// By its name in JOSE, case and all.
+///
+/// ```
+/// use tower_token_exchange::Algorithm;
+///
+/// assert_eq!("ES256".parse(), Ok(Algorithm::ES256));
+/// assert!("none".parse::<Algorithm>().is_err());
+/// ```
+impl FromStr for Algorithm {
+    type Err = UnknownAlgorithm;
+
+    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
+        Self::from_name(name).ok_or(UnknownAlgorithm)
     }
 }
 

@@ -18,7 +18,7 @@ mod roca;
 #[cfg(test)]
 mod wycheproof;
 
-pub use algorithm::Algorithm;
+pub use algorithm::{Algorithm, UnknownAlgorithm};
 pub use ignored::{IgnoredKey, WhyIgnored};
 pub use key_set::{InvalidKeySet, KeySet};
 pub use private_key::InvalidKey;
@@ -35,6 +35,13 @@ use ring::rand::{SecureRandom, SystemRandom};
 /// Encodes without padding, as JOSE does everywhere (RFC 7515 section 2).
 pub(crate) fn base64url(bytes: &[u8]) -> String {
     data_encoding::BASE64URL_NOPAD.encode(bytes)
+}
+
+/// So many random bytes in hexadecimal, for a name that need not be a secret: all zeros when the system gives no randomness.
+pub(crate) fn random_hex<const BYTES: usize>() -> String {
+    let mut bytes = [0; BYTES];
+    let _ = SystemRandom::new().fill(&mut bytes);
+    data_encoding::HEXLOWER.encode(&bytes)
 }
 
 /// So many random bytes as a text; `None` when the system gives no randomness.

@@ -46,6 +46,7 @@ pub struct TokenExchangeBuilder {
     signer: Option<Signer>,
     authenticator: Option<Authenticator>,
     audit: Part<AuditEvent, ()>,
+    best_effort_audit: bool,
     errors: ErrorProfile,
     fetch: Option<Part<Request<Bytes>, Response<Bytes>>>,
     verifiers: HashMap<TokenType, TokenVerifierPart>,
@@ -78,6 +79,7 @@ impl TokenExchangeBuilder {
             signer: None,
             authenticator: None,
             audit: part(TracingSink),
+            best_effort_audit: false,
             errors: ErrorProfile::rfc8693(),
             fetch: None,
             verifiers: HashMap::new(),
@@ -200,6 +202,13 @@ impl TokenExchangeBuilder {
     /// Where audit events go. Default: [`TracingSink`]; [`JsonLinesSink`](crate::JsonLinesSink) writes them to a file.
     pub fn audit(mut self, sink: impl AuditSink) -> Self {
         self.audit = part(sink);
+        self
+    }
+
+    /// Releases a token also when the sink did not take its event, which is then written with [`tracing`]. Default: a
+    /// token whose event nobody took is withheld, and the exchange answered with 503.
+    pub fn best_effort_audit(mut self) -> Self {
+        self.best_effort_audit = true;
         self
     }
 
@@ -355,10 +364,17 @@ impl TokenExchangeBuilder {
         if is_about(AboutToken::Revocation) && self.revocations.is_none() {
             return wrong("revocation_endpoint", "nothing would remember it: give `revocations` a store too");
         }
-        if self.about_tokens.iter().any(|(path, _)| !is_path(path)) {
-            let field =
-                if is_about(AboutToken::Introspection) { "introspection_endpoint" } else { "revocation_endpoint" };
-            return wrong(field, "not a path: begin with `/` and leave query and fragment out");
+        for (position, (path, about)) in self.about_tokens.iter().enumerate() {
+            let is_taken = self.about_tokens[..position].iter().any(|(other, _)| other == path)
+                || self.endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Path(other) if other == path));
+            let problem = if !is_path(path) {
+                "not a path: begin with `/` and leave query and fragment out"
+            } else if is_taken {
+                "another endpoint has this path: give each its own"
+            } else {
+                continue;
+            };
+            return wrong(about.field(), problem);
         }
         if !self.about_tokens.is_empty() && signer.keys.is_empty() {
             let way_out = "its keys tell which tokens were issued here: give them with `Signer::verified_by`";
@@ -383,7 +399,7 @@ impl TokenExchangeBuilder {
             fetch_is_default: self.fetch.is_none(),
             verifiers: self.verifiers,
             standing: StandingChecks { revocations: self.revocations, status: self.status },
-            audit: Audit::new(self.audit, self.clock.clone()),
+            audit: Audit::new(self.audit, self.clock.clone(), self.best_effort_audit),
             errors: self.errors,
             clock: self.clock,
             deadline: self.deadline,

@@ -109,9 +109,7 @@ impl Recipe {
             registry,
         })
     }
-}
 
-impl Recipe {
     /// The same exchange with another signer.
     pub(super) fn with_signer(&self, signer: Signer, before: &Exchange) -> Exchange {
         let mut exchange = before.clone();

@@ -15,6 +15,7 @@ mod names;
 mod reach;
 mod rule;
 mod rule_document;
+mod rule_text;
 mod spread;
 mod subjects;
 mod table;

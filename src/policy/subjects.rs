@@ -43,6 +43,11 @@ impl Subjects {
         Self { issuer: Some(iss.into().into()), ..Self::any() }
     }
 
+    /// Whether it wants something of the token beside the name.
+    pub(super) fn asks_for_more(&self) -> bool {
+        self.wanted.is_some()
+    }
+
     /// Only these, by the `sub` that their issuer gives them.
     #[must_use]
     pub fn named<T: Into<String>>(mut self, subs: impl IntoIterator<Item = T>) -> Self {

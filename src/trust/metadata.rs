@@ -3,7 +3,7 @@ use http::uri::Scheme;
 use serde_json::Value;
 
 /// The largest document that is read.
-const MAX_BYTES: usize = 256 * 1024;
+pub(crate) const MAX_BYTES: usize = 256 * 1024;
 
 /// What is taken from an issuer's metadata (RFC 8414 section 2, OpenID Connect Discovery 1.0 section 3).
 #[derive(Clone, Debug, PartialEq, Eq)]

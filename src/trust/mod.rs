@@ -36,6 +36,7 @@ pub(crate) use metadata::Metadata;
 pub use readiness::{IssuerReadiness, KeyState, Readiness};
 
 pub(crate) use fetching::Fetching;
+pub(crate) use metadata::{MAX_BYTES as MAX_METADATA_BYTES, well_known};
 
 /// Every issuer's keys, by the issuer's identifier. Keys of one issuer never verify a token of another.
 #[derive(Clone)]

@@ -22,6 +22,24 @@ impl Readiness {
     }
 }
 
+#[cfg(feature = "metrics")]
+impl Readiness {
+    /// Tells the recorder of the `metrics` facade, with the issuer as the label: `token_exchange_issuer_keys` and
+    /// `token_exchange_issuer_keys_age_seconds` are gauges, `token_exchange_issuer_key_fetches_total` and
+    /// `token_exchange_issuer_key_fetch_failures_total` counters. Call it when the metrics are asked for. Issuers are those of
+    /// the records, so that nobody else can make a time series.
+    pub fn record_metrics(&self) {
+        for issuer in &self.issuers {
+            let label = [("issuer", issuer.issuer.clone())];
+            metrics::gauge!("token_exchange_issuer_keys", &label).set(issuer.keys as f64);
+            let age = issuer.age.unwrap_or_default().as_secs_f64();
+            metrics::gauge!("token_exchange_issuer_keys_age_seconds", &label).set(age);
+            metrics::counter!("token_exchange_issuer_key_fetches_total", &label).absolute(issuer.fetches);
+            metrics::counter!("token_exchange_issuer_key_fetch_failures_total", &label).absolute(issuer.failures);
+        }
+    }
+}
+
 /// How things stand with the keys of one issuer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
