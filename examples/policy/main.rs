@@ -8,6 +8,7 @@
 #![allow(clippy::print_stdout)]
 
 mod decision_point;
+#[path = "../support/place.rs"]
 mod place;
 
 use axum::{Json, Router, body::Body, routing::post};
@@ -61,7 +62,7 @@ async fn consent(server: &mut Server) -> Result<(), Box<dyn Error>> {
         println!("  billing {what}:\n    {}", place::located(FILE, &one_sided, &error));
     }
     let misspelt = RECORDS.replacen("max_lifetime = \"1m\"", "max_lifetme = \"1m\"", 1);
-    let Err(error) = place::read(FILE, &misspelt) else { return Err("an unknown field was taken".into()) };
+    let Err(error) = place::read::<Document>(FILE, &misspelt) else { return Err("an unknown field was taken".into()) };
     println!("  a field is misspelt:\n    {error}");
 
     let (status, answer) = server.ask("orders", &alice(json!({})), &[]).await?;

@@ -1,10 +1,11 @@
-//! From a place in a document to a line in its file.
+//! From a place in a TOML document to a line in its file.
 
+use serde::de::DeserializeOwned;
 use toml::de::{DeTable, DeValue};
-use tower_token_exchange::{ConfigError, Document};
+use tower_token_exchange::ConfigError;
 
 /// Reads a document; a mistake comes with its line.
-pub(crate) fn read(file: &str, text: &str) -> Result<Document, String> {
+pub(crate) fn read<T: DeserializeOwned>(file: &str, text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| line_of(text, span.start));
         format!("{file}:{line}: {}", error.message())
@@ -13,10 +14,17 @@ pub(crate) fn read(file: &str, text: &str) -> Result<Document, String> {
 
 /// A mistake that only the layer could find, with the line that it names.
 pub(crate) fn located(file: &str, text: &str, error: &ConfigError) -> String {
-    let line = error.place().and_then(|place| line_of_place(text, place));
-    match (line, error.place()) {
-        (Some(line), Some(place)) => format!("{file}:{line}: {place}: {}", error.way_out()),
-        _ => format!("{file}: {error}"),
+    match error.place() {
+        Some(place) => at(file, text, place, error.way_out()),
+        None => format!("{file}: {error}"),
+    }
+}
+
+/// A mistake at this place.
+pub(crate) fn at(file: &str, text: &str, place: &str, way_out: &str) -> String {
+    match line_of_place(text, place) {
+        Some(line) => format!("{file}:{line}: {place}: {way_out}"),
+        None => format!("{file}: {place}: {way_out}"),
     }
 }
 

@@ -1,0 +1,207 @@
+//! The gateway while it runs: from the start to the last request.
+
+use crate::{
+    admin::{self, Standing},
+    config::{Config, Log},
+    front::Front,
+    gateway::{Endpoints, Gateway, Stores},
+    server::{self, TlsState},
+};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+    time::{Duration, SystemTime},
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+};
+use tracing::level_filters::LevelFilter;
+
+/// How often files are looked at, and the legacy server.
+const LOOK: Duration = Duration::from_secs(2);
+const UPSTREAM: Duration = Duration::from_secs(10);
+
+pub(crate) async fn serve(path: &Path) -> Result<(), Failure> {
+    let config = Arc::new(Config::read(path).map_err(Failure::Configuration)?);
+    Gateway::new(&config, Endpoints::assumed(&config), Stores::none()).map_err(Failure::Configuration)?;
+    let stores = Stores::open(&config).map_err(Failure::Configuration)?;
+    let tls = TlsState::default();
+    tls.load(&config).map_err(Failure::Configuration)?;
+    log(&config.settings.log);
+    let standing = Arc::new(Standing::new().map_err(Failure::Start)?);
+    let listener = bind(&config, "listen.address", config.settings.listen.address).await?;
+    let admin = bind(&config, "listen.admin", config.settings.listen.admin).await?;
+    let signals = |kind| signal(kind).map_err(|error| Failure::Start(error.to_string()));
+    let (mut terminate, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
+    let hang_up = signals(SignalKind::hangup())?;
+    banner(&config);
+
+    let app = Arc::new(OnceLock::new());
+    let front = Front::new(&config, Arc::clone(&app));
+    tokio::spawn(axum::serve(admin, admin::router(Arc::clone(&standing))).into_future());
+    let (first, running, changing) = (Arc::clone(&config), Arc::clone(&standing), tls.clone());
+    tokio::spawn(async move {
+        let gateway = started(&first, &running, stores).await;
+        let _ = app.set(gateway.app());
+        let files = look_after_files(Arc::clone(&first), &gateway, &running, &changing, hang_up);
+        tokio::join!(look_after_upstream(&first, &gateway, &running), files);
+    });
+    server::serve(listener, tls, &config, front, async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    })
+    .await;
+    if let Some(gateway) = standing.gateway.get() {
+        gateway.exchange.flush_audit().await;
+    }
+    Ok(())
+}
+
+/// Why it did not start.
+pub(crate) enum Failure {
+    Configuration(String),
+    Start(String),
+}
+
+async fn bind(config: &Config, place: &str, address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| Failure::Start(config.wrong(place, &format!("{address} cannot be had: {error}"))))
+}
+
+/// The gateway, as soon as it is known where the endpoints of the legacy server are.
+async fn started(config: &Config, standing: &Standing, stores: Stores) -> Gateway {
+    loop {
+        let endpoints = match Endpoints::configured(config) {
+            Some(endpoints) => Ok(endpoints),
+            None => Endpoints::discovered(config).await,
+        };
+        match endpoints.and_then(|endpoints| Gateway::new(config, endpoints, stores.clone())) {
+            Ok(gateway) => {
+                standing.start.set(None);
+                tracing::info!(endpoints = %gateway.endpoints, "token exchange is there");
+                return standing.gateway.get_or_init(|| gateway).clone();
+            }
+            Err(problem) => {
+                tracing::warn!(problem, "the gateway waits for the legacy server; until then everything is 503");
+                standing.start.set(Some(problem));
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+    }
+}
+
+/// Looks after the legacy server, at once and then from time to time.
+async fn look_after_upstream(config: &Config, gateway: &Gateway, standing: &Standing) {
+    loop {
+        gateway.look_at_upstream(config).await;
+        gateway.exchange.readiness();
+        if standing.clients.get().is_some() {
+            let probed = gateway.authenticator.probe().await;
+            standing.clients.set(probed.err().map(|error| error.to_string()));
+        }
+        tokio::time::sleep(UPSTREAM).await;
+    }
+}
+
+/// Looks after the files, and who wants the logs anew.
+async fn look_after_files(
+    config: Arc<Config>,
+    gateway: &Gateway,
+    standing: &Standing,
+    tls: &TlsState,
+    mut hang_up: Signal,
+) {
+    let mut config = config;
+    let mut seen = fingerprint(&config.files());
+    loop {
+        let asked = tokio::select! {
+            _ = hang_up.recv() => true,
+            () = tokio::time::sleep(LOOK) => false,
+        };
+        if asked {
+            let audit = gateway.audit.clone();
+            // It waits for a line that is being written.
+            let reopened = tokio::task::spawn_blocking(move || audit.reopen()).await;
+            if let Ok(Err(error)) = reopened {
+                tracing::error!(%error, "the audit file could not be opened anew; the old one is written on");
+            }
+        }
+        let now = fingerprint(&config.files());
+        if !asked && now == seen {
+            continue;
+        }
+        seen = now;
+        let changed = changed(&config, gateway, tls);
+        let result = if changed.is_ok() { "taken" } else { "refused" };
+        standing.reload.set(changed.as_ref().err().cloned());
+        match changed {
+            Ok(next) => {
+                tracing::info!("the configuration was read anew");
+                config = Arc::new(next);
+                seen = fingerprint(&config.files());
+            }
+            Err(problem) => tracing::error!(problem, "a change was refused; what was there before still counts"),
+        }
+        metrics::counter!("gateway_reloads_total", "result" => result).increment(1);
+    }
+}
+
+fn changed(before: &Config, gateway: &Gateway, tls: &TlsState) -> Result<Config, String> {
+    let mut next = Config::read(&before.path())?;
+    if !next.settings.are_as(&before.settings) {
+        tracing::warn!("settings other than keys, certificates and records count after a restart");
+        next.settings = Arc::clone(&before.settings);
+    }
+    gateway.reload(&next)?;
+    tls.load(&next)?;
+    Ok(next)
+}
+
+/// Enough to see that a file is another one.
+fn fingerprint(files: &[PathBuf]) -> Vec<Option<(SystemTime, u64)>> {
+    let look = |path: &PathBuf| std::fs::metadata(path).and_then(|file| Ok((file.modified()?, file.len()))).ok();
+    files.iter().map(look).collect()
+}
+
+fn log(log: &Log) {
+    let level = log.level.as_deref().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
+    // Standard output is for the audit.
+    let logs = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    if log.json { logs.json().init() } else { logs.with_ansi(crate::is_terminal()).init() }
+}
+
+/// What is trusted, who may exchange what, and which limits hold.
+pub(crate) fn banner(config: &Config) {
+    let settings = &config.settings;
+    let (listen, limits) = (&settings.listen, &settings.limits);
+    let scheme = if listen.tls.is_some() { "https" } else { "http" };
+    eprintln!("token exchange in front of {} ({})", settings.upstream.url, settings.upstream.issuer);
+    eprintln!("  listens      {scheme}://{}, admin http://{}", listen.address, listen.admin);
+    let issuers: Vec<&str> = config.document.issuers.iter().map(|issuer| issuer.id()).collect();
+    eprintln!("  trusts       {}", [&[settings.upstream.issuer.as_str()][..], &issuers].concat().join(", "));
+    let clients: Vec<&str> = config.document.clients.iter().map(|client| client.id()).collect();
+    eprintln!("  clients      {}, whose secrets the legacy server knows", clients.join(" "));
+    let rules = config.document.rules.as_deref().unwrap_or_default();
+    for rule in rules.iter().take(20) {
+        eprintln!("  rule         {rule}");
+    }
+    match rules.len() {
+        0 => eprintln!("  rule         none: nothing can be exchanged"),
+        1..=20 => {}
+        more => eprintln!("  rule         … and {} more", more - 20),
+    }
+    let kept = match &settings.revocations.file {
+        Some(path) => format!("in {}", config.beside(path).display()),
+        None => "in memory: a restart forgets them".to_owned(),
+    };
+    eprintln!("  revocations  {kept}, {} at most", settings.revocations.capacity());
+    let audit = settings.audit.file.as_ref().map(|path| config.beside(path).display().to_string());
+    let required = if settings.audit.optional { "NOT required" } else { "required" };
+    eprintln!("  audit        {}, {required}", audit.as_deref().unwrap_or("standard output"));
+    eprintln!(
+        "  limits       {} connections, {} requests at a time, tokens for {} s",
+        limits.connections,
+        limits.concurrent_requests,
+        limits.max_lifetime.as_secs()
+    );
+}

@@ -1,0 +1,191 @@
+//! Connections: how many, how long, with TLS or without, and their end.
+
+use crate::config::Config;
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use rustls::{
+    RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
+};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_rustls::TlsAcceptor;
+use tower::{Service, ServiceExt};
+use tower_token_exchange::forward::Peer;
+
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// The place that a connection takes up for as long as it lasts, also after it changed its protocol.
+#[derive(Clone)]
+pub(crate) struct Place(#[expect(dead_code, reason = "it is held, not used")] Arc<OwnedSemaphorePermit>);
+
+/// The certificate that is presented now, if any.
+#[derive(Clone, Default)]
+pub(crate) struct TlsState(Arc<RwLock<Option<TlsAcceptor>>>);
+
+impl TlsState {
+    /// Reads the certificates anew. What was there stays if they cannot be.
+    pub(crate) fn load(&self, config: &Config) -> Result<(), String> {
+        let acceptor = acceptor(config)?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = acceptor;
+        Ok(())
+    }
+
+    fn now(&self) -> Option<TlsAcceptor> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn acceptor(config: &Config) -> Result<Option<TlsAcceptor>, String> {
+    let Some(tls) = &config.settings.listen.tls else { return Ok(None) };
+    let certificates = |place, path| -> Result<Vec<CertificateDer<'static>>, String> {
+        let pem = config.text_of(place, path)?;
+        let read: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).flatten().collect();
+        if read.is_empty() { Err(config.wrong(place, "no certificate in it: give a PEM file")) } else { Ok(read) }
+    };
+    let chain = certificates("listen.tls.certificate", &tls.certificate)?;
+    let key = PrivateKeyDer::from_pem_slice(config.text_of("listen.tls.key", &tls.key)?.as_bytes())
+        .map_err(|error| config.wrong("listen.tls.key", &format!("no private key in PEM: {error}")))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|error| error.to_string())?;
+    let builder = match &tls.client_ca {
+        None if tls.require_client_certificate => {
+            let way_out = "nobody says which are good: give `client_ca` too";
+            return Err(config.wrong("listen.tls.require_client_certificate", way_out));
+        }
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(certificates("listen.tls.client_ca", path)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            let verifier = if tls.require_client_certificate { verifier } else { verifier.allow_unauthenticated() };
+            let wrong =
+                |error: rustls::server::VerifierBuilderError| config.wrong("listen.tls.client_ca", &error.to_string());
+            builder.with_client_cert_verifier(verifier.build().map_err(wrong)?)
+        }
+    };
+    let mut server = builder
+        .with_single_cert(chain, key)
+        .map_err(|error| config.wrong("listen.tls.key", &format!("it does not go with the certificate: {error}")))?;
+    server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Some(TlsAcceptor::from(Arc::new(server))))
+}
+
+/// Serves until `stop`, and then until every request in flight has its answer, or the time for that is over.
+pub(crate) async fn serve<S>(
+    listener: TcpListener,
+    tls: TlsState,
+    config: &Config,
+    service: S,
+    stop: impl Future<Output = ()>,
+) where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static,
+{
+    let limits = &config.settings.limits;
+    let places = Arc::new(Semaphore::new(limits.connections.get() as usize));
+    let mut http = Builder::new(TokioExecutor::new());
+    http.http1().timer(TokioTimer::new()).header_read_timeout(limits.header_timeout).preserve_header_case(true);
+    http.http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(limits.header_timeout)
+        .max_concurrent_streams(200)
+        .max_header_list_size(64 * 1024);
+    let graceful = GracefulShutdown::new();
+    tokio::pin!(stop);
+    loop {
+        // Whoever finds no place waits in the queue of the system.
+        let place = tokio::select! {
+            () = &mut stop => break,
+            Ok(place) = Arc::clone(&places).acquire_owned() => place,
+        };
+        let (stream, address) = tokio::select! {
+            () = &mut stop => break,
+            accepted = listener.accept() => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // Such as too many open files: a moment later there may be fewer.
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+        };
+        let _ = stream.set_nodelay(true);
+        let patience = limits.header_timeout;
+        let (tls, http, service, watcher) = (tls.now(), http.clone(), service.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            let place = Place(Arc::new(place));
+            let Some((io, peer, is_http2)) = secured(stream, address, tls, patience).await else { return };
+            let http = if is_http2 { http.http2_only() } else { http.http1_only() };
+            let service = service.map_request(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(peer.clone());
+                request.extensions_mut().insert(place.clone());
+                request.map(Body::new)
+            });
+            let connection = http.serve_connection_with_upgrades(TokioIo::new(io), TowerToHyperService::new(service));
+            if let Err(error) = watcher.watch(connection.into_owned()).await {
+                tracing::debug!(%address, %error, "a connection ended");
+            }
+        });
+    }
+    drop(listener);
+    tracing::info!(seconds = limits.drain.as_secs(), "no new connections; requests in flight are finished");
+    if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests were still in flight");
+    }
+}
+
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// A connection as it can be spoken on, and whether that is HTTP/2. Whoever takes too long to say loses it.
+async fn secured(
+    stream: TcpStream,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    patience: Duration,
+) -> Option<(Box<dyn Io>, Peer, bool)> {
+    let Some(tls) = tls else {
+        let is_http2 = tokio::time::timeout(patience, begins_http2(&stream)).await.ok()??;
+        return Some((Box::new(stream), Peer::new(address), is_http2));
+    };
+    let stream = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await.ok()?;
+    let stream = stream.inspect_err(|error| tracing::debug!(%address, %error, "no TLS")).ok()?;
+    let session = stream.get_ref().1;
+    let certificate = session.peer_certificates().and_then(|chain| chain.first());
+    let certificate = certificate.map(|der| Bytes::copy_from_slice(der));
+    let is_http2 = session.alpn_protocol() == Some(b"h2");
+    Some((Box::new(stream), Peer::with_tls(address, certificate), is_http2))
+}
+
+/// Whether a connection begins as HTTP/2 without TLS does (RFC 9113 section 3.4). `None` if it ends.
+async fn begins_http2(stream: &TcpStream) -> Option<bool> {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0";
+    let mut begin = [0; PREFACE.len()];
+    loop {
+        match stream.peek(&mut begin).await.ok()? {
+            0 => return None,
+            some if begin[..some] == *PREFACE => return Some(true),
+            some if !PREFACE.starts_with(&begin[..some]) => return Some(false),
+            _ => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! What helps before and beside the running gateway: check, explain, keygen, try.
+
+use crate::{
+    config::Config,
+    gateway::{Endpoints, Gateway, Stores},
+    paint,
+    serve::{Failure, banner},
+    server::TlsState,
+};
+use bytes::Bytes;
+use clap::Args;
+use data_encoding::{BASE64, BASE64URL_NOPAD};
+use http::{Request, header};
+use serde_json::{Value, json};
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+use tower::ServiceExt;
+use tower_token_exchange::{Algorithm, KeyState, LocalSigner, TOKEN_EXCHANGE_GRANT, TokenType, fetch::HttpFetch};
+
+#[derive(Args)]
+pub(crate) struct Explain {
+    /// The configuration
+    #[arg(short, long, default_value = "gateway.toml")]
+    config: PathBuf,
+    /// The client that would ask
+    #[arg(long)]
+    client: String,
+    /// A file with the form of the request
+    #[arg(long, conflicts_with_all = ["token", "target"], required_unless_present = "token")]
+    form: Option<PathBuf>,
+    /// A file with a subject token, an access token
+    #[arg(long, requires = "target")]
+    token: Option<PathBuf>,
+    /// The target to ask for, as an audience
+    #[arg(long)]
+    target: Option<String>,
+    /// The scope to ask for
+    #[arg(long)]
+    scope: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+pub(crate) struct Try {
+    /// The token endpoint
+    #[arg(long)]
+    url: String,
+    /// The client
+    #[arg(long)]
+    client: String,
+    /// A file with its secret
+    #[arg(long)]
+    secret_file: PathBuf,
+    /// A file with the subject token, an access token
+    #[arg(long)]
+    token: PathBuf,
+    /// The target, as an audience
+    #[arg(long)]
+    target: String,
+    /// The scope
+    #[arg(long)]
+    scope: Option<String>,
+    /// A file with the certificates to trust
+    #[arg(long)]
+    ca: Option<PathBuf>,
+}
+
+/// Everything that `serve` checks before it starts, and with `online` what it finds out then.
+pub(crate) async fn check(path: &Path, online: bool) -> Result<(), Failure> {
+    let config = Config::read(path).map_err(Failure::Configuration)?;
+    TlsState::default().load(&config).map_err(Failure::Configuration)?;
+    let gateway = Gateway::new(&config, Endpoints::assumed(&config), Stores::none()).map_err(Failure::Configuration)?;
+    banner(&config);
+    if online {
+        let endpoints = endpoints(&config).await.map_err(Failure::Start)?;
+        println!("endpoints of the legacy server: {endpoints}");
+        let gateway = Gateway::new(&config, endpoints, Stores::none()).map_err(Failure::Configuration)?;
+        let mut problems = Vec::new();
+        for issuer in gateway.exchange.load_keys().await.issuers {
+            println!("keys of {}: {}, {}", issuer.issuer, issuer.keys, issuer.state.as_str());
+            let missing = issuer.state == KeyState::Missing;
+            problems.extend(issuer.last_problem.filter(|_| missing));
+        }
+        problems
+            .extend(gateway.authenticator.probe().await.err().map(|error| format!("client authentication: {error}")));
+        gateway.look_at_upstream(&config).await;
+        let collision = gateway.documents.key_id_collision();
+        problems.extend(
+            collision.map(|kid| format!("two different keys have the `kid` `{kid}`: give ours another, with `kid`")),
+        );
+        if !problems.is_empty() {
+            return Err(Failure::Start(problems.join("\n")));
+        }
+    }
+    drop(gateway);
+    println!("{} {}", paint("ok:", "32"), path.display());
+    Ok(())
+}
+
+async fn endpoints(config: &Config) -> Result<Endpoints, String> {
+    match Endpoints::configured(config) {
+        Some(endpoints) => Ok(endpoints),
+        None => Endpoints::discovered(config).await,
+    }
+}
+
+pub(crate) async fn explain(asked: &Explain) -> Result<(), Failure> {
+    let config = Config::read(&asked.config).map_err(Failure::Configuration)?;
+    let endpoints = endpoints(&config).await.unwrap_or_else(|problem| {
+        eprintln!("{} the legacy server is not there: {problem}", paint("note:", "33"));
+        Endpoints::assumed(&config)
+    });
+    let gateway = Gateway::new(&config, endpoints, Stores::none()).map_err(Failure::Configuration)?;
+    let form = match (&asked.form, &asked.token, &asked.target) {
+        (Some(form), _, _) => read(form)?,
+        (None, Some(token), Some(target)) => form_of(&read(token)?, target, asked.scope.as_deref()),
+        _ => return Err(Failure::Configuration("give `--form`, or `--token` and `--target`".to_owned())),
+    };
+    let explanation = gateway.exchange.explain(&asked.client, form.trim().as_bytes()).await;
+    if asked.json {
+        println!("{}", serde_json::to_string_pretty(&explanation).unwrap_or_default());
+    } else {
+        print!("{explanation}");
+        println!("\nWhere it is said:\n");
+        let near = explanation.rules.iter().filter_map(|rule| rule.rule.strip_prefix("rule ")?.parse().ok());
+        records(&config, &asked.client, &form, near.take(5)).iter().for_each(|line| println!("    {line}"));
+    }
+    match explanation.refusal {
+        None => Ok(()),
+        Some(refusal) => Err(Failure::Start(format!("it would be refused: {}", refusal.reason))),
+    }
+}
+
+/// The lines of the records that a request is about, and of the rules that were near, which are counted from 1.
+fn records(config: &Config, client: &str, form: &str, rules: impl Iterator<Item = usize>) -> Vec<String> {
+    let document = &config.document;
+    let asked: Vec<_> = form_urlencoded::parse(form.as_bytes()).filter(|(name, _)| name == "audience").collect();
+    let clients = document.clients.iter().enumerate().filter(|(_, record)| record.id() == client);
+    let clients = clients.map(|(at, record)| (format!("client[{at}]"), record.id().to_owned()));
+    let targets =
+        document.targets.iter().enumerate().filter(|(_, record)| asked.iter().any(|(_, id)| id == record.id()));
+    let targets = targets.map(|(at, record)| (format!("target[{at}]"), record.id().to_owned()));
+    let listed = document.rules.as_deref().unwrap_or_default();
+    let rules = rules.filter_map(|number| {
+        let at = number.checked_sub(1)?;
+        Some((format!("rule[{at}]"), listed.get(at)?.to_string()))
+    });
+    let found: Vec<_> = clients.chain(targets).chain(rules).collect();
+    let missing = |kind: &str, id: &str| {
+        let is_there = found.iter().any(|(place, name)| place.starts_with(kind) && name == id);
+        (!is_there).then(|| config.at_record(kind, &format!("none has the id `{id}`: add it, or correct the name")))
+    };
+    let missing: Vec<_> =
+        [missing("client", client)].into_iter().chain(asked.iter().map(|(_, id)| missing("target", id))).collect();
+    let found = found.iter().map(|(place, words)| config.at_record(place, words));
+    found.chain(missing.into_iter().flatten()).collect()
+}
+
+pub(crate) fn keygen(algorithm: Algorithm, file: &Path) -> Result<(), Failure> {
+    let wrong = |problem: String| Failure::Start(format!("{}: {problem}", file.display()));
+    let pem = LocalSigner::generate_pem(algorithm).map_err(|error| wrong(error.to_string()))?;
+    let key = LocalSigner::from_pem(algorithm, &pem).map_err(|error| wrong(error.to_string()))?;
+    let mut options = OpenOptions::new();
+    let opened = options.write(true).create_new(true).mode(0o600).open(file);
+    let written = opened.and_then(|mut file| file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()));
+    written.map_err(|error| wrong(error.to_string()))?;
+    println!("{}\n  algorithm  {algorithm}\n  kid        {}", file.display(), key.key_id());
+    println!(
+        "The first key is `keys.active`. A later one is published (`keys.published`) until every verifier knows it."
+    );
+    Ok(())
+}
+
+pub(crate) async fn exchange(asked: &Try) -> Result<(), Failure> {
+    let failed = |error: &dyn std::error::Error| Failure::Start(crate::proxy::chain(error));
+    let mut fetch = HttpFetch::builder().allow_private_addresses().allow_loopback_http();
+    if let Some(ca) = &asked.ca {
+        fetch = fetch.root_certificate_pem(read(ca)?.as_bytes());
+    }
+    let fetch = fetch.build().map_err(|error| failed(&error))?;
+    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let secret = read(&asked.secret_file)?;
+    let credentials = BASE64.encode(format!("{}:{}", encode(&asked.client), encode(secret.trim())).as_bytes());
+    let form = form_of(&read(&asked.token)?, &asked.target, asked.scope.as_deref());
+    let request = Request::post(&asked.url)
+        .header(header::AUTHORIZATION, format!("Basic {credentials}"))
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Bytes::from(form))
+        .map_err(|error| failed(&error))?;
+    let response = fetch.oneshot(request).await.map_err(|error| failed(&error))?;
+    let answer: Value = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
+    let Some(token) = answer["access_token"].as_str().filter(|_| response.status().is_success()) else {
+        let words = ["error", "error_description"].map(|member| answer[member].as_str().unwrap_or("?"));
+        return Err(Failure::Start(format!(
+            "{}: {}; the audit of the server says why",
+            response.status(),
+            words.join(", ")
+        )));
+    };
+    let segment = |at: usize| {
+        let bytes = BASE64URL_NOPAD.decode(token.split('.').nth(at).unwrap_or_default().as_bytes()).unwrap_or_default();
+        serde_json::from_slice::<Value>(&bytes).unwrap_or(Value::Null)
+    };
+    let shown = json!({
+        "issued_token_type": answer["issued_token_type"], "token_type": answer["token_type"],
+        "expires_in": answer["expires_in"], "scope": answer["scope"], "header": segment(0), "claims": segment(1),
+    });
+    println!("{}", serde_json::to_string_pretty(&shown).unwrap_or_default());
+    Ok(())
+}
+
+fn form_of(token: &str, target: &str, scope: Option<&str>) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("grant_type", TOKEN_EXCHANGE_GRANT)
+        .append_pair("subject_token", token.trim())
+        .append_pair("subject_token_type", TokenType::ACCESS_TOKEN.as_str())
+        .append_pair("audience", target);
+    if let Some(scope) = scope {
+        form.append_pair("scope", scope);
+    }
+    form.finish()
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path).map_err(|error| Failure::Configuration(format!("{}: {error}", path.display())))
+}
