@@ -58,14 +58,15 @@ async fn ready(State(standing): State<Arc<Standing>>) -> impl IntoResponse {
     let up = gateway.is_some_and(|gateway| gateway.upstream_is_up.load(Ordering::Relaxed));
     let collision = gateway.and_then(|gateway| gateway.documents.key_id_collision());
     let clients = standing.clients.get();
-    let ready = up && clients.is_none() && collision.is_none() && keys.as_ref().is_some_and(|keys| keys.is_ready());
+    let ready = up && clients.is_none() && keys.as_ref().is_some_and(|keys| keys.is_ready());
     let answer = json!({
         "ready": ready,
         "upstream_is_up": up,
         "waiting_for": standing.start.get(),
         "client_authentication": clients,
+        // No reason to take the gateway out of service, which the legacy server would be with it: its own tokens are good,
+        // and what counted before a change was refused still counts.
         "key_id_collision": collision,
-        // The one before it still counts, so that this alone is no reason to take the gateway out of service.
         "refused_change": standing.reload.get(),
         "issuers": keys.map(|keys| keys.issuers),
     });

@@ -27,7 +27,7 @@ pub(crate) async fn serve(path: &Path) -> Result<(), Failure> {
     Gateway::new(&config, Endpoints::assumed(&config), Stores::none()).map_err(Failure::Configuration)?;
     let stores = Stores::open(&config).map_err(Failure::Configuration)?;
     let tls = TlsState::default();
-    tls.load(&config).map_err(Failure::Configuration)?;
+    tls.set(server::acceptor(&config).map_err(Failure::Configuration)?);
     log(&config.settings.log);
     let standing = Arc::new(Standing::new().map_err(Failure::Start)?);
     let listener = bind(&config, "listen.address", config.settings.listen.address).await?;
@@ -152,8 +152,9 @@ fn changed(before: &Config, gateway: &Gateway, tls: &TlsState) -> Result<Config,
         tracing::warn!("settings other than keys, certificates and records count after a restart");
         next.settings = Arc::clone(&before.settings);
     }
+    let acceptor = server::acceptor(&next)?;
     gateway.reload(&next)?;
-    tls.load(&next)?;
+    tls.set(acceptor);
     Ok(next)
 }
 

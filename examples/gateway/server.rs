@@ -41,11 +41,9 @@ pub(crate) struct Place(#[expect(dead_code, reason = "it is held, not used")] Ar
 pub(crate) struct TlsState(Arc<RwLock<Option<TlsAcceptor>>>);
 
 impl TlsState {
-    /// Reads the certificates anew. What was there stays if they cannot be.
-    pub(crate) fn load(&self, config: &Config) -> Result<(), String> {
-        let acceptor = acceptor(config)?;
+    /// Presents another from now on.
+    pub(crate) fn set(&self, acceptor: Option<TlsAcceptor>) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = acceptor;
-        Ok(())
     }
 
     fn now(&self) -> Option<TlsAcceptor> {
@@ -53,7 +51,8 @@ impl TlsState {
     }
 }
 
-fn acceptor(config: &Config) -> Result<Option<TlsAcceptor>, String> {
+/// Reads the certificates that the configuration names, if it names any.
+pub(crate) fn acceptor(config: &Config) -> Result<Option<TlsAcceptor>, String> {
     let Some(tls) = &config.settings.listen.tls else { return Ok(None) };
     let certificates = |place, path| -> Result<Vec<CertificateDer<'static>>, String> {
         let pem = config.text_of(place, path)?;

@@ -5,7 +5,7 @@ use crate::{
     gateway::{Endpoints, Gateway, Stores},
     paint,
     serve::{Failure, banner},
-    server::TlsState,
+    server,
 };
 use bytes::Bytes;
 use clap::Args;
@@ -74,7 +74,7 @@ pub(crate) struct Try {
 /// Everything that `serve` checks before it starts, and with `online` what it finds out then.
 pub(crate) async fn check(path: &Path, online: bool) -> Result<(), Failure> {
     let config = Config::read(path).map_err(Failure::Configuration)?;
-    TlsState::default().load(&config).map_err(Failure::Configuration)?;
+    server::acceptor(&config).map_err(Failure::Configuration)?;
     let gateway = Gateway::new(&config, Endpoints::assumed(&config), Stores::none()).map_err(Failure::Configuration)?;
     banner(&config);
     if online {
