@@ -108,6 +108,8 @@ pub(crate) async fn serve<S>(
         .max_concurrent_streams(200)
         .max_header_list_size(64 * 1024);
     let graceful = GracefulShutdown::new();
+    // Whoever has said nothing yet is not waited for.
+    let (ending, ended) = tokio::sync::watch::channel(());
     tokio::pin!(stop);
     loop {
         // Whoever finds no place waits in the queue of the system.
@@ -128,11 +130,15 @@ pub(crate) async fn serve<S>(
             },
         };
         let _ = stream.set_nodelay(true);
-        let patience = limits.header_timeout;
+        let (patience, mut ended) = (limits.header_timeout, ended.clone());
         let (tls, http, service, watcher) = (tls.now(), http.clone(), service.clone(), graceful.watcher());
         tokio::spawn(async move {
             let place = Place(Arc::new(place));
-            let Some((io, peer, is_http2)) = secured(stream, address, tls, patience).await else { return };
+            let secured = tokio::select! {
+                _ = ended.changed() => return,
+                secured = secured(stream, address, tls, patience) => secured,
+            };
+            let Some((io, peer, is_http2)) = secured else { return };
             let http = if is_http2 { http.http2_only() } else { http.http1_only() };
             let service = service.map_request(move |mut request: Request<Incoming>| {
                 request.extensions_mut().insert(peer.clone());
@@ -145,7 +151,7 @@ pub(crate) async fn serve<S>(
             }
         });
     }
-    drop(listener);
+    drop((listener, ending));
     tracing::info!(seconds = limits.drain.as_secs(), "no new connections; requests in flight are finished");
     if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests were still in flight");
