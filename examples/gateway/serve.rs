@@ -13,7 +13,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket},
     signal::unix::{Signal, SignalKind, signal},
 };
 use tracing::level_filters::LevelFilter;
@@ -30,8 +30,8 @@ pub(crate) async fn serve(path: &Path) -> Result<(), Failure> {
     tls.set(server::acceptor(&config).map_err(Failure::Configuration)?);
     log(&config.settings.log);
     let standing = Arc::new(Standing::new().map_err(Failure::Start)?);
-    let listener = bind(&config, "listen.address", config.settings.listen.address).await?;
-    let admin = bind(&config, "listen.admin", config.settings.listen.admin).await?;
+    let listener = bind(&config, "listen.address", config.settings.listen.address)?;
+    let admin = bind(&config, "listen.admin", config.settings.listen.admin)?;
     let signals = |kind| signal(kind).map_err(|error| Failure::Start(error.to_string()));
     let (mut terminate, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
     let hang_up = signals(SignalKind::hangup())?;
@@ -63,9 +63,15 @@ pub(crate) enum Failure {
     Start(String),
 }
 
-async fn bind(config: &Config, place: &str, address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
-    let bound = TcpListener::bind(address).await;
-    bound.map_err(|error| Failure::Start(config.wrong(place, &format!("{address} cannot be had: {error}"))))
+fn bind(config: &Config, place: &str, address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
+    let listen = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // As tokio's own `bind` does, but for the queue: where it is full, clients wait for a second and more.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(4096)
+    };
+    listen().map_err(|error| Failure::Start(config.wrong(place, &format!("{address} cannot be had: {error}"))))
 }
 
 /// The gateway, as soon as it is known where the endpoints of the legacy server are.
