@@ -252,6 +252,44 @@ async fn the_last_good_document_is_answered_for_a_bounded_time() {
     }
 }
 
+#[tokio::test]
+async fn what_is_kept_is_for_the_host_and_scheme_that_it_was_asked_for() {
+    let upstream = Upstream::new();
+    upstream.answers(200, &[], metadata());
+    let asked = [("host", "as.example"), ("forwarded", "for=192.0.2.1;host=as.example;proto=https;by=10.0.0.1")];
+    upstream.send("GET", METADATA, &asked).await;
+    upstream.is_down();
+    let host = asked[0];
+    for (headers, is_kept) in [
+        (&[host, ("forwarded", "For=\"[2001:db8::1]:80\", for=10.0.0.2; host=as.example;proto=https")][..], true),
+        (&[host, ("forwarded", "host=as.example"), ("forwarded", "proto=https")], true),
+        (&[host, ("forwarded", "host=as.example;proto=http")], false),
+        (&[host, ("forwarded", "host=evil.example;proto=https")], false),
+        // For those who take separators in quotes for separators.
+        (&[host, ("forwarded", "for=\"a;host=evil.example\";host=as.example;proto=https")], false),
+        (&[host, asked[1], ("x-forwarded-proto", "https")], false),
+        (&[host], false),
+        (&[("host", "evil.example"), asked[1]], false),
+    ] {
+        let status = upstream.send("GET", METADATA, headers).await.status;
+        assert_eq!(status == StatusCode::OK, is_kept, "{headers:?}");
+    }
+
+    // Eight are kept, the latest.
+    upstream.answers(200, &[], metadata());
+    for number in 0..8 {
+        upstream.send("GET", METADATA, &[("host", &format!("{number}.example"))]).await;
+    }
+    upstream.send("GET", METADATA, &[("host", "0.example")]).await;
+    upstream.send("GET", METADATA, &[("host", "8.example")]).await;
+    upstream.is_down();
+    for (name, is_kept) in [("as", false), ("0", true), ("1", false), ("2", true), ("8", true)] {
+        let headers = [("host", &*format!("{name}.example")), asked[1]];
+        let status = upstream.send("GET", METADATA, if name == "as" { &headers } else { &headers[..1] }).await.status;
+        assert_eq!(status == StatusCode::OK, is_kept, "{name}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn silence_and_a_body_that_breaks_off_are_failures() {
     let own = LocalSigner::generate(Algorithm::ES256).unwrap();
@@ -274,6 +312,31 @@ async fn silence_and_a_body_that_breaks_off_are_failures() {
     for inner in [good, silent(), broken()] {
         assert_eq!(ask(inner).await, StatusCode::OK);
     }
+}
+
+#[tokio::test]
+async fn a_refreshed_document_is_there_on_the_first_bad_day() {
+    let own = LocalSigner::generate(Algorithm::ES256).unwrap();
+    let builder = DocumentsLayer::builder().metadata(METADATA).key_set(KEYS).metadata("/elsewhere");
+    let layer = builder.own_keys(own.published_keys()).build().unwrap();
+    let good = |keys: String| {
+        let keys = axum::routing::get(|| async { keys });
+        Router::new().route(METADATA, axum::routing::get(|| async { metadata() })).route(KEYS, keys)
+    };
+    let refresh = async |router: Router| layer.refresh::<_, Body, _>(router, "https://as.example").await;
+    let down = || Router::new().fallback(|| async { StatusCode::BAD_GATEWAY });
+    assert!(!refresh(down()).await);
+    // A document that is not there is an answer.
+    assert!(refresh(good("{\"keys\":[]}".to_owned())).await);
+    assert!(!refresh(down()).await);
+    for (path, status) in [(METADATA, StatusCode::OK), (KEYS, StatusCode::OK), ("/elsewhere", StatusCode::BAD_GATEWAY)]
+    {
+        let request = http::Request::get(path).header("host", "as.example").body(Body::empty()).unwrap();
+        assert_eq!(layer.layer(down()).oneshot(request).await.unwrap().status(), status, "{path}");
+    }
+    let other = LocalSigner::generate(Algorithm::ES256).unwrap().with_key_id(own.key_id());
+    assert!(refresh(good(keys(&other.published_keys()))).await);
+    assert_eq!(layer.key_id_collision().as_deref(), Some(own.key_id()));
 }
 
 #[test]

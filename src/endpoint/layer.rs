@@ -9,7 +9,7 @@ use std::{
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
-use tower::{BoxError, Layer, Service};
+use tower::{BoxError, Layer, Service, ServiceExt};
 
 const MAX_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -25,7 +25,7 @@ const MAX_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// * Two keys of one name are an alarm in the log, at every answer: the wrapped server's set passes as it is then, so that
 ///   nobody takes one key for the other, and [`key_id_collision`](Self::key_id_collision) says so.
 /// * Where the wrapped service fails (an error, a 5xx, 10 s of silence), the last good document is answered for a
-///   bounded time. It is kept for requests to the same host, unless it was `private` or `no-store`, and
+///   bounded time. It is kept for requests to the same host by the same scheme, unless it was `private` or `no-store`, and
 ///   without its cookies.
 ///
 /// ```
@@ -73,10 +73,58 @@ impl DocumentsLayer {
         *self.0.own_keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(own_keys);
     }
 
+    /// Asks a service for the documents as a client would that finds them at this origin, and says whether each had an
+    /// answer other than a 5xx, within 10 s. So a good one is kept before the first bad day, and
+    /// [`key_id_collision`](Self::key_id_collision) is known. The service is the one that the layer wraps, without the
+    /// layer; ask it from time to time.
+    ///
+    /// ```
+    /// use axum::{Router, body::Body, routing::get};
+    /// use tower_token_exchange::endpoint::DocumentsLayer;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), tower_token_exchange::ConfigError> {
+    /// let legacy: Router = Router::new().route("/metadata", get(|| async { r#"{"issuer": "https://as.example"}"# }));
+    /// let documents = DocumentsLayer::builder().metadata("/metadata").build()?;
+    /// assert!(documents.refresh::<_, Body, _>(legacy, "https://as.example").await);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn refresh<S, B, R>(&self, service: S, origin: &str) -> bool
+    where
+        S: Service<Request<B>, Response = Response<R>> + Clone,
+        B: Default,
+        R: Body<Data = Bytes, Error: Into<BoxError>>,
+    {
+        let mut all_answered = true;
+        for document in &self.0.documents {
+            let Ok(mut request) = Request::get(format!("{origin}{}", document.path())).body(B::default()) else {
+                return false;
+            };
+            let asked = document.asked(&mut request);
+            let mut answered = false;
+            let response = async {
+                let response = service.clone().oneshot(request).await;
+                answered = response.as_ref().is_ok_and(|response| !response.status().is_server_error());
+                response
+            };
+            // Whoever asks next is answered by what it left behind.
+            let _ = document.answer(&asked, &self.0.own_keys(), response).await;
+            all_answered &= answered;
+        }
+        all_answered
+    }
+
     /// The `kid` that two different keys had when a key set last passed: our key of that name is not published, and what
     /// it signs verifies nowhere. Give it another name.
     pub fn key_id_collision(&self) -> Option<String> {
         self.0.documents.iter().find_map(|document| document.collision())
+    }
+}
+
+impl Shared {
+    fn own_keys(&self) -> Arc<PublishedKeys> {
+        Arc::clone(&self.own_keys.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -173,7 +221,7 @@ where
         };
         let document = Arc::clone(document);
         let asked = document.asked(&mut request);
-        let own_keys = Arc::clone(&self.shared.own_keys.read().unwrap_or_else(PoisonError::into_inner));
+        let own_keys = self.shared.own_keys();
         let response = self.inner.call(request);
         ResponseFuture::ours(async move { document.answer(&asked, &own_keys, response).await })
     }

@@ -14,6 +14,9 @@ use tower::BoxError;
 /// How long the wrapped service may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many versions of a document are kept.
+const MAX_KEPT: usize = 8;
+
 /// What must not reach the wrapped service: it would answer with a part of its document, with none, or with one that
 /// cannot be read here.
 const CONDITIONS: [HeaderName; 6] = [
@@ -54,14 +57,15 @@ pub(super) struct Published {
     kind: Kind,
     keep: Duration,
     clock: Clock,
-    last_good: Mutex<Option<Kept>>,
+    /// One for each host and scheme that it was asked for at, the latest [`MAX_KEPT`].
+    last_good: Mutex<Vec<Kept>>,
     collision: Mutex<Option<String>>,
 }
 
 /// A document as the wrapped service last gave it.
 #[derive(Clone)]
 struct Kept {
-    asked_for: Vec<HeaderValue>,
+    asked_for: Vec<Vec<u8>>,
     parts: Parts,
     document: Bytes,
     at: SystemTime,
@@ -71,8 +75,8 @@ struct Kept {
 pub(super) struct Asked {
     head: bool,
     if_none_match: Vec<HeaderValue>,
-    /// Where a server may write other addresses into its documents for another one of these, the host it was asked for.
-    asked_for: Vec<HeaderValue>,
+    /// The host and the scheme, by whatever header may say so: a server may write them into its documents.
+    asked_for: Vec<Vec<u8>>,
     /// Whether everybody who asks so is answered the same.
     plain: bool,
 }
@@ -91,6 +95,10 @@ impl Published {
         Self { path, kind, keep, clock: clock.clone(), last_good: Mutex::default(), collision: Mutex::default() }
     }
 
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(super) fn collision(&self) -> Option<String> {
         self.collision.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -103,7 +111,7 @@ impl Published {
     pub(super) fn asked<B>(&self, request: &mut Request<B>) -> Asked {
         let head = request.method() == Method::HEAD;
         *request.method_mut() = Method::GET;
-        let authority = request.uri().authority().and_then(|authority| HeaderValue::try_from(authority.as_str()).ok());
+        let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes().to_vec());
         let has_query = request.uri().query().is_some();
         let headers = request.headers_mut();
         let plain = !has_query && !headers.contains_key(header::AUTHORIZATION);
@@ -112,12 +120,15 @@ impl Published {
             headers.remove(condition);
         }
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        const NAMES: [&str; 5] = ["host", "forwarded", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix"];
-        // With a separator, so that one's value is not taken for another's.
+        // An authority outranks `Host` (RFC 9112 section 3.2.2).
+        let host = authority.or_else(|| Some(headers.get(header::HOST)?.as_bytes().to_vec()));
+        let forwarded = headers.get_all(header::FORWARDED).iter().flat_map(without_parties);
+        // With its name, so that one's value is not taken for another's.
+        const NAMES: [&str; 3] = ["x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix"];
         let named = |name: &'static str| {
-            [HeaderValue::from_static(name)].into_iter().chain(headers.get_all(name).iter().cloned())
+            headers.get_all(name).iter().map(move |value| [name.as_bytes(), b": ", value.as_bytes()].concat())
         };
-        let asked_for = authority.into_iter().chain(NAMES.into_iter().flat_map(named)).collect();
+        let asked_for = host.into_iter().chain(forwarded).chain(NAMES.into_iter().flat_map(named)).collect();
         Asked { head, if_none_match, asked_for, plain }
     }
 
@@ -229,22 +240,35 @@ impl Published {
         let (asked_for, mut parts, document) = (asked.asked_for.clone(), parts.clone(), document.clone());
         // It was for the one who asked.
         parts.headers.remove(header::SET_COOKIE);
-        *self.last_good() = Some(Kept { asked_for, parts, document, at: self.clock.now() });
+        let mut all = self.last_good();
+        all.retain(|kept| kept.asked_for != asked_for);
+        if all.len() == MAX_KEPT {
+            all.remove(0);
+        }
+        all.push(Kept { asked_for, parts, document, at: self.clock.now() });
     }
 
     fn kept(&self, asked: &Asked) -> Option<Kept> {
-        let kept = self.last_good().clone()?;
-        let age = self.clock.now().duration_since(kept.at).ok()?;
-        let fits = asked.plain && asked.asked_for == kept.asked_for && age < self.keep;
-        if fits {
-            tracing::warn!(path = self.path, age_seconds = age.as_secs(), "the last good document is answered");
-        }
-        fits.then_some(kept)
+        let kept = self.last_good().iter().find(|kept| asked.plain && kept.asked_for == asked.asked_for).cloned()?;
+        let age = self.clock.now().duration_since(kept.at).ok().filter(|age| *age < self.keep)?;
+        tracing::warn!(path = self.path, age_seconds = age.as_secs(), "the last good document is answered");
+        Some(kept)
     }
 
-    fn last_good(&self) -> MutexGuard<'_, Option<Kept>> {
+    fn last_good(&self) -> MutexGuard<'_, Vec<Kept>> {
         self.last_good.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What `Forwarded` (RFC 7239 section 4) says, but for who asked and who passed it on, which differs with every client. A
+/// separator counts in quotes too: that can only find more in it.
+fn without_parties(value: &HeaderValue) -> impl Iterator<Item = Vec<u8>> {
+    let is_party = |piece: &&[u8]| {
+        piece.get(..4).is_some_and(|name| name.eq_ignore_ascii_case(b"for="))
+            || piece.get(..3).is_some_and(|name| name.eq_ignore_ascii_case(b"by="))
+    };
+    let pieces = value.as_bytes().split(|byte| matches!(byte, b',' | b';')).map(<[u8]>::trim_ascii);
+    pieces.filter(move |piece| !is_party(piece)).map(|piece| [b"forwarded: ", piece].concat())
 }
 
 /// The comparison of RFC 9110 section 13.1.2.
