@@ -185,7 +185,7 @@ pub use client::{Authentication, AuthenticationMethod, ClientAuthenticator, Cred
 #[cfg(feature = "server-authenticator")]
 pub use client::{ServerAuthenticator, ServerAuthenticatorBuilder};
 pub use document::Document;
-pub use explain::{Explanation, Fact, Refusal, StageTrace, SuggestedRule};
+pub use explain::{Explanation, Fact, RecordTrace, Refusal, StageTrace, SuggestedRule};
 pub use future::ResponseFuture;
 pub use issue::{LocalSigner, PublishedKeys, Signature, Signer, SigningRequest, SigningService};
 pub use jose::{Algorithm, IgnoredKey, InvalidKey, InvalidKeySet, KeySet, UnknownAlgorithm, WhyIgnored};

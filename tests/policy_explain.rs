@@ -112,14 +112,19 @@ fn the_rule_that_decides_comes_first_and_then_the_nearest() {
 
 #[test]
 fn a_trace_is_json_with_stable_names() {
-    let traces = explain([for_subjects(Subjects::any().in_group("finance")), allow()], &query());
+    let rules = [for_subjects(Subjects::any().in_group("finance")), allow().id("everybody")];
+    let says = rules.clone().map(|rule| rule.to_string());
+    let traces = explain(rules, &query());
     assert_eq!(
         serde_json::to_value(traces).unwrap(),
         json!([
-            { "rule": "rule 2", "effect": "allow", "shadow": false, "decides": true, "mismatch": null, "claim": null },
             {
-                "rule": "rule 1", "effect": "allow", "shadow": false, "decides": false, "mismatch": "claim",
-                "claim": "groups",
+                "rule": "everybody", "place": "rule[1]", "says": says[1], "effect": "allow", "shadow": false,
+                "decides": true, "mismatch": null, "claim": null,
+            },
+            {
+                "rule": "rule 1", "place": "rule[0]", "says": says[0], "effect": "allow", "shadow": false,
+                "decides": false, "mismatch": "claim", "claim": "groups",
             },
         ])
     );

@@ -2,7 +2,8 @@ use super::SuggestedRule;
 use crate::{
     audit::{Outcome, Stage},
     policy::RuleTrace,
-    protocol::{Reason, Rejection},
+    protocol::{Reason, Rejection, escaped},
+    registry::unknown,
 };
 use serde::{Serialize, Serializer};
 
@@ -25,6 +26,19 @@ pub struct Explanation {
     pub rules: Vec<RuleTrace>,
     /// Where no rule speaks for it: the one that would.
     pub suggested_rule: Option<SuggestedRule>,
+    /// The records of the client and of the targets that it asks for.
+    pub records: Vec<RecordTrace>,
+}
+
+/// A record that a request is about, or would be if it were there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct RecordTrace {
+    /// Its place, such as `target[2]`, counted as in [`ConfigError::place`](crate::ConfigError::place); `target` alone
+    /// where there is no such record.
+    pub place: String,
+    /// Its id, or that there is none.
+    pub says: String,
 }
 
 /// What one stage found.
@@ -64,6 +78,16 @@ pub struct Refusal {
     pub remedy: &'static str,
     /// The `error` that the client would be told.
     pub error: &'static str,
+}
+
+impl RecordTrace {
+    pub(super) fn there(kind: &str, position: usize, id: &str) -> Self {
+        Self { place: format!("{kind}[{position}]"), says: escaped(id) }
+    }
+
+    pub(super) fn missing(kind: &str, name: &str) -> Self {
+        Self { place: kind.to_owned(), says: unknown(kind, &escaped(name)) }
+    }
 }
 
 impl Refusal {

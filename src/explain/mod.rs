@@ -6,7 +6,7 @@ mod notes;
 mod text;
 
 pub use advice::SuggestedRule;
-pub use explanation::{Explanation, Fact, Refusal, StageTrace};
+pub use explanation::{Explanation, Fact, RecordTrace, Refusal, StageTrace};
 
 use crate::{
     client::{Authentication, Authenticator},
@@ -24,7 +24,7 @@ const PROOFS: [&[u8]; 3] = [b"client_secret", b"client_assertion", b"client_asse
 impl Exchange {
     /// Goes through the stages of a request as if it came from this client.
     pub(crate) async fn explain(&self, client_id: &str, form: &[u8]) -> Explanation {
-        let mut notes = Notes::new(self);
+        let mut notes = Notes::new(self, client_id);
         let (authenticator, headers, form) = (believing(client_id), identifying(client_id), without_proofs(form));
         let stages = self.decided(&mut notes, &authenticator, &headers, &form);
         let outcome = self.in_time(stages).await;

@@ -1,11 +1,11 @@
-use super::{Explanation, Fact, Refusal, StageTrace, SuggestedRule};
+use super::{Explanation, Fact, RecordTrace, Refusal, StageTrace, SuggestedRule};
 use crate::{
     audit::{Outcome, Stage, Witness},
     authority::{Bounded, By, Ceiling, Decided, Lowered, Query, Standing},
     client::{Admitted, Authenticated},
     exchange::Exchange,
     policy::RuleTrace,
-    protocol::{Presented, Reason, Rejection, escaped},
+    protocol::{Presented, Reason, Rejection, TargetName, escaped},
     registry::Party,
     verify::{Validated, VerifiedToken},
 };
@@ -19,11 +19,24 @@ pub(super) struct Notes<'a> {
     facts: Vec<Fact>,
     rules: Vec<RuleTrace>,
     query: Option<Query>,
+    records: Vec<RecordTrace>,
 }
 
 impl<'a> Notes<'a> {
-    pub(super) fn new(exchange: &'a Exchange) -> Self {
-        Self { exchange, stages: Vec::new(), stage: Stage::Request, facts: Vec::new(), rules: Vec::new(), query: None }
+    pub(super) fn new(exchange: &'a Exchange, client_id: &str) -> Self {
+        let client = match exchange.registry.client(client_id) {
+            Some(client) => RecordTrace::there("client", client.position, &client.id),
+            None => RecordTrace::missing("client", client_id),
+        };
+        Self {
+            exchange,
+            stages: Vec::new(),
+            stage: Stage::Request,
+            facts: Vec::new(),
+            rules: Vec::new(),
+            query: None,
+            records: vec![client],
+        }
     }
 
     pub(super) fn explanation(mut self, rejection: Option<Rejection>) -> Explanation {
@@ -39,7 +52,17 @@ impl<'a> Notes<'a> {
             refusal: rejection.as_ref().map(Refusal::of),
             rules: self.rules,
             suggested_rule: query.as_ref().map(SuggestedRule::of),
+            records: self.records,
         }
+    }
+
+    fn note_target(&mut self, asked: &str, name: Option<TargetName>) {
+        let registry = &self.exchange.registry;
+        let found = name.and_then(|name| registry.target_with_position(&name));
+        self.records.push(match found {
+            Some((position, target)) => RecordTrace::there("target", position, &target.id),
+            None => RecordTrace::missing("target", asked),
+        });
     }
 
     fn note(&mut self, about: impl Into<String>, found: impl AsRef<str>) {
@@ -93,6 +116,8 @@ impl Witness for Notes<'_> {
     fn presented(&mut self, presented: &Presented) {
         let asked = &presented.requested;
         let names: Vec<&str> = asked.resources.iter().chain(&asked.audiences).map(String::as_str).collect();
+        asked.resources.iter().for_each(|name| self.note_target(name, TargetName::resource(name).ok()));
+        asked.audiences.iter().for_each(|name| self.note_target(name, TargetName::audience(name).ok()));
         self.note_some("subject_token_type", asked.subject_token_type.as_deref());
         self.note_some("actor_token_type", asked.actor_token_type.as_deref());
         self.note_some("resource or audience", (!names.is_empty()).then(|| names.join(" ")));

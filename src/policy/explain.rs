@@ -14,6 +14,10 @@ const NEAREST: usize = 100;
 pub struct RuleTrace {
     /// The name of the rule, as the audit quotes it.
     pub rule: String,
+    /// Its place, such as `rule[2]`, counted as in [`ConfigError::place`](crate::ConfigError::place).
+    pub place: String,
+    /// The rule in a line, as its own text is.
+    pub says: String,
     /// What it is for.
     pub effect: Effect,
     /// Whether it is on trial, and without an effect.
@@ -43,6 +47,8 @@ impl RuleTrace {
         let claim = rule.subjects.missing_claim(&query.subject).filter(|_| mismatch == Some(Mismatch::Claim));
         Self {
             rule: rule.name(),
+            place: format!("rule[{}]", rule.number().saturating_sub(1)),
+            says: rule.to_string(),
             effect: if rule.allows { Effect::Allow } else { Effect::Deny },
             shadow: rule.shadow,
             decides,
@@ -95,7 +101,7 @@ impl Table {
 
 impl fmt::Display for RuleTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { rule, effect, shadow, decides, mismatch, claim } = self;
+        let Self { rule, effect, shadow, decides, mismatch, claim, .. } = self;
         let on_trial = if *shadow { ", on trial" } else { "" };
         let what = match (decides, mismatch) {
             (true, None) => "decides",

@@ -6,7 +6,7 @@ use crate::protocol::Scope;
 pub(crate) struct ClientRecord {
     record: Client,
     /// Among the clients, in the order in which they were given.
-    position: usize,
+    pub(crate) position: usize,
     pub(crate) scopes: Option<Scope>,
     pub(crate) scopeless_subject_scopes: Scope,
     pub(crate) ignored_scopes: Scope,

@@ -89,7 +89,12 @@ impl Registry {
     }
 
     pub(crate) fn target(&self, name: &TargetName) -> Option<&Arc<TargetRecord>> {
-        self.by_name.get(name).map(|position| &self.targets[*position])
+        self.target_with_position(name).map(|(_, target)| target)
+    }
+
+    /// A target, and where it stands among them.
+    pub(crate) fn target_with_position(&self, name: &TargetName) -> Option<(usize, &Arc<TargetRecord>)> {
+        self.by_name.get(name).map(|position| (*position, &self.targets[*position]))
     }
 
     pub(crate) fn target_by_id(&self, id: &str) -> Option<&Arc<TargetRecord>> {
