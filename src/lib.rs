@@ -130,6 +130,7 @@
 //! * `introspection-cache`: answers of introspection endpoints can be kept for a short time.
 //! * `server-authenticator`: clients can be authenticated by another authorization server.
 //! * `revocation-file`: revocations can be kept in a file.
+//! * `toml`: [`TomlFile`] says on which line of a file of records a mistake is.
 //! * `metrics`: attempts, their stages and the use of caches are counted and timed.
 
 #[cfg(doctest)]
@@ -185,6 +186,8 @@ pub use client::{Authentication, AuthenticationMethod, ClientAuthenticator, Cred
 #[cfg(feature = "server-authenticator")]
 pub use client::{ServerAuthenticator, ServerAuthenticatorBuilder};
 pub use document::Document;
+#[cfg(feature = "toml")]
+pub use document::{FileMistake, TomlFile};
 pub use explain::{Explanation, Fact, RecordTrace, Refusal, StageTrace, SuggestedRule};
 pub use future::ResponseFuture;
 pub use issue::{LocalSigner, PublishedKeys, Signature, Signer, SigningRequest, SigningService};

@@ -275,6 +275,43 @@ async fn a_key_that_is_made_as_pem_is_the_same_after_a_restart() {
 }
 
 #[test]
+fn a_text_says_itself_whether_it_is_pem_or_a_jwk() {
+    let pem = LocalSigner::generate_pem(ES384).unwrap();
+    let jwk = format!("\n {}", jwk("ed25519", json!({})));
+    for (text, algorithm, found) in [
+        (&pem, Some(ES384), Ok(ES384)),
+        (&jwk, Some(EdDSA), Ok(EdDSA)),
+        (&jwk, None, Ok(EdDSA)),
+        (&jwk, Some(ES256), Err(InvalidKey::OtherAlgorithm { found: EdDSA, wanted: ES256 })),
+        (&String::new(), None, Err(InvalidKey::NotPem)),
+        (&"{".to_owned(), None, Err(InvalidKey::NotJwk)),
+    ] {
+        assert_eq!(LocalSigner::from_text(text, algorithm).map(|key| key.algorithm()), found);
+    }
+    assert!(LocalSigner::from_text(&pem, None).is_err(), "no ES256");
+}
+
+#[test]
+fn a_file_is_its_owners_alone_and_never_another_ones() {
+    let folder = std::env::temp_dir().join(format!("tower-token-exchange-keys-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("active.pem");
+    let made = LocalSigner::generate_file(EdDSA, &file).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(LocalSigner::from_pem(EdDSA, &text).unwrap().published_keys(), made.published_keys());
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&file).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let again = LocalSigner::generate_file(EdDSA, &file).unwrap_err();
+    assert_eq!(again.kind(), std::io::ErrorKind::AlreadyExists);
+    assert!(LocalSigner::generate_file(RS256, folder.join("rsa.pem")).is_err());
+    assert!(!folder.join("rsa.pem").exists());
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn rsa_keys_are_not_made_here() {
     for algorithm in [RS256, RS384, RS512, PS256, PS384, PS512] {
         assert_eq!(LocalSigner::generate_pem(algorithm).err(), Some(InvalidKey::CannotGenerate(algorithm)));

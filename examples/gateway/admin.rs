@@ -4,7 +4,8 @@ use crate::gateway::Gateway;
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, atomic::Ordering};
+use std::sync::{Arc, OnceLock, atomic::Ordering};
+use tokio::sync::watch;
 
 /// From a tenth of a millisecond to the deadline of an exchange.
 const SECONDS: [f64; 11] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1.0, 5.0, 15.0];
@@ -20,18 +21,7 @@ pub(crate) struct Standing {
 }
 
 /// A problem, while there is one.
-#[derive(Default)]
-pub(crate) struct Note(Mutex<Option<String>>);
-
-impl Note {
-    pub(crate) fn set(&self, problem: Option<String>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = problem;
-    }
-
-    pub(crate) fn get(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
+pub(crate) type Note = watch::Sender<Option<String>>;
 
 impl Standing {
     pub(crate) fn new() -> Result<Self, String> {
@@ -39,7 +29,7 @@ impl Standing {
         let recorder = builder.map_err(|error| error.to_string())?.build_recorder();
         let metrics = recorder.handle();
         metrics::set_global_recorder(recorder).map_err(|error| error.to_string())?;
-        let unknown = || Note(Mutex::new(Some("not asked yet".to_owned())));
+        let unknown = || Note::new(Some("not asked yet".to_owned()));
         Ok(Self { gateway: OnceLock::new(), start: unknown(), reload: Note::default(), clients: unknown(), metrics })
     }
 }
@@ -57,17 +47,17 @@ async fn ready(State(standing): State<Arc<Standing>>) -> impl IntoResponse {
     let keys = gateway.map(|gateway| gateway.exchange.readiness());
     let up = gateway.is_some_and(|gateway| gateway.upstream_is_up.load(Ordering::Relaxed));
     let collision = gateway.and_then(|gateway| gateway.documents.key_id_collision());
-    let clients = standing.clients.get();
+    let clients = standing.clients.borrow().clone();
     let ready = up && clients.is_none() && keys.as_ref().is_some_and(|keys| keys.is_ready());
     let answer = json!({
         "ready": ready,
         "upstream_is_up": up,
-        "waiting_for": standing.start.get(),
+        "waiting_for": standing.start.borrow().clone(),
         "client_authentication": clients,
         // No reason to take the gateway out of service, which the legacy server would be with it: its own tokens are good,
         // and what counted before a change was refused still counts.
         "key_id_collision": collision,
-        "refused_change": standing.reload.get(),
+        "refused_change": standing.reload.borrow().clone(),
         "issuers": keys.map(|keys| keys.issuers),
     });
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(answer))

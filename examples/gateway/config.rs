@@ -1,9 +1,13 @@
 //! The configuration: one TOML file, and the records in it or beside it.
 
-use crate::place;
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use serde::{Deserialize, Deserializer, de::Error};
 use std::{
-    fs,
+    fmt::Display,
+    fs, mem,
     net::SocketAddr,
     num::NonZeroU32,
     path::{Path, PathBuf},
@@ -11,7 +15,7 @@ use std::{
     time::Duration,
 };
 use tower_token_exchange::{
-    Algorithm, Client, Document, Issuer, LocalSigner, PublishedKeys, Signer, Target, UnknownAlgorithm,
+    Client, Document, Issuer, LocalSigner, PublishedKeys, Signer, Target, TomlFile, UnknownAlgorithm,
     forward::Forwarding, policy::Rule,
 };
 use tracing::level_filters::LevelFilter;
@@ -37,10 +41,14 @@ pub(crate) struct Settings {
     keys: Keys,
     /// A file of its own with clients, targets, issuers and rules.
     records: Option<PathBuf>,
-    client: Option<Vec<Client>>,
-    target: Option<Vec<Target>>,
-    issuer: Option<Vec<Issuer>>,
-    rule: Option<Vec<Rule>>,
+    #[serde(default)]
+    client: Vec<Client>,
+    #[serde(default)]
+    target: Vec<Target>,
+    #[serde(default)]
+    issuer: Vec<Issuer>,
+    #[serde(default)]
+    rule: Vec<Rule>,
     #[serde(default)]
     federated_subjects_only: bool,
 }
@@ -129,7 +137,7 @@ pub(crate) struct Introspection {
 }
 
 /// Where the discovery document says otherwise, or nothing.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Paths {
     pub(crate) token: Option<String>,
@@ -146,7 +154,7 @@ pub(crate) struct Keys {
     pub(crate) published: Vec<KeyFile>,
 }
 
-/// A private key: a JWK (`.json`, `.jwk`), or PKCS#8 in PEM.
+/// A private key: a JWK, or PKCS#8 in PEM.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeyFile {
@@ -162,12 +170,6 @@ pub(crate) struct Revocations {
     /// Memory where it is not said.
     pub(crate) file: Option<PathBuf>,
     pub(crate) capacity: Option<usize>,
-}
-
-impl Revocations {
-    pub(crate) fn capacity(&self) -> usize {
-        self.capacity.unwrap_or(100_000)
-    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -222,46 +224,36 @@ pub(crate) struct Log {
 /// Everything that was read, and where it was.
 pub(crate) struct Config {
     pub(crate) settings: Arc<Settings>,
-    pub(crate) forwarding: Arc<Forwarding>,
+    pub(crate) forwarding: Forwarding,
     pub(crate) document: Document,
     pub(crate) signer: Signer,
     pub(crate) published: PublishedKeys,
-    main: Source,
-    records: Option<Source>,
+    main: TomlFile,
+    records: Option<TomlFile>,
     key_files: Vec<PathBuf>,
-}
-
-/// A file and its text.
-struct Source {
-    path: PathBuf,
-    text: String,
 }
 
 impl Config {
     /// Reads the file and those that it names. Every mistake names its file, line and field, and the way out.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
-        let main = Source::read(path)?;
+        let main = TomlFile::read(path).map_err(|error| error.to_string())?;
         let mut settings: Settings = main.parse()?;
-        let (client, target) = (settings.client.take(), settings.target.take());
-        let (issuer, rule) = (settings.issuer.take(), settings.rule.take());
-        let in_main = client.is_some() || target.is_some() || issuer.is_some() || rule.is_some();
-        let records = settings.records.as_ref().map(|path| main.beside(path));
-        let (document, records) = match records {
+        let Settings { client, target, issuer, rule, .. } = &mut settings;
+        let in_main = client.len() + target.len() + issuer.len() + rule.len() > 0;
+        let mut own = Document::default();
+        (own.clients, own.targets) = (mem::take(client), mem::take(target));
+        (own.issuers, own.rules) = (mem::take(issuer), Some(mem::take(rule)));
+        own.federated_subjects_only = settings.federated_subjects_only;
+        let (document, records) = match settings.records.as_ref().map(|path| main.beside(path)) {
+            None => (own, None),
             Some(_) if in_main => {
-                return Err(main.wrong("records", "records stand in this file too: keep them in one of the two"));
+                return Err(main
+                    .wrong("records", "records stand in this file too: keep them in one of the two")
+                    .into());
             }
             Some(path) => {
-                let source = Source::read(&path).map_err(|problem| main.wrong("records", &problem))?;
+                let source = TomlFile::read(path).map_err(|error| main.wrong("records", error))?;
                 (source.parse()?, Some(source))
-            }
-            None => {
-                let mut document = Document::default();
-                document.clients = client.unwrap_or_default();
-                document.targets = target.unwrap_or_default();
-                document.issuers = issuer.unwrap_or_default();
-                document.rules = Some(rule.unwrap_or_default());
-                document.federated_subjects_only = settings.federated_subjects_only;
-                (document, None)
             }
         };
         let keys = &settings.keys;
@@ -272,7 +264,7 @@ impl Config {
         }
         if let Some(kid) = published.key_id_collision() {
             let way_out = format!("two keys have the `kid` `{kid}`: give each its own, or leave `kid` out");
-            return Err(main.wrong("keys", &way_out));
+            return Err(main.wrong("keys", way_out).into());
         }
         let signer = Signer::from(active).verified_by(published.key_set());
         let key_files = keys.published.iter().chain([&keys.active]).map(|key| main.beside(&key.file)).collect();
@@ -281,7 +273,8 @@ impl Config {
             let place = if error.field() == "public" { "upstream.issuer" } else { "upstream.url" };
             main.wrong(place, error.way_out())
         })?;
-        let forwarding = Arc::new(if listen.behind_proxy { forwarding.behind_proxy() } else { forwarding });
+        let forwarding = forwarding.hosts(&listen.hosts);
+        let forwarding = if listen.behind_proxy { forwarding.behind_proxy() } else { forwarding };
         let settings = Arc::new(settings);
         let config = Self { forwarding, settings, document, signer, published, main, records, key_files };
         config.check()?;
@@ -297,18 +290,12 @@ impl Config {
         if log.level.as_ref().is_some_and(|level| level.parse::<LevelFilter>().is_err()) {
             return Err(self.wrong("log.level", "none that is known: give error, warn, info or debug"));
         }
-        let all = [
-            ("token", &paths.token),
-            ("jwks", &paths.jwks),
-            ("introspection", &paths.introspection),
-            ("revocation", &paths.revocation),
-        ];
-        for (name, path) in all {
-            if path.as_ref().is_some_and(|path| !path.starts_with('/') || path.contains(['?', '#'])) {
-                return Err(
-                    self.wrong(&format!("paths.{name}"), "not a path: begin with `/`, leave host and query out")
-                );
-            }
+        let Paths { token, jwks, introspection, revocation } = paths;
+        let all = [("token", token), ("jwks", jwks), ("introspection", introspection), ("revocation", revocation)];
+        let is_path = |path: &String| path.starts_with('/') && !path.contains(['?', '#']);
+        if let Some((name, _)) = all.iter().find(|(_, path)| !path.as_ref().is_none_or(is_path)) {
+            let way_out = "not a path: begin with `/`, leave host and query out";
+            return Err(self.wrong(&format!("paths.{name}"), way_out));
         }
         Ok(())
     }
@@ -320,22 +307,38 @@ impl Config {
     }
 
     pub(crate) fn path(&self) -> PathBuf {
-        self.main.path.clone()
+        self.main.path().to_owned()
     }
 
-    pub(crate) fn wrong(&self, place: &str, way_out: &str) -> String {
-        self.main.wrong(place, way_out)
+    pub(crate) fn wrong(&self, place: &str, way_out: impl Display) -> String {
+        self.main.wrong(place, way_out).into()
+    }
+
+    /// The certificates in a file that a setting names.
+    pub(crate) fn certificates(&self, place: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+        let pem = self.text_of(place, path)?;
+        let read = CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<Vec<_>, _>>().unwrap_or_default();
+        if read.is_empty() { Err(self.wrong(place, "no certificate in it: give a PEM file")) } else { Ok(read) }
+    }
+
+    /// The same as those who vouch for others.
+    pub(crate) fn roots(&self, place: &str, path: &Path) -> Result<RootCertStore, String> {
+        let mut roots = RootCertStore::empty();
+        // The bundle of an operating system may hold some that are too old to be read.
+        match roots.add_parsable_certificates(self.certificates(place, path)?) {
+            (0, _) => Err(self.wrong(place, "no certificate of an authority in it: give a PEM file")),
+            _ => Ok(roots),
+        }
     }
 
     /// A record, with its line.
     pub(crate) fn at_record(&self, place: &str, words: &str) -> String {
-        self.records.as_ref().unwrap_or(&self.main).wrong(place, words)
+        self.records.as_ref().unwrap_or(&self.main).wrong(place, words).into()
     }
 
     /// A mistake that the layer found, with its line in the file of the records.
     pub(crate) fn located(&self, error: &tower_token_exchange::ConfigError) -> String {
-        let source = self.records.as_ref().unwrap_or(&self.main);
-        place::located(&source.name(), &source.text, error)
+        self.records.as_ref().unwrap_or(&self.main).locate(error).into()
     }
 
     pub(crate) fn beside(&self, path: &Path) -> PathBuf {
@@ -345,59 +348,27 @@ impl Config {
     /// The text of a file that a setting names.
     pub(crate) fn text_of(&self, place: &str, path: &Path) -> Result<String, String> {
         let path = self.beside(path);
-        fs::read_to_string(&path).map_err(|error| self.wrong(place, &format!("{}: {error}", path.display())))
+        fs::read_to_string(&path).map_err(|error| self.wrong(place, format!("{}: {error}", path.display())))
     }
 
     /// The files whose change is a reason to read everything again.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
-        let records = self.records.as_ref().map(|source| source.path.clone());
+        let records = self.records.as_ref().map(|source| source.path().to_owned());
         let tls = self.settings.listen.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key]);
         let tls = tls.map(|path| self.beside(path));
-        [self.main.path.clone()].into_iter().chain(records).chain(tls).chain(self.key_files.iter().cloned()).collect()
-    }
-}
-
-impl Source {
-    fn read(path: &Path) -> Result<Self, String> {
-        let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok(Self { path: path.to_owned(), text })
-    }
-
-    fn parse<T: serde::de::DeserializeOwned>(&self) -> Result<T, String> {
-        place::read(&self.name(), &self.text)
-    }
-
-    fn name(&self) -> String {
-        self.path.display().to_string()
-    }
-
-    fn wrong(&self, place: &str, way_out: &str) -> String {
-        place::at(&self.name(), &self.text, place, way_out)
-    }
-
-    /// A path as this file means it.
-    fn beside(&self, path: &Path) -> PathBuf {
-        self.path.parent().unwrap_or(Path::new("")).join(path)
+        [self.path()].into_iter().chain(records).chain(tls).chain(self.key_files.iter().cloned()).collect()
     }
 }
 
 impl KeyFile {
-    fn read(&self, main: &Source, place: &str) -> Result<LocalSigner, String> {
+    fn read(&self, main: &TomlFile, place: &str) -> Result<LocalSigner, String> {
         let path = main.beside(&self.file);
-        let wrong = |problem: String| main.wrong(&format!("{place}.file"), &format!("{}: {problem}", path.display()));
+        let wrong = |problem: String| main.wrong(&format!("{place}.file"), format!("{}: {problem}", path.display()));
         let text = fs::read_to_string(&path)
             .map_err(|error| wrong(format!("{error}: correct the name, or make a key with `keygen`")))?;
-        let is_jwk = path.extension().is_some_and(|extension| extension == "json" || extension == "jwk");
-        let name = self.algorithm.as_deref();
-        let wanted: Algorithm = name
-            .unwrap_or("ES256")
-            .parse()
-            .map_err(|unknown: UnknownAlgorithm| main.wrong(&format!("{place}.algorithm"), &unknown.to_string()))?;
-        let key = if is_jwk { LocalSigner::from_jwk(&text) } else { LocalSigner::from_pem(wanted, &text) };
-        let key = key.map_err(|error| wrong(error.to_string()))?;
-        if name.is_some() && key.algorithm() != wanted {
-            return Err(wrong(format!("it is a key for {}, and `algorithm` says {wanted}", key.algorithm())));
-        }
+        let wanted = self.algorithm.as_deref().map(str::parse).transpose();
+        let wanted = wanted.map_err(|unknown: UnknownAlgorithm| main.wrong(&format!("{place}.algorithm"), unknown))?;
+        let key = LocalSigner::from_text(&text, wanted).map_err(|error| wrong(error.to_string()))?;
         Ok(match &self.kid {
             Some(kid) => key.with_key_id(kid),
             None => key,

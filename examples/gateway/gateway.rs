@@ -1,16 +1,15 @@
 //! What the configuration comes to: the layers, in their order, around the way to the legacy server.
 
 use crate::{
-    config::{Config, Method},
-    front::App,
-    proxy::Proxy,
+    config::{Config, Method, Paths, Settings},
+    proxy::{Proxy, proxy},
 };
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use std::{
-    fmt,
+    convert::Infallible,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -23,6 +22,11 @@ use tower_token_exchange::{
     endpoint::{DocumentsLayer, ServerMetadata},
     fetch::{HttpFetch, by_origin, in_process},
 };
+
+pub(crate) type App = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+
+/// How many revocations are held where the configuration does not say it.
+pub(crate) const CAPACITY: usize = 100_000;
 
 /// Where the endpoints of the legacy server are: paths under its issuer's host.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,15 +50,6 @@ pub(crate) struct Gateway {
     pub(crate) upstream_is_up: Arc<AtomicBool>,
 }
 
-impl fmt::Display for Endpoints {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { token, jwks, introspection, revocation } = self;
-        let or_none = |path: &Option<String>| path.clone().unwrap_or_else(|| "(none)".to_owned());
-        let (introspection, revocation) = (or_none(introspection), or_none(revocation));
-        write!(f, "token {token}, keys {jwks}, introspection {introspection}, revocation {revocation}")
-    }
-}
-
 /// What is written to disk.
 #[derive(Clone)]
 pub(crate) struct Stores {
@@ -67,14 +62,14 @@ impl Stores {
         let settings = &config.settings;
         let audit = match &settings.audit.file {
             Some(path) => JsonLinesSink::file(config.beside(path))
-                .map_err(|error| config.wrong("audit.file", &format!("it cannot be written: {error}")))?,
+                .map_err(|error| config.wrong("audit.file", format!("it cannot be written: {error}")))?,
             None => JsonLinesSink::stdout(),
         };
-        let capacity = settings.revocations.capacity();
+        let capacity = settings.revocations.capacity.unwrap_or(CAPACITY);
         let revocations = match &settings.revocations.file {
             Some(path) => {
                 let file = FileRevocations::open(config.beside(path), capacity);
-                BoxCloneSyncService::new(file.map_err(|error| config.wrong("revocations.file", &error.to_string()))?)
+                BoxCloneSyncService::new(file.map_err(|error| config.wrong("revocations.file", error))?)
             }
             None => BoxCloneSyncService::new(MemoryRevocations::new(capacity).map_err(Into::into)),
         };
@@ -89,14 +84,31 @@ impl Stores {
 }
 
 impl Endpoints {
-    /// What the configuration says, if it says enough.
-    pub(crate) fn configured(config: &Config) -> Option<Self> {
-        let paths = &config.settings.paths;
-        let upstream = &config.settings.upstream;
+    /// What the configuration says, and where it does not say enough, the legacy server in its metadata.
+    pub(crate) async fn find(config: &Config) -> Result<Self, String> {
+        let Settings { paths, upstream, .. } = &*config.settings;
+        let mut paths = paths.clone();
         let asks = upstream.authenticate_clients_by == Method::Introspection || upstream.introspection.is_some();
-        let (token, jwks) = (paths.token.clone()?, paths.jwks.clone()?);
-        let (introspection, revocation) = (paths.introspection.clone(), paths.revocation.clone());
-        (introspection.is_some() || !asks).then_some(Self { token, jwks, introspection, revocation })
+        if paths.token.is_none() || paths.jwks.is_none() || (asks && paths.introspection.is_none()) {
+            let found = ServerMetadata::fetch(&upstream.issuer, world_and_legacy(config, &proxy(config)?)?).await;
+            let metadata = found.map_err(|problem| problem.to_string())?;
+            for (member, path) in [
+                ("token_endpoint", &mut paths.token),
+                ("jwks_uri", &mut paths.jwks),
+                ("introspection_endpoint", &mut paths.introspection),
+                ("revocation_endpoint", &mut paths.revocation),
+            ] {
+                let Some(url) = metadata.url_of(member).filter(|_| path.is_none()) else { continue };
+                let found = metadata.path_of(member).ok_or_else(|| {
+                    format!("`{member}` is `{url}`, which is not at the issuer's host: say where it is in `paths`")
+                })?;
+                *path = Some(found.to_owned());
+            }
+        }
+        let missing = |member: &str| format!("there is no `{member}`: say where it is in `paths`");
+        let Paths { token, jwks, introspection, revocation } = paths;
+        let token = token.ok_or_else(|| missing("token_endpoint"))?;
+        Ok(Self { token, jwks: jwks.ok_or_else(|| missing("jwks_uri"))?, introspection, revocation })
     }
 
     /// Any that will do, for checks that ask nobody.
@@ -110,33 +122,12 @@ impl Endpoints {
             revocation: Some(path(&paths.revocation, "/revoke")),
         }
     }
-
-    /// What the legacy server says in its metadata, but for what the configuration says.
-    pub(crate) async fn discovered(config: &Config) -> Result<Self, String> {
-        let issuer = &config.settings.upstream.issuer;
-        let found = ServerMetadata::fetch(issuer, world_and_legacy(config, &Proxy::new(config)?)?).await;
-        let metadata = found.map_err(|problem| problem.to_string())?;
-        let path = |member: &str, configured: &Option<String>| match (configured, metadata.url_of(member)) {
-            (None, Some(url)) => metadata.path_of(member).map(|path| Some(path.to_owned())).ok_or_else(|| {
-                format!("`{member}` is `{url}`, which is not at the issuer's host: say where it is in `paths`")
-            }),
-            _ => Ok(configured.clone()),
-        };
-        let paths = &config.settings.paths;
-        let missing = |member: &str| format!("there is no `{member}`: say where it is in `paths`");
-        Ok(Self {
-            token: path("token_endpoint", &paths.token)?.ok_or_else(|| missing("token_endpoint"))?,
-            jwks: path("jwks_uri", &paths.jwks)?.ok_or_else(|| missing("jwks_uri"))?,
-            introspection: path("introspection_endpoint", &paths.introspection)?,
-            revocation: path("revocation_endpoint", &paths.revocation)?,
-        })
-    }
 }
 
 impl Gateway {
     /// Checks everything. A mistake names its file, line and field, and the way out.
     pub(crate) fn new(config: &Config, endpoints: Endpoints, stores: Stores) -> Result<Self, String> {
-        let proxy = Proxy::new(config)?;
+        let proxy = proxy(config)?;
         let settings = &config.settings;
         let fetch = world_and_legacy(config, &proxy)?;
         let url = |path: &str| config.url(path);
@@ -197,20 +188,7 @@ impl Gateway {
     /// Asks the legacy server for its documents as a client would, so that the last good ones are at hand when it is down
     /// and a key of ours that has the name of one of its own is found.
     pub(crate) async fn look_at_upstream(&self, config: &Config) {
-        let mut all_well = true;
-        let metadata = ServerMetadata::paths(&config.settings.upstream.issuer);
-        for path in metadata.iter().take(1).chain([&self.endpoints.jwks]) {
-            let well = Arc::new(AtomicBool::new(false));
-            let seen = Arc::clone(&well);
-            let noting = self.proxy.clone().map_response(move |response: Response<Body>| {
-                seen.store(!response.status().is_server_error(), Ordering::Relaxed);
-                response
-            });
-            if let Ok(request) = Request::get(config.url(path)).body(Body::empty()) {
-                let Ok(_) = self.documents.layer(noting).oneshot(request).await;
-            }
-            all_well &= well.load(Ordering::Relaxed);
-        }
+        let all_well = self.documents.refresh::<_, Body, _>(self.proxy.clone(), &config.url("")).await;
         if self.upstream_is_up.swap(all_well, Ordering::Relaxed) != all_well {
             tracing::warn!(up = all_well, "the legacy server");
         }
@@ -249,7 +227,7 @@ fn world_and_legacy(config: &Config, proxy: &Proxy) -> Result<impl Plug<Request<
     if let Some(path) = &fetch.ca {
         world = world.root_certificate_pem(config.text_of("fetch.ca", path)?.as_bytes());
     }
-    let world = world.build().map_err(|error| config.wrong("fetch.ca", &error.to_string()))?;
+    let world = world.build().map_err(|error| config.wrong("fetch.ca", error))?;
     let legacy = in_process(proxy.clone().map_request(|request: Request<Full<Bytes>>| request.map(Body::new)));
     Ok(by_origin(&config.settings.upstream.issuer, legacy, world))
 }

@@ -9,8 +9,6 @@ mod admin;
 mod config;
 mod front;
 mod gateway;
-#[path = "../support/place.rs"]
-mod place;
 mod proxy;
 mod serve;
 mod server;

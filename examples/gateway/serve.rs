@@ -3,9 +3,9 @@
 use crate::{
     admin::{self, Standing},
     config::{Config, Log},
-    front::Front,
-    gateway::{Endpoints, Gateway, Stores},
-    server::{self, TlsState},
+    front::front,
+    gateway::{CAPACITY, Endpoints, Gateway, Stores},
+    server,
 };
 use std::{
     path::{Path, PathBuf},
@@ -15,19 +15,23 @@ use std::{
 use tokio::{
     net::{TcpListener, TcpSocket},
     signal::unix::{Signal, SignalKind, signal},
+    sync::watch,
 };
+use tokio_rustls::TlsAcceptor;
 use tracing::level_filters::LevelFilter;
 
 /// How often files are looked at, and the legacy server.
 const LOOK: Duration = Duration::from_secs(2);
 const UPSTREAM: Duration = Duration::from_secs(10);
 
+/// The certificate that is presented now, if any.
+type Presented = watch::Sender<Option<TlsAcceptor>>;
+
 pub(crate) async fn serve(path: &Path) -> Result<(), Failure> {
-    let config = Arc::new(Config::read(path).map_err(Failure::Configuration)?);
-    Gateway::new(&config, Endpoints::assumed(&config), Stores::none()).map_err(Failure::Configuration)?;
-    let stores = Stores::open(&config).map_err(Failure::Configuration)?;
-    let tls = TlsState::default();
-    tls.set(server::acceptor(&config).map_err(Failure::Configuration)?);
+    let config = Arc::new(Config::read(path)?);
+    Gateway::new(&config, Endpoints::assumed(&config), Stores::none())?;
+    let stores = Stores::open(&config)?;
+    let (tls, presented) = watch::channel(server::acceptor(&config)?);
     log(&config.settings.log);
     let standing = Arc::new(Standing::new().map_err(Failure::Start)?);
     let listener = bind(&config, "listen.address", config.settings.listen.address)?;
@@ -38,16 +42,16 @@ pub(crate) async fn serve(path: &Path) -> Result<(), Failure> {
     banner(&config);
 
     let app = Arc::new(OnceLock::new());
-    let front = Front::new(&config, Arc::clone(&app));
+    let front = front(&config, Arc::clone(&app));
     tokio::spawn(axum::serve(admin, admin::router(Arc::clone(&standing))).into_future());
-    let (first, running, changing) = (Arc::clone(&config), Arc::clone(&standing), tls.clone());
+    let (first, running) = (Arc::clone(&config), Arc::clone(&standing));
     tokio::spawn(async move {
         let gateway = started(&first, &running, stores).await;
         let _ = app.set(gateway.app());
-        let files = look_after_files(Arc::clone(&first), &gateway, &running, &changing, hang_up);
+        let files = look_after_files(Arc::clone(&first), &gateway, &running, &tls, hang_up);
         tokio::join!(look_after_upstream(&first, &gateway, &running), files);
     });
-    server::serve(listener, tls, &config, front, async move {
+    server::serve(listener, presented, &config, front, async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     })
     .await;
@@ -63,6 +67,12 @@ pub(crate) enum Failure {
     Start(String),
 }
 
+impl From<String> for Failure {
+    fn from(mistake: String) -> Self {
+        Self::Configuration(mistake)
+    }
+}
+
 fn bind(config: &Config, place: &str, address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
     let listen = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
@@ -71,25 +81,22 @@ fn bind(config: &Config, place: &str, address: std::net::SocketAddr) -> Result<T
         socket.bind(address)?;
         socket.listen(4096)
     };
-    listen().map_err(|error| Failure::Start(config.wrong(place, &format!("{address} cannot be had: {error}"))))
+    listen().map_err(|error| Failure::Start(config.wrong(place, format!("{address} cannot be had: {error}"))))
 }
 
 /// The gateway, as soon as it is known where the endpoints of the legacy server are.
 async fn started(config: &Config, standing: &Standing, stores: Stores) -> Gateway {
     loop {
-        let endpoints = match Endpoints::configured(config) {
-            Some(endpoints) => Ok(endpoints),
-            None => Endpoints::discovered(config).await,
-        };
+        let endpoints = Endpoints::find(config).await;
         match endpoints.and_then(|endpoints| Gateway::new(config, endpoints, stores.clone())) {
             Ok(gateway) => {
-                standing.start.set(None);
-                tracing::info!(endpoints = %gateway.endpoints, "token exchange is there");
+                standing.start.send_replace(None);
+                tracing::info!(endpoints = ?gateway.endpoints, "token exchange is there");
                 return standing.gateway.get_or_init(|| gateway).clone();
             }
             Err(problem) => {
                 tracing::warn!(problem, "the gateway waits for the legacy server; until then everything is 503");
-                standing.start.set(Some(problem));
+                standing.start.send_replace(Some(problem));
                 tokio::time::sleep(LOOK).await;
             }
         }
@@ -101,9 +108,9 @@ async fn look_after_upstream(config: &Config, gateway: &Gateway, standing: &Stan
     loop {
         gateway.look_at_upstream(config).await;
         gateway.exchange.readiness();
-        if standing.clients.get().is_some() {
+        if standing.clients.borrow().is_some() {
             let probed = gateway.authenticator.probe().await;
-            standing.clients.set(probed.err().map(|error| error.to_string()));
+            standing.clients.send_replace(probed.err().map(|error| error.to_string()));
         }
         tokio::time::sleep(UPSTREAM).await;
     }
@@ -114,7 +121,7 @@ async fn look_after_files(
     config: Arc<Config>,
     gateway: &Gateway,
     standing: &Standing,
-    tls: &TlsState,
+    tls: &Presented,
     mut hang_up: Signal,
 ) {
     let mut config = config;
@@ -139,7 +146,7 @@ async fn look_after_files(
         seen = now;
         let changed = changed(&config, gateway, tls);
         let result = if changed.is_ok() { "taken" } else { "refused" };
-        standing.reload.set(changed.as_ref().err().cloned());
+        standing.reload.send_replace(changed.as_ref().err().cloned());
         match changed {
             Ok(next) => {
                 tracing::info!("the configuration was read anew");
@@ -152,7 +159,7 @@ async fn look_after_files(
     }
 }
 
-fn changed(before: &Config, gateway: &Gateway, tls: &TlsState) -> Result<Config, String> {
+fn changed(before: &Config, gateway: &Gateway, tls: &Presented) -> Result<Config, String> {
     let mut next = Config::read(&before.path())?;
     if !next.settings.are_as(&before.settings) {
         tracing::warn!("settings other than keys, certificates and records count after a restart");
@@ -160,7 +167,7 @@ fn changed(before: &Config, gateway: &Gateway, tls: &TlsState) -> Result<Config,
     }
     let acceptor = server::acceptor(&next)?;
     gateway.reload(&next)?;
-    tls.set(acceptor);
+    tls.send_replace(acceptor);
     Ok(next)
 }
 
@@ -182,26 +189,15 @@ pub(crate) fn banner(config: &Config) {
     let settings = &config.settings;
     let (listen, limits) = (&settings.listen, &settings.limits);
     let scheme = if listen.tls.is_some() { "https" } else { "http" };
-    eprintln!("token exchange in front of {} ({})", settings.upstream.url, settings.upstream.issuer);
+    eprintln!("token exchange in front of {}", settings.upstream.url);
     eprintln!("  listens      {scheme}://{}, admin http://{}", listen.address, listen.admin);
-    let issuers: Vec<&str> = config.document.issuers.iter().map(|issuer| issuer.id()).collect();
-    eprintln!("  trusts       {}", [&[settings.upstream.issuer.as_str()][..], &issuers].concat().join(", "));
-    let clients: Vec<&str> = config.document.clients.iter().map(|client| client.id()).collect();
-    eprintln!("  clients      {}, whose secrets the legacy server knows", clients.join(" "));
-    let rules = config.document.rules.as_deref().unwrap_or_default();
-    for rule in rules.iter().take(20) {
-        eprintln!("  rule         {rule}");
-    }
-    match rules.len() {
-        0 => eprintln!("  rule         none: nothing can be exchanged"),
-        1..=20 => {}
-        more => eprintln!("  rule         … and {} more", more - 20),
-    }
+    eprintln!("  trusts       {}, which knows the clients' secrets too", settings.upstream.issuer);
+    config.document.to_string().lines().for_each(|line| eprintln!("  {line}"));
     let kept = match &settings.revocations.file {
         Some(path) => format!("in {}", config.beside(path).display()),
         None => "in memory: a restart forgets them".to_owned(),
     };
-    eprintln!("  revocations  {kept}, {} at most", settings.revocations.capacity());
+    eprintln!("  revocations  {kept}, {} at most", settings.revocations.capacity.unwrap_or(CAPACITY));
     let audit = settings.audit.file.as_ref().map(|path| config.beside(path).display().to_string());
     let required = if settings.audit.optional { "NOT required" } else { "required" };
     eprintln!("  audit        {}, {required}", audit.as_deref().unwrap_or("standard output"));

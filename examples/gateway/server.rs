@@ -11,20 +11,15 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use rustls::{
-    RootCertStore, ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    ServerConfig,
+    pki_types::{PrivateKeyDer, pem::PemObject},
     server::WebPkiClientVerifier,
 };
-use std::{
-    convert::Infallible,
-    net::SocketAddr,
-    sync::{Arc, PoisonError, RwLock},
-    time::Duration,
-};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
 };
 use tokio_rustls::TlsAcceptor;
 use tower::{Service, ServiceExt};
@@ -34,34 +29,14 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// The place that a connection takes up for as long as it lasts, also after it changed its protocol.
 #[derive(Clone)]
-pub(crate) struct Place(#[expect(dead_code, reason = "it is held, not used")] Arc<OwnedSemaphorePermit>);
-
-/// The certificate that is presented now, if any.
-#[derive(Clone, Default)]
-pub(crate) struct TlsState(Arc<RwLock<Option<TlsAcceptor>>>);
-
-impl TlsState {
-    /// Presents another from now on.
-    pub(crate) fn set(&self, acceptor: Option<TlsAcceptor>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = acceptor;
-    }
-
-    fn now(&self) -> Option<TlsAcceptor> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-}
+struct Place(#[expect(dead_code, reason = "it is held, not used")] Arc<OwnedSemaphorePermit>);
 
 /// Reads the certificates that the configuration names, if it names any.
 pub(crate) fn acceptor(config: &Config) -> Result<Option<TlsAcceptor>, String> {
     let Some(tls) = &config.settings.listen.tls else { return Ok(None) };
-    let certificates = |place, path| -> Result<Vec<CertificateDer<'static>>, String> {
-        let pem = config.text_of(place, path)?;
-        let read: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes()).flatten().collect();
-        if read.is_empty() { Err(config.wrong(place, "no certificate in it: give a PEM file")) } else { Ok(read) }
-    };
-    let chain = certificates("listen.tls.certificate", &tls.certificate)?;
+    let chain = config.certificates("listen.tls.certificate", &tls.certificate)?;
     let key = PrivateKeyDer::from_pem_slice(config.text_of("listen.tls.key", &tls.key)?.as_bytes())
-        .map_err(|error| config.wrong("listen.tls.key", &format!("no private key in PEM: {error}")))?;
+        .map_err(|error| config.wrong("listen.tls.key", format!("no private key in PEM: {error}")))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| error.to_string())?;
@@ -72,18 +47,16 @@ pub(crate) fn acceptor(config: &Config) -> Result<Option<TlsAcceptor>, String> {
         }
         None => builder.with_no_client_auth(),
         Some(path) => {
-            let mut roots = RootCertStore::empty();
-            roots.add_parsable_certificates(certificates("listen.tls.client_ca", path)?);
+            let roots = config.roots("listen.tls.client_ca", path)?;
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
             let verifier = if tls.require_client_certificate { verifier } else { verifier.allow_unauthenticated() };
-            let wrong =
-                |error: rustls::server::VerifierBuilderError| config.wrong("listen.tls.client_ca", &error.to_string());
-            builder.with_client_cert_verifier(verifier.build().map_err(wrong)?)
+            let verifier = verifier.build().map_err(|error| config.wrong("listen.tls.client_ca", error))?;
+            builder.with_client_cert_verifier(verifier)
         }
     };
     let mut server = builder
         .with_single_cert(chain, key)
-        .map_err(|error| config.wrong("listen.tls.key", &format!("it does not go with the certificate: {error}")))?;
+        .map_err(|error| config.wrong("listen.tls.key", format!("it does not go with the certificate: {error}")))?;
     server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Some(TlsAcceptor::from(Arc::new(server))))
 }
@@ -91,7 +64,7 @@ pub(crate) fn acceptor(config: &Config) -> Result<Option<TlsAcceptor>, String> {
 /// Serves until `stop`, and then until every request in flight has its answer, or the time for that is over.
 pub(crate) async fn serve<S>(
     listener: TcpListener,
-    tls: TlsState,
+    tls: watch::Receiver<Option<TlsAcceptor>>,
     config: &Config,
     service: S,
     stop: impl Future<Output = ()>,
@@ -109,7 +82,7 @@ pub(crate) async fn serve<S>(
         .max_header_list_size(64 * 1024);
     let graceful = GracefulShutdown::new();
     // Whoever has said nothing yet is not waited for.
-    let (ending, ended) = tokio::sync::watch::channel(());
+    let (ending, ended) = watch::channel(());
     tokio::pin!(stop);
     loop {
         // Whoever finds no place waits in the queue of the system.
@@ -131,7 +104,7 @@ pub(crate) async fn serve<S>(
         };
         let _ = stream.set_nodelay(true);
         let (patience, mut ended) = (limits.header_timeout, ended.clone());
-        let (tls, http, service, watcher) = (tls.now(), http.clone(), service.clone(), graceful.watcher());
+        let (tls, http, service, watcher) = (tls.borrow().clone(), http.clone(), service.clone(), graceful.watcher());
         tokio::spawn(async move {
             let place = Place(Arc::new(place));
             let secured = tokio::select! {

@@ -13,9 +13,7 @@ use data_encoding::{BASE64, BASE64URL_NOPAD};
 use http::{Request, header};
 use serde_json::{Value, json};
 use std::{
-    fs::{self, OpenOptions},
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
+    fs,
     path::{Path, PathBuf},
 };
 use tower::ServiceExt;
@@ -73,14 +71,14 @@ pub(crate) struct Try {
 
 /// Everything that `serve` checks before it starts, and with `online` what it finds out then.
 pub(crate) async fn check(path: &Path, online: bool) -> Result<(), Failure> {
-    let config = Config::read(path).map_err(Failure::Configuration)?;
-    server::acceptor(&config).map_err(Failure::Configuration)?;
-    let gateway = Gateway::new(&config, Endpoints::assumed(&config), Stores::none()).map_err(Failure::Configuration)?;
+    let config = Config::read(path)?;
+    server::acceptor(&config)?;
+    Gateway::new(&config, Endpoints::assumed(&config), Stores::none())?;
     banner(&config);
     if online {
-        let endpoints = endpoints(&config).await.map_err(Failure::Start)?;
-        println!("endpoints of the legacy server: {endpoints}");
-        let gateway = Gateway::new(&config, endpoints, Stores::none()).map_err(Failure::Configuration)?;
+        let endpoints = Endpoints::find(&config).await.map_err(Failure::Start)?;
+        println!("the legacy server has {endpoints:?}");
+        let gateway = Gateway::new(&config, endpoints, Stores::none())?;
         let mut problems = Vec::new();
         for issuer in gateway.exchange.load_keys().await.issuers {
             println!("keys of {}: {}, {}", issuer.issuer, issuer.keys, issuer.state.as_str());
@@ -98,29 +96,21 @@ pub(crate) async fn check(path: &Path, online: bool) -> Result<(), Failure> {
             return Err(Failure::Start(problems.join("\n")));
         }
     }
-    drop(gateway);
     println!("{} {}", paint("ok:", "32"), path.display());
     Ok(())
 }
 
-async fn endpoints(config: &Config) -> Result<Endpoints, String> {
-    match Endpoints::configured(config) {
-        Some(endpoints) => Ok(endpoints),
-        None => Endpoints::discovered(config).await,
-    }
-}
-
 pub(crate) async fn explain(asked: &Explain) -> Result<(), Failure> {
-    let config = Config::read(&asked.config).map_err(Failure::Configuration)?;
-    let endpoints = endpoints(&config).await.unwrap_or_else(|problem| {
+    let config = Config::read(&asked.config)?;
+    let endpoints = Endpoints::find(&config).await.unwrap_or_else(|problem| {
         eprintln!("{} the legacy server is not there: {problem}", paint("note:", "33"));
         Endpoints::assumed(&config)
     });
-    let gateway = Gateway::new(&config, endpoints, Stores::none()).map_err(Failure::Configuration)?;
+    let gateway = Gateway::new(&config, endpoints, Stores::none())?;
     let form = match (&asked.form, &asked.token, &asked.target) {
         (Some(form), _, _) => read(form)?,
         (None, Some(token), Some(target)) => form_of(&read(token)?, target, asked.scope.as_deref()),
-        _ => return Err(Failure::Configuration("give `--form`, or `--token` and `--target`".to_owned())),
+        _ => return Err("give `--form`, or `--token` and `--target`".to_owned().into()),
     };
     let explanation = gateway.exchange.explain(&asked.client, form.trim().as_bytes()).await;
     if asked.json {
@@ -128,8 +118,11 @@ pub(crate) async fn explain(asked: &Explain) -> Result<(), Failure> {
     } else {
         print!("{explanation}");
         println!("\nWhere it is said:\n");
-        let near = explanation.rules.iter().filter_map(|rule| rule.rule.strip_prefix("rule ")?.parse().ok());
-        records(&config, &asked.client, &form, near.take(5)).iter().for_each(|line| println!("    {line}"));
+        let records = explanation.records.iter().map(|record| (&record.place, &record.says));
+        let nearest = explanation.rules.iter().take(5).map(|rule| (&rule.place, &rule.says));
+        for (place, says) in records.chain(nearest) {
+            println!("    {}", config.at_record(place, says));
+        }
     }
     match explanation.refusal {
         None => Ok(()),
@@ -137,39 +130,9 @@ pub(crate) async fn explain(asked: &Explain) -> Result<(), Failure> {
     }
 }
 
-/// The lines of the records that a request is about, and of the rules that were near, which are counted from 1.
-fn records(config: &Config, client: &str, form: &str, rules: impl Iterator<Item = usize>) -> Vec<String> {
-    let document = &config.document;
-    let asked: Vec<_> = form_urlencoded::parse(form.as_bytes()).filter(|(name, _)| name == "audience").collect();
-    let clients = document.clients.iter().enumerate().filter(|(_, record)| record.id() == client);
-    let clients = clients.map(|(at, record)| (format!("client[{at}]"), record.id().to_owned()));
-    let targets =
-        document.targets.iter().enumerate().filter(|(_, record)| asked.iter().any(|(_, id)| id == record.id()));
-    let targets = targets.map(|(at, record)| (format!("target[{at}]"), record.id().to_owned()));
-    let listed = document.rules.as_deref().unwrap_or_default();
-    let rules = rules.filter_map(|number| {
-        let at = number.checked_sub(1)?;
-        Some((format!("rule[{at}]"), listed.get(at)?.to_string()))
-    });
-    let found: Vec<_> = clients.chain(targets).chain(rules).collect();
-    let missing = |kind: &str, id: &str| {
-        let is_there = found.iter().any(|(place, name)| place.starts_with(kind) && name == id);
-        (!is_there).then(|| config.at_record(kind, &format!("none has the id `{id}`: add it, or correct the name")))
-    };
-    let missing: Vec<_> =
-        [missing("client", client)].into_iter().chain(asked.iter().map(|(_, id)| missing("target", id))).collect();
-    let found = found.iter().map(|(place, words)| config.at_record(place, words));
-    found.chain(missing.into_iter().flatten()).collect()
-}
-
 pub(crate) fn keygen(algorithm: Algorithm, file: &Path) -> Result<(), Failure> {
-    let wrong = |problem: String| Failure::Start(format!("{}: {problem}", file.display()));
-    let pem = LocalSigner::generate_pem(algorithm).map_err(|error| wrong(error.to_string()))?;
-    let key = LocalSigner::from_pem(algorithm, &pem).map_err(|error| wrong(error.to_string()))?;
-    let mut options = OpenOptions::new();
-    let opened = options.write(true).create_new(true).mode(0o600).open(file);
-    let written = opened.and_then(|mut file| file.write_all(pem.as_bytes()).and_then(|()| file.sync_all()));
-    written.map_err(|error| wrong(error.to_string()))?;
+    let key = LocalSigner::generate_file(algorithm, file)
+        .map_err(|error| Failure::Start(format!("{}: {error}", file.display())))?;
     println!("{}\n  algorithm  {algorithm}\n  kid        {}", file.display(), key.key_id());
     println!(
         "The first key is `keys.active`. A later one is published (`keys.published`) until every verifier knows it."
@@ -178,7 +141,7 @@ pub(crate) fn keygen(algorithm: Algorithm, file: &Path) -> Result<(), Failure> {
 }
 
 pub(crate) async fn exchange(asked: &Try) -> Result<(), Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::Start(crate::proxy::chain(error));
+    let failed = |error: &dyn std::error::Error| Failure::Start(chain(error));
     let mut fetch = HttpFetch::builder().allow_private_addresses().allow_loopback_http();
     if let Some(ca) = &asked.ca {
         fetch = fetch.root_certificate_pem(read(ca)?.as_bytes());
@@ -225,6 +188,12 @@ fn form_of(token: &str, target: &str, scope: Option<&str>) -> String {
         form.append_pair("scope", scope);
     }
     form.finish()
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

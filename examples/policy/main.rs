@@ -8,8 +8,6 @@
 #![allow(clippy::print_stdout)]
 
 mod decision_point;
-#[path = "../support/place.rs"]
-mod place;
 
 use axum::{Json, Router, body::Body, routing::post};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
@@ -26,7 +24,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_token_exchange::{
     Algorithm, AuditEvent, Document, LocalSigner, Policy, Reason, TOKEN_EXCHANGE_GRANT, TokenExchangeBuilder,
-    TokenExchangeLayer, policy::BoxPolicy,
+    TokenExchangeLayer, TomlFile, policy::BoxPolicy,
 };
 
 const ISSUER: &str = "https://as.example";
@@ -40,7 +38,7 @@ static KEY: LazyLock<LocalSigner> =
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut server = Server::start(place::read(FILE, RECORDS)?, None::<BoxPolicy>)?;
+    let mut server = Server::start(records(RECORDS).parse()?, None::<BoxPolicy>)?;
     consent(&mut server).await?;
     scopes(&mut server).await?;
     step_up(&mut server).await?;
@@ -56,13 +54,13 @@ async fn consent(server: &mut Server) -> Result<(), Box<dyn Error>> {
         ("is not where orders means to go", RECORDS.replacen("[\"billing\", \"vault\"]", "[\"vault\"]", 1)),
         ("has a new name that the rules do not know", RECORDS.replacen("id = \"billing\"", "id = \"invoicing\"", 1)),
     ] {
-        let Err(error) = server.exchange.reload(place::read(FILE, &one_sided)?) else {
+        let Err(error) = server.exchange.reload(records(&one_sided).parse()?) else {
             return Err("a rule that can never match was taken".into());
         };
-        println!("  billing {what}:\n    {}", place::located(FILE, &one_sided, &error));
+        println!("  billing {what}:\n    {}", records(&one_sided).locate(&error));
     }
     let misspelt = RECORDS.replacen("max_lifetime = \"1m\"", "max_lifetme = \"1m\"", 1);
-    let Err(error) = place::read::<Document>(FILE, &misspelt) else { return Err("an unknown field was taken".into()) };
+    let Err(error) = records(&misspelt).parse::<Document>() else { return Err("an unknown field was taken".into()) };
     println!("  a field is misspelt:\n    {error}");
 
     let (status, answer) = server.ask("orders", &alice(json!({})), &[]).await?;
@@ -106,14 +104,14 @@ async fn trial_and_reload(server: &mut Server) -> Result<(), Box<dyn Error>> {
     claim(status == StatusCode::OK && would, "an intern still gets a token, and the audit says who would not")?;
 
     let for_real = RECORDS.replace("shadow = true", "");
-    server.exchange.reload(place::read(FILE, &for_real)?)?;
+    server.exchange.reload(records(&for_real).parse()?)?;
     let (status, _) = server.ask("billing", &intern, &[]).await?;
     let denied = server.reason() == Some(Reason::PolicyDenied);
     claim(status == StatusCode::BAD_REQUEST && denied, "the document is loaded anew without the word: refused")?;
 
     let broken = for_real.replacen("clients = \"any\"", "clients = [\"ordres\"]", 1);
-    let error = server.exchange.reload(place::read(FILE, &broken)?).err().ok_or("a bad document was taken")?;
-    println!("  {}", place::located(FILE, &broken, &error));
+    let error = server.exchange.reload(records(&broken).parse()?).err().ok_or("a bad document was taken")?;
+    println!("  {}", records(&broken).locate(&error));
     let (status, _) = server.ask("billing", &alice(json!({})), &[]).await?;
     claim(status == StatusCode::OK, "a bad document is refused, and the one before it still counts")
 }
@@ -137,7 +135,7 @@ async fn elsewhere() -> Result<(), Box<dyn Error>> {
 
     let without_rules = RECORDS.split("[[rule]]").next().unwrap_or_default();
     let policy = decision_point::policy(url).map_err(|error| error.to_string())?;
-    let mut server = Server::start(place::read(FILE, without_rules)?, Some(policy))?;
+    let mut server = Server::start(records(without_rules).parse()?, Some(policy))?;
     let (status, answer) = server.ask("billing", &alice(json!({})), &[]).await?;
     claim(status == StatusCode::OK && answer["scope"] == "invoices:read", "it permits billing")?;
     let (_, answer) = server.ask("vault", &alice(json!({})), &[]).await?;
@@ -208,6 +206,11 @@ fn alice(changes: Value) -> String {
     let [header, claims] = [header, claims].map(|part| BASE64URL_NOPAD.encode(part.to_string().as_bytes()));
     let signature = KEY.sign(format!("{header}.{claims}").as_bytes()).unwrap_or_default();
     format!("{header}.{claims}.{}", BASE64URL_NOPAD.encode(&signature))
+}
+
+/// The records, as if this stood in their file.
+fn records(text: &str) -> TomlFile {
+    TomlFile::new(FILE, text)
 }
 
 fn now() -> u64 {

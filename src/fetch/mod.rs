@@ -34,4 +34,5 @@ pub use client::HttpFetch;
 pub use error::{FetchConfigError, FetchError};
 pub use in_process::{InProcess, in_process};
 
+pub(crate) use hyper_util::rt::TokioIo;
 pub(crate) use uri::web_uri;

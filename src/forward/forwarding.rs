@@ -2,7 +2,7 @@ use crate::registry::ConfigError;
 use bytes::Bytes;
 use data_encoding::BASE64;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header,
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header,
     request::Parts,
     uri::{Authority, PathAndQuery, Scheme},
 };
@@ -89,6 +89,7 @@ pub struct Forwarding {
     authority: Authority,
     public_scheme: String,
     public_host: String,
+    hosts: Vec<String>,
     behind_proxy: bool,
 }
 
@@ -114,7 +115,7 @@ impl Forwarding {
         }
         let (public_scheme, public_host, _) = origin("public", public)?;
         let (public_scheme, public_host) = (public_scheme.to_string(), public_host.to_string());
-        Ok(Self { scheme, authority, public_scheme, public_host, behind_proxy: false })
+        Ok(Self { scheme, authority, public_scheme, public_host, hosts: Vec::new(), behind_proxy: false })
     }
 
     /// Says that every connection comes from a proxy whose `Forwarded` and `X-Forwarded-*` can be believed: they are handed
@@ -123,6 +124,33 @@ impl Forwarding {
     pub fn behind_proxy(mut self) -> Self {
         self.behind_proxy = true;
         self
+    }
+
+    /// Names that the gateway has beside the public one, with their port where that is not the scheme's own; `*` is any.
+    #[must_use]
+    pub fn hosts(mut self, hosts: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.hosts = hosts.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether a request is for the public host or one of [`hosts`](Self::hosts). Another one may be for a server that
+    /// believes whatever `Host` says: answer it with 421 (RFC 9110 section 15.5.20).
+    ///
+    /// ```
+    /// use http::Request;
+    /// use tower_token_exchange::forward::Forwarding;
+    ///
+    /// let forwarding = Forwarding::to("http://10.0.0.7:3000", "https://as.example")?.hosts(["as.internal:8443"]);
+    /// let is_for_us = |host| forwarding.is_for_us(&Request::get("/").header("host", host).body(()).unwrap());
+    /// assert!(is_for_us("AS.example") && is_for_us("as.internal:8443"));
+    /// assert!(!is_for_us("as.internal") && !is_for_us("as.example.evil") && !is_for_us(""));
+    /// # Ok::<(), tower_token_exchange::ConfigError>(())
+    /// ```
+    pub fn is_for_us<B>(&self, request: &Request<B>) -> bool {
+        let host = request.uri().authority().map(Authority::as_str);
+        let host = host.or_else(|| request.headers().get(header::HOST)?.to_str().ok()).unwrap_or_default();
+        let mut ours = self.hosts.iter().chain([&self.public_host]);
+        ours.any(|ours| ours == "*" || ours.eq_ignore_ascii_case(host))
     }
 
     /// The scheme and the host of where the world finds the gateway.

@@ -1,5 +1,7 @@
+use super::Peer;
 use crate::jose::random_hex;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Request};
+use tracing::Span;
 
 /// How a request is called in the logs of everybody on its way: a request id, and its trace (W3C Trace Context).
 ///
@@ -44,6 +46,22 @@ impl TraceContext {
             }
         }
         Self { request_id, trace_id, span_id }
+    }
+}
+
+impl TraceContext {
+    /// A span for the log lines about a request: `request_id`, `trace_id`, `span_id`, `method`, `path`, and `peer` where the
+    /// extensions hold a [`Peer`]. The query is left out: it may hold what no log should.
+    pub fn span<B>(&self, request: &Request<B>) -> Span {
+        tracing::info_span!(
+            "request",
+            request_id = self.request_id,
+            trace_id = self.trace_id,
+            span_id = self.span_id,
+            method = %request.method(),
+            path = request.uri().path(),
+            peer = request.extensions().get::<Peer>().map(|peer| tracing::field::display(peer.address)),
+        )
     }
 }
 

@@ -3,7 +3,10 @@ use crate::jose::{Algorithm, InvalidKey, PrivateKey};
 use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use std::{
     fmt,
+    fs::OpenOptions,
     future::{Ready, ready},
+    io::{self, Write},
+    path::Path,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -68,6 +71,34 @@ impl LocalSigner {
         })
     }
 
+    /// A key as files hold it: a JWK ([`from_jwk`](Self::from_jwk)) if the text begins as JSON does, else PEM
+    /// ([`from_pem`](Self::from_pem)). A PEM text is a key for the algorithm, ES256 where none is given; a JWK says itself
+    /// what it is for, and must agree.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Algorithm, LocalSigner};
+    ///
+    /// let pem = LocalSigner::generate_pem(Algorithm::ES256)?;
+    /// assert_eq!(LocalSigner::from_text(&pem, None)?.algorithm(), Algorithm::ES256);
+    /// assert!(LocalSigner::from_text(&pem, Some(Algorithm::EdDSA)).is_err());
+    /// # Ok::<(), tower_token_exchange::InvalidKey>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Those of the two, and [`InvalidKey::OtherAlgorithm`].
+    pub fn from_text(text: &str, algorithm: Option<Algorithm>) -> Result<Self, InvalidKey> {
+        if !text.trim_start().starts_with('{') {
+            return Self::from_pem(algorithm.unwrap_or(Algorithm::ES256), text);
+        }
+        let signer = Self::from_jwk(text)?;
+        match algorithm {
+            Some(wanted) if wanted != signer.algorithm() => {
+                Err(InvalidKey::OtherAlgorithm { found: signer.algorithm(), wanted })
+            }
+            _ => Ok(signer),
+        }
+    }
+
     /// A fresh key for ES256, ES384 or EdDSA, in PKCS#8 as PEM (RFC 7468 section 10): a text for a file that only the
     /// server can read, from where [`from_pem`](Self::from_pem) takes it at each start.
     ///
@@ -85,6 +116,21 @@ impl LocalSigner {
     /// [`InvalidKey::CannotGenerate`] for RSA, [`InvalidKey::Unusable`] where the system gives no randomness.
     pub fn generate_pem(algorithm: Algorithm) -> Result<String, InvalidKey> {
         PrivateKey::generate_pem(algorithm)
+    }
+
+    /// The same, in a new file that only its owner can read.
+    ///
+    /// # Errors
+    /// Those of the system, such as that the file is there already, and those of [`generate_pem`](Self::generate_pem).
+    pub fn generate_file(algorithm: Algorithm, path: impl AsRef<Path>) -> io::Result<Self> {
+        let pem = Self::generate_pem(algorithm).map_err(io::Error::other)?;
+        let mut options = OpenOptions::new();
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.write(true).create_new(true).open(path)?;
+        file.write_all(pem.as_bytes())?;
+        file.sync_all()?;
+        Self::from_pem(algorithm, pem).map_err(io::Error::other)
     }
 
     /// A fresh key for ES256, ES384 or EdDSA. It is gone with the process, and so is what it signed:

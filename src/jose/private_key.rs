@@ -20,6 +20,14 @@ const ED25519_PKCS8: &[u8] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidKey {
+    /// The JWK is for another algorithm than the one that was asked for.
+    #[error("it is a key for {found}, not for {wanted}: correct the one or the other")]
+    OtherAlgorithm {
+        /// What the JWK is for.
+        found: Algorithm,
+        /// What was asked for.
+        wanted: Algorithm,
+    },
     /// The PEM text has no `PRIVATE KEY` block.
     #[error("no `PRIVATE KEY` block (PKCS#8) in the PEM text; `openssl pkcs8 -topk8 -nocrypt` makes one")]
     NotPem,

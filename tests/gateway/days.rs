@@ -42,8 +42,17 @@ fn it_starts_before_the_legacy_server_and_says_so() {
     world.upstream.answers(at, answer(200, &metadata));
     wait_for("it is there", || gateway.standing()["waiting_for"].is_null());
     assert_eq!(world.send(&world.exchange()).0, 200);
-    let (status, document) = world.send(&world.request(&format!("GET {at} HTTP/1.1")));
-    assert!(status == 200 && document.contains("token-exchange"), "{document}");
+    let read = || world.send(&world.request(&format!("GET {at} HTTP/1.1")));
+    let good = read();
+    assert!(good.0 == 200 && good.1.contains("token-exchange"), "{good:?}");
+
+    // Nobody has asked for the keys but the gateway itself.
+    wait_for("it has asked for them", || gateway.standing()["upstream_is_up"] == true);
+    for path in [at, "/jwks"] {
+        world.upstream.answers(path, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
+    }
+    assert_eq!(read(), good, "the last good one");
+    assert_eq!(world.send(&world.request("GET /jwks HTTP/1.1")).0, 200);
 }
 
 #[test]
