@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Members that no record may name to be carried on: this crate decides them, or they have another meaning.
-const RESERVED_CLAIMS: [&str; 22] = [
+const RESERVED_CLAIMS: [&str; 24] = [
     "iss",
     "sub",
     "aud",
@@ -34,6 +34,8 @@ const RESERVED_CLAIMS: [&str; 22] = [
     "c_hash",
     "s_hash",
     "events",
+    "active",
+    "token_type",
 ];
 
 /// A target whose record was found to make sense.
