@@ -1,8 +1,8 @@
 //! Who may exchange what for whom, and why not: records and rules in one file, and what they come to.
 //!
-//! `cargo run --example policy` reads `records.toml`, shows consent from two sides, what scopes become, a login that is
-//! not strong enough, a rule on trial, a reload, and a decision point elsewhere, and fails if one of them does not come
-//! out as it should.
+//! `cargo run --all-features --example policy` reads `records.toml`, shows consent from two sides, what scopes become, a
+//! login that is not strong enough, a rule on trial, a reload, and a decision point elsewhere, and fails if one of them
+//! does not come out as it should.
 
 // What happened is told on the terminal.
 #![allow(clippy::print_stdout)]
