@@ -328,6 +328,8 @@ async fn a_refreshed_document_is_there_on_the_first_bad_day() {
     assert!(!refresh(down()).await);
     // A document that is not there is an answer.
     assert!(refresh(good("{\"keys\":[]}".to_owned())).await);
+    let half = Router::new().route("/elsewhere", axum::routing::get(|| async { "no metadata" }));
+    assert!(refresh(half.fallback(|| async { StatusCode::INTERNAL_SERVER_ERROR })).await, "it can be reached");
     assert!(!refresh(down()).await);
     for (path, status) in [(METADATA, StatusCode::OK), (KEYS, StatusCode::OK), ("/elsewhere", StatusCode::BAD_GATEWAY)]
     {

@@ -188,9 +188,9 @@ impl Gateway {
     /// Asks the legacy server for its documents as a client would, so that the last good ones are at hand when it is down
     /// and a key of ours that has the name of one of its own is found.
     pub(crate) async fn look_at_upstream(&self, config: &Config) {
-        let all_well = self.documents.refresh::<_, Body, _>(self.proxy.clone(), &config.url("")).await;
-        if self.upstream_is_up.swap(all_well, Ordering::Relaxed) != all_well {
-            tracing::warn!(up = all_well, "the legacy server");
+        let up = self.documents.refresh::<_, Body, _>(self.proxy.clone(), &config.url("")).await;
+        if self.upstream_is_up.swap(up, Ordering::Relaxed) != up {
+            tracing::warn!(up, "the legacy server");
         }
     }
 }

@@ -73,10 +73,11 @@ impl DocumentsLayer {
         *self.0.own_keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(own_keys);
     }
 
-    /// Asks a service for the documents as a client would that finds them at this origin, and says whether each had an
-    /// answer other than a 5xx, within 10 s. So a good one is kept before the first bad day, and
-    /// [`key_id_collision`](Self::key_id_collision) is known. The service is the one that the layer wraps, without the
-    /// layer; ask it from time to time.
+    /// Asks a service for the documents as a client would that finds them at this origin. So a good one is kept before the
+    /// first bad day, and [`key_id_collision`](Self::key_id_collision) is known. The service is the one that the layer wraps,
+    /// without the layer; ask it from time to time.
+    ///
+    /// What comes back is whether it can be reached: whether any document had an answer other than a 5xx, within 10 s.
     ///
     /// ```
     /// use axum::{Router, body::Body, routing::get};
@@ -96,23 +97,21 @@ impl DocumentsLayer {
         B: Default,
         R: Body<Data = Bytes, Error: Into<BoxError>>,
     {
-        let mut all_answered = true;
+        let mut is_reached = false;
         for document in &self.0.documents {
             let Ok(mut request) = Request::get(format!("{origin}{}", document.path())).body(B::default()) else {
                 return false;
             };
             let asked = document.asked(&mut request);
-            let mut answered = false;
             let response = async {
                 let response = service.clone().oneshot(request).await;
-                answered = response.as_ref().is_ok_and(|response| !response.status().is_server_error());
+                is_reached |= response.as_ref().is_ok_and(|response| !response.status().is_server_error());
                 response
             };
             // Whoever asks next is answered by what it left behind.
             let _ = document.answer(&asked, &self.0.own_keys(), response).await;
-            all_answered &= answered;
         }
-        all_answered
+        is_reached
     }
 
     /// The `kid` that two different keys had when a key set last passed: our key of that name is not published, and what
