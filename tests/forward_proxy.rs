@@ -108,7 +108,7 @@ impl Drop for Counted {
 
 #[tokio::test]
 async fn a_changed_protocol_goes_both_ways_and_holds_what_its_request_held() {
-    let echo = server(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n").await;
+    let echo = server(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n").await;
     let (proxy, held) = (proxy_to(echo), Arc::new(AtomicUsize::new(0)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let front = listener.local_addr().unwrap();
@@ -126,7 +126,7 @@ async fn a_changed_protocol_goes_both_ways_and_holds_what_its_request_held() {
         connection.await.unwrap();
     });
     let mut client = TcpStream::connect(front).await.unwrap();
-    client.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n").await.unwrap();
+    client.write_all(b"GET /x HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").await.unwrap();
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         head.push(client.read_u8().await.unwrap());

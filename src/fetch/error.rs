@@ -117,14 +117,12 @@ fn find<'a, E: Error + 'static>(mut error: &'a (dyn Error + 'static)) -> Option<
 pub enum FetchConfigError {
     /// A PEM given as root holds no certificate.
     #[error(
-        "`root_certificate_pem` was given a PEM without a certificate: pass the CA's own file, \
+        "no certificate in the PEM of a root certificate: pass the CA's own file, \
          the one with `-----BEGIN CERTIFICATE-----`, or leave the option out to trust public CAs only"
     )]
     NoRootCertificate,
     /// A PEM given as root cannot be read, or a certificate in it cannot be used as a trust anchor.
-    #[error(
-        "`root_certificate_pem` was given a certificate that cannot be used: export the CA's X.509 certificate as PEM again"
-    )]
+    #[error("a root certificate in PEM cannot be used: export the CA's X.509 certificate as PEM again")]
     UnusableRootCertificate {
         /// What happened.
         source: BoxError,

@@ -4,7 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, header};
 use http_body::Body;
 use http_body_util::Full;
 use tower::{BoxError, Service, ServiceExt};
@@ -61,7 +61,12 @@ where
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
         let service = self.0.clone();
         Box::pin(async move {
-            let response = service.oneshot(request.map(Full::new)).await.map_err(Into::into)?;
+            let mut request = request.map(Full::new);
+            // Whoever passes it on may lose the length of its body on the way.
+            if let Some(length) = request.body().size_hint().exact().filter(|length| *length > 0) {
+                request.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+            }
+            let response = service.oneshot(request).await.map_err(Into::into)?;
             let (parts, body) = response.into_parts();
             match body::read(body, ANSWER_BYTES).await {
                 Ok(body) => Ok(Response::from_parts(parts, body)),

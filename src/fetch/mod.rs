@@ -2,7 +2,7 @@
 //!
 //! [`HttpFetch`] is the client that ships: a [`tower::Service`] from `http::Request<Bytes>` to
 //! `http::Response<Bytes>`. Whoever holds the requests to other rules (a proxy, a service mesh, a fixture)
-//! plugs in another service of that shape.
+//! plugs in another service of that shape. [`PooledClient`] is another one, for what passes through a gateway.
 //!
 //! A URL that comes from a configuration file or a discovery document is an invitation to fetch from the
 //! inside of the network (SSRF; draft-ietf-oauth-rfc8725bis). Hence, unless a named option says otherwise:
@@ -22,6 +22,8 @@ mod client;
 mod connect;
 mod error;
 mod in_process;
+mod patient;
+mod pooled;
 mod tls;
 mod uri;
 
@@ -33,6 +35,7 @@ pub use by_origin::{ByOrigin, by_origin};
 pub use client::HttpFetch;
 pub use error::{FetchConfigError, FetchError};
 pub use in_process::{InProcess, in_process};
+pub use pooled::{PooledClient, PooledClientBuilder};
 
 pub(crate) use hyper_util::rt::TokioIo;
 pub(crate) use uri::web_uri;

@@ -10,8 +10,12 @@ use super::FetchConfigError;
 
 /// TLS 1.2 and 1.3 with ring, trusting the public CAs of webpki-roots and those in `extra_roots` (PEM texts).
 pub(super) fn config(extra_roots: &[Vec<u8>]) -> Result<ClientConfig, FetchConfigError> {
-    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    for pem in extra_roots {
+    config_of(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }, extra_roots)
+}
+
+/// The same, trusting these.
+pub(super) fn config_of(mut roots: RootCertStore, more: &[Vec<u8>]) -> Result<ClientConfig, FetchConfigError> {
+    for pem in more {
         add(&mut roots, pem)?;
     }
     // The provider is handed over: one that is global to the process is the application's to choose.

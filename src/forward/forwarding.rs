@@ -12,8 +12,9 @@ use std::{
 };
 
 /// Of one connection, not of the message (RFC 9110 section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 8] = [
+const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
+    HeaderName::from_static("http2-settings"),
     HeaderName::from_static("keep-alive"),
     header::PROXY_AUTHORIZATION,
     HeaderName::from_static("proxy-connection"),
@@ -23,18 +24,8 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 
-/// What a server believes because a proxy says so.
-const FROM_PROXIES: [&str; 9] = [
-    "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-proto",
-    "x-real-ip",
-    "client-cert",
-    "client-cert-chain",
-];
+/// What a server believes because a proxy says so, and so whatever begins with it.
+const FROM_PROXIES: [&str; 4] = ["forwarded", "x-forwarded-", "x-real-ip", "client-cert"];
 
 /// Who is at the other end of the connection that a request came on. A server puts it into the request's extensions.
 #[derive(Clone)]
@@ -62,8 +53,9 @@ impl Peer {
 
 /// How requests are passed on to one server.
 ///
-/// What a client says in headers that only proxies write (`Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `Client-Cert`) does not
-/// reach that server: it gets the gateway's word instead.
+/// What a client says in headers that only proxies write (`Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `Client-Cert` and
+/// `Client-Cert-Chain`, also with `_` for `-`, which many servers take for the same) does not reach that server: it gets the
+/// gateway's word instead. Others that your server believes, such as `True-Client-IP`, are for you to remove.
 ///
 /// ```
 /// use http::Request;
@@ -118,8 +110,9 @@ impl Forwarding {
         Ok(Self { scheme, authority, public_scheme, public_host, hosts: Vec::new(), behind_proxy: false })
     }
 
-    /// Says that every connection comes from a proxy whose `Forwarded` and `X-Forwarded-*` can be believed: they are handed
-    /// on, and its own address is added.
+    /// Says that every connection comes from a proxy that writes those headers itself and takes out what clients say: they
+    /// are handed on, with its own address added to `Forwarded` and `X-Forwarded-For`. Of `X-Forwarded-Proto` and
+    /// `X-Forwarded-Host` the last counts. `Client-Cert` is the proxy's word then too, never its own certificate.
     #[must_use]
     pub fn behind_proxy(mut self) -> Self {
         self.behind_proxy = true;
@@ -163,8 +156,9 @@ impl Forwarding {
     /// `Client-Cert` (RFC 9440) say who asked, by the [`Peer`] in the extensions. Its version is HTTP/1.1. Path, query and all
     /// other headers stay as they came.
     ///
-    /// What comes back is the protocol that the client wants to change to, such as `websocket`: the request asks the server for
-    /// it too, and whoever sends it must connect both ends then.
+    /// What comes back is the protocol that the client wants to change to, if that is `websocket`: the request asks the server
+    /// for it too, and whoever sends it must connect both ends then. Any other, such as `h2c`, would let requests past
+    /// whatever stands in front of the server, and is not asked for.
     pub fn forward(&self, parts: &mut Parts) -> Option<HeaderValue> {
         let upgrade = upgrade_wanted(parts);
         let peer = parts.extensions.get::<Peer>().cloned();
@@ -187,11 +181,8 @@ impl Forwarding {
             headers.insert(header::UPGRADE, protocol.clone());
         }
         join_cookies(headers);
-        let believed = if self.behind_proxy { headers.clone() } else { HeaderMap::new() };
-        for name in FROM_PROXIES {
-            headers.remove(name);
-        }
-        self.tell(headers, &believed, peer.as_ref(), host.as_ref());
+        remove_from_proxies(headers, self.behind_proxy);
+        self.tell(headers, peer.as_ref(), host.as_ref());
         if let Some(host) = host {
             headers.insert(header::HOST, host);
         }
@@ -199,29 +190,45 @@ impl Forwarding {
         upgrade
     }
 
-    /// Says who asked, and for what.
-    fn tell(&self, headers: &mut HeaderMap, believed: &HeaderMap, peer: Option<&Peer>, host: Option<&HeaderValue>) {
-        let mut set = |name: &'static str, value: Option<HeaderValue>| value.map(|value| headers.insert(name, value));
+    /// Says who asked, and for what. Whatever of that stands there already can be believed.
+    fn tell(&self, headers: &mut HeaderMap, peer: Option<&Peer>, host: Option<&HeaderValue>) {
         let text = |value: &str| HeaderValue::try_from(value).ok();
         // A request without a peer is the gateway's own: it speaks as the world does.
         let scheme = peer.map_or(self.public_scheme.as_str(), |peer| if peer.tls { "https" } else { "http" });
-        set("x-forwarded-proto", believed.get("x-forwarded-proto").cloned().or_else(|| text(scheme)));
-        set("x-forwarded-host", believed.get("x-forwarded-host").or(host).cloned());
+        for (name, ours) in [("x-forwarded-proto", text(scheme)), ("x-forwarded-host", host.cloned())] {
+            let said = headers.get_all(name).iter().next_back().cloned();
+            said.or(ours).map(|value| headers.insert(name, value));
+        }
         let Some(peer) = peer else { return };
-        let listed = |name: &str, last: &str| {
-            let before = believed.get_all(name).iter().filter_map(|value| value.to_str().ok());
-            text(&before.chain([last]).collect::<Vec<_>>().join(", "))
-        };
         let address = peer.address.ip().to_canonical();
-        set("x-forwarded-for", listed("x-forwarded-for", &address.to_string()));
         let node = match address {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("\"[{address}]\""),
         };
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
-        set("forwarded", listed("forwarded", &format!("for={node};host=\"{host}\";proto={scheme}")));
-        let certificate = peer.certificate.as_ref().map(|der| format!(":{}:", BASE64.encode(der)));
-        set("client-cert", certificate.and_then(|certificate| text(&certificate)));
+        let forwarded = format!("for={node};host=\"{host}\";proto={scheme}");
+        for (name, last) in [("x-forwarded-for", &address.to_string()), ("forwarded", &forwarded)] {
+            let before = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+            let listed = text(&before.chain([last.as_str()]).collect::<Vec<_>>().join(", "));
+            listed.map(|value| headers.insert(name, value));
+        }
+        if let Some(der) = peer.certificate.as_ref().filter(|_| !self.behind_proxy)
+            && let Some(certificate) = text(&format!(":{}:", BASE64.encode(der)))
+        {
+            headers.insert("client-cert", certificate);
+        }
+    }
+}
+
+/// Takes out what only proxies may say; of one that may be believed, only the names that no proxy writes.
+fn remove_from_proxies(headers: &mut HeaderMap, believed: bool) {
+    let is_said = |name: &HeaderName| {
+        let as_read = name.as_str().replace('_', "-");
+        FROM_PROXIES.iter().any(|prefix| as_read.starts_with(prefix)) && (!believed || as_read != name.as_str())
+    };
+    let said: Vec<HeaderName> = headers.keys().filter(|name| is_said(name)).cloned().collect();
+    for name in said {
+        headers.remove(name);
     }
 }
 
@@ -257,7 +264,9 @@ fn upgrade_wanted(parts: &Parts) -> Option<HeaderValue> {
     let wants = parts.version == Version::HTTP_11
         && parts.method == Method::GET
         && parts.headers.get_all(header::CONNECTION).iter().any(is_named);
-    parts.headers.get(header::UPGRADE).filter(|_| wants).cloned()
+    let mut asked = parts.headers.get_all(header::UPGRADE).iter();
+    let first = asked.next().filter(|_| wants && asked.next().is_none())?;
+    first.as_bytes().eq_ignore_ascii_case(b"websocket").then(|| first.clone())
 }
 
 /// HTTP/2 may split cookies into several fields, HTTP/1.1 may not (RFC 9113 section 8.2.3).
@@ -295,6 +304,10 @@ mod tests {
         parts
     }
 
+    fn forwarding_of_proxy() -> Forwarding {
+        forwarding().behind_proxy()
+    }
+
     fn peer(address: &str) -> Peer {
         Peer::new(SocketAddr::new(address.parse().unwrap(), 50_000))
     }
@@ -319,6 +332,9 @@ mod tests {
                 .header("x-forwarded-host", "login.example")
                 .header("client-cert", ":AA==:")
                 .header("x-real-ip", "6.6.6.6")
+                .header("x-forwarded-client-cert", "Hash=x")
+                .header("x_forwarded_for", "6.6.6.6")
+                .header("client_cert", ":AA==:")
         };
         let stranger = forwarded(&forwarding(), request(), Some(peer("::ffff:203.0.113.9")));
         let known = forwarded(&forwarding().behind_proxy(), request(), Some(peer("2001:db8::1")));
@@ -335,9 +351,16 @@ mod tests {
                 (&HeaderValue::from_static(from_stranger), &HeaderValue::from_static(from_known))
             );
         }
-        for gone in ["client-cert", "x-real-ip"] {
-            assert!(!stranger.headers.contains_key(gone) && !known.headers.contains_key(gone), "{gone}");
+        for its_word in ["client-cert", "x-real-ip", "x-forwarded-client-cert"] {
+            assert!(!stranger.headers.contains_key(its_word) && known.headers.contains_key(its_word), "{its_word}");
         }
+        for nobodys in ["x_forwarded_for", "client_cert"] {
+            assert!(!stranger.headers.contains_key(nobodys) && !known.headers.contains_key(nobodys), "{nobodys}");
+        }
+        // What the proxy added to what its client said comes last.
+        let twice = Request::get("/").header("x-forwarded-proto", "gopher").header("x-forwarded-proto", "https");
+        let known = self::forwarded(&forwarding_of_proxy(), twice, Some(peer("2001:db8::1")));
+        assert_eq!(known.headers.get_all("x-forwarded-proto").iter().collect::<Vec<_>>(), ["https"]);
     }
 
     #[test]
@@ -346,6 +369,10 @@ mod tests {
         let parts = forwarded(&forwarding(), Request::get("/").header("client-cert", ":lie:"), Some(peer));
         assert_eq!(parts.headers["client-cert"], ":ZGVy:");
         assert_eq!(parts.headers["forwarded"], "for=192.0.2.1;host=\"as.example\";proto=https");
+        // A proxy's own is not its client's.
+        let peer = Peer::with_tls(SocketAddr::from(([192, 0, 2, 1], 1)), Some(Bytes::from_static(b"der")));
+        let parts = forwarded(&forwarding_of_proxy(), Request::get("/"), Some(peer));
+        assert!(!parts.headers.contains_key("client-cert"));
     }
 
     #[test]
@@ -365,10 +392,14 @@ mod tests {
         assert_eq!(parts.uri.path_and_query().unwrap(), "/a%2Fb?x=%zz&&");
         assert_eq!(parts.headers.get_all("via").iter().collect::<Vec<_>>(), ["1.1 other", "1.1 gateway"]);
         assert_eq!(parts.headers["cookie"], "a=1; b=2");
-        for request in [request().version(Version::HTTP_2), request().method("POST")] {
+        let h2c = || Request::get("/").header("connection", "upgrade, http2-settings").header("http2-settings", "AA");
+        let others = [h2c().header("upgrade", "h2c"), request().header("upgrade", "h2c")];
+        let unnamed = Request::get("/").header("connection", "upgrade").header("http2-settings", "AA");
+        let others = others.into_iter().chain([unnamed.header("upgrade", "websocket, h2c")]);
+        for request in others.chain([request().version(Version::HTTP_2), request().method("POST")]) {
             let mut parts = request.body(()).unwrap().into_parts().0;
             assert_eq!(forwarding().forward(&mut parts), None);
-            for gone in ["connection", "upgrade", "x-hop", "te", "expect"] {
+            for gone in ["connection", "upgrade", "http2-settings", "x-hop", "te", "expect"] {
                 assert!(!parts.headers.contains_key(gone), "{gone}");
             }
             assert_eq!(parts.version, Version::HTTP_11);
