@@ -12,7 +12,7 @@ use std::{
     num::NonZeroU32,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tower_token_exchange::{
     Client, Document, Issuer, LocalSigner, PublishedKeys, Signer, Target, TomlFile, UnknownAlgorithm,
@@ -231,11 +231,14 @@ pub(crate) struct Config {
     main: TomlFile,
     records: Option<TomlFile>,
     key_files: Vec<PathBuf>,
+    /// When that began.
+    pub(crate) read_at: SystemTime,
 }
 
 impl Config {
     /// Reads the file and those that it names. Every mistake names its file, line and field, and the way out.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
+        let read_at = SystemTime::now();
         let main = TomlFile::read(path).map_err(|error| error.to_string())?;
         let mut settings: Settings = main.parse()?;
         let Settings { client, target, issuer, rule, .. } = &mut settings;
@@ -276,7 +279,7 @@ impl Config {
         let forwarding = forwarding.hosts(&listen.hosts);
         let forwarding = if listen.behind_proxy { forwarding.behind_proxy() } else { forwarding };
         let settings = Arc::new(settings);
-        let config = Self { forwarding, settings, document, signer, published, main, records, key_files };
+        let config = Self { forwarding, settings, document, signer, published, main, records, key_files, read_at };
         config.check()?;
         Ok(config)
     }
@@ -354,9 +357,11 @@ impl Config {
     /// The files whose change is a reason to read everything again.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let records = self.records.as_ref().map(|source| source.path().to_owned());
-        let tls = self.settings.listen.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key]);
-        let tls = tls.map(|path| self.beside(path));
-        [self.path()].into_iter().chain(records).chain(tls).chain(self.key_files.iter().cloned()).collect()
+        let Settings { listen, upstream, .. } = &*self.settings;
+        let tls = listen.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key].into_iter().chain(&tls.client_ca));
+        let secret = upstream.introspection.iter().map(|introspection| &introspection.client_secret_file);
+        let named = tls.chain(secret).map(|path| self.beside(path));
+        [self.path()].into_iter().chain(records).chain(named).chain(self.key_files.iter().cloned()).collect()
     }
 }
 

@@ -1,9 +1,6 @@
 //! What the configuration comes to: the layers, in their order, around the way to the legacy server.
 
-use crate::{
-    config::{Config, Method, Paths, Settings},
-    proxy::{Proxy, proxy},
-};
+use crate::config::{Config, Method, Paths, Settings};
 use axum::body::Body;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -20,8 +17,12 @@ use tower_token_exchange::{
     Document, FileRevocations, Introspection, Issuer, JsonLinesSink, MemoryRevocations, Plug, RevocationQuestion,
     RevocationState, ServerAuthenticator, TokenExchangeLayer,
     endpoint::{DocumentsLayer, ServerMetadata},
-    fetch::{HttpFetch, by_origin, in_process},
+    fetch::{HttpFetch, PooledClient, by_origin, in_process},
+    forward,
 };
+
+/// The way to the legacy server.
+type Proxy = forward::Proxy<PooledClient<Body>>;
 
 pub(crate) type App = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
 
@@ -45,7 +46,7 @@ pub(crate) struct Gateway {
     pub(crate) authenticator: ServerAuthenticator,
     pub(crate) audit: JsonLinesSink,
     pub(crate) endpoints: Endpoints,
-    pub(crate) proxy: Proxy,
+    proxy: Proxy,
     /// Whether the legacy server answered when it was last asked for its documents.
     pub(crate) upstream_is_up: Arc<AtomicBool>,
 }
@@ -84,14 +85,14 @@ impl Stores {
 }
 
 impl Endpoints {
-    /// What the configuration says, and where it does not say enough, the legacy server in its metadata.
+    /// What the configuration says, and where it does not say all, the legacy server in its metadata. Not to know of an
+    /// endpoint would be to leave to the legacy server what it does not know of.
     pub(crate) async fn find(config: &Config) -> Result<Self, String> {
         let Settings { paths, upstream, .. } = &*config.settings;
         let mut paths = paths.clone();
-        let asks = upstream.authenticate_clients_by == Method::Introspection || upstream.introspection.is_some();
-        if paths.token.is_none() || paths.jwks.is_none() || (asks && paths.introspection.is_none()) {
+        if [&paths.token, &paths.jwks, &paths.introspection, &paths.revocation].iter().any(|path| path.is_none()) {
             let found = ServerMetadata::fetch(&upstream.issuer, world_and_legacy(config, &proxy(config)?)?).await;
-            let metadata = found.map_err(|problem| problem.to_string())?;
+            let metadata = found.map_err(|problem| format!("{problem}; or say all four in `paths`"))?;
             for (member, path) in [
                 ("token_endpoint", &mut paths.token),
                 ("jwks_uri", &mut paths.jwks),
@@ -212,6 +213,18 @@ fn document(config: &Config, endpoints: &Endpoints) -> Result<Document, String> 
     }
     document.issuers.push(own);
     Ok(document)
+}
+
+/// Whatever is not ours goes as it came, but for what a proxy must change.
+fn proxy(config: &Config) -> Result<Proxy, String> {
+    let Settings { upstream, limits, .. } = &*config.settings;
+    let mut client = PooledClient::<Body>::builder().connect_timeout(upstream.connect_timeout);
+    if let Some(path) = &upstream.ca {
+        client = client.only_root_certificates_pem(config.text_of("upstream.ca", path)?.as_bytes());
+    }
+    let client = client.body_timeout(limits.body_timeout).build();
+    let client = client.map_err(|error| config.wrong("upstream.ca", error))?;
+    Ok(Proxy::new(client, config.forwarding.clone()).response_timeout(upstream.response_timeout))
 }
 
 /// What is asked of the issuer's host is asked of the legacy server itself; everybody else is out in the world.

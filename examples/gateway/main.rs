@@ -9,7 +9,6 @@ mod admin;
 mod config;
 mod front;
 mod gateway;
-mod proxy;
 mod serve;
 mod server;
 mod tools;
@@ -61,19 +60,29 @@ enum Command {
     Try(tools::Try),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+fn main() -> ExitCode {
+    let command = Cli::parse().command;
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return told(&error.to_string(), 1),
+    };
+    let done = runtime.block_on(run(command));
+    // Not without end: an audit file may take nothing any more.
+    runtime.shutdown_timeout(serve::PATIENCE);
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Start(problem)) => told(&problem, 1),
+        Err(Failure::Configuration(problem)) => told(&problem, 2),
+    }
+}
+
+async fn run(command: Command) -> Result<(), Failure> {
+    match command {
         Command::Serve { config } => serve::serve(&config).await,
         Command::Check { config, online } => tools::check(&config, online).await,
         Command::Explain(explain) => tools::explain(&explain).await,
         Command::Keygen { algorithm, file } => tools::keygen(algorithm, &file),
         Command::Try(exchange) => tools::exchange(&exchange).await,
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Start(problem)) => told(&problem, 1),
-        Err(Failure::Configuration(problem)) => told(&problem, 2),
     }
 }
 

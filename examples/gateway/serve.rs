@@ -8,9 +8,10 @@ use crate::{
     server,
 };
 use std::{
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
-    time::{Duration, SystemTime},
+    time::{Duration, UNIX_EPOCH},
 };
 use tokio::{
     net::{TcpListener, TcpSocket},
@@ -23,6 +24,8 @@ use tracing::level_filters::LevelFilter;
 /// How often files are looked at, and the legacy server.
 const LOOK: Duration = Duration::from_secs(2);
 const UPSTREAM: Duration = Duration::from_secs(10);
+/// How long a file is waited for that takes nothing.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The certificate that is presented now, if any.
 type Presented = watch::Sender<Option<TlsAcceptor>>;
@@ -30,7 +33,7 @@ type Presented = watch::Sender<Option<TlsAcceptor>>;
 pub(crate) async fn serve(path: &Path) -> Result<(), Failure> {
     let config = Arc::new(Config::read(path)?);
     Gateway::new(&config, Endpoints::assumed(&config), Stores::none())?;
-    let stores = Stores::open(&config)?;
+    let stores = Stores::open(&config).map_err(Failure::Start)?;
     let (tls, presented) = watch::channel(server::acceptor(&config)?);
     log(&config.settings.log);
     let standing = Arc::new(Standing::new().map_err(Failure::Start)?);
@@ -44,12 +47,12 @@ pub(crate) async fn serve(path: &Path) -> Result<(), Failure> {
     let app = Arc::new(OnceLock::new());
     let front = front(&config, Arc::clone(&app));
     tokio::spawn(axum::serve(admin, admin::router(Arc::clone(&standing))).into_future());
-    let (first, running) = (Arc::clone(&config), Arc::clone(&standing));
+    let (running, mut files) = (Arc::clone(&standing), Files::of(Arc::clone(&config), tls));
     tokio::spawn(async move {
-        let gateway = started(&first, &running, stores).await;
+        let gateway = started(&mut files, &running, stores).await;
         let _ = app.set(gateway.app());
-        let files = look_after_files(Arc::clone(&first), &gateway, &running, &tls, hang_up);
-        tokio::join!(look_after_upstream(&first, &gateway, &running), files);
+        let config = Arc::clone(&files.config);
+        tokio::join!(look_after_upstream(&config, &gateway, &running), look_after(files, &gateway, &running, hang_up));
     });
     server::serve(listener, presented, &config, front, async move {
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
@@ -84,11 +87,11 @@ fn bind(config: &Config, place: &str, address: std::net::SocketAddr) -> Result<T
     listen().map_err(|error| Failure::Start(config.wrong(place, format!("{address} cannot be had: {error}"))))
 }
 
-/// The gateway, as soon as it is known where the endpoints of the legacy server are.
-async fn started(config: &Config, standing: &Standing, stores: Stores) -> Gateway {
+/// The gateway, as soon as it is known where the endpoints of the legacy server are. Until then, files may change.
+async fn started(files: &mut Files, standing: &Standing, stores: Stores) -> Gateway {
     loop {
-        let endpoints = Endpoints::find(config).await;
-        match endpoints.and_then(|endpoints| Gateway::new(config, endpoints, stores.clone())) {
+        let endpoints = Endpoints::find(&files.config).await;
+        match endpoints.and_then(|endpoints| Gateway::new(&files.config, endpoints, stores.clone())) {
             Ok(gateway) => {
                 standing.start.send_replace(None);
                 tracing::info!(endpoints = ?gateway.endpoints, "token exchange is there");
@@ -98,6 +101,7 @@ async fn started(config: &Config, standing: &Standing, stores: Stores) -> Gatewa
                 tracing::warn!(problem, "the gateway waits for the legacy server; until then everything is 503");
                 standing.start.send_replace(Some(problem));
                 tokio::time::sleep(LOOK).await;
+                files.look(false, None, standing);
             }
         }
     }
@@ -117,15 +121,7 @@ async fn look_after_upstream(config: &Config, gateway: &Gateway, standing: &Stan
 }
 
 /// Looks after the files, and who wants the logs anew.
-async fn look_after_files(
-    config: Arc<Config>,
-    gateway: &Gateway,
-    standing: &Standing,
-    tls: &Presented,
-    mut hang_up: Signal,
-) {
-    let mut config = config;
-    let mut seen = fingerprint(&config.files());
+async fn look_after(mut files: Files, gateway: &Gateway, standing: &Standing, mut hang_up: Signal) {
     loop {
         let asked = tokio::select! {
             _ = hang_up.recv() => true,
@@ -134,47 +130,83 @@ async fn look_after_files(
         if asked {
             let audit = gateway.audit.clone();
             // It waits for a line that is being written.
-            let reopened = tokio::task::spawn_blocking(move || audit.reopen()).await;
-            if let Ok(Err(error)) = reopened {
-                tracing::error!(%error, "the audit file could not be opened anew; the old one is written on");
+            let reopened = tokio::task::spawn_blocking(move || audit.reopen());
+            let problem = match tokio::time::timeout(PATIENCE, reopened).await {
+                Ok(Ok(reopened)) => reopened.err().map(|error| error.to_string()),
+                _ => Some("no line gets through".to_owned()),
+            };
+            if let Some(problem) = problem {
+                tracing::error!(problem, "the audit file could not be opened anew; the old one is written on");
             }
         }
-        let now = fingerprint(&config.files());
-        if !asked && now == seen {
-            continue;
+        files.look(asked, Some(gateway), standing);
+    }
+}
+
+/// The configuration that counts, and its files as they were when it was read.
+struct Files {
+    config: Arc<Config>,
+    seen: Vec<Option<Seen>>,
+    tls: Presented,
+}
+
+/// Enough to see that a file is another one: where it is, and when that was changed.
+type Seen = (u64, i64, i64);
+
+impl Files {
+    fn of(config: Arc<Config>, tls: Presented) -> Self {
+        Self { seen: unchanged_since_read(&config), config, tls }
+    }
+
+    /// Reads everything anew if a file is another one, or somebody asked for it.
+    fn look(&mut self, asked: bool, gateway: Option<&Gateway>, standing: &Standing) {
+        let before = self.config.files();
+        let now = seen(&before);
+        if !asked && now == self.seen {
+            return;
         }
-        seen = now;
-        let changed = changed(&config, gateway, tls);
+        self.seen = now;
+        let changed = self.changed(gateway);
         let result = if changed.is_ok() { "taken" } else { "refused" };
         standing.reload.send_replace(changed.as_ref().err().cloned());
         match changed {
             Ok(next) => {
                 tracing::info!("the configuration was read anew");
-                config = Arc::new(next);
-                seen = fingerprint(&config.files());
+                self.config = Arc::new(next);
+                if self.config.files() != before {
+                    self.seen = unchanged_since_read(&self.config);
+                }
             }
             Err(problem) => tracing::error!(problem, "a change was refused; what was there before still counts"),
         }
         metrics::counter!("gateway_reloads_total", "result" => result).increment(1);
     }
-}
 
-fn changed(before: &Config, gateway: &Gateway, tls: &Presented) -> Result<Config, String> {
-    let mut next = Config::read(&before.path())?;
-    if !next.settings.are_as(&before.settings) {
-        tracing::warn!("settings other than keys, certificates and records count after a restart");
-        next.settings = Arc::clone(&before.settings);
+    fn changed(&self, gateway: Option<&Gateway>) -> Result<Config, String> {
+        let mut next = Config::read(&self.config.path())?;
+        if !next.settings.are_as(&self.config.settings) {
+            tracing::warn!("settings other than keys, certificates and records count after a restart");
+            next.settings = Arc::clone(&self.config.settings);
+        }
+        let acceptor = server::acceptor(&next)?;
+        match gateway {
+            Some(gateway) => gateway.reload(&next)?,
+            None => drop(Gateway::new(&next, Endpoints::assumed(&next), Stores::none())?),
+        }
+        self.tls.send_replace(acceptor);
+        Ok(next)
     }
-    let acceptor = server::acceptor(&next)?;
-    gateway.reload(&next)?;
-    tls.send_replace(acceptor);
-    Ok(next)
 }
 
-/// Enough to see that a file is another one.
-fn fingerprint(files: &[PathBuf]) -> Vec<Option<(SystemTime, u64)>> {
-    let look = |path: &PathBuf| std::fs::metadata(path).and_then(|file| Ok((file.modified()?, file.len()))).ok();
+fn seen(files: &[PathBuf]) -> Vec<Option<Seen>> {
+    let look = |path: &PathBuf| std::fs::metadata(path).map(|file| (file.ino(), file.ctime(), file.ctime_nsec())).ok();
     files.iter().map(look).collect()
+}
+
+/// Nothing of a file that may have changed after it was read: it is read once more then.
+fn unchanged_since_read(config: &Config) -> Vec<Option<Seen>> {
+    let read_at = config.read_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
+    seen(&config.files()).into_iter().map(|seen| seen.filter(|(_, changed, _)| *changed < read_at)).collect()
 }
 
 fn log(log: &Log) {

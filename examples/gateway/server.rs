@@ -15,11 +15,11 @@ use rustls::{
     pki_types::{PrivateKeyDer, pem::PemObject},
     server::WebPkiClientVerifier,
 };
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
 };
 use tokio_rustls::TlsAcceptor;
 use tower::{Service, ServiceExt};
@@ -78,7 +78,7 @@ pub(crate) async fn serve<S>(
     http.http2()
         .timer(TokioTimer::new())
         .keep_alive_interval(limits.header_timeout)
-        .max_concurrent_streams(200)
+        .max_concurrent_streams(100)
         .max_header_list_size(64 * 1024);
     let graceful = GracefulShutdown::new();
     // Whoever has said nothing yet is not waited for.
@@ -109,17 +109,28 @@ pub(crate) async fn serve<S>(
             let place = Place(Arc::new(place));
             let secured = tokio::select! {
                 _ = ended.changed() => return,
-                secured = secured(stream, address, tls, patience) => secured,
+                secured = secured(stream, address, tls) => secured,
             };
-            let Some((io, peer, is_http2)) = secured else { return };
-            let http = if is_http2 { http.http2_only() } else { http.http1_only() };
+            let Some((io, peer)) = secured else { return };
+            let first = Arc::new(Notify::new());
+            let asked = Arc::clone(&first);
             let service = service.map_request(move |mut request: Request<Incoming>| {
+                asked.notify_one();
                 request.extensions_mut().insert(peer.clone());
                 request.extensions_mut().insert(place.clone());
                 request.map(Body::new)
             });
             let connection = http.serve_connection_with_upgrades(TokioIo::new(io), TowerToHyperService::new(service));
-            if let Err(error) = watcher.watch(connection.into_owned()).await {
+            let mut connection = pin!(watcher.watch(connection.into_owned()));
+            // The HTTP library waits without end for whoever does not even say which version of it he speaks.
+            let ended = tokio::select! {
+                ended = &mut connection => ended,
+                asked = tokio::time::timeout(patience, first.notified()) => match asked {
+                    Ok(()) => connection.await,
+                    Err(_elapsed) => return,
+                },
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%address, %error, "a connection ended");
             }
         });
@@ -134,36 +145,12 @@ pub(crate) async fn serve<S>(
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// A connection as it can be spoken on, and whether that is HTTP/2. Whoever takes too long to say loses it.
-async fn secured(
-    stream: TcpStream,
-    address: SocketAddr,
-    tls: Option<TlsAcceptor>,
-    patience: Duration,
-) -> Option<(Box<dyn Io>, Peer, bool)> {
-    let Some(tls) = tls else {
-        let is_http2 = tokio::time::timeout(patience, begins_http2(&stream)).await.ok()??;
-        return Some((Box::new(stream), Peer::new(address), is_http2));
-    };
+/// A connection as it can be spoken on. Whoever takes too long for TLS loses it.
+async fn secured(stream: TcpStream, address: SocketAddr, tls: Option<TlsAcceptor>) -> Option<(Box<dyn Io>, Peer)> {
+    let Some(tls) = tls else { return Some((Box::new(stream), Peer::new(address))) };
     let stream = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await.ok()?;
     let stream = stream.inspect_err(|error| tracing::debug!(%address, %error, "no TLS")).ok()?;
-    let session = stream.get_ref().1;
-    let certificate = session.peer_certificates().and_then(|chain| chain.first());
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let certificate = certificate.map(|der| Bytes::copy_from_slice(der));
-    let is_http2 = session.alpn_protocol() == Some(b"h2");
-    Some((Box::new(stream), Peer::with_tls(address, certificate), is_http2))
-}
-
-/// Whether a connection begins as HTTP/2 without TLS does (RFC 9113 section 3.4). `None` if it ends.
-async fn begins_http2(stream: &TcpStream) -> Option<bool> {
-    const PREFACE: &[u8] = b"PRI * HTTP/2.0";
-    let mut begin = [0; PREFACE.len()];
-    loop {
-        match stream.peek(&mut begin).await.ok()? {
-            0 => return None,
-            some if begin[..some] == *PREFACE => return Some(true),
-            some if !PREFACE.starts_with(&begin[..some]) => return Some(false),
-            _ => tokio::time::sleep(Duration::from_millis(10)).await,
-        }
-    }
+    Some((Box::new(stream), Peer::with_tls(address, certificate)))
 }

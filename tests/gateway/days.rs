@@ -1,7 +1,7 @@
 //! Bad days: the legacy server is not there, the disk is full, others are slow or many, and it is time to stop.
 
 use crate::{
-    World, answer, configured,
+    BASIC, World, answer, configured,
     gateway::{get, wait_for},
 };
 use serde_json::{Value, json};
@@ -187,10 +187,64 @@ fn whoever_finds_no_place_is_told_and_idle_connections_end() {
     let mut answered = String::new();
     first.read_to_string(&mut answered).unwrap();
     assert!(answered.starts_with("HTTP/1.1 200 "));
-    // More connections than there are places: those who say nothing make room.
-    let idle: Vec<_> = (0..6).map(|_| TcpStream::connect(("127.0.0.1", world.gateway.port)).unwrap()).collect();
-    assert_eq!(world.send(&world.exchange()).0, 200);
-    drop(idle);
+    // More connections than there are places: those who say nothing make room, however far they have come.
+    for begin in ["", "G", "GET / HTTP/1.1\r\nA: b\r\n", "PRI * HT", "PRI * HTTP/2.0\r\n", HTTP2] {
+        let open = |_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", world.gateway.port)).unwrap();
+            stream.write_all(begin.as_bytes()).unwrap();
+            stream
+        };
+        let idle: Vec<_> = (0..6).map(open).collect();
+        assert_eq!(world.send(&world.exchange()).0, 200, "{begin:?}");
+        drop(idle);
+    }
+}
+
+/// How a client begins to speak HTTP/2, with empty settings (RFC 9113 section 3.4).
+const HTTP2: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0";
+
+#[test]
+fn it_does_not_leave_to_the_legacy_server_what_that_does_not_know_of() {
+    let world = World::waiting(|_, configuration| configuration.replace("revocation = \"/revoke\"\n", ""));
+    let why = || world.gateway.standing()["waiting_for"].as_str().unwrap_or_default().to_owned();
+    wait_for("it asks", || why().ends_with("status 404; or say all four in `paths`"));
+    // Meanwhile a rule is taken out of force, and a key file is broken and mended.
+    let (port, admin) = (world.gateway.port, world.gateway.admin);
+    let plain = configured(port, admin, world.upstream.port).replace("revocation = \"/revoke\"\n", "");
+    world.folder.write("gateway.toml", &plain.replace("active.pem", "gone.pem"));
+    wait_for("it is refused", || world.gateway.standing()["refused_change"].as_str().is_some());
+    world.folder.write("gateway.toml", &plain.replace("\"orders\"\nsubjects", "\"orders\"\nshadow = true\nsubjects"));
+    wait_for("it is taken", || world.gateway.standing()["refused_change"].is_null());
+    let url = world.gateway.url();
+    let metadata = json!({ "issuer": url, "revocation_endpoint": format!("{url}/unlisted") });
+    world.upstream.answers("/.well-known/openid-configuration", answer(200, &metadata.to_string()));
+    wait_for("it is there", || world.gateway.standing()["waiting_for"].is_null());
+    assert_eq!(world.send(&world.exchange()).0, 400, "the only rule is on trial");
+    world.folder.write("gateway.toml", &plain);
+    wait_for("it is taken", || world.send(&world.exchange()).0 == 200);
+
+    let issued =
+        |answer: &str| serde_json::from_str::<Value>(answer).unwrap()["access_token"].as_str().unwrap().to_owned();
+    let token = issued(&world.send(&world.exchange()).1);
+    let form = format!("token={token}");
+    let length = form.len();
+    let head = format!(
+        "POST /unlisted HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\nAuthorization: {BASIC}\nContent-Length: {length}"
+    );
+    assert_eq!(world.send(&[world.request(&head), form.into()].concat()).0, 200);
+    assert_eq!(world.upstream.seen("/unlisted"), b"", "revoked here");
+}
+
+#[test]
+fn what_a_restart_may_mend_is_no_mistake_in_the_configuration() {
+    let world =
+        World::start(|configuration| configuration.replace("[audit]", "[revocations]\nfile = \"r.redb\"\n\n[audit]"));
+    let other = configured(crate::gateway::free_port(), crate::gateway::free_port(), world.upstream.port);
+    world.folder.write("other.toml", &other.replace("[audit]", "[revocations]\nfile = \"r.redb\"\n\n[audit]"));
+    let second = world.folder.run(&["serve", "--config", "other.toml"]);
+    let told = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(1), "{told}");
+    assert!(told.contains("other.toml:") && told.contains("revocations.file"), "{told}");
 }
 
 #[test]
@@ -201,8 +255,8 @@ fn records_are_read_anew_when_their_file_changes() {
     let changed = configured(port, admin, world.upstream.port)
         .replace("\"orders\"\nsubjects", "\"orders\"\nshadow = true\nsubjects");
     world.folder.write("gateway.toml", &changed);
-    wait_for("it is noticed", || world.gateway.count("gateway_reloads_total", &["taken"]) == 1);
-    assert_eq!(world.send(&world.exchange()).0, 400, "the only rule is on trial");
+    wait_for("it is noticed", || world.send(&world.exchange()).0 == 400);
+    assert!(world.gateway.count("gateway_reloads_total", &["taken"]) > 0, "the only rule is on trial");
 }
 
 #[test]

@@ -149,6 +149,26 @@ fn every_other_kind_of_traffic_is_as_it_was() {
 }
 
 #[test]
+fn a_request_has_a_body_only_if_it_had_one() {
+    let world = World::start(|configuration| configuration);
+    let framing = |path: &str| {
+        let seen = String::from_utf8(world.upstream.seen(path)).unwrap().to_lowercase();
+        let lines = seen.lines().take_while(|line| !line.is_empty());
+        let lines = lines.filter(|line| line.starts_with("content-length") || line.starts_with("transfer-encoding"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    for (path, method) in [("/a", "OPTIONS"), ("/b", "DELETE"), ("/c", "GET")] {
+        world.upstream.answers(path, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        assert_eq!(world.send(&world.request(&format!("{method} {path} HTTP/1.1"))).0, 200);
+        assert_eq!(framing(path), [""; 0], "{method}");
+    }
+    // What the gateway asks for itself is as whole as what a client sends.
+    assert_eq!(world.send(&world.exchange()).0, 200);
+    let asked = framing("/token");
+    assert!(asked.len() == 1 && asked[0].starts_with("content-length: "), "{asked:?}");
+}
+
+#[test]
 fn an_event_stream_comes_as_it_is_written() {
     let world = World::start(|configuration| configuration);
     world.upstream.does("/events", |stream, _| {

@@ -94,7 +94,9 @@ async fn both_versions_and_certificates_of_clients() {
             }
             let tls =
                 "tls = { certificate = \"tls.crt\", key = \"tls.key\", client_ca = \"clients.pem\" }\n\n[upstream]";
-            configuration.replace("[upstream]", tls).replace("issuer = \"http:", "issuer = \"https:")
+            let limits = "[limits]\nheader_timeout = \"2s\"\n\n[audit]";
+            let configuration = configuration.replace("[upstream]", tls).replace("[audit]", limits);
+            configuration.replace("issuer = \"http:", "issuer = \"https:")
         })
     });
     let world = world.await.unwrap();
@@ -109,6 +111,13 @@ async fn both_versions_and_certificates_of_clients() {
         assert!(seen.contains("x-forwarded-proto: https\r\n") && seen.contains(&format!("via: {via} ")), "{seen}");
         assert!(seen.contains("cookie: a=1; b=2\r\n"), "{seen}");
         assert!(seen.contains(&format!("host: {host}\r\n")) && !seen.contains("client-cert"), "{seen}");
+    }
+
+    // Whoever says nothing after TLS loses the connection, whatever was agreed on.
+    for protocol in [&b"http/1.1"[..], b"h2"] {
+        let mut stream = connect(port, &servers, protocol, None).await.unwrap();
+        let ended = async { while stream.read(&mut [0; 64]).await.is_ok_and(|length| length > 0) {} };
+        tokio::time::timeout(std::time::Duration::from_secs(5), ended).await.expect("it ends");
     }
 
     // A certificate is handed on, if one of theirs signed it.
@@ -135,8 +144,9 @@ async fn both_versions_and_certificates_of_clients() {
     let count = |result: &str| world.gateway.count("gateway_reloads_total", &[result]);
     tokio::task::block_in_place(|| wait_for("it is refused", || count("refused") > 0));
     assert_eq!(shown(&connect(port, &servers, b"h2", None).await.unwrap()), *first.der());
+    let before = count("taken");
     world.folder.write("tls.crt", &second.pem());
-    tokio::task::block_in_place(|| wait_for("it is taken", || count("taken") > 0));
+    tokio::task::block_in_place(|| wait_for("it is taken", || count("taken") > before));
     assert_eq!(shown(&connect(port, &servers, b"h2", None).await.unwrap()), *second.der());
 }
 
