@@ -189,7 +189,7 @@ pub(crate) struct Limits {
     /// For the head of a request, and for a connection to be idle.
     #[serde(deserialize_with = "duration")]
     pub(crate) header_timeout: Duration,
-    /// Between two pieces of a request's body.
+    /// Between two pieces of a request's body, and until a client takes some of an answer.
     #[serde(deserialize_with = "duration")]
     pub(crate) body_timeout: Duration,
     /// How long requests in flight may take to end at a shutdown.

@@ -62,10 +62,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return told(&error.to_string(), 1),
-    };
+    let runtime = tokio::runtime::Runtime::new().expect("the system gives threads");
     let done = runtime.block_on(run(command));
     // Not without end: an audit file may take nothing any more.
     runtime.shutdown_timeout(serve::PATIENCE);

@@ -15,17 +15,23 @@ use rustls::{
     pki_types::{PrivateKeyDer, pem::PemObject},
     server::WebPkiClientVerifier,
 };
-use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tower::{Service, ServiceExt};
 use tower_token_exchange::forward::Peer;
-
-const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// The place that a connection takes up for as long as it lasts, also after it changed its protocol.
 #[derive(Clone)]
@@ -104,14 +110,17 @@ pub(crate) async fn serve<S>(
         };
         let _ = stream.set_nodelay(true);
         let (patience, mut ended) = (limits.header_timeout, ended.clone());
+        let mut stream = TimeoutStream::new(stream);
+        // Of an answer that nobody takes.
+        stream.set_write_timeout(Some(limits.body_timeout));
         let (tls, http, service, watcher) = (tls.borrow().clone(), http.clone(), service.clone(), graceful.watcher());
         tokio::spawn(async move {
             let place = Place(Arc::new(place));
             let secured = tokio::select! {
                 _ = ended.changed() => return,
-                secured = secured(stream, address, tls) => secured,
+                secured = timeout(patience, secured(Box::pin(stream), address, tls)) => secured,
             };
-            let Some((io, peer)) = secured else { return };
+            let Ok(Some((io, peer))) = secured else { return };
             let first = Arc::new(Notify::new());
             let asked = Arc::clone(&first);
             let service = service.map_request(move |mut request: Request<Incoming>| {
@@ -125,7 +134,7 @@ pub(crate) async fn serve<S>(
             // The HTTP library waits without end for whoever does not even say which version of it he speaks.
             let ended = tokio::select! {
                 ended = &mut connection => ended,
-                asked = tokio::time::timeout(patience, first.notified()) => match asked {
+                asked = timeout(patience, first.notified()) => match asked {
                     Ok(()) => connection.await,
                     Err(_elapsed) => return,
                 },
@@ -137,18 +146,19 @@ pub(crate) async fn serve<S>(
     }
     drop((listener, ending));
     tracing::info!(seconds = limits.drain.as_secs(), "no new connections; requests in flight are finished");
-    if tokio::time::timeout(limits.drain, graceful.shutdown()).await.is_err() {
+    if timeout(limits.drain, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests were still in flight");
     }
 }
 
+type Tcp = Pin<Box<TimeoutStream<TcpStream>>>;
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// A connection as it can be spoken on. Whoever takes too long for TLS loses it.
-async fn secured(stream: TcpStream, address: SocketAddr, tls: Option<TlsAcceptor>) -> Option<(Box<dyn Io>, Peer)> {
+/// A connection as it can be spoken on.
+async fn secured(stream: Tcp, address: SocketAddr, tls: Option<TlsAcceptor>) -> Option<(Box<dyn Io>, Peer)> {
     let Some(tls) = tls else { return Some((Box::new(stream), Peer::new(address))) };
-    let stream = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await.ok()?;
+    let stream = tls.accept(stream).await;
     let stream = stream.inspect_err(|error| tracing::debug!(%address, %error, "no TLS")).ok()?;
     let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let certificate = certificate.map(|der| Bytes::copy_from_slice(der));

@@ -141,7 +141,10 @@ pub(crate) fn keygen(algorithm: Algorithm, file: &Path) -> Result<(), Failure> {
 }
 
 pub(crate) async fn exchange(asked: &Try) -> Result<(), Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::Start(chain(error));
+    let failed = |error: &dyn std::error::Error| {
+        let causes = std::iter::successors(error.source(), |cause| cause.source());
+        Failure::Start(causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}")))
+    };
     let mut fetch = HttpFetch::builder().allow_private_addresses().allow_loopback_http();
     if let Some(ca) = &asked.ca {
         fetch = fetch.root_certificate_pem(read(ca)?.as_bytes());
@@ -188,12 +191,6 @@ fn form_of(token: &str, target: &str, scope: Option<&str>) -> String {
         form.append_pair("scope", scope);
     }
     form.finish()
-}
-
-/// An error and what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

@@ -200,6 +200,26 @@ fn whoever_finds_no_place_is_told_and_idle_connections_end() {
     }
 }
 
+#[test]
+fn an_answer_that_nobody_takes_makes_room() {
+    let world = World::start(|configuration| {
+        configuration.replace("[audit]", "[limits]\nconnections = 3\nbody_timeout = \"1s\"\n\n[audit]")
+    });
+    world.upstream.does("/large", |stream, _| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n").unwrap();
+        while stream.write_all(&[b'x'; 65536]).is_ok() {}
+    });
+    let open = |_| {
+        let mut stream = TcpStream::connect(("127.0.0.1", world.gateway.port)).unwrap();
+        stream.write_all(&world.request("GET /large HTTP/1.1")).unwrap();
+        stream
+    };
+    let nobody: Vec<_> = (0..3).map(open).collect();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(world.send(&world.exchange()).0, 200);
+    drop(nobody);
+}
+
 /// How a client begins to speak HTTP/2, with empty settings (RFC 9113 section 3.4).
 const HTTP2: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0";
 
