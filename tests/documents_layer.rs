@@ -253,6 +253,40 @@ async fn the_last_good_document_is_answered_for_a_bounded_time() {
 }
 
 #[tokio::test]
+async fn what_one_request_had_a_say_in_is_kept_for_nobody() {
+    let upstream = Upstream::new();
+    let host = ("host", "AS.example");
+    upstream.answers(200, &[], metadata());
+    upstream.send("GET", METADATA, &[host]).await;
+    let evil = json!({ "issuer": "https://as.example", "token_endpoint": "https://evil.example/token" }).to_string();
+    upstream.answers(200, &[], &*evil);
+    for header in [
+        ("x-forwarded-port", "1337"),
+        ("x_forwarded_host", "evil.example"),
+        ("x-original-host", "evil.example"),
+        ("x-host", "evil.example"),
+        ("cookie", "tenant=evil"),
+        ("authorization", "Bearer x"),
+    ] {
+        assert!(upstream.send("GET", METADATA, &[host, header]).await.json()["token_endpoint"].is_string());
+    }
+    upstream.answers(200, &[("vary", "*")], &*evil);
+    upstream.send("GET", METADATA, &[host]).await;
+    upstream.is_down();
+    let kept = upstream.send("GET", METADATA, &[("host", "as.example"), ("cookie", "a=1"), ("x-forwarded-for", "::1")]);
+    assert_eq!(kept.await.json()["token_endpoint"], Value::Null);
+
+    // An origin that was let in is one, and not all of them.
+    for (origin, is_kept) in [("https://app.example", false), ("*", true)] {
+        upstream.answers(200, &[("access-control-allow-origin", origin), ("vary", "Origin")], metadata());
+        upstream.send("GET", METADATA, &[host]).await;
+        upstream.is_down();
+        let kept = upstream.send("GET", METADATA, &[host]).await;
+        assert_eq!(kept.headers.contains_key("access-control-allow-origin"), is_kept, "{origin}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_kept_is_for_the_host_and_scheme_that_it_was_asked_for() {
     let upstream = Upstream::new();
     upstream.answers(200, &[], metadata());
@@ -328,6 +362,11 @@ async fn a_refreshed_document_is_there_on_the_first_bad_day() {
     assert!(!refresh(down()).await);
     // A document that is not there is an answer.
     assert!(refresh(good("{\"keys\":[]}".to_owned())).await);
+    // Whatever others ask for, it stays.
+    for number in 0..10 {
+        let request = http::Request::get(METADATA).header("host", format!("{number}.example"));
+        layer.layer(good(String::new())).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    }
     let half = Router::new().route("/elsewhere", axum::routing::get(|| async { "no metadata" }));
     assert!(refresh(half.fallback(|| async { StatusCode::INTERNAL_SERVER_ERROR })).await, "it can be reached");
     assert!(!refresh(down()).await);

@@ -37,6 +37,10 @@ enum Habit {
     TakesAnybody,
     /// Takes anybody who is in the header, and looks at the form.
     TakesAnyHeader,
+    /// Looks at the header, and takes any secret of `orders` in the form.
+    TakesAnyForm,
+    /// Takes what it cannot read for nothing, and answers that.
+    AnswersNobody,
     SaysBadRequest,
     Fails,
     SaysHtml,
@@ -115,6 +119,8 @@ async fn ask(State(legacy): State<Legacy>, headers: HeaderMap, Form(form): Form<
     let known = match habit {
         Habit::TakesAnybody => true,
         Habit::TakesAnyHeader if header.is_some() => true,
+        Habit::TakesAnyForm if header.is_none() => form.get("client_id").is_some_and(|id| id == "orders"),
+        Habit::AnswersNobody if pair(header.as_deref(), &form).is_none() => true,
         Habit::PublicClient => pair(header.as_deref(), &form).is_some_and(|(id, _)| id == "orders"),
         _ => pair(header.as_deref(), &form) == Some(("orders".to_owned(), SECRET.to_owned())),
     };
@@ -185,29 +191,29 @@ async fn a_yes_is_kept_and_a_no_is_not() {
     let mut world = world(legacy.by_introspection().build().unwrap()).await;
     let good = basic_of("orders", SECRET);
     assert_eq!(exchange_as(&mut world, Some(&good), &[]).await, GOOD);
-    assert_eq!(legacy.questions(), 4, "two clients that were made up, the client, the client with a wrong secret");
+    assert_eq!(legacy.questions(), 5, "two made up, nobody at all, the client, the client with a wrong secret");
     legacy.now(Habit::Fails);
     assert_eq!(exchange_as(&mut world, Some(&good), &[]).await, GOOD);
-    assert_eq!(legacy.questions(), 4);
+    assert_eq!(legacy.questions(), 5);
     // What is kept is the secret and the way it was shown in, not the client.
     assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", "wrong")), &[]).await, UNAVAILABLE);
     legacy.now(Habit::Exact);
     for _ in 0..2 {
         assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", "wrong")), &[]).await, REJECTED);
     }
-    assert_eq!(legacy.questions(), 7);
+    assert_eq!(legacy.questions(), 8);
 
     let never = legacy.by_introspection().cache(10, Duration::ZERO).build().unwrap();
     let mut world = self::world(never).await;
     for _ in 0..2 {
         assert_eq!(exchange_as(&mut world, Some(&good), &[]).await, GOOD);
     }
-    assert_eq!(legacy.questions(), 7 + 2 + 2 + 1, "whether a wrong secret is wrong, it is asked once");
+    assert_eq!(legacy.questions(), 8 + 3 + 2 + 1, "whether a wrong secret is wrong, it is asked once");
 }
 
 #[tokio::test]
 async fn a_server_that_takes_anybody_is_believed_in_nothing() {
-    for habit in [Habit::TakesAnybody, Habit::TakesAnyHeader] {
+    for habit in [Habit::TakesAnybody, Habit::TakesAnyHeader, Habit::AnswersNobody] {
         let legacy = Legacy::start(habit).await;
         for asking in [legacy.by_introspection(), legacy.by_client_credentials()] {
             let authenticator = asking.build().unwrap();
@@ -237,6 +243,15 @@ async fn a_client_of_which_any_secret_is_taken_is_nobody() {
             assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", secret)), &[]).await, REJECTED);
         }
     }
+}
+
+#[tokio::test]
+async fn each_way_of_showing_a_secret_is_looked_at_by_itself() {
+    let legacy = Legacy::start(Habit::TakesAnyForm).await;
+    let mut world = world(legacy.by_introspection().build().unwrap()).await;
+    assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", SECRET)), &[]).await, GOOD);
+    let (status, reason) = exchange_as(&mut world, None, &[("client_id", "orders"), ("client_secret", "wrong")]).await;
+    assert_eq!((status, reason), (StatusCode::BAD_REQUEST, REJECTED.1));
 }
 
 #[tokio::test]
@@ -274,6 +289,17 @@ async fn credentials_go_on_as_they_came_or_not_at_all() {
     assert_eq!(exchange_as(&mut world, Some(&odd), &[]).await, GOOD);
     assert!(legacy.asked.lock().unwrap().iter().any(|(header, _)| header.as_deref() == Some(&*odd)));
 
+    // However it is spelt, the server sees it as every server reads it.
+    for (header, answer) in [(basic_of("orders", SECRET), GOOD), (basic_of("orders", "wrong"), REJECTED)] {
+        let (_, token) = header.split_once(' ').unwrap();
+        for odd in [
+            format!("bAsIc   {}", token.trim_end_matches('=')),
+            format!("Basic {}", token.replace('+', "-").replace('/', "_")),
+        ] {
+            assert_eq!(exchange_as(&mut world, Some(&odd), &[]).await, answer, "{odd}");
+        }
+    }
+
     let before = legacy.questions();
     for header in [basic_of("orders", ""), basic("or%64ers", "secret"), basic("a+b", "secret")] {
         assert_eq!(exchange_as(&mut world, Some(&header), &[]).await, REJECTED, "{header}");
@@ -281,7 +307,8 @@ async fn credentials_go_on_as_they_came_or_not_at_all() {
     assert_eq!(legacy.questions(), before, "empty secrets, and names that can be read in two ways");
 
     // No secret comes twice: what is made up is made up anew.
-    let made_up: Vec<_> = legacy.secrets_of("orders").into_iter().filter(|secret| secret != SECRET).collect();
+    let made_up: Vec<_> =
+        legacy.secrets_of("orders").into_iter().filter(|secret| secret != SECRET && secret != "wrong").collect();
     assert_eq!(made_up.len(), 1);
     assert!(made_up[0].len() >= 32);
 }

@@ -12,7 +12,7 @@ use std::{
     num::NonZeroU32,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 use tower_token_exchange::{
     Client, Document, Issuer, LocalSigner, PublishedKeys, Signer, Target, TomlFile, UnknownAlgorithm,
@@ -231,14 +231,11 @@ pub(crate) struct Config {
     main: TomlFile,
     records: Option<TomlFile>,
     key_files: Vec<PathBuf>,
-    /// When that began.
-    pub(crate) read_at: SystemTime,
 }
 
 impl Config {
     /// Reads the file and those that it names. Every mistake names its file, line and field, and the way out.
     pub(crate) fn read(path: &Path) -> Result<Self, String> {
-        let read_at = SystemTime::now();
         let main = TomlFile::read(path).map_err(|error| error.to_string())?;
         let mut settings: Settings = main.parse()?;
         let Settings { client, target, issuer, rule, .. } = &mut settings;
@@ -279,7 +276,7 @@ impl Config {
         let forwarding = forwarding.hosts(&listen.hosts);
         let forwarding = if listen.behind_proxy { forwarding.behind_proxy() } else { forwarding };
         let settings = Arc::new(settings);
-        let config = Self { forwarding, settings, document, signer, published, main, records, key_files, read_at };
+        let config = Self { forwarding, settings, document, signer, published, main, records, key_files };
         config.check()?;
         Ok(config)
     }

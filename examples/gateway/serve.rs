@@ -11,7 +11,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 use tokio::{
     net::{TcpListener, TcpSocket},
@@ -31,7 +31,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
 type Presented = watch::Sender<Option<TlsAcceptor>>;
 
 pub(crate) async fn serve(path: &Path) -> Result<(), Failure> {
-    let config = Arc::new(Config::read(path)?);
+    let (config, seen) = read(path, None)?;
     Gateway::new(&config, Endpoints::assumed(&config), Stores::none())?;
     let stores = Stores::open(&config).map_err(Failure::Start)?;
     let (tls, presented) = watch::channel(server::acceptor(&config)?);
@@ -47,7 +47,7 @@ pub(crate) async fn serve(path: &Path) -> Result<(), Failure> {
     let app = Arc::new(OnceLock::new());
     let front = front(&config, Arc::clone(&app));
     tokio::spawn(axum::serve(admin, admin::router(Arc::clone(&standing))).into_future());
-    let (running, mut files) = (Arc::clone(&standing), Files::of(Arc::clone(&config), tls));
+    let (running, mut files) = (Arc::clone(&standing), Files { config: Arc::clone(&config), seen, tls });
     tokio::spawn(async move {
         let gateway = started(&mut files, &running, stores).await;
         let _ = app.set(gateway.app());
@@ -154,14 +154,9 @@ struct Files {
 type Seen = (u64, i64, i64);
 
 impl Files {
-    fn of(config: Arc<Config>, tls: Presented) -> Self {
-        Self { seen: unchanged_since_read(&config), config, tls }
-    }
-
     /// Reads everything anew if a file is another one, or somebody asked for it.
     fn look(&mut self, asked: bool, gateway: Option<&Gateway>, standing: &Standing) {
-        let before = self.config.files();
-        let now = seen(&before);
+        let now = seen(&self.config.files());
         if !asked && now == self.seen {
             return;
         }
@@ -172,29 +167,25 @@ impl Files {
         match changed {
             Ok(next) => {
                 tracing::info!("the configuration was read anew");
-                self.config = Arc::new(next);
-                if self.config.files() != before {
-                    self.seen = unchanged_since_read(&self.config);
-                }
+                (self.config, self.seen) = next;
             }
             Err(problem) => tracing::error!(problem, "a change was refused; what was there before still counts"),
         }
         metrics::counter!("gateway_reloads_total", "result" => result).increment(1);
     }
 
-    fn changed(&self, gateway: Option<&Gateway>) -> Result<Config, String> {
-        let mut next = Config::read(&self.config.path())?;
-        if !next.settings.are_as(&self.config.settings) {
+    fn changed(&self, gateway: Option<&Gateway>) -> Result<(Arc<Config>, Vec<Option<Seen>>), String> {
+        if !Config::read(&self.config.path())?.settings.are_as(&self.config.settings) {
             tracing::warn!("settings other than keys, certificates and records count after a restart");
-            next.settings = Arc::clone(&self.config.settings);
         }
+        let (next, seen) = read(&self.config.path(), Some(&self.config))?;
         let acceptor = server::acceptor(&next)?;
         match gateway {
             Some(gateway) => gateway.reload(&next)?,
             None => drop(Gateway::new(&next, Endpoints::assumed(&next), Stores::none())?),
         }
         self.tls.send_replace(acceptor);
-        Ok(next)
+        Ok((next, seen))
     }
 }
 
@@ -203,10 +194,24 @@ fn seen(files: &[PathBuf]) -> Vec<Option<Seen>> {
     files.iter().map(look).collect()
 }
 
-/// Nothing of a file that may have changed after it was read: it is read once more then.
-fn unchanged_since_read(config: &Config) -> Vec<Option<Seen>> {
-    let read_at = config.read_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() as i64);
-    seen(&config.files()).into_iter().map(|seen| seen.filter(|(_, changed, _)| *changed < read_at)).collect()
+/// The configuration, and its files as they were before they were read. Which they are is known when they were.
+fn read(path: &Path, before: Option<&Config>) -> Result<(Arc<Config>, Vec<Option<Seen>>), String> {
+    let once = || -> Result<Config, String> {
+        let mut config = Config::read(path)?;
+        if let Some(before) = before {
+            config.settings = Arc::clone(&before.settings);
+        }
+        Ok(config)
+    };
+    let mut files = once()?.files();
+    loop {
+        let seen = seen(&files);
+        let config = once()?;
+        if config.files() == files {
+            return Ok((Arc::new(config), seen));
+        }
+        files = config.files();
+    }
 }
 
 fn log(log: &Log) {

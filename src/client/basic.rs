@@ -1,5 +1,6 @@
 use crate::protocol::{Sensitive, form_decode};
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64, BASE64URL_NOPAD};
+use http::HeaderValue;
 use std::borrow::Cow;
 
 /// Every pair of client id and secret that the credentials of `Authorization: Basic` can stand for, the standard
@@ -21,6 +22,13 @@ pub(super) fn readings(token: &str) -> Option<Vec<(String, Sensitive)>> {
         }
     }
     (!found.is_empty()).then_some(found)
+}
+
+/// The same as a header that every server can read, or none: what a server cannot read, it may take for nothing.
+pub(super) fn header(token: &str) -> Option<HeaderValue> {
+    let mut header = HeaderValue::try_from(format!("Basic {}", BASE64.encode(&decode(token)?))).ok()?;
+    header.set_sensitive(true);
+    Some(header)
 }
 
 /// Base64 in either alphabet, padded or not.

@@ -38,7 +38,7 @@ impl fmt::Display for AuthenticationMethod {
 pub struct Credentials {
     method: AuthenticationMethod,
     readings: Vec<(String, Sensitive)>,
-    /// The header as it came, of Basic.
+    /// The header as it came, of Basic, but for its spelling.
     #[cfg_attr(not(feature = "server-authenticator"), allow(dead_code, reason = "for another server to read"))]
     authorization: Option<HeaderValue>,
 }
@@ -76,14 +76,14 @@ impl Credentials {
         if client_secret.is_some() {
             return Err(refuse(Reason::SeveralClientCredentials));
         }
-        let authorization = Some(header.clone());
         let header = header.to_str().map_err(|_| refuse(Reason::ClientCredentialsMalformed).challenged())?;
         let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
         if !scheme.eq_ignore_ascii_case("basic") {
             return Err(refuse(Reason::ClientSchemeUnsupported).challenged());
         }
-        let readings = basic::readings(token.trim_matches(' '))
-            .ok_or_else(|| refuse(Reason::ClientCredentialsMalformed).challenged())?;
+        let token = token.trim_matches(' ');
+        let readings = basic::readings(token).ok_or_else(|| refuse(Reason::ClientCredentialsMalformed).challenged())?;
+        let authorization = basic::header(token);
         Ok(Self { method: AuthenticationMethod::ClientSecretBasic, readings, authorization })
     }
 }

@@ -102,7 +102,7 @@ impl DocumentsLayer {
             let Ok(mut request) = Request::get(format!("{origin}{}", document.path())).body(B::default()) else {
                 return false;
             };
-            let asked = document.asked(&mut request);
+            let asked = document.asked_by_ourselves(&mut request);
             let response = async {
                 let response = service.clone().oneshot(request).await;
                 is_reached |= response.as_ref().is_ok_and(|response| !response.status().is_server_error());

@@ -57,7 +57,7 @@ pub(super) struct Published {
     kind: Kind,
     keep: Duration,
     clock: Clock,
-    /// One for each host and scheme that it was asked for at, the latest [`MAX_KEPT`].
+    /// One for each host and scheme that it was asked for at, the latest [`MAX_KEPT`]; what we asked for ourselves stays.
     last_good: Mutex<Vec<Kept>>,
     collision: Mutex<Option<String>>,
 }
@@ -69,6 +69,7 @@ struct Kept {
     parts: Parts,
     document: Bytes,
     at: SystemTime,
+    pinned: bool,
 }
 
 /// What of a request matters for the answer.
@@ -79,6 +80,10 @@ pub(super) struct Asked {
     asked_for: Vec<Vec<u8>>,
     /// Whether everybody who asks so is answered the same.
     plain: bool,
+    /// Whether what is answered can be kept for others: nothing else in the request may have had a say in it.
+    typical: bool,
+    /// Whether no other request may push it out.
+    pinned: bool,
 }
 
 impl Kind {
@@ -93,6 +98,11 @@ impl Kind {
 impl Published {
     pub(super) fn new(path: String, kind: Kind, keep: Duration, clock: &Clock) -> Self {
         Self { path, kind, keep, clock: clock.clone(), last_good: Mutex::default(), collision: Mutex::default() }
+    }
+
+    /// A request of nobody else, whose answer stays until the next.
+    pub(super) fn asked_by_ourselves<B>(&self, request: &mut Request<B>) -> Asked {
+        Asked { pinned: true, ..self.asked(request) }
     }
 
     pub(super) fn path(&self) -> &str {
@@ -111,7 +121,7 @@ impl Published {
     pub(super) fn asked<B>(&self, request: &mut Request<B>) -> Asked {
         let head = request.method() == Method::HEAD;
         *request.method_mut() = Method::GET;
-        let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes().to_vec());
+        let authority = request.uri().authority().map(|authority| authority.as_str().as_bytes().to_ascii_lowercase());
         let has_query = request.uri().query().is_some();
         let headers = request.headers_mut();
         let plain = !has_query && !headers.contains_key(header::AUTHORIZATION);
@@ -121,7 +131,7 @@ impl Published {
         }
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         // An authority outranks `Host` (RFC 9112 section 3.2.2).
-        let host = authority.or_else(|| Some(headers.get(header::HOST)?.as_bytes().to_vec()));
+        let host = authority.or_else(|| Some(headers.get(header::HOST)?.as_bytes().to_ascii_lowercase()));
         let forwarded = headers.get_all(header::FORWARDED).iter().flat_map(without_parties);
         // With its name, so that one's value is not taken for another's.
         const NAMES: [&str; 3] = ["x-forwarded-host", "x-forwarded-proto", "x-forwarded-prefix"];
@@ -129,7 +139,9 @@ impl Published {
             headers.get_all(name).iter().map(move |value| [name.as_bytes(), b": ", value.as_bytes()].concat())
         };
         let asked_for = host.into_iter().chain(forwarded).chain(NAMES.into_iter().flat_map(named)).collect();
-        Asked { head, if_none_match, asked_for, plain }
+        let typical =
+            plain && !headers.keys().any(|name| NAMES.iter().all(|known| name != known) && may_have_a_say(name));
+        Asked { head, if_none_match, asked_for, plain, typical, pinned: false }
     }
 
     /// The document with what was missing, the last good one, or what the wrapped service says.
@@ -234,18 +246,32 @@ impl Published {
             Kind::Metadata => with_token_exchange(document),
             Kind::KeySet => with_own_keys(document, &PublishedKeys::default()),
         };
-        if !asked.plain || good.is_err() || parts.headers.get_all(header::CACHE_CONTROL).iter().any(is_private) {
+        let varies = parts.headers.get_all(header::VARY).iter().any(|value| value.as_bytes() == b"*");
+        if !asked.typical
+            || varies
+            || good.is_err()
+            || parts.headers.get_all(header::CACHE_CONTROL).iter().any(is_private)
+        {
             return;
         }
         let (asked_for, mut parts, document) = (asked.asked_for.clone(), parts.clone(), document.clone());
         // It was for the one who asked.
         parts.headers.remove(header::SET_COOKIE);
-        let mut all = self.last_good();
-        all.retain(|kept| kept.asked_for != asked_for);
-        if all.len() == MAX_KEPT {
-            all.remove(0);
+        let for_all = parts.headers.get(header::ACCESS_CONTROL_ALLOW_ORIGIN).is_none_or(|origin| origin == "*");
+        if !for_all {
+            let of_one: Vec<_> =
+                parts.headers.keys().filter(|name| name.as_str().starts_with("access-control-")).cloned().collect();
+            of_one.iter().for_each(|name| drop(parts.headers.remove(name)));
         }
-        all.push(Kept { asked_for, parts, document, at: self.clock.now() });
+        let mut all = self.last_good();
+        let pinned = asked.pinned || all.iter().any(|kept| kept.pinned && kept.asked_for == asked_for);
+        all.retain(|kept| kept.asked_for != asked_for);
+        if all.len() == MAX_KEPT
+            && let Some(oldest) = all.iter().position(|kept| !kept.pinned)
+        {
+            all.remove(oldest);
+        }
+        all.push(Kept { asked_for, parts, document, at: self.clock.now(), pinned });
     }
 
     fn kept(&self, asked: &Asked) -> Option<Kept> {
@@ -258,6 +284,13 @@ impl Published {
     fn last_good(&self) -> MutexGuard<'_, Vec<Kept>> {
         self.last_good.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a server may let a header have a say in its documents that is no part of the question whose they are.
+fn may_have_a_say(name: &HeaderName) -> bool {
+    let name = name.as_str().replace('_', "-");
+    let of_addresses = ["x-forwarded-", "x-original-", "x-rewrite-", "x-host", "x-scheme"];
+    name == "cookie" || (name != "x-forwarded-for" && of_addresses.iter().any(|begin| name.starts_with(begin)))
 }
 
 /// What `Forwarded` (RFC 7239 section 4) says, but for who asked and who passed it on, which differs with every client. A

@@ -78,10 +78,10 @@ impl FileRevocations {
     /// Writes first, so that memory never promises what the disk does not hold.
     fn revoke(&self, jti: &str, now: u64, until: u64) -> Result<(), BoxError> {
         let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.memory.is_revoked(jti) {
+        if !self.memory.is_news(jti, now, until) {
             return Ok(());
         }
-        let forgotten = self.memory.make_room(now)?;
+        let forgotten = self.memory.make_room(jti, now)?;
         let mut transaction = self.file.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         {
@@ -112,6 +112,10 @@ impl Service<RevocationQuestion> for FileRevocations {
             match question {
                 RevocationQuestion::IsRevoked { jti } if this.memory.is_revoked(&jti) => Ok(RevocationState::Revoked),
                 RevocationQuestion::IsRevoked { .. } => Ok(RevocationState::NotRevoked),
+                // Nothing that waits for the disk is had for saying the same again.
+                RevocationQuestion::Revoke { jti, now, until } if !this.memory.is_news(&jti, now, until) => {
+                    Ok(RevocationState::Revoked)
+                }
                 RevocationQuestion::Revoke { jti, now, until } => {
                     tokio::task::spawn_blocking(move || this.revoke(&jti, now, until)).await??;
                     Ok(RevocationState::Revoked)
@@ -143,7 +147,8 @@ mod tests {
         store.revoke("b", 10, far).unwrap();
         store.revoke("b", 10, far).unwrap();
         assert!(store.revoke("c", 19, far).unwrap_err().to_string().contains("2 revocations"));
-        // One that has expired makes room, in the file too.
+        // One that has expired takes no place, and makes room, in the file too.
+        store.revoke("over", 19, 19).unwrap();
         store.revoke("c", 20, far).unwrap();
         let file = store.file.begin_read().unwrap().open_table(REVOKED).unwrap();
         let names: Vec<_> = file.iter().unwrap().map(|entry| entry.unwrap().0.value().to_owned()).collect();

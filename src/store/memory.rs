@@ -55,19 +55,25 @@ impl MemoryRevocations {
     }
 
     pub(super) fn revoke(&self, jti: &str, now: u64, until: u64) -> Result<(), TooManyRevocations> {
-        if self.is_revoked(jti) || until <= now {
+        if !self.is_news(jti, now, until) {
             return Ok(());
         }
-        self.make_room(now)?;
+        self.make_room(jti, now)?;
         self.lock().insert(jti.into(), until);
         Ok(())
     }
 
-    /// Forgets whose time is over, and gives back their names. An error if there is no place for one more then.
-    pub(super) fn make_room(&self, now: u64) -> Result<Vec<Arc<str>>, TooManyRevocations> {
+    /// Whether there is something to remember: not of a token that has expired, nor what is remembered for as long.
+    pub(super) fn is_news(&self, jti: &str, now: u64, until: u64) -> bool {
+        until > now && self.lock().until.get(jti).is_none_or(|known| *known < until)
+    }
+
+    /// Forgets whose time is over, and gives back their names. An error if there is no place for this one then.
+    pub(super) fn make_room(&self, jti: &str, now: u64) -> Result<Vec<Arc<str>>, TooManyRevocations> {
         let mut revoked = self.lock();
         let forgotten = revoked.forget_expired(now);
-        if revoked.until.len() < self.capacity { Ok(forgotten) } else { Err(TooManyRevocations(self.capacity)) }
+        let has_room = revoked.until.len() < self.capacity || revoked.until.contains_key(jti);
+        if has_room { Ok(forgotten) } else { Err(TooManyRevocations(self.capacity)) }
     }
 
     pub(super) fn is_revoked(&self, jti: &str) -> bool {
@@ -81,8 +87,10 @@ impl MemoryRevocations {
 
 impl Revoked {
     fn insert(&mut self, jti: Arc<str>, until: u64) {
-        self.order.insert((until, Arc::clone(&jti)));
-        self.until.insert(jti, until);
+        if let Some(before) = self.until.insert(Arc::clone(&jti), until) {
+            self.order.remove(&(before, Arc::clone(&jti)));
+        }
+        self.order.insert((until, jti));
     }
 
     fn forget_expired(&mut self, now: u64) -> Vec<Arc<str>> {
@@ -131,6 +139,14 @@ mod tests {
         assert!(store.is_revoked("a") && store.is_revoked("b") && !store.is_revoked("c"));
         assert_eq!(store.revoke("c", 20, 30), Ok(()));
         assert!(store.is_revoked("c") && !store.is_revoked("a"));
+        // Of two tokens of one name, the later one counts.
+        for until in [40, 35] {
+            assert_eq!(store.revoke("c", 21, until), Ok(()));
+        }
+        assert_eq!(store.revoke("b", 39, 50), Ok(()));
+        assert!(store.is_revoked("c"));
+        assert_eq!(store.revoke("e", 40, 50), Ok(()));
+        assert!(!store.is_revoked("c"));
         // One that is over takes no place.
         assert_eq!(store.revoke("d", 20, 20), Ok(()));
         assert!(!store.is_revoked("d"));

@@ -16,8 +16,8 @@ pub(super) struct Known {
     key: hmac::Key,
     /// None where nothing is to be kept.
     accepted: Option<moka::sync::Cache<[u8; 32], ()>>,
-    /// The clients of which it was seen to reject a wrong secret.
-    told_apart: moka::sync::Cache<String, ()>,
+    /// The clients of which it was seen to reject a wrong secret, presented like this.
+    told_apart: moka::sync::Cache<(&'static str, String), ()>,
     /// Whether it was seen to reject a client that was made up.
     server_rejects: AtomicBool,
 }
@@ -47,12 +47,12 @@ impl Known {
     }
 
     /// Whether the server was seen a while ago to look at the secret of this client.
-    pub(super) fn is_told_apart(&self, client_id: &str) -> bool {
-        self.told_apart.contains_key(client_id)
+    pub(super) fn is_told_apart(&self, question: &Question) -> bool {
+        self.told_apart.contains_key(&(question.method.as_str(), question.client_id.clone()))
     }
 
-    pub(super) fn note_told_apart(&self, client_id: &str) {
-        self.told_apart.insert(client_id.to_owned(), ());
+    pub(super) fn note_told_apart(&self, question: &Question) {
+        self.told_apart.insert((question.method.as_str(), question.client_id.clone()), ());
     }
 
     pub(super) fn server_rejects(&self) -> bool {

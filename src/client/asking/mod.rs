@@ -32,11 +32,11 @@ const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(300);
 /// Who may exchange what is still for the records to say; a client's record then has no secret.
 ///
 /// A server that took any secret would let anybody be any client. So what it accepts counts only after it was seen to
-/// reject the same client with a secret made up at random, once an hour, and before the first client, one made up
-/// altogether. A server that accepts those is never believed: exchanges get 503, and the log says why. A public client,
+/// reject the same client with a secret made up at random, presented in the same way, once an hour, and before the first
+/// client, one made up altogether, and nobody at all. A server that accepts those is never believed: exchanges get 503, and the log says why. A public client,
 /// which has no secret, cannot be authenticated like this.
 ///
-/// Basic credentials go on as they came. Empty secrets never do. An answer other than a clear yes or no makes the
+/// Basic credentials go on as they came, in the standard alphabet of base64. Empty secrets never do. An answer other than a clear yes or no makes the
 /// exchange fail closed with 503. A yes is kept for a short time ([`cache`](ServerAuthenticatorBuilder::cache)), under
 /// a hash with a key that only this process has.
 ///
@@ -152,7 +152,7 @@ impl Shared {
         if self.ask(&question).await? == Answer::Rejected {
             return Ok(Authentication::Rejected);
         }
-        if !self.known.is_told_apart(&question.client_id) && !self.tells_apart(&question).await? {
+        if !self.known.is_told_apart(&question) && !self.tells_apart(&question).await? {
             return Ok(Authentication::Rejected);
         }
         self.known.remember(&question);
@@ -164,7 +164,7 @@ impl Shared {
         let client = &question.client_id;
         match self.ask(&question.with_secret(&random()?)).await? {
             Answer::Rejected => {
-                self.known.note_told_apart(client);
+                self.known.note_told_apart(question);
                 Ok(true)
             }
             Answer::Accepted => {
@@ -175,13 +175,21 @@ impl Shared {
     }
 
     async fn probe(&self) -> Result<(), BoxError> {
+        let refused = |problem: &'static str| {
+            tracing::error!(endpoint = self.endpoint, "{problem}");
+            Err(problem.into())
+        };
         for method in [AuthenticationMethod::ClientSecretBasic, AuthenticationMethod::ClientSecretPost] {
             let nobody = Question::made_up(method, &random()?, &random()?);
             if let Answer::Accepted = self.ask(&nobody).await? {
-                let problem = "the server accepted a client that was made up: it authenticates nobody, and so would we";
-                tracing::error!(endpoint = self.endpoint, "{problem}");
-                return Err(problem.into());
+                return refused(
+                    "the server accepted a client that was made up: it authenticates nobody, and so would we",
+                );
             }
+        }
+        // It may say no to this in any words.
+        if let Ok(Answer::Accepted) = self.ask(&Question::of_nobody()).await {
+            return refused("the server answers whoever presents nothing, and so whatever it cannot read");
         }
         self.known.note_that_server_rejects();
         Ok(())

@@ -53,6 +53,11 @@ impl Question {
         Self { method, client_id, secret, authorization: None }
     }
 
+    /// Without any credentials.
+    pub(super) fn of_nobody() -> Self {
+        Self::made_up(AuthenticationMethod::ClientSecretPost, "", "")
+    }
+
     /// The same client with another secret.
     pub(super) fn with_secret(&self, secret: &str) -> Self {
         Self::made_up(self.method, &self.client_id, secret)
@@ -74,6 +79,7 @@ impl Question {
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .header(header::ACCEPT, "application/json");
         match self.method {
+            AuthenticationMethod::ClientSecretPost if self.client_id.is_empty() => {}
             AuthenticationMethod::ClientSecretPost => {
                 form.append_pair("client_id", &self.client_id).append_pair("client_secret", self.secret.expose());
             }
