@@ -76,6 +76,11 @@ impl Exchange {
         answer.unwrap_or_else(|rejection| error_response(&rejection))
     }
 
+    /// Answers a client whose form about a token could not be read.
+    pub(crate) fn refuse_about(&self, reason: Reason) -> Response<Bytes> {
+        error_response(&self.errors.applied_to(refuse(reason)))
+    }
+
     /// Neither silence nor a panic of a stage is the last word.
     pub(crate) async fn in_time<T>(&self, stages: impl Future<Output = Result<T, Rejection>>) -> Result<T, Rejection> {
         let outcome = match tokio::time::timeout(self.deadline, AssertUnwindSafe(stages).catch_unwind()).await {

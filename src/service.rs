@@ -65,7 +65,7 @@ enum Look {
 }
 
 /// What to look for in a body.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Expected {
     /// A form that is ours if it holds the grant.
     Exchange,
@@ -327,8 +327,8 @@ where
     let found = match &read {
         Read::Complete { bytes, .. } => expected.find(bytes),
         Read::Broken { .. } => Found::Nothing,
-        // Nothing depends on a token that cannot be read: nobody else takes it for active.
-        _ if shared.forward_unread || matches!(expected, Expected::IssuedToken(_)) => Found::Nothing,
+        // Nobody else takes a token that cannot be read for active; for revoked, anybody may (RFC 7009 section 2.2).
+        _ if shared.forward_unread || expected == Expected::IssuedToken(AboutToken::Introspection) => Found::Nothing,
         Read::TooLarge { .. } => Found::Refused(Reason::BodyTooLarge),
         Read::TooManyFrames { .. } => Found::Refused(Reason::TooManyFrames),
         Read::TooSlow { .. } => Found::Refused(Reason::BodyTooSlow),
@@ -343,6 +343,10 @@ where
             // In a box of its own, so that a form which passes does not pay for its size.
             let answer = Box::pin(exchange.answer(attempt, &parts.headers, &bytes));
             Ok(answer.await.map(ResponseBody::ours))
+        }
+        (Found::Refused(reason), _) if matches!(expected, Expected::IssuedToken(_)) => {
+            drop(inner);
+            Ok(shared.current.exchange().refuse_about(reason).map(ResponseBody::ours))
         }
         (Found::Refused(reason), _) => {
             drop(inner);

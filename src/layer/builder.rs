@@ -127,6 +127,9 @@ impl TokenExchangeBuilder {
     /// The client authenticates as for an exchange, with or without the right to that grant. It is told all claims of
     /// a token that it holds (`client_id`) or that is for a target which it [owns](Target::owner); of any other that it
     /// is not active. So is a token that has expired or was [revoked](Self::revocations).
+    ///
+    /// The signer needs keys of its own for this: with those of the wrapped service, all of that one's tokens would count as
+    /// issued here, and be answered for without asking it.
     pub fn introspection_endpoint(mut self, path: impl Into<String>) -> Self {
         self.about_tokens.push((path.into(), AboutToken::Introspection));
         self
@@ -135,7 +138,9 @@ impl TokenExchangeBuilder {
     /// The exact raw path of the revocation endpoint (RFC 7009). A token that was issued here, and is revoked by the
     /// client that holds it, is good no more: as a subject token, as an actor token, and in introspection. Whoever
     /// verifies it by its signature alone does not notice. All other tokens are for the wrapped service. Call it again
-    /// for another. Default: none. It takes a store ([`revocations`](Self::revocations)).
+    /// for another. Default: none. It takes a store ([`revocations`](Self::revocations)), and, as
+    /// [`introspection_endpoint`](Self::introspection_endpoint) does, a signer with keys of its own. A form that cannot be read
+    /// (over [`body_limit`](Self::body_limit), too slow) is refused: the wrapped service would say that all is well.
     pub fn revocation_endpoint(mut self, path: impl Into<String>) -> Self {
         self.about_tokens.push((path.into(), AboutToken::Revocation));
         self
