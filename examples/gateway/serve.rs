@@ -33,8 +33,8 @@ type Presented = watch::Sender<Option<TlsAcceptor>>;
 pub(crate) async fn serve(path: &Path) -> Result<(), Failure> {
     let (config, seen) = read(path, None)?;
     Gateway::new(&config, Endpoints::assumed(&config), Stores::none())?;
-    let stores = Stores::open(&config).map_err(Failure::Start)?;
     let (tls, presented) = watch::channel(server::acceptor(&config)?);
+    let stores = Stores::open(&config).map_err(Failure::Start)?;
     log(&config.settings.log);
     let standing = Arc::new(Standing::new().map_err(Failure::Start)?);
     let listener = bind(&config, "listen.address", config.settings.listen.address)?;
