@@ -11,6 +11,7 @@ use hyper_util::{
 };
 use std::{
     fmt,
+    marker::PhantomData,
     task::{Context, Poll},
     time::Duration,
 };
@@ -42,15 +43,15 @@ pub struct PooledClient<B> {
 }
 
 /// Configures a [`PooledClient`].
-#[derive(Clone, Debug)]
 #[must_use = "call `build` to get the client"]
-pub struct PooledClientBuilder {
+pub struct PooledClientBuilder<B> {
+    body: PhantomData<fn(B)>,
     roots: Option<Vec<u8>>,
     connect_timeout: Duration,
     body_timeout: Duration,
 }
 
-impl PooledClientBuilder {
+impl<B> PooledClientBuilder<B> {
     /// Trusts the certificates in this PEM text, in place of the public CAs of webpki-roots.
     pub fn only_root_certificates_pem(mut self, pem: &[u8]) -> Self {
         self.roots = Some(pem.to_vec());
@@ -73,7 +74,7 @@ impl PooledClientBuilder {
     ///
     /// # Errors
     /// [`FetchConfigError`] if a certificate cannot be used, or there is none in the text.
-    pub fn build<B>(self) -> Result<PooledClient<B>, FetchConfigError>
+    pub fn build(self) -> Result<PooledClient<B>, FetchConfigError>
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {
@@ -97,9 +98,9 @@ impl PooledClientBuilder {
 
 impl<B> PooledClient<B> {
     /// Begins a client.
-    pub const fn builder() -> PooledClientBuilder {
+    pub const fn builder() -> PooledClientBuilder<B> {
         let (connect_timeout, body_timeout) = (Duration::from_secs(5), Duration::from_secs(30));
-        PooledClientBuilder { roots: None, connect_timeout, body_timeout }
+        PooledClientBuilder { body: PhantomData, roots: None, connect_timeout, body_timeout }
     }
 }
 
@@ -125,6 +126,13 @@ where
 impl<B> Clone for PooledClient<B> {
     fn clone(&self) -> Self {
         Self { client: self.client.clone(), body_timeout: self.body_timeout }
+    }
+}
+
+impl<B> fmt::Debug for PooledClientBuilder<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let timeouts = (self.connect_timeout, self.body_timeout);
+        f.debug_struct("PooledClientBuilder").field("timeouts", &timeouts).finish_non_exhaustive()
     }
 }
 
