@@ -266,9 +266,8 @@ impl Published {
         let mut all = self.last_good();
         let pinned = asked.pinned || all.iter().any(|kept| kept.pinned && kept.asked_for == asked_for);
         all.retain(|kept| kept.asked_for != asked_for);
-        if all.len() == MAX_KEPT
-            && let Some(oldest) = all.iter().position(|kept| !kept.pinned)
-        {
+        if all.len() == MAX_KEPT {
+            let oldest = all.iter().position(|kept| !kept.pinned).unwrap_or(0);
             all.remove(oldest);
         }
         all.push(Kept { asked_for, parts, document, at: self.clock.now(), pinned });
