@@ -1,6 +1,5 @@
 use crate::protocol::{Sensitive, form_decode};
-use data_encoding::{BASE64, BASE64URL_NOPAD};
-use http::HeaderValue;
+use data_encoding::BASE64URL_NOPAD;
 use std::borrow::Cow;
 
 /// Every pair of client id and secret that the credentials of `Authorization: Basic` can stand for, the standard
@@ -8,8 +7,7 @@ use std::borrow::Cow;
 ///
 /// RFC 6749 section 2.3.1 wants both form-encoded, then joined, then in base64. Deployed clients leave the first
 /// step out, write Latin-1, or use the URL alphabet; each of those is one more reading, tried alike.
-pub(super) fn readings(token: &str) -> Option<Vec<(String, Sensitive)>> {
-    let bytes = decode(token)?;
+pub(super) fn readings(bytes: &[u8]) -> Option<Vec<(String, Sensitive)>> {
     let colon = bytes.iter().position(|byte| *byte == b':')?;
     let (id, secret) = (&bytes[..colon], &bytes[colon + 1..]);
     let mut found: Vec<(String, Sensitive)> = Vec::new();
@@ -24,15 +22,8 @@ pub(super) fn readings(token: &str) -> Option<Vec<(String, Sensitive)>> {
     (!found.is_empty()).then_some(found)
 }
 
-/// The same as a header that every server can read, or none: what a server cannot read, it may take for nothing.
-pub(super) fn header(token: &str) -> Option<HeaderValue> {
-    let mut header = HeaderValue::try_from(format!("Basic {}", BASE64.encode(&decode(token)?))).ok()?;
-    header.set_sensitive(true);
-    Some(header)
-}
-
 /// Base64 in either alphabet, padded or not.
-fn decode(token: &str) -> Option<Vec<u8>> {
+pub(super) fn decode(token: &str) -> Option<Vec<u8>> {
     let unpadded = token.trim_end_matches('=');
     if token.len() - unpadded.len() > 2 {
         return None;
@@ -66,7 +57,11 @@ mod tests {
 
     fn reads(token: &str) -> bool {
         let expected = (ID.to_owned(), Sensitive::new(SECRET.to_owned()));
-        readings(token).is_some_and(|readings| readings.contains(&expected))
+        read(token).is_some_and(|readings| readings.contains(&expected))
+    }
+
+    fn read(token: &str) -> Option<Vec<(String, Sensitive)>> {
+        readings(&decode(token)?)
     }
 
     #[test]
@@ -91,7 +86,7 @@ mod tests {
     #[test]
     fn what_stands_for_no_client() {
         for bad in ["", "%%%", "=", "====", "bm9jb2xvbg==", "OnNlY3JldA==", "e W8="] {
-            assert!(readings(bad).is_none(), "{bad}");
+            assert!(read(bad).is_none(), "{bad}");
         }
     }
 }

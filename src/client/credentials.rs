@@ -1,5 +1,5 @@
 use super::basic;
-use crate::protocol::{Identification, Reason, Rejection, Sensitive, refuse};
+use crate::protocol::{Identification, Reason, Rejection, Sensitive, basic_header, refuse};
 use http::HeaderValue;
 use std::fmt;
 
@@ -81,9 +81,11 @@ impl Credentials {
         if !scheme.eq_ignore_ascii_case("basic") {
             return Err(refuse(Reason::ClientSchemeUnsupported).challenged());
         }
-        let token = token.trim_matches(' ');
-        let readings = basic::readings(token).ok_or_else(|| refuse(Reason::ClientCredentialsMalformed).challenged())?;
-        let authorization = basic::header(token);
+        let malformed = || refuse(Reason::ClientCredentialsMalformed).challenged();
+        let pair = basic::decode(token.trim_matches(' ')).ok_or_else(malformed)?;
+        let readings = basic::readings(&pair).ok_or_else(malformed)?;
+        // In one spelling: what a server cannot read, it may take for nothing.
+        let authorization = basic_header(&pair).ok();
         Ok(Self { method: AuthenticationMethod::ClientSecretBasic, readings, authorization })
     }
 }

@@ -3,7 +3,7 @@ use crate::{
     audit::{Outcome, Stage},
     policy::RuleTrace,
     protocol::{Reason, Rejection, escaped},
-    registry::unknown,
+    registry::{Record, unknown},
 };
 use serde::{Serialize, Serializer};
 
@@ -81,8 +81,8 @@ pub struct Refusal {
 }
 
 impl RecordTrace {
-    pub(super) fn there(kind: &str, position: usize, id: &str) -> Self {
-        Self { place: format!("{kind}[{position}]"), says: escaped(id) }
+    pub(super) fn there(kind: &'static str, position: usize, id: &str) -> Self {
+        Self { place: Record { kind, position, name: id }.place(), says: escaped(id) }
     }
 
     pub(super) fn missing(kind: &str, name: &str) -> Self {

@@ -96,7 +96,7 @@ impl HttpFetchBuilder {
         }
         let reach =
             Reach::Network { loopback: self.loopback_http || self.private_addresses, private: self.private_addresses };
-        let connector = Connector::new(tls::config(&self.roots)?, reach, self.limits.timeout);
+        let connector = Connector::new(tls::config(tls::public_roots(), &self.roots)?, reach, self.limits.timeout);
         Ok(HttpFetch::with(connector, self.loopback_http, self.limits))
     }
 }

@@ -37,11 +37,7 @@ struct Lane {
 impl Connector {
     pub(super) fn new(tls: ClientConfig, secure: Reach, timeout: Duration) -> Self {
         let lane = |reach, tls| {
-            let mut tcp = HttpConnector::new_with_resolver(GuardedResolver { reach, system: GaiResolver::new() });
-            tcp.enforce_http(false);
-            tcp.set_nodelay(true);
-            // Shared out among the addresses of a name, so that a dead one leaves time for the next.
-            tcp.set_connect_timeout(Some(timeout));
+            let tcp = tcp(GuardedResolver { reach, system: GaiResolver::new() }, timeout);
             let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
             let connector = match reach {
                 Reach::ThisMachine => builder.https_or_http().enable_http1().wrap_connector(tcp),
@@ -51,6 +47,16 @@ impl Connector {
         };
         Self { plain: lane(Reach::ThisMachine, tls.clone()), secure: lane(secure, tls), timeout }
     }
+}
+
+/// Connects to where names lead, for TLS or without it.
+pub(super) fn tcp<R>(resolver: R, timeout: Duration) -> HttpConnector<R> {
+    let mut tcp = HttpConnector::new_with_resolver(resolver);
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    // Shared out among the addresses of a name, so that a dead one leaves time for the next.
+    tcp.set_connect_timeout(Some(timeout));
+    tcp
 }
 
 impl Service<Uri> for Connector {

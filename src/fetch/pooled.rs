@@ -1,4 +1,4 @@
-use super::{FetchConfigError, patient::PatientBody, tls};
+use super::{FetchConfigError, connect::tcp, patient::PatientBody, tls};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};
@@ -6,9 +6,13 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{
+        Client,
+        connect::{HttpConnector, dns::GaiResolver},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
+use rustls::RootCertStore;
 use std::{
     fmt,
     marker::PhantomData,
@@ -78,14 +82,9 @@ impl<B> PooledClientBuilder<B> {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin,
     {
-        let tls = match &self.roots {
-            Some(pem) => tls::config_of(rustls::RootCertStore::empty(), std::slice::from_ref(pem))?,
-            None => tls::config(&[])?,
-        };
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(self.connect_timeout));
+        let others = if self.roots.is_some() { RootCertStore::empty() } else { tls::public_roots() };
+        let tls = tls::config(others, self.roots.as_slice())?;
+        let tcp = tcp(GaiResolver::new(), self.connect_timeout);
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())

@@ -8,14 +8,14 @@ use rustls::{
 
 use super::FetchConfigError;
 
-/// TLS 1.2 and 1.3 with ring, trusting the public CAs of webpki-roots and those in `extra_roots` (PEM texts).
-pub(super) fn config(extra_roots: &[Vec<u8>]) -> Result<ClientConfig, FetchConfigError> {
-    config_of(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }, extra_roots)
+/// The public CAs of webpki-roots.
+pub(super) fn public_roots() -> RootCertStore {
+    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
 }
 
-/// The same, trusting these.
-pub(super) fn config_of(mut roots: RootCertStore, more: &[Vec<u8>]) -> Result<ClientConfig, FetchConfigError> {
-    for pem in more {
+/// TLS 1.2 and 1.3 with ring, trusting these CAs and those in `extra_roots` (PEM texts).
+pub(super) fn config(mut roots: RootCertStore, extra_roots: &[Vec<u8>]) -> Result<ClientConfig, FetchConfigError> {
+    for pem in extra_roots {
         add(&mut roots, pem)?;
     }
     // The provider is handed over: one that is global to the process is the application's to choose.

@@ -1,5 +1,5 @@
 use super::{Mismatch, Rule, Table};
-use crate::authority::Query;
+use crate::{authority::Query, registry::Record};
 use serde::Serialize;
 use std::{collections::BinaryHeap, fmt};
 
@@ -45,9 +45,11 @@ impl RuleTrace {
     fn of(rule: &Rule, decides: bool, query: &Query) -> Self {
         let mismatch = Mismatch::all().find(|what| !rule.fits(*what, query));
         let claim = rule.subjects.missing_claim(&query.subject).filter(|_| mismatch == Some(Mismatch::Claim));
+        let name = rule.name();
+        let place = Record { kind: "rule", position: rule.number() - 1, name: &name }.place();
         Self {
-            rule: rule.name(),
-            place: format!("rule[{}]", rule.number().saturating_sub(1)),
+            rule: name,
+            place,
             says: rule.to_string(),
             effect: if rule.allows { Effect::Allow } else { Effect::Deny },
             shadow: rule.shadow,

@@ -25,7 +25,7 @@ pub use scope::{InvalidScope, Scope};
 pub(crate) use target::TargetName;
 pub use token_type::TokenType;
 
-pub(crate) use basic::basic_authorization;
+pub(crate) use basic::{basic_authorization, basic_header};
 use form::Form;
 pub(crate) use form::{form_decode, form_values, lenient_percent_decode};
 pub(crate) use rejection::{Rejection, StepUp, escaped, refuse};

@@ -50,6 +50,11 @@ pub(crate) struct Record<'a> {
 }
 
 impl Record<'_> {
+    /// Where it is in a document, as in [`ConfigError::place`].
+    pub(crate) fn place(&self) -> String {
+        format!("{}[{}]", self.kind, self.position)
+    }
+
     /// A mistake in one of its fields.
     pub(crate) fn wrong(&self, field: &str, way_out: impl Into<String>) -> ConfigError {
         self.wrong_at(field, field, way_out)
@@ -62,21 +67,17 @@ impl Record<'_> {
 
     /// A mistake in a field that is called otherwise in a document.
     pub(crate) fn wrong_at(&self, field: &str, path: &str, way_out: impl Into<String>) -> ConfigError {
-        let Self { kind, position, name } = self;
+        let Self { kind, name, .. } = self;
         ConfigError {
             field: format!("{kind} `{name}`: {field}"),
-            place: Some(format!("{kind}[{position}].{path}")),
+            place: Some(format!("{}.{path}", self.place())),
             way_out: way_out.into(),
         }
     }
 
     /// A mistake in the record as a whole.
     pub(crate) fn wrong_whole(&self, way_out: impl Into<String>) -> ConfigError {
-        let Self { kind, position, name } = self;
-        ConfigError {
-            field: format!("{kind} `{name}`"),
-            place: Some(format!("{kind}[{position}]")),
-            way_out: way_out.into(),
-        }
+        let Self { kind, name, .. } = self;
+        ConfigError { field: format!("{kind} `{name}`"), place: Some(self.place()), way_out: way_out.into() }
     }
 }

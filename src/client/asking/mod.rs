@@ -33,12 +33,12 @@ const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(300);
 ///
 /// A server that took any secret would let anybody be any client. So what it accepts counts only after it was seen to
 /// reject the same client with a secret made up at random, presented in the same way, once an hour, and before the first
-/// client, one made up altogether, and nobody at all. A server that accepts those is never believed: exchanges get 503, and the log says why. A public client,
-/// which has no secret, cannot be authenticated like this.
+/// client, one made up altogether, and nobody at all. A server that accepts those is never believed: exchanges get 503,
+/// and the log says why. A public client, which has no secret, cannot be authenticated like this.
 ///
-/// Basic credentials go on as they came, in the standard alphabet of base64. Empty secrets never do. An answer other than a clear yes or no makes the
-/// exchange fail closed with 503. A yes is kept for a short time ([`cache`](ServerAuthenticatorBuilder::cache)), under
-/// a hash with a key that only this process has.
+/// Basic credentials go on as they came, in the standard alphabet of base64. Empty secrets never do. An answer other than
+/// a clear yes or no makes the exchange fail closed with 503. A yes is kept for a short time
+/// ([`cache`](ServerAuthenticatorBuilder::cache)), under a hash with a key that only this process has.
 ///
 /// ```
 /// use tower_token_exchange::{
