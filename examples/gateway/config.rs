@@ -136,7 +136,7 @@ pub(crate) struct Introspection {
     pub(crate) client_secret_file: PathBuf,
 }
 
-/// Where the discovery document says otherwise, or nothing.
+/// Where the metadata say otherwise; all four where there are none.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Paths {
@@ -186,7 +186,7 @@ pub(crate) struct Audit {
 pub(crate) struct Limits {
     pub(crate) connections: NonZeroU32,
     pub(crate) concurrent_requests: NonZeroU32,
-    /// For the head of a request, and for a connection to be idle.
+    /// For the head of a request, and for a connection to be idle or, over HTTP/2, to answer a ping.
     #[serde(deserialize_with = "duration")]
     pub(crate) header_timeout: Duration,
     /// Between two pieces of a request's body, and until a client takes some of an answer.

@@ -175,9 +175,6 @@ impl Files {
     }
 
     fn changed(&self, gateway: Option<&Gateway>) -> Result<(Arc<Config>, Vec<Option<Seen>>), String> {
-        if !Config::read(&self.config.path())?.settings.are_as(&self.config.settings) {
-            tracing::warn!("settings other than keys, certificates and records count after a restart");
-        }
         let (next, seen) = read(&self.config.path(), Some(&self.config))?;
         let acceptor = server::acceptor(&next)?;
         match gateway {
@@ -196,21 +193,24 @@ fn seen(files: &[PathBuf]) -> Vec<Option<Seen>> {
 
 /// The configuration, and its files as they were before they were read. Which they are is known when they were.
 fn read(path: &Path, before: Option<&Config>) -> Result<(Arc<Config>, Vec<Option<Seen>>), String> {
-    let once = || -> Result<Config, String> {
-        let mut config = Config::read(path)?;
+    let counting = |mut config: Config| {
         if let Some(before) = before {
             config.settings = Arc::clone(&before.settings);
         }
-        Ok(config)
+        config
     };
-    let mut files = once()?.files();
+    let first = Config::read(path)?;
+    if before.is_some_and(|before| !first.settings.are_as(&before.settings)) {
+        tracing::warn!("settings other than keys, certificates and records count after a restart");
+    }
+    let mut config = counting(first);
     loop {
+        let files = config.files();
         let seen = seen(&files);
-        let config = once()?;
+        config = counting(Config::read(path)?);
         if config.files() == files {
             return Ok((Arc::new(config), seen));
         }
-        files = config.files();
     }
 }
 
