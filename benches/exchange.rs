@@ -18,8 +18,10 @@ use std::{
 use tokio::runtime::Builder;
 use tower::{Layer, Service};
 use tower_token_exchange::{
-    Algorithm, AuditEvent, Client, LocalSigner, TOKEN_EXCHANGE_GRANT, Target, TokenExchangeLayer,
+    Client, GRANT_TYPE, Target, TokenExchangeLayer,
+    audit::AuditEvent,
     policy::{Rule, Subjects},
+    signing::{Algorithm, LocalSigner},
 };
 
 #[global_allocator]
@@ -49,7 +51,7 @@ fn subject_token(key: &LocalSigner) -> String {
 fn a_one_exchange(bencher: Bencher<'_, '_>) {
     let key = LocalSigner::generate(Algorithm::ES256).expect("a key");
     let form = form_urlencoded::Serializer::new(String::new())
-        .append_pair("grant_type", TOKEN_EXCHANGE_GRANT)
+        .append_pair("grant_type", GRANT_TYPE)
         .append_pair("subject_token", &subject_token(&key))
         .append_pair("subject_token_type", "urn:ietf:params:oauth:token-type:access_token")
         .append_pair("audience", "billing")

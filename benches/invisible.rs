@@ -14,8 +14,9 @@ use std::{
 use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, Service};
 use tower_token_exchange::{
-    Algorithm, Client, LocalSigner, Target, TokenExchange, TokenExchangeLayer,
+    Client, Target, TokenExchange, TokenExchangeLayer,
     policy::{Rule, Subjects},
+    signing::{Algorithm, LocalSigner},
 };
 
 #[global_allocator]

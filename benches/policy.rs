@@ -11,8 +11,10 @@ use divan::{AllocProfiler, Bencher, black_box};
 use serde_json::{Value, json};
 use std::{fs, time::Instant};
 use tower_token_exchange::{
-    Algorithm, Client, Decision, LocalSigner, Party, Query, Target, TokenExchangeLayer,
-    policy::{Rule, Subjects, Table},
+    Client, Target, TokenExchangeLayer,
+    policy::{Decision, Query, Rule, Subjects, Table},
+    records::Party,
+    signing::{Algorithm, LocalSigner},
 };
 
 #[global_allocator]

@@ -24,8 +24,9 @@ use tokio::net::TcpListener;
 use tower::ServiceBuilder;
 use tower_http::{cors::CorsLayer, timeout::TimeoutLayer, trace::TraceLayer};
 use tower_token_exchange::{
-    Algorithm, Client, LocalSigner, Reason, Target, TokenExchangeLayer,
+    Client, Reason, Target, TokenExchangeLayer,
     policy::{Rule, Subjects},
+    signing::{Algorithm, LocalSigner},
 };
 
 #[tokio::main]

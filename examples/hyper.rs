@@ -23,9 +23,10 @@ use support::{ISSUER, SECRET};
 use tokio::net::TcpListener;
 use tower::ServiceBuilder;
 use tower_token_exchange::{
-    Algorithm, Client, LocalSigner, Target, TokenExchangeLayer,
+    Client, Target, TokenExchangeLayer,
     body::Replay,
     policy::{Rule, Subjects},
+    signing::{Algorithm, LocalSigner},
 };
 
 #[tokio::main]

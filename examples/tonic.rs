@@ -26,8 +26,9 @@ use tonic::{
 };
 use tower::service_fn;
 use tower_token_exchange::{
-    Algorithm, Client, LocalSigner, Target, TokenExchangeLayer,
+    Client, Target, TokenExchangeLayer,
     policy::{Rule, Subjects},
+    signing::{Algorithm, LocalSigner},
 };
 
 #[tokio::main]

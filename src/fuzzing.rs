@@ -6,11 +6,9 @@
 
 use crate::{
     jose::{Algorithm, Claims, Compact, Header, KeySet, KeyUse, base64url},
-    protocol::{
-        Presented, Reason, Rejection, Scope, TOKEN_EXCHANGE_GRANT, form_carries_exchange_grant,
-        json_carries_exchange_grant,
-    },
-    trust::Metadata,
+    jwks::Metadata,
+    protocol::{GRANT_TYPE, Presented, Reason, Rejection, Scope},
+    service::{form_carries_exchange_grant, json_carries_exchange_grant},
 };
 use http::{HeaderMap, Uri};
 use serde_json::{Map, Value};
@@ -116,19 +114,19 @@ pub fn form(data: &[u8]) {
         pairs.map(|(_, value)| value.into_owned()).collect()
     };
     let grants = lenient("grant_type");
-    assert!(!grants.iter().any(|grant| grant == TOKEN_EXCHANGE_GRANT) || form_carries_exchange_grant(data));
+    assert!(!grants.iter().any(|grant| grant == GRANT_TYPE) || form_carries_exchange_grant(data));
     if let Ok(json) = serde_json::from_slice::<Value>(data) {
         assert!(json_carries_exchange_grant(data).is_some_and(|carries| carries || !holds_exchange_grant(&json)));
     }
     let requested = match Presented::read(&HeaderMap::new(), data) {
         Ok(presented) => {
-            assert_eq!(grants, [TOKEN_EXCHANGE_GRANT]);
+            assert_eq!(grants, [GRANT_TYPE]);
             presented.requested
         }
         Err(rejection) => {
             match rejection.reason() {
                 Reason::GrantTypeMissing => assert!(grants.is_empty()),
-                Reason::UnsupportedGrantType => assert!(grants.len() == 1 && grants[0] != TOKEN_EXCHANGE_GRANT),
+                Reason::UnsupportedGrantType => assert!(grants.len() == 1 && grants[0] != GRANT_TYPE),
                 _ => {}
             }
             return fit_for_a_log_line(&rejection);
@@ -171,7 +169,7 @@ fn fit_for_a_log_line(rejection: &Rejection) {
 
 fn holds_exchange_grant(json: &Value) -> bool {
     match json {
-        Value::String(text) => text == TOKEN_EXCHANGE_GRANT,
+        Value::String(text) => text == GRANT_TYPE,
         Value::Array(elements) => elements.iter().any(holds_exchange_grant),
         Value::Object(members) => members.values().any(holds_exchange_grant),
         _ => false,

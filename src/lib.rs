@@ -10,8 +10,9 @@
 //! ```
 //! use axum::{Router, routing::post};
 //! use tower_token_exchange::{
-//!     Algorithm, Client, LocalSigner, Target, TokenExchangeLayer,
+//!     Client, Target, TokenExchangeLayer,
 //!     policy::{Rule, Subjects},
+//!     signing::{Algorithm, LocalSigner},
 //! };
 //!
 //! async fn the_old_token_endpoint() {}
@@ -137,70 +138,39 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-mod audit;
+pub mod audit;
 mod authority;
 pub mod body;
-mod client;
+pub mod client_auth;
 mod clock;
-#[cfg(any(feature = "metrics", feature = "introspection-cache", feature = "server-authenticator"))]
-mod count;
-mod current;
-mod document;
 pub mod endpoint;
+pub mod error;
 mod exchange;
-mod explain;
+pub mod explain;
 pub mod fetch;
 pub mod forward;
-mod future;
 #[doc(hidden)]
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
-mod issue;
+mod issued;
 mod jose;
+pub mod jwks;
 mod layer;
-mod part;
+pub mod manual;
+#[cfg(any(feature = "metrics", feature = "introspection-cache", feature = "server-authenticator"))]
+mod metrics;
+pub mod plug;
 pub mod policy;
-#[doc = include_str!("composition.md")]
-pub mod composition {}
-#[doc = include_str!("issuers.md")]
-pub mod issuers {}
-#[doc = include_str!("reasons.md")]
-pub mod reasons {}
-#[doc = include_str!("smuggling.md")]
-pub mod smuggling {}
 mod protocol;
-mod registry;
-mod service;
-mod store;
-mod trust;
-mod verify;
+pub mod records;
+pub mod revocation;
+pub mod service;
+pub mod signing;
+pub mod status;
+pub mod token;
 
-pub use audit::{
-    AuditEvent, AuditSink, Granted, JsonLinesSink, Outcome, PartyFacts, Requested, Stage, TokenFacts, TracingSink,
-};
-pub use authority::{
-    Decision, Denial, Grant, Policy, QueriedActor, QueriedSubject, Query, Semantics, ShadowOutcome, Status,
-    StatusCheck, StatusQuery, TokenReference,
-};
-pub use client::{Authentication, AuthenticationMethod, ClientAuthenticator, Credentials};
-#[cfg(feature = "server-authenticator")]
-pub use client::{ServerAuthenticator, ServerAuthenticatorBuilder};
-pub use document::Document;
-#[cfg(feature = "toml")]
-pub use document::{FileMistake, TomlFile};
-pub use explain::{Explanation, Fact, RecordTrace, Refusal, StageTrace, SuggestedRule};
-pub use future::ResponseFuture;
-pub use issue::{LocalSigner, PublishedKeys, Signature, Signer, SigningRequest, SigningService};
-pub use jose::{Algorithm, IgnoredKey, InvalidKey, InvalidKeySet, KeySet, UnknownAlgorithm, WhyIgnored};
-pub use layer::{TokenExchangeBuilder, TokenExchangeLayer};
-pub use part::Plug;
-pub use protocol::{
-    ErrorCode, ErrorProfile, InvalidScope, Reason, ReasonClass, Scope, TOKEN_EXCHANGE_GRANT, TokenType,
-};
-pub use registry::{Client, ConfigError, Introspection, Issuer, Party, SubjectMapping, Target, TokenRules};
-pub use service::{RequestHead, TokenExchange};
-#[cfg(feature = "revocation-file")]
-pub use store::{FileRevocations, InvalidRevocationFile};
-pub use store::{MemoryRevocations, RevocationQuestion, RevocationState, RevocationStore, TooManyRevocations};
-pub use trust::{IssuerReadiness, KeyState, Readiness};
-pub use verify::{TokenRole, TokenToVerify, TokenVerifier, Verification};
+pub use error::{ConfigError, Reason};
+pub use layer::{Document, TokenExchangeBuilder, TokenExchangeLayer};
+pub use protocol::{GRANT_TYPE, Scope, TokenType};
+pub use records::{Client, Issuer, Target};
+pub use service::TokenExchange;

@@ -9,32 +9,31 @@ use std::{
 };
 
 /// Every room may use those before it and none behind. The leaves come first.
-const ORDER: [&str; 26] = [
+const ORDER: [&str; 25] = [
     "clock",
-    "count",
+    "metrics",
     "protocol",
-    "part",
+    "plug",
     "body",
-    "future",
     "fetch",
-    "store",
+    "revocation",
     "jose",
-    "registry",
-    "forward",
-    "trust",
-    "client",
-    "verify",
-    "proof",
-    "authority",
+    "records",
+    "error",
+    "jwks",
+    "client_auth",
+    "token",
     "policy",
-    "issue",
-    "endpoint",
-    "document",
+    "authority",
+    "status",
+    "signing",
     "audit",
     "exchange",
+    "issued",
     "explain",
-    "current",
     "service",
+    "layer",
+    "manual",
     // Built for tests only, and may look into everything.
     "fuzzing",
 ];
@@ -159,13 +158,13 @@ fn what_is_fenced_in_stays_there() {
 
 #[test]
 fn the_page_to_read_first_stays_short() {
-    let lines = fs::read_to_string(src().join("exchange.rs")).unwrap().lines().count();
+    let lines = fs::read_to_string(src().join("exchange/mod.rs")).unwrap().lines().count();
     assert!(lines < 200, "exchange.rs has {lines} lines");
 }
 
 #[test]
 fn every_stage_has_one_constructor() {
-    let stages = ["Presented", "Authenticated", "Admitted", "Validated", "Bounded", "Standing", "Decided", "Issued"];
+    let stages = ["Presented", "Authenticated", "Resolved", "Validated", "Bounded", "Standing", "Decided", "Issued"];
     let everything: String = sources(&src()).iter().map(|path| code(path)).collect();
     for (stage, before) in stages.iter().skip(1).zip(stages) {
         let start = format!("impl {stage} {{");

@@ -15,8 +15,11 @@ use std::{
     time::Duration,
 };
 use tower_token_exchange::{
-    Client, Document, Issuer, LocalSigner, PublishedKeys, Signer, Target, TomlFile, UnknownAlgorithm,
-    forward::Forwarding, policy::Rule,
+    Client, Document, Issuer, Target,
+    forward::Forwarding,
+    policy::Rule,
+    records::TomlFile,
+    signing::{AlgorithmError, LocalSigner, PublishedKeys, Signer},
 };
 use tracing::level_filters::LevelFilter;
 
@@ -263,15 +266,15 @@ impl Config {
             published = published.and(key.read(&main, &format!("keys.published[{index}]"))?.published_keys());
         }
         if let Some(kid) = published.key_id_collision() {
-            let way_out = format!("two keys have the `kid` `{kid}`: give each its own, or leave `kid` out");
-            return Err(main.wrong("keys", way_out).into());
+            let help = format!("two keys have the `kid` `{kid}`: give each its own, or leave `kid` out");
+            return Err(main.wrong("keys", help).into());
         }
         let signer = Signer::from(active).verified_by(published.key_set());
         let key_files = keys.published.iter().chain([&keys.active]).map(|key| main.beside(&key.file)).collect();
         let listen = &settings.listen;
         let forwarding = Forwarding::to(&settings.upstream.url, &settings.upstream.issuer).map_err(|error| {
             let place = if error.field() == "public" { "upstream.issuer" } else { "upstream.url" };
-            main.wrong(place, error.way_out())
+            main.wrong(place, error.help())
         })?;
         let forwarding = forwarding.hosts(&listen.hosts);
         let forwarding = if listen.behind_proxy { forwarding.behind_proxy() } else { forwarding };
@@ -294,8 +297,8 @@ impl Config {
         let all = [("token", token), ("jwks", jwks), ("introspection", introspection), ("revocation", revocation)];
         let is_path = |path: &String| path.starts_with('/') && !path.contains(['?', '#']);
         if let Some((name, _)) = all.iter().find(|(_, path)| !path.as_ref().is_none_or(is_path)) {
-            let way_out = "not a path: begin with `/`, leave host and query out";
-            return Err(self.wrong(&format!("paths.{name}"), way_out));
+            let help = "not a path: begin with `/`, leave host and query out";
+            return Err(self.wrong(&format!("paths.{name}"), help));
         }
         Ok(())
     }
@@ -310,8 +313,8 @@ impl Config {
         self.main.path().to_owned()
     }
 
-    pub(crate) fn wrong(&self, place: &str, way_out: impl Display) -> String {
-        self.main.wrong(place, way_out).into()
+    pub(crate) fn wrong(&self, place: &str, help: impl Display) -> String {
+        self.main.wrong(place, help).into()
     }
 
     /// The certificates in a file that a setting names.
@@ -369,7 +372,7 @@ impl KeyFile {
         let text = fs::read_to_string(&path)
             .map_err(|error| wrong(format!("{error}: correct the name, or make a key with `keygen`")))?;
         let wanted = self.algorithm.as_deref().map(str::parse).transpose();
-        let wanted = wanted.map_err(|unknown: UnknownAlgorithm| main.wrong(&format!("{place}.algorithm"), unknown))?;
+        let wanted = wanted.map_err(|unknown: AlgorithmError| main.wrong(&format!("{place}.algorithm"), unknown))?;
         let key = LocalSigner::from_text(&text, wanted).map_err(|error| wrong(error.to_string()))?;
         Ok(match &self.kid {
             Some(kid) => key.with_key_id(kid),

@@ -14,11 +14,15 @@ use std::{
 };
 use tower::{BoxError, Layer, ServiceExt, util::BoxCloneSyncService};
 use tower_token_exchange::{
-    Document, FileRevocations, Introspection, Issuer, JsonLinesSink, MemoryRevocations, Plug, RevocationQuestion,
-    RevocationState, ServerAuthenticator, TokenExchangeLayer,
+    Document, Issuer, TokenExchangeLayer,
+    audit::JsonLinesSink,
+    client_auth::ServerAuthenticator,
     endpoint::{DocumentsLayer, ServerMetadata},
     fetch::{HttpFetch, PooledClient, by_origin, in_process},
     forward,
+    plug::Plug,
+    records::Introspection,
+    revocation::{FileRevocations, MemoryRevocations, RevocationQuestion, RevocationState},
 };
 
 /// The way to the legacy server.
@@ -136,8 +140,8 @@ impl Gateway {
             (Method::Introspection, Some(path)) => ServerAuthenticator::by_introspection(url(path)),
             (Method::ClientCredentials, _) => ServerAuthenticator::by_client_credentials(url(&endpoints.token)),
             (Method::Introspection, None) => {
-                let way_out = "the legacy server has no introspection endpoint: say `client_credentials`";
-                return Err(config.wrong("upstream.authenticate_clients_by", way_out));
+                let help = "the legacy server has no introspection endpoint: say `client_credentials`";
+                return Err(config.wrong("upstream.authenticate_clients_by", help));
             }
         };
         let authenticator = authenticator.fetch(fetch.clone()).cache(10_000, settings.upstream.remember_clients);

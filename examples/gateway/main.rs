@@ -16,7 +16,7 @@ mod tools;
 use clap::{Parser, Subcommand};
 use serve::Failure;
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode};
-use tower_token_exchange::Algorithm;
+use tower_token_exchange::signing::Algorithm;
 
 /// Token exchange (RFC 8693) in front of an authorization server that has never heard of it
 #[derive(Parser)]

@@ -48,8 +48,8 @@ pub(crate) fn acceptor(config: &Config) -> Result<Option<TlsAcceptor>, String> {
     let builder = builder.map_err(|error| error.to_string())?;
     let builder = match &tls.client_ca {
         None if tls.require_client_certificate => {
-            let way_out = "nobody says which are good: give `client_ca` too";
-            return Err(config.wrong("listen.tls.require_client_certificate", way_out));
+            let help = "nobody says which are good: give `client_ca` too";
+            return Err(config.wrong("listen.tls.require_client_certificate", help));
         }
         None => builder.with_no_client_auth(),
         Some(path) => {

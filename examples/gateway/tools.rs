@@ -17,7 +17,12 @@ use std::{
     path::{Path, PathBuf},
 };
 use tower::ServiceExt;
-use tower_token_exchange::{Algorithm, KeyState, LocalSigner, TOKEN_EXCHANGE_GRANT, TokenType, fetch::HttpFetch};
+use tower_token_exchange::{
+    GRANT_TYPE, TokenType,
+    fetch::HttpFetch,
+    jwks::KeyState,
+    signing::{Algorithm, LocalSigner},
+};
 
 #[derive(Args)]
 pub(crate) struct Explain {
@@ -183,7 +188,7 @@ pub(crate) async fn exchange(asked: &Try) -> Result<(), Failure> {
 
 fn form_of(token: &str, target: &str, scope: Option<&str>) -> String {
     let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", TOKEN_EXCHANGE_GRANT)
+    form.append_pair("grant_type", GRANT_TYPE)
         .append_pair("subject_token", token.trim())
         .append_pair("subject_token_type", TokenType::ACCESS_TOKEN.as_str())
         .append_pair("audience", target);

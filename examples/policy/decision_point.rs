@@ -5,7 +5,11 @@ use http::{Request, header};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tower::{BoxError, ServiceBuilder, ServiceExt};
-use tower_token_exchange::{Decision, Denial, Grant, Policy, Query, Scope, Semantics, fetch::HttpFetch};
+use tower_token_exchange::{
+    Scope,
+    fetch::HttpFetch,
+    policy::{Decision, Denial, Grant, Policy, Query, Semantics},
+};
 
 /// How long an answer may take; what comes later is no answer.
 const TIMEOUT: Duration = Duration::from_millis(500);

@@ -23,8 +23,11 @@ use std::{
 use tokio::{net::TcpListener, sync::mpsc};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_token_exchange::{
-    Algorithm, AuditEvent, Document, LocalSigner, Policy, Reason, TOKEN_EXCHANGE_GRANT, TokenExchangeBuilder,
-    TokenExchangeLayer, TomlFile, policy::BoxPolicy,
+    Document, GRANT_TYPE, Reason, TokenExchangeBuilder, TokenExchangeLayer,
+    audit::AuditEvent,
+    policy::{BoxPolicy, Policy},
+    records::TomlFile,
+    signing::{Algorithm, LocalSigner},
 };
 
 const ISSUER: &str = "https://as.example";
@@ -171,7 +174,7 @@ impl Server {
     ) -> Result<(StatusCode, Value), Box<dyn Error>> {
         while self.events.try_recv().is_ok() {}
         let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", TOKEN_EXCHANGE_GRANT)
+            .append_pair("grant_type", GRANT_TYPE)
             .append_pair("subject_token", subject_token)
             .append_pair("subject_token_type", "urn:ietf:params:oauth:token-type:access_token")
             .append_pair("audience", target)

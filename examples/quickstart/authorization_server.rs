@@ -20,8 +20,11 @@ use std::{
 };
 use tokio::net::TcpListener;
 use tower_token_exchange::{
-    Algorithm, AuditEvent, Client, Explanation, LocalSigner, Target, TokenExchangeLayer,
+    Client, Target, TokenExchangeLayer,
+    audit::AuditEvent,
+    explain::Explanation,
     policy::{Rule, Subjects},
+    signing::{Algorithm, LocalSigner},
 };
 
 pub(crate) struct AuthorizationServer {

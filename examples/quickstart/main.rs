@@ -16,7 +16,7 @@ use resource_server::ResourceServer;
 use serde_json::{Value, json};
 use std::{error::Error, ops::Deref};
 use tokio::net::TcpListener;
-use tower_token_exchange::{Reason, TOKEN_EXCHANGE_GRANT};
+use tower_token_exchange::{GRANT_TYPE, Reason};
 
 const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
@@ -162,8 +162,7 @@ impl Story<'_> {
 }
 
 fn form_of<'a>(token: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
-    let mut form =
-        vec![("grant_type", TOKEN_EXCHANGE_GRANT), ("subject_token", token), ("subject_token_type", ACCESS_TOKEN)];
+    let mut form = vec![("grant_type", GRANT_TYPE), ("subject_token", token), ("subject_token_type", ACCESS_TOKEN)];
     form.extend_from_slice(more);
     form
 }
@@ -187,7 +186,7 @@ fn explain_by_hand(server: &AuthorizationServer) {
     println!("USER_TOKEN=$(curl -s {issuer}/token -d grant_type=authorization_code -d code=alice-at-orders \\");
     println!("  | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')");
     println!("curl -s {issuer}/token -u orders:{secret} \\");
-    println!("  -d grant_type={TOKEN_EXCHANGE_GRANT} \\");
+    println!("  -d grant_type={GRANT_TYPE} \\");
     println!("  -d subject_token=\"$USER_TOKEN\" \\");
     println!("  -d subject_token_type={ACCESS_TOKEN} \\");
     println!("  -d audience=billing");

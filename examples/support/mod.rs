@@ -6,7 +6,7 @@ use http::{Request, StatusCode, header};
 use serde_json::{Value, json};
 use std::{error::Error, time::UNIX_EPOCH};
 use tower::ServiceExt;
-use tower_token_exchange::{LocalSigner, TOKEN_EXCHANGE_GRANT, fetch::HttpFetch};
+use tower_token_exchange::{GRANT_TYPE, fetch::HttpFetch, signing::LocalSigner};
 
 pub(crate) const ISSUER: &str = "https://as.example";
 pub(crate) const SECRET: &str = "b94d27b9934d3e08a52e";
@@ -40,7 +40,7 @@ pub(crate) fn exchange(url: &str, secret: &str, user_token: &str) -> Result<Requ
     let mut request = post(
         url,
         &[
-            ("grant_type", TOKEN_EXCHANGE_GRANT),
+            ("grant_type", GRANT_TYPE),
             ("subject_token", user_token),
             ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
             ("audience", "billing"),

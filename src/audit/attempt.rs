@@ -5,9 +5,9 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    issue::unique,
-    part::Part,
+    plug::BoxPlug,
     protocol::{Reason, Rejection, refuse},
+    signing::unique,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -25,7 +25,7 @@ const SINK_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where events go.
 #[derive(Clone)]
 pub(crate) struct Audit {
-    sink: Part<AuditEvent, ()>,
+    sink: BoxPlug<AuditEvent, ()>,
     issued: Arc<Semaphore>,
     /// Of their own, so that nobody can crowd out exchanges with what costs nothing to send.
     refused: Arc<Semaphore>,
@@ -35,7 +35,7 @@ pub(crate) struct Audit {
 }
 
 impl Audit {
-    pub(crate) fn new(sink: Part<AuditEvent, ()>, clock: Clock, best_effort: bool) -> Self {
+    pub(crate) fn new(sink: BoxPlug<AuditEvent, ()>, clock: Clock, best_effort: bool) -> Self {
         meter::describe();
         let places = || Arc::new(Semaphore::new(EVENTS_UNDER_WAY));
         Self { sink, issued: places(), refused: places(), clock, best_effort }

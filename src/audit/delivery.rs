@@ -1,6 +1,6 @@
 use super::{AuditEvent, Outcome, meter, sink};
 use crate::{
-    part::{Failing, Part, ask},
+    plug::{BoxPlug, Failing, ask},
     protocol::{Reason, Rejection, refuse},
 };
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
@@ -10,7 +10,7 @@ const FAILING: Failing = Failing { unavailable: Reason::AuditUnavailable, panick
 /// Hands an event to the sink. It is made before it is polled, so that a runtime which shuts down meanwhile drops
 /// the event where it is noticed.
 pub(super) fn record(
-    sink: Part<AuditEvent, ()>,
+    sink: BoxPlug<AuditEvent, ()>,
     event: Box<AuditEvent>,
     place: OwnedSemaphorePermit,
     until: Instant,

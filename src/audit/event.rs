@@ -1,7 +1,7 @@
 use super::{Outcome, Stage};
 use crate::{
-    authority::Semantics,
-    client::AuthenticationMethod,
+    client_auth::AuthenticationMethod,
+    policy::Semantics,
     protocol::{ErrorCode, Reason},
 };
 use serde::{Serialize, Serializer};

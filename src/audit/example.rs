@@ -1,5 +1,5 @@
 use super::{AuditEvent, Granted, Outcome, PartyFacts, Requested, Stage, TokenFacts};
-use crate::{authority::Semantics, client::AuthenticationMethod, protocol::TokenType};
+use crate::{client_auth::AuthenticationMethod, policy::Semantics, protocol::TokenType};
 use std::time::{Duration, UNIX_EPOCH};
 
 impl AuditEvent {
@@ -7,7 +7,7 @@ impl AuditEvent {
     /// `web` had acted before. Every field that such an event can have is filled in; change those that matter.
     ///
     /// ```
-    /// use tower_token_exchange::{AuditEvent, Outcome, Reason};
+    /// use tower_token_exchange::{Reason, audit::{AuditEvent, Outcome}};
     ///
     /// let issued = AuditEvent::example();
     ///

@@ -1,14 +1,16 @@
-use super::{Attempt, Granted, PartyFacts, Requested, Stage, TokenFacts, Witness};
+use super::{Attempt, Granted, PartyFacts, Requested, Stage, TokenFacts};
+use crate::exchange::Observer;
 use crate::{
-    authority::{Bounded, Decided, Standing},
-    client::{Admitted, Authenticated, Credentials},
-    issue::Issued,
+    authority::{Bounded, Decided},
+    client_auth::{Authenticated, Credentials, Resolved},
     protocol::{Presented, escaped},
-    registry::Party,
-    verify::{Validated, VerifiedToken},
+    records::Party,
+    signing::Issued,
+    status::StillValid,
+    token::{Validated, VerifiedToken},
 };
 
-impl Witness for Attempt {
+impl Observer for Attempt {
     fn presented(&mut self, presented: &Presented) {
         let Presented { identification, requested } = presented;
         let first_reading = Credentials::of(identification)
@@ -32,7 +34,7 @@ impl Witness for Attempt {
         event.auth_method = Some(authenticated.method);
     }
 
-    fn admitted(&mut self, _: &Admitted) {
+    fn admitted(&mut self, _: &Resolved) {
         self.reached(Stage::Tokens);
     }
 
@@ -49,7 +51,7 @@ impl Witness for Attempt {
         event.actor = Some(party(&bounded.actor));
     }
 
-    fn standing(&mut self, _: &Standing) {
+    fn standing(&mut self, _: &StillValid) {
         self.reached(Stage::Policy);
     }
 

@@ -20,14 +20,16 @@ use tower::Service;
 /// a reader skips what is not JSON, and empty lines, and finds every event that was taken.
 ///
 /// A line that comes too late, after five seconds, may be written all the same. Of each token that was withheld there is
-/// an event of [`TracingSink`](crate::TracingSink) that says so.
+/// an event of [`TracingSink`](crate::audit::TracingSink) that says so.
 ///
 /// It writes in threads of tokio's for what blocks, one at a time, so that a slow disk stops no other request.
 ///
 /// ```
 /// use tower_token_exchange::{
-///     Algorithm, Client, JsonLinesSink, LocalSigner, Target, TokenExchangeLayer,
+///     Client, Target, TokenExchangeLayer,
+///     audit::JsonLinesSink,
 ///     policy::{Rule, Subjects},
+///     signing::{Algorithm, LocalSigner},
 /// };
 ///
 /// # let directory = std::env::temp_dir().join(format!("json-lines-{}", std::process::id()));

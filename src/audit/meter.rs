@@ -3,7 +3,7 @@
 
 use super::{AuditEvent, Stage};
 #[cfg(feature = "metrics")]
-use crate::count;
+use crate::metrics;
 #[cfg(feature = "metrics")]
 use tokio::time::Instant;
 
@@ -22,12 +22,12 @@ const NONE: &str = "none";
 pub(super) fn describe() {
     #[cfg(feature = "metrics")]
     {
-        use metrics::{Unit, describe_counter, describe_histogram};
+        use ::metrics::{Unit, describe_counter, describe_histogram};
 
         describe_counter!(ATTEMPTS, Unit::Count, "Attempts to exchange a token, by what became of them and why");
         describe_histogram!(DURATION, Unit::Seconds, "How long attempts to exchange a token took");
         describe_histogram!(STAGE_DURATION, Unit::Seconds, "How long a stage of an attempt took");
-        describe_counter!(count::CACHE, Unit::Count, "Questions to a cache, by whether it had the answer");
+        describe_counter!(metrics::CACHE, Unit::Count, "Questions to a cache, by whether it had the answer");
     }
 }
 
@@ -37,8 +37,8 @@ pub(super) fn count(event: &AuditEvent) {
     let outcome = event.outcome.as_str();
     let reason = event.reason.map_or(NONE, |reason| reason.code());
     let semantics = event.semantics.map_or(NONE, |semantics| semantics.as_str());
-    metrics::counter!(ATTEMPTS, "outcome" => outcome, "reason" => reason, "semantics" => semantics).increment(1);
-    metrics::histogram!(DURATION, "outcome" => outcome).record(event.duration);
+    ::metrics::counter!(ATTEMPTS, "outcome" => outcome, "reason" => reason, "semantics" => semantics).increment(1);
+    ::metrics::histogram!(DURATION, "outcome" => outcome).record(event.duration);
 }
 
 #[cfg(not(feature = "metrics"))]
@@ -71,7 +71,7 @@ impl StageTimer {
     fn turn_to(&mut self, next: Option<Stage>) {
         let now = Instant::now();
         if let Some(stage) = std::mem::replace(&mut self.stage, next) {
-            metrics::histogram!(STAGE_DURATION, "stage" => stage.as_str()).record(now - self.since);
+            ::metrics::histogram!(STAGE_DURATION, "stage" => stage.as_str()).record(now - self.since);
         }
         self.since = now;
     }

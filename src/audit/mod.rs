@@ -9,7 +9,6 @@ mod json_lines;
 mod meter;
 mod outcome;
 mod sink;
-mod witness;
 
 pub use event::{AuditEvent, Granted, PartyFacts, Requested, TokenFacts};
 pub use json_lines::JsonLinesSink;
@@ -17,7 +16,6 @@ pub use outcome::{Outcome, Stage};
 pub use sink::TracingSink;
 
 pub(crate) use attempt::{Attempt, Audit};
-pub(crate) use witness::Witness;
 
 /// What takes audit events: it answers an [`AuditEvent`] with nothing.
 ///
@@ -26,6 +24,6 @@ pub(crate) use witness::Witness;
 ///
 /// [`TracingSink`] is there without being asked for, [`JsonLinesSink`] writes lines of JSON, and any service of yours
 /// can take its place.
-pub trait AuditSink: crate::part::Plug<AuditEvent, ()> {}
+pub trait AuditSink: crate::plug::Plug<AuditEvent, ()> {}
 
-impl<S: crate::part::Plug<AuditEvent, ()>> AuditSink for S {}
+impl<S: crate::plug::Plug<AuditEvent, ()>> AuditSink for S {}

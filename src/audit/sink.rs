@@ -15,9 +15,9 @@ use tower::Service;
 /// |---|---|
 /// | `event_id` | the unique name of the event |
 /// | `outcome` | `issued`, `denied` or `error` |
-/// | `stage` | the last stage that was reached ([`Stage`](crate::Stage)) |
+/// | `stage` | the last stage that was reached ([`Stage`](crate::audit::Stage)) |
 /// | `error` | the `error` that the client was told |
-/// | `reason` | why it was refused: a code of [`reasons`](crate::reasons) |
+/// | `reason` | why it was refused: a code of [`reasons`](crate::manual::reasons) |
 /// | `detail` | more about why |
 /// | `claimed_client_id` | the client that the request says it comes from |
 /// | `client_id` | the client that it comes from |

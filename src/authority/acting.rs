@@ -1,7 +1,7 @@
 use crate::{
     protocol::{Reason, Rejection, refuse},
-    registry::{ClientRecord, Party, Registry},
-    verify::VerifiedToken,
+    records::{ClientRecord, Party, Registry},
+    token::VerifiedToken,
 };
 use serde_json::Value;
 

@@ -1,5 +1,4 @@
 use super::{
-    QueriedActor, QueriedSubject, Query,
     acting::{Acting, canonical, canonical_name, origin},
     ceiling::Ceiling,
     chain::ActChain,
@@ -7,11 +6,12 @@ use super::{
     presenter,
 };
 use crate::{
-    client::Admitted,
+    client_auth::Resolved,
     clock::Clock,
+    policy::{QueriedActor, QueriedSubject, Query},
     protocol::{Reason, Rejection, Scope, refuse},
-    registry::{Party, Registry, SubjectMapping, TENANT_SEPARATOR},
-    verify::{Validated, VerifiedToken, is_name},
+    records::{Party, Registry, SubjectMapping, TENANT_SEPARATOR},
+    token::{Validated, VerifiedToken, is_name},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ pub(crate) struct Authority {
 /// or cannot be chosen any more.
 #[derive(Debug)]
 pub(crate) struct Bounded {
-    pub(crate) admitted: Admitted,
+    pub(crate) admitted: Resolved,
     pub(crate) subject: VerifiedToken,
     pub(crate) actor_token: Option<VerifiedToken>,
     /// The `sub` of the issued token.

@@ -1,9 +1,9 @@
 use super::bounded::Authority;
 use crate::{
-    client::Admitted,
+    client_auth::Resolved,
     protocol::{Reason, Rejection, Scope, refuse},
-    registry::{ClientRecord, TargetRecord},
-    verify::VerifiedToken,
+    records::{ClientRecord, TargetRecord},
+    token::VerifiedToken,
 };
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -41,7 +41,7 @@ pub(crate) enum By<'a> {
 impl Ceiling {
     pub(super) fn of(
         authority: &Authority,
-        admitted: &Admitted,
+        admitted: &Resolved,
         subject: &VerifiedToken,
         actor: Option<&VerifiedToken>,
     ) -> Result<Self, Rejection> {
@@ -51,12 +51,12 @@ impl Ceiling {
     /// The same, with all that lowers it told in its order.
     pub(crate) fn noting(
         authority: &Authority,
-        admitted: &Admitted,
+        admitted: &Resolved,
         subject: &VerifiedToken,
         actor: Option<&VerifiedToken>,
         note: &mut impl FnMut(Lowered<'_>),
     ) -> Result<Self, Rejection> {
-        let Admitted { client, targets, .. } = admitted;
+        let Resolved { client, targets, .. } = admitted;
         let expires_at = actor.map_or(subject.expires_at, |actor| actor.expires_at.min(subject.expires_at));
         let now = authority.clock.seconds();
         let left = |token: &VerifiedToken| Duration::from_secs(token.expires_at.saturating_sub(now));

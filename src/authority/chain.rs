@@ -1,8 +1,8 @@
 use super::acting::canonical_name;
 use crate::{
     protocol::{Reason, Rejection, refuse},
-    registry::{Party, Registry},
-    verify::{VerifiedToken, is_name},
+    records::{Party, Registry},
+    token::{VerifiedToken, is_name},
 };
 use serde_json::{Map, Value};
 

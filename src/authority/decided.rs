@@ -1,12 +1,12 @@
-use super::{
-    ActChain, Bounded, Decision, Denial, Grant, Query, Semantics, Standing, denial::DenialKind, within::Within,
-};
+use super::{ActChain, Bounded, within::EffectiveGrant};
 use crate::{
-    part::{Failing, Part, ask},
+    plug::{Failing, ask},
     protocol::{Reason, Rejection, refuse},
 };
-
-pub(crate) type PolicyPart = Part<Query, Decision>;
+use crate::{
+    policy::{Decision, Denial, DenialKind, Grant, PolicyPart, Semantics},
+    status::StillValid,
+};
 
 const FAILING: Failing = Failing { unavailable: Reason::PolicyUnavailable, panicked: Reason::PolicyPanicked };
 
@@ -15,7 +15,7 @@ const FAILING: Failing = Failing { unavailable: Reason::PolicyUnavailable, panic
 pub(crate) struct Decided {
     pub(crate) bounded: Bounded,
     pub(crate) semantics: Semantics,
-    pub(crate) within: Within,
+    pub(crate) within: EffectiveGrant,
     /// Empty for an impersonation.
     pub(crate) chain: ActChain,
     pub(crate) policy_id: Option<String>,
@@ -24,8 +24,8 @@ pub(crate) struct Decided {
 }
 
 impl Decided {
-    pub(crate) async fn by(policy: &PolicyPart, strict_scope: bool, standing: Standing) -> Result<Self, Rejection> {
-        let Standing { bounded } = standing;
+    pub(crate) async fn by(policy: &PolicyPart, strict_scope: bool, standing: StillValid) -> Result<Self, Rejection> {
+        let StillValid { bounded } = standing;
         let decision = ask(policy, bounded.query(), FAILING).await?;
         let shadow = decision.shadow().map(ToString::to_string);
         let decided = match decision {
@@ -39,7 +39,7 @@ impl Decided {
     }
 
     fn clamped(bounded: Bounded, grant: Grant, strict_scope: bool) -> Result<Self, Rejection> {
-        let within = Within::the(&bounded.ceiling, &grant, bounded.admitted.scope.as_ref(), strict_scope)?;
+        let within = EffectiveGrant::the(&bounded.ceiling, &grant, bounded.admitted.scope.as_ref(), strict_scope)?;
         let chain = match grant.semantics {
             Semantics::Delegation => bounded.delegation.clone()?,
             Semantics::Impersonation => bounded.impersonation.clone().map(|()| ActChain::default())?,

@@ -1,4 +1,4 @@
-use crate::{registry::Issuer, verify::VerifiedToken};
+use crate::{records::Issuer, token::VerifiedToken};
 use serde_json::Value;
 
 /// How the subject once logged in: what the issued token will say of it, and so what the policy is told

@@ -1,8 +1,8 @@
 use super::acting::origin;
 use crate::{
     protocol::{Reason, Rejection, TokenType, refuse},
-    registry::{ClientRecord, Registry},
-    verify::VerifiedToken,
+    records::{ClientRecord, Registry},
+    token::VerifiedToken,
 };
 
 /// Checks that the client has a relation to the subject token, so that a token in the wrong hands is worth

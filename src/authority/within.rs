@@ -1,17 +1,18 @@
-use super::{Grant, ceiling::Ceiling};
+use super::ceiling::Ceiling;
+use crate::policy::Grant;
 use crate::protocol::{Reason, Rejection, Scope, refuse};
 use std::time::Duration;
 
 /// What is granted. Its one constructor holds it under a ceiling, so that whoever has one need not look again.
 #[derive(Debug)]
-pub(crate) struct Within {
+pub(crate) struct EffectiveGrant {
     scope: Scope,
     lifetime: Duration,
     /// When the first of the tokens handed in expires, in seconds since 1970.
     no_later_than: u64,
 }
 
-impl Within {
+impl EffectiveGrant {
     /// Takes the grant at its word where it narrows, and for a defect where it widens.
     pub(super) fn the(
         ceiling: &Ceiling,

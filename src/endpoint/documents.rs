@@ -1,7 +1,7 @@
 use crate::{
-    issue::PublishedKeys,
     jose::parse_object,
-    protocol::{TOKEN_EXCHANGE_GRANT, escaped},
+    protocol::{GRANT_TYPE, escaped},
+    signing::PublishedKeys,
 };
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ const DEFAULT_GRANTS: [&str; 2] = ["authorization_code", "implicit"];
 /// Why nothing can be added to a document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum UnfitDocument {
+pub enum DocumentError {
     /// It is larger than 256 KiB.
     #[error("larger than {MAX_BYTES} bytes")]
     TooLarge,
@@ -37,18 +37,18 @@ pub enum UnfitDocument {
 /// A signature of the whole (`signed_metadata`) would speak against what was added, and outranks it: it is left out.
 ///
 /// # Errors
-/// [`UnfitDocument`]
-pub fn with_token_exchange(metadata: &[u8]) -> Result<Vec<u8>, UnfitDocument> {
+/// [`DocumentError`]
+pub fn with_token_exchange(metadata: &[u8]) -> Result<Vec<u8>, DocumentError> {
     const GRANTS: &str = "grant_types_supported";
     let mut members = read(metadata)?;
     match members.get_mut(GRANTS) {
         None => {
-            let grants: Vec<&str> = DEFAULT_GRANTS.into_iter().chain([TOKEN_EXCHANGE_GRANT]).collect();
+            let grants: Vec<&str> = DEFAULT_GRANTS.into_iter().chain([GRANT_TYPE]).collect();
             members.insert(GRANTS.to_owned(), json!(grants));
         }
-        Some(Value::Array(grants)) if grants.iter().any(|grant| grant == TOKEN_EXCHANGE_GRANT) => {}
-        Some(Value::Array(grants)) => grants.push(TOKEN_EXCHANGE_GRANT.into()),
-        Some(_) => return Err(UnfitDocument::NotAList(GRANTS)),
+        Some(Value::Array(grants)) if grants.iter().any(|grant| grant == GRANT_TYPE) => {}
+        Some(Value::Array(grants)) => grants.push(GRANT_TYPE.into()),
+        Some(_) => return Err(DocumentError::NotAList(GRANTS)),
     }
     members.shift_remove("signed_metadata");
     Ok(Value::Object(members).to_string().into_bytes())
@@ -58,10 +58,10 @@ pub fn with_token_exchange(metadata: &[u8]) -> Result<Vec<u8>, UnfitDocument> {
 /// can read too; one of these that it holds already is not there twice.
 ///
 /// # Errors
-/// [`UnfitDocument`], among them [`KeyIdCollision`](UnfitDocument::KeyIdCollision): nothing is published then.
-pub fn with_own_keys(key_set: &[u8], own: &PublishedKeys) -> Result<Vec<u8>, UnfitDocument> {
+/// [`DocumentError`], among them [`KeyIdCollision`](DocumentError::KeyIdCollision): nothing is published then.
+pub fn with_own_keys(key_set: &[u8], own: &PublishedKeys) -> Result<Vec<u8>, DocumentError> {
     let mut members = read(key_set)?;
-    let Some(Value::Array(keys)) = members.get_mut("keys") else { return Err(UnfitDocument::NotAList("keys")) };
+    let Some(Value::Array(keys)) = members.get_mut("keys") else { return Err(DocumentError::NotAList("keys")) };
     for key in own.keys() {
         let kid = key.get("kid");
         let namesakes: Vec<&Value> = keys.iter().filter(|known| known.get("kid") == kid).collect();
@@ -69,7 +69,7 @@ pub fn with_own_keys(key_set: &[u8], own: &PublishedKeys) -> Result<Vec<u8>, Unf
             keys.push(Value::Object(key.clone()));
         } else if !namesakes.iter().all(|known| is_same_key(known, key)) {
             let kid = kid.and_then(Value::as_str).unwrap_or_default();
-            return Err(UnfitDocument::KeyIdCollision(escaped(kid)));
+            return Err(DocumentError::KeyIdCollision(escaped(kid)));
         }
     }
     Ok(Value::Object(members).to_string().into_bytes())
@@ -85,19 +85,19 @@ fn is_same_key(known: &Value, own: &Map<String, Value>) -> bool {
     })
 }
 
-fn read(document: &[u8]) -> Result<Map<String, Value>, UnfitDocument> {
+fn read(document: &[u8]) -> Result<Map<String, Value>, DocumentError> {
     if document.len() > MAX_BYTES {
-        return Err(UnfitDocument::TooLarge);
+        return Err(DocumentError::TooLarge);
     }
-    parse_object(document).ok_or(UnfitDocument::NotOneObject)
+    parse_object(document).ok_or(DocumentError::NotOneObject)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        issue::LocalSigner,
         jose::{Algorithm, KeySet},
+        signing::LocalSigner,
     };
 
     fn added(metadata: &Value) -> Value {
@@ -107,9 +107,9 @@ mod tests {
     #[test]
     fn metadata_names_the_grant_and_keeps_everything_else() {
         for (before, after) in [
-            (json!(["authorization_code"]), json!(["authorization_code", TOKEN_EXCHANGE_GRANT])),
-            (json!([]), json!([TOKEN_EXCHANGE_GRANT])),
-            (json!([TOKEN_EXCHANGE_GRANT, "x"]), json!([TOKEN_EXCHANGE_GRANT, "x"])),
+            (json!(["authorization_code"]), json!(["authorization_code", GRANT_TYPE])),
+            (json!([]), json!([GRANT_TYPE])),
+            (json!([GRANT_TYPE, "x"]), json!([GRANT_TYPE, "x"])),
         ] {
             let metadata =
                 json!({ "issuer": "https://as.example", "grant_types_supported": before, "x": { "y": [1.5] } });
@@ -118,7 +118,7 @@ mod tests {
             assert_eq!(added(&metadata).to_string(), expected.to_string(), "in the same order too");
         }
         let silent = added(&json!({ "issuer": "https://as.example" }));
-        assert_eq!(silent["grant_types_supported"], json!(["authorization_code", "implicit", TOKEN_EXCHANGE_GRANT]));
+        assert_eq!(silent["grant_types_supported"], json!(["authorization_code", "implicit", GRANT_TYPE]));
         assert_eq!(added(&json!({ "a": 1, "signed_metadata": "x.y.z", "b": 2 })).get("signed_metadata"), None);
     }
 
@@ -153,7 +153,7 @@ mod tests {
         let (theirs, ours) =
             (LocalSigner::generate(Algorithm::ES256).unwrap(), LocalSigner::generate(Algorithm::ES256).unwrap());
         let ours = ours.with_key_id("2026");
-        let collision = Err(UnfitDocument::KeyIdCollision("2026".into()));
+        let collision = Err(DocumentError::KeyIdCollision("2026".into()));
         let same_name = theirs.clone().with_key_id("2026").published_keys();
         assert_eq!(with_own_keys(same_name.to_json().as_bytes(), &ours.published_keys()), collision);
         // One that is ours and one that is not.
@@ -172,17 +172,17 @@ mod tests {
     fn what_is_no_such_document_gets_nothing_added() {
         let keys = LocalSigner::generate(Algorithm::ES256).unwrap().published_keys();
         for (document, problem) in [
-            ("", UnfitDocument::NotOneObject),
-            ("[]", UnfitDocument::NotOneObject),
-            (r#"{"keys":[],"keys":[]}"#, UnfitDocument::NotOneObject),
-            ("{}", UnfitDocument::NotAList("keys")),
-            (r#"{"keys":{}}"#, UnfitDocument::NotAList("keys")),
+            ("", DocumentError::NotOneObject),
+            ("[]", DocumentError::NotOneObject),
+            (r#"{"keys":[],"keys":[]}"#, DocumentError::NotOneObject),
+            ("{}", DocumentError::NotAList("keys")),
+            (r#"{"keys":{}}"#, DocumentError::NotAList("keys")),
         ] {
             assert_eq!(with_own_keys(document.as_bytes(), &keys), Err(problem), "{document}");
         }
         let text = br#"{"grant_types_supported":"authorization_code"}"#;
-        assert_eq!(with_token_exchange(text), Err(UnfitDocument::NotAList("grant_types_supported")));
+        assert_eq!(with_token_exchange(text), Err(DocumentError::NotAList("grant_types_supported")));
         let large = format!("{{\"x\":\"{}\"}}", "x".repeat(MAX_BYTES));
-        assert_eq!(with_token_exchange(large.as_bytes()), Err(UnfitDocument::TooLarge));
+        assert_eq!(with_token_exchange(large.as_bytes()), Err(DocumentError::TooLarge));
     }
 }

@@ -1,5 +1,5 @@
 use super::passing::{Kind, Published};
-use crate::{body::ResponseBody, clock::Clock, future::ResponseFuture, issue::PublishedKeys, registry::ConfigError};
+use crate::{body::ResponseBody, clock::Clock, records::ConfigError, service::ResponseFuture, signing::PublishedKeys};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Body;
@@ -30,7 +30,7 @@ const MAX_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 ///
 /// ```
 /// use tower::ServiceBuilder;
-/// use tower_token_exchange::{Algorithm, LocalSigner, endpoint::DocumentsLayer};
+/// use tower_token_exchange::{endpoint::DocumentsLayer, signing::{Algorithm, LocalSigner}};
 ///
 /// let signer = LocalSigner::generate(Algorithm::ES256)?;
 /// let documents = DocumentsLayer::builder()
@@ -141,7 +141,7 @@ impl DocumentsLayerBuilder {
         self
     }
 
-    /// The keys that verify what is issued here: [`LocalSigner::published_keys`](crate::LocalSigner::published_keys).
+    /// The keys that verify what is issued here: [`LocalSigner::published_keys`](crate::signing::LocalSigner::published_keys).
     pub fn own_keys(mut self, keys: PublishedKeys) -> Self {
         self.own_keys = Some(keys);
         self
@@ -165,8 +165,8 @@ impl DocumentsLayerBuilder {
     pub fn build(self) -> Result<DocumentsLayer, ConfigError> {
         let is_path = |path: &str| path.starts_with('/') && !path.contains(['?', '#']);
         if let Some((path, kind)) = self.paths.iter().find(|(path, _)| !is_path(path)) {
-            let way_out = format!("`{path}` is not a path: begin with `/` and leave query and fragment out");
-            return Err(ConfigError::new(kind.as_str(), way_out));
+            let help = format!("`{path}` is not a path: begin with `/` and leave query and fragment out");
+            return Err(ConfigError::new(kind.as_str(), help));
         }
         if self.keep > MAX_KEPT {
             return Err(ConfigError::new("keep_for", "give 24 h or less"));

@@ -6,7 +6,7 @@
 //! [`DocumentsLayer`] does that.
 //!
 //! ```
-//! use tower_token_exchange::{Algorithm, LocalSigner, endpoint};
+//! use tower_token_exchange::{endpoint, signing::{Algorithm, LocalSigner}};
 //!
 //! let metadata = br#"{ "issuer": "https://as.example", "grant_types_supported": ["authorization_code"] }"#;
 //! let metadata = endpoint::with_token_exchange(metadata)?;
@@ -18,13 +18,10 @@
 //! ```
 
 mod documents;
-mod issued_tokens;
 mod layer;
 mod passing;
 mod server_metadata;
 
-pub use documents::{UnfitDocument, with_own_keys, with_token_exchange};
+pub use documents::{DocumentError, with_own_keys, with_token_exchange};
 pub use layer::{Documents, DocumentsLayer, DocumentsLayerBuilder};
-pub use server_metadata::{NoServerMetadata, ServerMetadata};
-
-pub(crate) use issued_tokens::{AboutToken, IssuedToken, IssuedTokens};
+pub use server_metadata::{MetadataError, ServerMetadata};

@@ -1,5 +1,5 @@
-use super::{UnfitDocument, documents::MAX_BYTES, with_own_keys, with_token_exchange};
-use crate::{body::ResponseBody, clock::Clock, issue::PublishedKeys, jose::base64url};
+use super::{DocumentError, documents::MAX_BYTES, with_own_keys, with_token_exchange};
+use crate::{body::ResponseBody, clock::Clock, jose::base64url, signing::PublishedKeys};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, response::Parts};
 use http_body::Body;
@@ -215,12 +215,12 @@ impl Published {
             Kind::KeySet => with_own_keys(&document, own_keys),
         };
         let collision = match &augmented {
-            Err(UnfitDocument::KeyIdCollision(kid)) => Some(kid.clone()),
+            Err(DocumentError::KeyIdCollision(kid)) => Some(kid.clone()),
             _ => None,
         };
         *self.collision.lock().unwrap_or_else(PoisonError::into_inner) = collision;
         let document = augmented.map(Bytes::from).unwrap_or_else(|problem| {
-            let alarm = matches!(problem, UnfitDocument::KeyIdCollision(_));
+            let alarm = matches!(problem, DocumentError::KeyIdCollision(_));
             tracing::error!(path = self.path, %problem, alarm, "a document passes without what should be added to it");
             document
         });

@@ -1,7 +1,7 @@
 use crate::{
     jose::parse_object,
-    part::{Part, Plug, part},
-    trust::{MAX_METADATA_BYTES, well_known},
+    jwks::{MAX_METADATA_BYTES, well_known},
+    plug::{BoxPlug, Plug, box_plug},
 };
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri, header};
@@ -24,7 +24,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// assert_eq!(metadata.path_of("token_endpoint"), Some("/oauth/token"));
 /// assert_eq!(metadata.url_of("revocation_endpoint"), Some("https://elsewhere.example/revoke"));
 /// assert_eq!(metadata.path_of("revocation_endpoint"), None);
-/// # Ok::<(), tower_token_exchange::endpoint::NoServerMetadata>(())
+/// # Ok::<(), tower_token_exchange::endpoint::MetadataError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct ServerMetadata {
@@ -35,15 +35,15 @@ pub struct ServerMetadata {
 /// Why there are no metadata of an authorization server: where it was looked for, and what was found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct NoServerMetadata(String);
+pub struct MetadataError(String);
 
 impl ServerMetadata {
     /// Reads a document, which must name exactly this issuer (RFC 8414 section 3.3). At most 256 KiB.
     ///
     /// # Errors
-    /// [`NoServerMetadata`] says why it is none.
-    pub fn read(document: &[u8], issuer: &str) -> Result<Self, NoServerMetadata> {
-        let refused = |problem: String| Err(NoServerMetadata(problem));
+    /// [`MetadataError`] says why it is none.
+    pub fn read(document: &[u8], issuer: &str) -> Result<Self, MetadataError> {
+        let refused = |problem: String| Err(MetadataError(problem));
         let Some((scheme, authority)) = origin(issuer) else {
             return refused(format!("`{issuer}` is not an issuer identifier"));
         };
@@ -63,20 +63,20 @@ impl ServerMetadata {
     /// Asks for it where the two specifications put it ([`paths`](Self::paths)), 5 s for each.
     ///
     /// # Errors
-    /// [`NoServerMetadata`] says where it was last looked for, and what was found there.
+    /// [`MetadataError`] says where it was last looked for, and what was found there.
     pub async fn fetch(
         issuer: &str,
         service: impl Plug<Request<Bytes>, Response<Bytes>>,
-    ) -> Result<Self, NoServerMetadata> {
-        let service: Part<_, _> = part(service);
-        let mut problem = NoServerMetadata(format!("`{issuer}` is not an issuer identifier"));
+    ) -> Result<Self, MetadataError> {
+        let service: BoxPlug<_, _> = box_plug(service);
+        let mut problem = MetadataError(format!("`{issuer}` is not an issuer identifier"));
         for url in well_known(issuer).into_iter().flatten() {
-            let told = |words: String| NoServerMetadata(format!("{url}: {words}"));
+            let told = |words: String| MetadataError(format!("{url}: {words}"));
             let request = Request::get(&url).header(header::ACCEPT, "application/json").body(Bytes::new());
             let Ok(request) = request else { break };
             problem = match tokio::time::timeout(TIMEOUT, service.clone().oneshot(request)).await {
                 Ok(Ok(response)) if response.status() == StatusCode::OK => {
-                    return Self::read(response.body(), issuer).map_err(|NoServerMetadata(words)| told(words));
+                    return Self::read(response.body(), issuer).map_err(|MetadataError(words)| told(words));
                 }
                 Ok(Ok(response)) => told(format!("status {}", response.status().as_u16())),
                 Ok(Err(error)) => told(error.to_string()),
@@ -117,7 +117,7 @@ mod tests {
 
     const ISSUER: &str = "https://as.example/t";
 
-    fn read(document: Value) -> Result<ServerMetadata, NoServerMetadata> {
+    fn read(document: Value) -> Result<ServerMetadata, MetadataError> {
         ServerMetadata::read(document.to_string().as_bytes(), ISSUER)
     }
 

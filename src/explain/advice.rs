@@ -1,4 +1,4 @@
-use crate::authority::Query;
+use crate::policy::Query;
 use serde::Serialize;
 use std::fmt::Write;
 

@@ -3,7 +3,7 @@ use crate::{
     audit::{Outcome, Stage},
     policy::RuleTrace,
     protocol::{Reason, Rejection, escaped},
-    registry::{Record, unknown},
+    records::{Record, unknown},
 };
 use serde::{Serialize, Serializer};
 
@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 /// [`TokenExchangeLayer::explain`](crate::TokenExchangeLayer::explain).
 ///
 /// As a text it is a report for a person; with serde, the same for a program. No token and no secret is in either.
-/// Texts from outside are escaped and cut off, as in an [`AuditEvent`](crate::AuditEvent).
+/// Texts from outside are escaped and cut off, as in an [`AuditEvent`](crate::audit::AuditEvent).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Explanation {

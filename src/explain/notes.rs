@@ -1,13 +1,14 @@
 use super::{Explanation, Fact, RecordTrace, Refusal, StageTrace, SuggestedRule};
 use crate::{
-    audit::{Outcome, Stage, Witness},
-    authority::{Bounded, By, Ceiling, Decided, Lowered, Query, Standing},
-    client::{Admitted, Authenticated},
-    exchange::Exchange,
-    policy::RuleTrace,
+    audit::{Outcome, Stage},
+    authority::{Bounded, By, Ceiling, Decided, Lowered},
+    client_auth::{Authenticated, Resolved},
+    exchange::{Exchange, Observer},
+    policy::{Query, RuleTrace},
     protocol::{Presented, Reason, Rejection, TargetName, escaped},
-    registry::Party,
-    verify::{Validated, VerifiedToken},
+    records::Party,
+    status::StillValid,
+    token::{Validated, VerifiedToken},
 };
 
 /// Whoever takes notes of the stages, for an [`Explanation`].
@@ -112,7 +113,7 @@ impl<'a> Notes<'a> {
     }
 }
 
-impl Witness for Notes<'_> {
+impl Observer for Notes<'_> {
     fn presented(&mut self, presented: &Presented) {
         let asked = &presented.requested;
         let names: Vec<&str> = asked.resources.iter().chain(&asked.audiences).map(String::as_str).collect();
@@ -131,7 +132,7 @@ impl Witness for Notes<'_> {
         self.reached(Stage::Parameters);
     }
 
-    fn admitted(&mut self, admitted: &Admitted) {
+    fn admitted(&mut self, admitted: &Resolved) {
         for target in &admitted.targets {
             self.note("target", format!("{}, with `aud` {}", target.id, target.audience_claim()));
         }
@@ -160,7 +161,7 @@ impl Witness for Notes<'_> {
         self.reached(Stage::Status);
     }
 
-    fn standing(&mut self, standing: &Standing) {
+    fn standing(&mut self, standing: &StillValid) {
         let checks = &self.exchange.standing;
         let asked = checks.status.is_some() || checks.revocations.is_some();
         self.note("still good", if asked { "yes" } else { "(nobody is asked: the layer has no status check)" });

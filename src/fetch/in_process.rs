@@ -21,7 +21,7 @@ const ANSWER_BYTES: usize = 256 * 1024;
 /// ```
 /// use axum::{Json, Router, routing::post};
 /// use serde_json::{Value, json};
-/// use tower_token_exchange::{Introspection, Issuer, fetch::in_process};
+/// use tower_token_exchange::{Issuer, fetch::in_process, records::Introspection};
 ///
 /// async fn introspect() -> Json<Value> {
 ///     Json(json!({ "active": false }))

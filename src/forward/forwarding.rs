@@ -1,4 +1,4 @@
-use crate::registry::ConfigError;
+use crate::records::ConfigError;
 use bytes::Bytes;
 use data_encoding::BASE64;
 use http::{
@@ -98,8 +98,8 @@ impl Forwarding {
                 matches!(scheme, Some("http" | "https"))
             });
             let parts = parts.and_then(|parts| Some((parts.scheme?, parts.authority?, parts.path_and_query)));
-            let way_out = format!("`{url}` is no URL: write it in full, such as `https://as.example`");
-            parts.ok_or_else(|| ConfigError::new(field, way_out))
+            let help = format!("`{url}` is no URL: write it in full, such as `https://as.example`");
+            parts.ok_or_else(|| ConfigError::new(field, help))
         };
         let (scheme, authority, path) = origin("server", server)?;
         if path.is_some_and(|path| path != "/") {

@@ -90,21 +90,21 @@ impl Algorithm {
 /// A name that no [`Algorithm`] has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("none of ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512")]
-pub struct UnknownAlgorithm;
+pub struct AlgorithmError;
 
 /// By its name in JOSE, case and all.
 ///
 /// ```
-/// use tower_token_exchange::Algorithm;
+/// use tower_token_exchange::signing::Algorithm;
 ///
 /// assert_eq!("ES256".parse(), Ok(Algorithm::ES256));
 /// assert!("none".parse::<Algorithm>().is_err());
 /// ```
 impl FromStr for Algorithm {
-    type Err = UnknownAlgorithm;
+    type Err = AlgorithmError;
 
-    fn from_str(name: &str) -> Result<Self, UnknownAlgorithm> {
-        Self::from_name(name).ok_or(UnknownAlgorithm)
+    fn from_str(name: &str) -> Result<Self, AlgorithmError> {
+        Self::from_name(name).ok_or(AlgorithmError)
     }
 }
 

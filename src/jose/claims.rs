@@ -1,5 +1,5 @@
 use super::parse_object;
-use crate::protocol::{InvalidScope, Scope};
+use crate::protocol::{Scope, ScopeError};
 use serde_json::{Map, Value};
 
 /// The claims of a token (RFC 7519 section 4), each read with the one type that it may have.
@@ -65,7 +65,7 @@ impl Claims {
     }
 
     /// A scope in another claim than `scope`: one string, or an array of strings.
-    pub(crate) fn scope_in(&self, name: &str) -> Result<Option<Scope>, InvalidScope> {
+    pub(crate) fn scope_in(&self, name: &str) -> Result<Option<Scope>, ScopeError> {
         match self.0.get(name) {
             None => Ok(None),
             Some(Value::String(text)) if text.is_empty() => Ok(Some(Scope::empty())),
@@ -74,7 +74,7 @@ impl Claims {
                 let tokens = tokens.iter().map(|token| token.as_str().unwrap_or_default());
                 Scope::from_tokens(tokens).map(Some)
             }
-            Some(_) => Err(InvalidScope),
+            Some(_) => Err(ScopeError),
         }
     }
 

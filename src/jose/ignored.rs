@@ -3,7 +3,7 @@ use std::fmt;
 /// A member of a key set that no token is verified with.
 ///
 /// ```
-/// use tower_token_exchange::{KeySet, WhyIgnored};
+/// use tower_token_exchange::jwks::{IgnoredReason, KeySet};
 ///
 /// let keys = KeySet::from_json(r#"{"keys":[
 ///     {"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"a"},
@@ -11,9 +11,9 @@ use std::fmt;
 /// ]}"#)?;
 /// let [ignored] = keys.ignored() else { panic!("one of the two") };
 /// assert_eq!((ignored.position, ignored.kid.as_deref()), (1, Some("b")));
-/// assert_eq!(ignored.why, WhyIgnored::UnknownCurve);
+/// assert_eq!(ignored.why, IgnoredReason::UnknownCurve);
 /// assert_eq!(ignored.to_string(), "key 1, kid `b`: its `crv` is not one that is verified with");
-/// # Ok::<(), tower_token_exchange::InvalidKeySet>(())
+/// # Ok::<(), tower_token_exchange::jwks::KeySetError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -23,7 +23,7 @@ pub struct IgnoredKey {
     /// Its `kid`, if that is a string of at most 256 bytes without control characters.
     pub kid: Option<String>,
     /// What is wrong with it. The first that was found, if it is more than one thing.
-    pub why: WhyIgnored,
+    pub why: IgnoredReason,
 }
 
 impl fmt::Display for IgnoredKey {
@@ -41,7 +41,7 @@ impl fmt::Display for IgnoredKey {
 /// Its text is fixed and never holds anything of the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum WhyIgnored {
+pub enum IgnoredReason {
     /// It is no JSON object.
     NotAnObject,
     /// It has a member that only private and symmetric keys have, and nobody else should know.
@@ -62,13 +62,13 @@ pub enum WhyIgnored {
     RsaSize,
     /// An RSA modulus with the structure from which the private key can be computed (ROCA, CVE-2017-15361).
     RsaWeak,
-    /// Its `alg` is none of [`Algorithm`](crate::Algorithm), or not one for such a key.
+    /// Its `alg` is none of [`Algorithm`](crate::signing::Algorithm), or not one for such a key.
     AlgorithmRefused,
     /// It stands behind the 100th key. It stands for all that follow it, too.
     BeyondLimit,
 }
 
-impl fmt::Display for WhyIgnored {
+impl fmt::Display for IgnoredReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::NotAnObject => "it is not a JSON object",

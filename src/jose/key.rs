@@ -1,4 +1,4 @@
-use super::{Algorithm, WhyIgnored, header::is_kid, roca::is_weak};
+use super::{Algorithm, IgnoredReason, header::is_kid, roca::is_weak};
 use biscuit::{
     Empty,
     jwk::{AlgorithmParameters, EllipticCurve, JWK},
@@ -38,29 +38,29 @@ enum Material {
 impl VerifyingKey {
     /// Reads one member of a key set. An error is a key that cannot be used here: one odd key must not take the
     /// set down (RFC 7517 section 5).
-    pub(crate) fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, WhyIgnored> {
+    pub(crate) fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, IgnoredReason> {
         if PRIVATE_MEMBERS.iter().any(|member| jwk.contains_key(*member)) {
-            return Err(WhyIgnored::Private);
+            return Err(IgnoredReason::Private);
         }
         let kid = match jwk.get("kid") {
             None => None,
             Some(Value::String(kid)) if is_kid(kid) => Some(kid.clone()),
-            Some(_) => return Err(WhyIgnored::KidRefused),
+            Some(_) => return Err(IgnoredReason::KidRefused),
         };
         let purpose = match jwk.get("use").map(Value::as_str) {
             None | Some(Some("sig")) => KeyUse::Signature,
             Some(Some("jwt-svid")) => KeyUse::JwtSvid,
-            Some(_) => return Err(WhyIgnored::NotForSignatures),
+            Some(_) => return Err(IgnoredReason::NotForSignatures),
         };
         if !jwk.get("key_ops").is_none_or(|operations| verifies(operations, jwk.contains_key("use"))) {
-            return Err(WhyIgnored::NotForVerifying);
+            return Err(IgnoredReason::NotForVerifying);
         }
         let material = Material::from_jwk(jwk)?;
         let algorithm = match jwk.get("alg") {
             None => None,
             Some(name) => {
                 let named = name.as_str().and_then(Algorithm::from_name);
-                Some(named.filter(|named| material.fits(*named)).ok_or(WhyIgnored::AlgorithmRefused)?)
+                Some(named.filter(|named| material.fits(*named)).ok_or(IgnoredReason::AlgorithmRefused)?)
             }
         };
         Ok(Self { kid, purpose, algorithm, material })
@@ -89,46 +89,46 @@ impl VerifyingKey {
 }
 
 impl Material {
-    fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, WhyIgnored> {
+    fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, IgnoredReason> {
         let text = |member| jwk.get(member).and_then(Value::as_str);
         match (text("kty"), text("crv")) {
             (Some("RSA"), _) => Self::rsa(jwk),
             (Some("EC"), Some("P-256" | "P-384")) => Self::elliptic(jwk),
             (Some("OKP"), Some("Ed25519")) => {
                 let public = text("x").and_then(|x| BASE64URL_NOPAD.decode(x.as_bytes()).ok());
-                public.and_then(|public| public.try_into().ok()).map(Self::Ed25519).ok_or(WhyIgnored::Malformed)
+                public.and_then(|public| public.try_into().ok()).map(Self::Ed25519).ok_or(IgnoredReason::Malformed)
             }
-            (Some("EC" | "OKP"), _) => Err(WhyIgnored::UnknownCurve),
-            _ => Err(WhyIgnored::UnknownType),
+            (Some("EC" | "OKP"), _) => Err(IgnoredReason::UnknownCurve),
+            _ => Err(IgnoredReason::UnknownType),
         }
     }
 
-    fn rsa(jwk: &Map<String, Value>) -> Result<Self, WhyIgnored> {
+    fn rsa(jwk: &Map<String, Value>) -> Result<Self, IgnoredReason> {
         let Some(AlgorithmParameters::RSA(rsa)) = parameters(jwk, &["kty", "n", "e"]) else {
-            return Err(WhyIgnored::Malformed);
+            return Err(IgnoredReason::Malformed);
         };
         if !(2048..=8192).contains(&rsa.n.bits()) {
-            return Err(WhyIgnored::RsaSize);
+            return Err(IgnoredReason::RsaSize);
         }
         // With the exponent 1 anything is its own signature; larger than 33 bits only makes verifying slow.
         if !rsa.e.bit(0) || !(2..=33).contains(&rsa.e.bits()) {
-            return Err(WhyIgnored::Malformed);
+            return Err(IgnoredReason::Malformed);
         }
         if is_weak(&rsa.n.to_bytes_be()) {
-            return Err(WhyIgnored::RsaWeak);
+            return Err(IgnoredReason::RsaWeak);
         }
         Ok(Self::Rsa(rsa.jws_public_key_secret()))
     }
 
-    fn elliptic(jwk: &Map<String, Value>) -> Result<Self, WhyIgnored> {
+    fn elliptic(jwk: &Map<String, Value>) -> Result<Self, IgnoredReason> {
         let Some(AlgorithmParameters::EllipticCurve(ec)) = parameters(jwk, &["kty", "crv", "x", "y"]) else {
-            return Err(WhyIgnored::Malformed);
+            return Err(IgnoredReason::Malformed);
         };
         let secret = ec.jws_public_key_secret();
         match (ec.curve, ec.x.len(), ec.y.len()) {
             (EllipticCurve::P256, 32, 32) => Ok(Self::P256(secret)),
             (EllipticCurve::P384, 48, 48) => Ok(Self::P384(secret)),
-            _ => Err(WhyIgnored::Malformed),
+            _ => Err(IgnoredReason::Malformed),
         }
     }
 

@@ -1,4 +1,4 @@
-use super::{Algorithm, IgnoredKey, KeyUse, VerifyingKey, WhyIgnored, header::is_kid, parse_object};
+use super::{Algorithm, IgnoredKey, IgnoredReason, KeyUse, VerifyingKey, header::is_kid, parse_object};
 use serde_json::Value;
 use std::{fmt, sync::Arc};
 
@@ -13,14 +13,14 @@ const MAX_TRIES: usize = 4;
 /// is `jwt-svid`, as in a SPIFFE bundle, is kept, and verifies nothing but JWT-SVIDs.
 ///
 /// ```
-/// use tower_token_exchange::KeySet;
+/// use tower_token_exchange::jwks::KeySet;
 ///
 /// let keys = KeySet::from_json(r#"{"keys":[
 ///     {"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"a"},
 ///     {"kty":"oct","k":"c2VjcmV0"}
 /// ]}"#)?;
 /// assert_eq!(keys.len(), 1);
-/// # Ok::<(), tower_token_exchange::InvalidKeySet>(())
+/// # Ok::<(), tower_token_exchange::jwks::KeySetError>(())
 /// ```
 #[derive(Clone)]
 pub struct KeySet {
@@ -32,13 +32,13 @@ pub struct KeySet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a key set is one JSON object with an array `keys`, without duplicate members (RFC 7517 section 5)")]
 #[non_exhaustive]
-pub struct InvalidKeySet;
+pub struct KeySetError;
 
 impl KeySet {
     /// Reads a key set document.
-    pub fn from_json(json: impl AsRef<[u8]>) -> Result<Self, InvalidKeySet> {
-        let document = parse_object(json.as_ref()).ok_or(InvalidKeySet)?;
-        let members = document.get("keys").and_then(Value::as_array).ok_or(InvalidKeySet)?;
+    pub fn from_json(json: impl AsRef<[u8]>) -> Result<Self, KeySetError> {
+        let document = parse_object(json.as_ref()).ok_or(KeySetError)?;
+        let members = document.get("keys").and_then(Value::as_array).ok_or(KeySetError)?;
         let (mut keys, mut ignored) = (Vec::new(), Vec::new());
         for (position, jwk) in members.iter().enumerate().take(MAX_KEYS + 1) {
             match read(position, jwk) {
@@ -95,11 +95,11 @@ impl KeySet {
     }
 }
 
-fn read(position: usize, jwk: &Value) -> Result<VerifyingKey, WhyIgnored> {
+fn read(position: usize, jwk: &Value) -> Result<VerifyingKey, IgnoredReason> {
     if position == MAX_KEYS {
-        return Err(WhyIgnored::BeyondLimit);
+        return Err(IgnoredReason::BeyondLimit);
     }
-    VerifyingKey::from_jwk(jwk.as_object().ok_or(WhyIgnored::NotAnObject)?)
+    VerifyingKey::from_jwk(jwk.as_object().ok_or(IgnoredReason::NotAnObject)?)
 }
 
 /// The name of a key, where it can be shown to somebody.
@@ -125,9 +125,9 @@ mod tests {
 
     #[test]
     fn one_odd_key_does_not_take_the_set_down() {
-        use WhyIgnored::*;
+        use IgnoredReason::*;
         let long = format!(r#"{{"kid":"{}"}}"#, "k".repeat(257));
-        let cases: &[(&str, WhyIgnored)] = &[
+        let cases: &[(&str, IgnoredReason)] = &[
             ("7", NotAnObject),
             ("{}", UnknownType),
             (r#"{"kty":7}"#, UnknownType),
@@ -226,7 +226,7 @@ mod tests {
     fn a_hundred_keys_are_read() {
         for (count, used, ignored) in [(100, 100, None), (101, 100, Some(100)), (5000, 100, Some(100))] {
             let keys = KeySet::from_json(format!(r#"{{"keys":[{}]}}"#, vec![GOOD; count].join(","))).unwrap();
-            let beyond = |position| IgnoredKey { position, kid: Some("16".into()), why: WhyIgnored::BeyondLimit };
+            let beyond = |position| IgnoredKey { position, kid: Some("16".into()), why: IgnoredReason::BeyondLimit };
             assert_eq!((keys.len(), keys.ignored()), (used, ignored.map(beyond).as_slice()));
         }
     }
@@ -235,7 +235,7 @@ mod tests {
     fn what_is_no_set() {
         for bad in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#, r#"{"keys":[{"kid":"a","kid":"b"}]}"#]
         {
-            assert_eq!(KeySet::from_json(bad).unwrap_err(), InvalidKeySet, "{bad}");
+            assert_eq!(KeySet::from_json(bad).unwrap_err(), KeySetError, "{bad}");
         }
     }
 }

@@ -18,10 +18,10 @@ mod roca;
 #[cfg(test)]
 mod wycheproof;
 
-pub use algorithm::{Algorithm, UnknownAlgorithm};
-pub use ignored::{IgnoredKey, WhyIgnored};
-pub use key_set::{InvalidKeySet, KeySet};
-pub use private_key::InvalidKey;
+pub use algorithm::{Algorithm, AlgorithmError};
+pub use ignored::{IgnoredKey, IgnoredReason};
+pub use key_set::{KeySet, KeySetError};
+pub use private_key::KeyError;
 
 pub(crate) use claims::{Claims, Invalid};
 pub(crate) use compact::Compact;

@@ -1,6 +1,6 @@
 //! A private key as a JWK (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2).
 
-use super::{Algorithm, InvalidKey, PrivateKey, VerifyingKey, header::is_kid, parse_object, private_key::Pair};
+use super::{Algorithm, KeyError, PrivateKey, VerifyingKey, header::is_kid, parse_object, private_key::Pair};
 use data_encoding::BASE64URL_NOPAD;
 use ring::{
     error::KeyRejected,
@@ -18,19 +18,19 @@ const BASE64URL: &str = "there, as base64url without padding";
 
 impl PrivateKey {
     /// Reads a key, and its `kid` if it has one. No error says anything of what the members hold.
-    pub(crate) fn from_jwk(text: &[u8]) -> Result<(Self, Option<String>), InvalidKey> {
-        let jwk = parse_object(text).ok_or(InvalidKey::NotJwk)?;
+    pub(crate) fn from_jwk(text: &[u8]) -> Result<(Self, Option<String>), KeyError> {
+        let jwk = parse_object(text).ok_or(KeyError::NotJwk)?;
         if jwk.contains_key("keys") {
-            return Err(InvalidKey::JwkSet);
+            return Err(KeyError::JwkSet);
         }
         let algorithms = algorithms(&jwk)?;
         if !jwk.contains_key("d") {
-            return Err(InvalidKey::PublicJwk);
+            return Err(KeyError::PublicJwk);
         }
         let kid = kid(&jwk)?;
         check_purpose(&jwk)?;
         let algorithm = algorithm(&jwk, algorithms)?;
-        let refused = |cause: String| InvalidKey::JwkRefused { algorithm, cause };
+        let refused = |cause: String| KeyError::JwkRefused { algorithm, cause };
 
         let public = public_half(&jwk, algorithm)?;
         let public = VerifyingKey::from_jwk(&public).map_err(|why| refused(why.to_string()))?;
@@ -42,7 +42,7 @@ impl PrivateKey {
 }
 
 /// The algorithms that such a key can have.
-fn algorithms(jwk: &Jwk) -> Result<&'static [Algorithm], InvalidKey> {
+fn algorithms(jwk: &Jwk) -> Result<&'static [Algorithm], KeyError> {
     use Algorithm::*;
     let text = |member| jwk.get(member).and_then(Value::as_str);
     match (text("kty"), text("crv")) {
@@ -50,12 +50,12 @@ fn algorithms(jwk: &Jwk) -> Result<&'static [Algorithm], InvalidKey> {
         (Some("EC"), Some("P-384")) => Ok(&[ES384]),
         (Some("OKP"), Some("Ed25519")) => Ok(&[EdDSA]),
         (Some("RSA"), _) => Ok(&[RS256, RS384, RS512, PS256, PS384, PS512]),
-        (Some("oct"), _) => Err(InvalidKey::SymmetricJwk),
-        _ => Err(InvalidKey::UnsupportedJwk),
+        (Some("oct"), _) => Err(KeyError::SymmetricJwk),
+        _ => Err(KeyError::UnsupportedJwk),
     }
 }
 
-fn algorithm(jwk: &Jwk, possible: &[Algorithm]) -> Result<Algorithm, InvalidKey> {
+fn algorithm(jwk: &Jwk, possible: &[Algorithm]) -> Result<Algorithm, KeyError> {
     let named = |alg: &Value| alg.as_str().and_then(Algorithm::from_name);
     match (jwk.get("alg"), possible) {
         (None, [only]) => Ok(*only),
@@ -66,39 +66,36 @@ fn algorithm(jwk: &Jwk, possible: &[Algorithm]) -> Result<Algorithm, InvalidKey>
                 [Algorithm::EdDSA] => "EdDSA, or left out",
                 _ => "one of RS256, RS384, RS512, PS256, PS384 and PS512, since an RSA key can be for any",
             };
-            InvalidKey::JwkMember { member: "alg", expected }
+            KeyError::JwkMember { member: "alg", expected }
         }),
     }
 }
 
-fn kid(jwk: &Jwk) -> Result<Option<String>, InvalidKey> {
+fn kid(jwk: &Jwk) -> Result<Option<String>, KeyError> {
     match jwk.get("kid") {
         None => Ok(None),
         Some(Value::String(kid)) if !kid.is_empty() && is_kid(kid) => Ok(Some(kid.clone())),
         Some(_) => {
             let expected = "1 to 256 printable bytes, or left out for the thumbprint of the key";
-            Err(InvalidKey::JwkMember { member: "kid", expected })
+            Err(KeyError::JwkMember { member: "kid", expected })
         }
     }
 }
 
 /// Whether the key may sign (RFC 7517 sections 4.2 and 4.3).
-fn check_purpose(jwk: &Jwk) -> Result<(), InvalidKey> {
+fn check_purpose(jwk: &Jwk) -> Result<(), KeyError> {
     if jwk.get("use").is_some_and(|purpose| purpose != "sig") {
-        return Err(InvalidKey::JwkMember {
-            member: "use",
-            expected: "`sig`, or left out: no key is for two purposes",
-        });
+        return Err(KeyError::JwkMember { member: "use", expected: "`sig`, or left out: no key is for two purposes" });
     }
     let signs = |operations: &Value| operations.as_array().is_some_and(|all| all.iter().any(|one| one == "sign"));
     if !jwk.get("key_ops").is_none_or(signs) {
-        return Err(InvalidKey::JwkMember { member: "key_ops", expected: "a list with `sign` in it, or left out" });
+        return Err(KeyError::JwkMember { member: "key_ops", expected: "a list with `sign` in it, or left out" });
     }
     Ok(())
 }
 
 /// The members that make the public key.
-fn public_half(jwk: &Jwk, algorithm: Algorithm) -> Result<Jwk, InvalidKey> {
+fn public_half(jwk: &Jwk, algorithm: Algorithm) -> Result<Jwk, KeyError> {
     let members: &[&'static str] = match algorithm {
         Algorithm::ES256 | Algorithm::ES384 => &["x", "y"],
         Algorithm::EdDSA => &["x"],
@@ -109,7 +106,7 @@ fn public_half(jwk: &Jwk, algorithm: Algorithm) -> Result<Jwk, InvalidKey> {
     Ok(public.filter_map(|member| Some(((*member).to_owned(), jwk.get(*member)?.clone()))).collect())
 }
 
-fn pair(jwk: &Jwk, algorithm: Algorithm) -> Result<Result<Pair, KeyRejected>, InvalidKey> {
+fn pair(jwk: &Jwk, algorithm: Algorithm) -> Result<Result<Pair, KeyRejected>, KeyError> {
     use Algorithm::*;
     let bytes = |member| bytes(jwk, member);
     let ecdsa = |ring| {
@@ -124,7 +121,7 @@ fn pair(jwk: &Jwk, algorithm: Algorithm) -> Result<Result<Pair, KeyRejected>, In
         EdDSA => Ok(Ed25519KeyPair::from_seed_and_public_key(&bytes("d")?, &bytes("x")?).map(Pair::Ed25519)),
         RS256 | RS384 | RS512 | PS256 | PS384 | PS512 => {
             if jwk.contains_key("oth") {
-                return Err(InvalidKey::JwkMember { member: "oth", expected: "left out: two primes are supported" });
+                return Err(KeyError::JwkMember { member: "oth", expected: "left out: two primes are supported" });
             }
             let components = KeyPairComponents {
                 public_key: PublicKeyComponents { n: bytes("n")?, e: bytes("e")? },
@@ -140,8 +137,8 @@ fn pair(jwk: &Jwk, algorithm: Algorithm) -> Result<Result<Pair, KeyRejected>, In
     }
 }
 
-fn bytes(jwk: &Jwk, member: &'static str) -> Result<Vec<u8>, InvalidKey> {
+fn bytes(jwk: &Jwk, member: &'static str) -> Result<Vec<u8>, KeyError> {
     let text = jwk.get(member).and_then(Value::as_str);
     let bytes = text.and_then(|text| BASE64URL_NOPAD.decode(text.as_bytes()).ok());
-    bytes.filter(|bytes| !bytes.is_empty()).ok_or(InvalidKey::JwkMember { member, expected: BASE64URL })
+    bytes.filter(|bytes| !bytes.is_empty()).ok_or(KeyError::JwkMember { member, expected: BASE64URL })
 }

@@ -19,7 +19,7 @@ const ED25519_PKCS8: &[u8] = b"\x30\x2e\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x70\
 /// Why a private key cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidKey {
+pub enum KeyError {
     /// The JWK is for another algorithm than the one that was asked for.
     #[error("it is a key for {found}, not for {wanted}: correct the one or the other")]
     OtherAlgorithm {
@@ -99,7 +99,7 @@ pub(super) enum Pair {
 }
 
 impl PrivateKey {
-    pub(crate) fn from_pkcs8(algorithm: Algorithm, der: &[u8]) -> Result<Self, InvalidKey> {
+    pub(crate) fn from_pkcs8(algorithm: Algorithm, der: &[u8]) -> Result<Self, KeyError> {
         use Algorithm::*;
         let pair =
             match algorithm {
@@ -110,12 +110,12 @@ impl PrivateKey {
                 EdDSA => Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map(Pair::Ed25519),
                 RS256 | RS384 | RS512 | PS256 | PS384 | PS512 => RsaKeyPair::from_pkcs8(der).map(Pair::Rsa),
             };
-        let pair = pair.map_err(|error| InvalidKey::NotForAlgorithm { algorithm, cause: error.to_string() })?;
+        let pair = pair.map_err(|error| KeyError::NotForAlgorithm { algorithm, cause: error.to_string() })?;
         Self::of(algorithm, pair)
     }
 
     /// Of a pair that fits the algorithm.
-    pub(super) fn of(algorithm: Algorithm, pair: Pair) -> Result<Self, InvalidKey> {
+    pub(super) fn of(algorithm: Algorithm, pair: Pair) -> Result<Self, KeyError> {
         let (material, public) = match pair {
             Pair::Ecdsa(pair) => {
                 let curve = if algorithm == Algorithm::ES256 { "P-256" } else { "P-384" };
@@ -135,16 +135,16 @@ impl PrivateKey {
                 (Material::Library(Secret::RsaKeyPair(Arc::new(pair))), public)
             }
         };
-        let Value::Object(public) = public else { return Err(InvalidKey::Unusable) };
+        let Value::Object(public) = public else { return Err(KeyError::Unusable) };
         Ok(Self { algorithm, material, public })
     }
 
-    pub(crate) fn generate(algorithm: Algorithm) -> Result<Self, InvalidKey> {
+    pub(crate) fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
         Self::from_pkcs8(algorithm, &generate_pkcs8(algorithm)?)
     }
 
     /// A fresh key as text, which is a secret.
-    pub(crate) fn generate_pem(algorithm: Algorithm) -> Result<String, InvalidKey> {
+    pub(crate) fn generate_pem(algorithm: Algorithm) -> Result<String, KeyError> {
         let der = generate_pkcs8(algorithm)?;
         // 48 bytes are the 64 characters of a line (RFC 7468 section 2).
         let lines = der.chunks(48).map(|bytes| BASE64.encode(bytes) + "\n");
@@ -170,14 +170,14 @@ impl PrivateKey {
     }
 
     /// The JWK thumbprint with SHA-256 (RFC 7638 section 3).
-    pub(crate) fn thumbprint(&self) -> Result<String, InvalidKey> {
+    pub(crate) fn thumbprint(&self) -> Result<String, KeyError> {
         let members: Vec<&str> = self.public.keys().map(String::as_str).collect();
-        let parameters = parameters(&self.public, &members).ok_or(InvalidKey::Unusable)?;
-        parameters.thumbprint(&digest::SHA256).map_err(|_| InvalidKey::Unusable)
+        let parameters = parameters(&self.public, &members).ok_or(KeyError::Unusable)?;
+        parameters.thumbprint(&digest::SHA256).map_err(|_| KeyError::Unusable)
     }
 }
 
-fn generate_pkcs8(algorithm: Algorithm) -> Result<Vec<u8>, InvalidKey> {
+fn generate_pkcs8(algorithm: Algorithm) -> Result<Vec<u8>, KeyError> {
     let random = SystemRandom::new();
     let document = match algorithm {
         Algorithm::ES256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random),
@@ -185,10 +185,10 @@ fn generate_pkcs8(algorithm: Algorithm) -> Result<Vec<u8>, InvalidKey> {
         // Not with ring, which adds the public key: OpenSSL up to 3.0 at least cannot read that.
         Algorithm::EdDSA => {
             let mut seed = [0; 32];
-            random.fill(&mut seed).map_err(|_| InvalidKey::Unusable)?;
+            random.fill(&mut seed).map_err(|_| KeyError::Unusable)?;
             return Ok([ED25519_PKCS8, &seed].concat());
         }
-        rsa => return Err(InvalidKey::CannotGenerate(rsa)),
+        rsa => return Err(KeyError::CannotGenerate(rsa)),
     };
-    document.map(|document| document.as_ref().to_vec()).map_err(|_| InvalidKey::Unusable)
+    document.map(|document| document.as_ref().to_vec()).map_err(|_| KeyError::Unusable)
 }

@@ -1,23 +1,21 @@
-use super::{TokenExchangeLayer, recipe::Recipe};
+use super::{Document, TokenExchangeLayer, assemble::Settings};
 use crate::{
     audit::{Audit, AuditEvent, AuditSink, TracingSink},
-    authority::{Policy, PolicyPart, StandingChecks, StatusCheck, StatusPart},
     body::Limits,
-    client::{Authenticator, ClientAuthenticator},
+    client_auth::{Authenticator, ClientAuthenticator},
     clock::Clock,
-    current::Current,
-    document::Document,
-    endpoint::AboutToken,
     fetch::HttpFetch,
-    issue::Signer,
-    part::{Part, Plug, part},
-    policy::Rule,
+    issued::IssuedTokenEndpoint,
+    jwks::Fetching,
+    plug::{BoxPlug, Plug, box_plug},
+    policy::{Policy, PolicyPart, Rule},
     protocol::{ErrorProfile, TokenType},
-    registry::{Client, ConfigError, Issuer, Target},
-    service::{Endpoint, RequestHead, Shared},
-    store::{RevocationPart, RevocationStore},
-    trust::Fetching,
-    verify::{TokenVerifier, TokenVerifierPart},
+    records::{Client, ConfigError, Issuer, Target},
+    revocation::{RevocationPart, RevocationStore},
+    service::{Current, Endpoint, RequestHead, Shared},
+    signing::Signer,
+    status::{StatusCheck, StatusChecks, StatusPart},
+    token::{TokenVerifier, TokenVerifierPart},
 };
 use bytes::Bytes;
 use http::{Request, Response};
@@ -37,7 +35,7 @@ const MAX_LEEWAY: Duration = Duration::from_secs(60);
 pub struct TokenExchangeBuilder {
     issuer: String,
     endpoints: Vec<Endpoint>,
-    about_tokens: Vec<(String, AboutToken)>,
+    about_tokens: Vec<(String, IssuedTokenEndpoint)>,
     clients: Vec<Client>,
     targets: Vec<Target>,
     issuers: Vec<Issuer>,
@@ -45,10 +43,10 @@ pub struct TokenExchangeBuilder {
     policy: Option<PolicyPart>,
     signer: Option<Signer>,
     authenticator: Option<Authenticator>,
-    audit: Part<AuditEvent, ()>,
+    audit: BoxPlug<AuditEvent, ()>,
     best_effort_audit: bool,
     errors: ErrorProfile,
-    fetch: Option<Part<Request<Bytes>, Response<Bytes>>>,
+    fetch: Option<BoxPlug<Request<Bytes>, Response<Bytes>>>,
     verifiers: HashMap<TokenType, TokenVerifierPart>,
     status: Option<StatusPart>,
     revocations: Option<RevocationPart>,
@@ -78,7 +76,7 @@ impl TokenExchangeBuilder {
             policy: None,
             signer: None,
             authenticator: None,
-            audit: part(TracingSink),
+            audit: box_plug(TracingSink),
             best_effort_audit: false,
             errors: ErrorProfile::rfc8693(),
             fetch: None,
@@ -131,7 +129,7 @@ impl TokenExchangeBuilder {
     /// The signer needs keys of its own for this: with those of the wrapped service, all of that one's tokens would count as
     /// issued here, and be answered for without asking it.
     pub fn introspection_endpoint(mut self, path: impl Into<String>) -> Self {
-        self.about_tokens.push((path.into(), AboutToken::Introspection));
+        self.about_tokens.push((path.into(), IssuedTokenEndpoint::Introspection));
         self
     }
 
@@ -142,14 +140,14 @@ impl TokenExchangeBuilder {
     /// [`introspection_endpoint`](Self::introspection_endpoint) does, a signer with keys of its own. A form that cannot be read
     /// (over [`body_limit`](Self::body_limit), too slow) is refused: the wrapped service would say that all is well.
     pub fn revocation_endpoint(mut self, path: impl Into<String>) -> Self {
-        self.about_tokens.push((path.into(), AboutToken::Revocation));
+        self.about_tokens.push((path.into(), IssuedTokenEndpoint::Revocation));
         self
     }
 
     /// What remembers the tokens that were revoked, and is asked about every own token that is handed in. Default:
     /// nothing, and no token of this authorization server is taken for revoked.
     pub fn revocations(mut self, store: impl RevocationStore) -> Self {
-        self.revocations = Some(part(store));
+        self.revocations = Some(box_plug(store));
         self
     }
 
@@ -191,22 +189,22 @@ impl TokenExchangeBuilder {
         self
     }
 
-    /// The policy: any service that answers a [`Query`](crate::Query) with a [`Decision`](crate::Decision). Takes
+    /// The policy: any service that answers a [`Query`](crate::policy::Query) with a [`Decision`](crate::policy::Decision). Takes
     /// the place of any policy given before.
     pub fn policy(mut self, policy: impl Policy) -> Self {
-        (self.rules, self.policy) = (None, Some(part(policy)));
+        (self.rules, self.policy) = (None, Some(box_plug(policy)));
         self
     }
 
-    /// The signer: a [`LocalSigner`](crate::LocalSigner), or any service in a [`Signer`].
+    /// The signer: a [`LocalSigner`](crate::signing::LocalSigner), or any service in a [`Signer`].
     pub fn signer(mut self, signer: impl Into<Signer>) -> Self {
         self.signer = Some(signer.into());
         self
     }
 
-    /// Where audit events go. Default: [`TracingSink`]; [`JsonLinesSink`](crate::JsonLinesSink) writes them to a file.
+    /// Where audit events go. Default: [`TracingSink`]; [`JsonLinesSink`](crate::audit::JsonLinesSink) writes them to a file.
     pub fn audit(mut self, sink: impl AuditSink) -> Self {
-        self.audit = part(sink);
+        self.audit = box_plug(sink);
         self
     }
 
@@ -227,27 +225,27 @@ impl TokenExchangeBuilder {
     /// What says which client calls. Default: the secrets in the clients' records. Every client that it names
     /// still needs a record.
     pub fn client_authenticator(mut self, authenticator: impl ClientAuthenticator) -> Self {
-        self.authenticator = Some(part(authenticator));
+        self.authenticator = Some(box_plug(authenticator));
         self
     }
 
     /// What finds out whether tokens of this type are genuine, in place of signature and introspection. An issuer's
     /// record must take the type too ([`Issuer::token_types`](crate::Issuer::token_types)). Replaces any given before.
     pub fn token_verifier(mut self, token_type: TokenType, verifier: impl TokenVerifier) -> Self {
-        self.verifiers.insert(token_type, part(verifier));
+        self.verifiers.insert(token_type, box_plug(verifier));
         self
     }
 
     /// What is asked at every exchange whether all who take part are still good. Default: nobody.
     pub fn status(mut self, status: impl StatusCheck) -> Self {
-        self.status = Some(part(status));
+        self.status = Some(box_plug(status));
         self
     }
 
     /// What fetches key sets and metadata of issuers, and asks introspection endpoints. Default: [`HttpFetch::new`],
     /// which reaches public `https` addresses only.
     pub fn fetch(mut self, fetch: impl Plug<Request<Bytes>, Response<Bytes>>) -> Self {
-        self.fetch = Some(part(fetch));
+        self.fetch = Some(box_plug(fetch));
         self
     }
 
@@ -285,7 +283,7 @@ impl TokenExchangeBuilder {
     }
 
     /// Says that this authorization server has no subjects of its own: every `sub` that it issues comes from a
-    /// foreign issuer. Only then can one of those keep its names ([`SubjectMapping::Keep`](crate::SubjectMapping)).
+    /// foreign issuer. Only then can one of those keep its names ([`SubjectMapping::Keep`](crate::records::SubjectMapping)).
     pub fn federated_subjects_only(mut self) -> Self {
         self.federated_subjects_only = true;
         self
@@ -321,7 +319,7 @@ impl TokenExchangeBuilder {
     /// For a wrapped service that may know the exchange grant itself: what could carry the grant past the layer is
     /// refused. A form with another method than `POST` or at another spelling of the path, and a JSON body, are read
     /// and refused if they hold the grant; any other body at the token endpoint is answered with 415. The cases are
-    /// listed in [`smuggling`](crate::smuggling).
+    /// listed in [`smuggling`](crate::manual::smuggling).
     pub fn guard(mut self) -> Self {
         self.guard = true;
         self
@@ -338,7 +336,7 @@ impl TokenExchangeBuilder {
     /// # Errors
     /// [`ConfigError`] names the field and the way out.
     pub fn build(self) -> Result<TokenExchangeLayer, ConfigError> {
-        let wrong = |field: &str, way_out: &str| Err(ConfigError::new(field, way_out));
+        let wrong = |field: &str, help: &str| Err(ConfigError::new(field, help));
         let is_path = |path: &String| path.starts_with('/') && !path.contains(['?', '#']);
         if self.endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Path(path) if !is_path(path))) {
             return wrong("endpoint", "not a path: begin with `/` and leave query and fragment out");
@@ -365,8 +363,8 @@ impl TokenExchangeBuilder {
             return wrong("signer", "none: give a `LocalSigner`, or a service in a `Signer`");
         };
         signer.check()?;
-        let is_about = |about: AboutToken| self.about_tokens.iter().any(|(_, known)| *known == about);
-        if is_about(AboutToken::Revocation) && self.revocations.is_none() {
+        let is_about = |about: IssuedTokenEndpoint| self.about_tokens.iter().any(|(_, known)| *known == about);
+        if is_about(IssuedTokenEndpoint::Revocation) && self.revocations.is_none() {
             return wrong("revocation_endpoint", "nothing would remember it: give `revocations` a store too");
         }
         for (position, (path, about)) in self.about_tokens.iter().enumerate() {
@@ -382,8 +380,8 @@ impl TokenExchangeBuilder {
             return wrong(about.field(), problem);
         }
         if !self.about_tokens.is_empty() && signer.keys.is_empty() {
-            let way_out = "its keys tell which tokens were issued here: give them with `Signer::verified_by`";
-            return wrong("signer", way_out);
+            let help = "its keys tell which tokens were issued here: give them with `Signer::verified_by`";
+            return wrong("signer", help);
         }
         let document = Document {
             clients: self.clients,
@@ -392,18 +390,18 @@ impl TokenExchangeBuilder {
             rules: self.rules,
             federated_subjects_only: self.federated_subjects_only,
         };
-        let recipe = Recipe {
+        let recipe = Settings {
             issuer: self.issuer,
             signer,
             policy: self.policy,
             authenticator: self.authenticator,
             fetching: Fetching {
-                fetch: self.fetch.clone().unwrap_or_else(|| part(HttpFetch::new())),
+                fetch: self.fetch.clone().unwrap_or_else(|| box_plug(HttpFetch::new())),
                 clock: self.clock.clone(),
             },
             fetch_is_default: self.fetch.is_none(),
             verifiers: self.verifiers,
-            standing: StandingChecks { revocations: self.revocations, status: self.status },
+            standing: StatusChecks { revocations: self.revocations, status: self.status },
             audit: Audit::new(self.audit, self.clock.clone(), self.best_effort_audit),
             errors: self.errors,
             clock: self.clock,

@@ -1,20 +1,21 @@
 //! The layer, its builder, and what it is made from again when the records change.
 
+mod assemble;
 mod builder;
-mod recipe;
-mod rule_checks;
+mod document;
+
+pub use document::Document;
 
 pub use builder::TokenExchangeBuilder;
 
 use crate::{
-    document::Document,
     explain::Explanation,
-    issue::Signer,
-    registry::ConfigError,
+    jwks::Readiness,
+    records::ConfigError,
     service::{Shared, TokenExchange},
-    trust::Readiness,
+    signing::Signer,
 };
-use recipe::Recipe;
+use assemble::Settings;
 use std::{fmt, sync::Arc};
 use tower::Layer;
 
@@ -26,8 +27,9 @@ use tower::Layer;
 /// ```
 /// use axum::{Router, routing::post};
 /// use tower_token_exchange::{
-///     Algorithm, Client, LocalSigner, Target, TokenExchangeLayer,
+///     Client, Target, TokenExchangeLayer,
 ///     policy::{Rule, Subjects},
+///     signing::{Algorithm, LocalSigner},
 /// };
 ///
 /// async fn token() -> &'static str {
@@ -49,7 +51,7 @@ use tower::Layer;
 #[derive(Clone)]
 pub struct TokenExchangeLayer {
     shared: Arc<Shared>,
-    recipe: Arc<Recipe>,
+    recipe: Arc<Settings>,
 }
 
 impl TokenExchangeLayer {
@@ -68,7 +70,7 @@ impl TokenExchangeLayer {
     /// stays as it was. So is one with rules where the layer has a [`policy`](TokenExchangeBuilder::policy) of its own.
     ///
     /// ```
-    /// use tower_token_exchange::{Algorithm, Document, LocalSigner, TokenExchangeLayer};
+    /// use tower_token_exchange::{Document, TokenExchangeLayer, signing::{Algorithm, LocalSigner}};
     ///
     /// let document = |scope: &str| -> Document {
     ///     serde_json::from_str(&format!(r#"{{
@@ -105,8 +107,11 @@ impl TokenExchangeLayer {
     /// [`ConfigError`] as from [`build`](TokenExchangeBuilder::build); the old signer stays then.
     ///
     /// ```
-    /// use tower_token_exchange::{Algorithm, Client, LocalSigner, Signer, Target, TokenExchangeLayer,
-    ///     policy::{Rule, Subjects}};
+    /// use tower_token_exchange::{
+    ///     Client, Target, TokenExchangeLayer,
+    ///     policy::{Rule, Subjects},
+    ///     signing::{Algorithm, LocalSigner, Signer},
+    /// };
     ///
     /// let old = LocalSigner::generate(Algorithm::ES256)?;
     /// let layer = TokenExchangeLayer::builder("https://as.example")
@@ -137,8 +142,12 @@ impl TokenExchangeLayer {
     /// policy are asked, as for a request. It is for operators: whoever may read it learns what a client is never told.
     ///
     /// ```
-    /// use tower_token_exchange::{Algorithm, Client, LocalSigner, Outcome, Reason, Target, TokenExchangeLayer,
-    ///     policy::{Rule, Subjects}};
+    /// use tower_token_exchange::{
+    ///     Client, Reason, Target, TokenExchangeLayer,
+    ///     audit::Outcome,
+    ///     policy::{Rule, Subjects},
+    ///     signing::{Algorithm, LocalSigner},
+    /// };
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let layer = TokenExchangeLayer::builder("https://as.example")
@@ -176,7 +185,7 @@ impl TokenExchangeLayer {
     /// ```
     /// use axum::{Json, Router, http::StatusCode, routing::{get, post}};
     /// # use tower_token_exchange::{
-    /// #     Algorithm, Client, LocalSigner, Target, TokenExchangeLayer,
+    /// #     Client, Target, TokenExchangeLayer, signing::{Algorithm, LocalSigner},
     /// #     policy::{Rule, Subjects},
     /// # };
     /// # let layer = TokenExchangeLayer::builder("https://as.example")
@@ -210,8 +219,11 @@ impl TokenExchangeLayer {
     /// use http::{Request, Response};
     /// use std::convert::Infallible;
     /// use tower_token_exchange::{
-    ///     Algorithm, Client, Issuer, KeyState, LocalSigner, SubjectMapping, Target, TokenExchangeLayer,
+    ///     Client, Issuer, Target, TokenExchangeLayer,
+    ///     jwks::KeyState,
     ///     policy::{Rule, Subjects},
+    ///     records::SubjectMapping,
+    ///     signing::{Algorithm, LocalSigner},
     /// };
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {

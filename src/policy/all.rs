@@ -1,6 +1,6 @@
 use crate::{
-    authority::{Decision, Grant, Policy, Query},
-    part::{Part, part},
+    plug::{BoxPlug, box_plug},
+    policy::{Decision, Grant, Policy, Query},
 };
 use futures_util::future::BoxFuture;
 use std::{
@@ -13,7 +13,7 @@ use tower::{BoxError, Service, ServiceExt};
 /// A policy with its type erased, so that different ones fit into one list.
 ///
 /// See [`all`].
-pub type BoxPolicy = Part<Query, Decision>;
+pub type BoxPolicy = BoxPlug<Query, Decision>;
 
 /// Erases the type of a policy.
 ///
@@ -24,14 +24,14 @@ pub type BoxPolicy = Part<Query, Decision>;
 /// # Ok::<(), tower_token_exchange::ConfigError>(())
 /// ```
 pub fn boxed(policy: impl Policy) -> BoxPolicy {
-    part(policy)
+    box_plug(policy)
 }
 
 /// A policy that allows what all of these allow.
 ///
 /// Each is asked the same, one after the other. The first denial is the answer, and those behind it are not asked. If
 /// all allow, the grants are intersected: what is in every scope, for the shortest lifetime, with the fewest actors. If
-/// they do not agree on the [`Semantics`](crate::Semantics), that is a denial. Of what they would have decided with
+/// they do not agree on the [`Semantics`](crate::policy::Semantics), that is a denial. Of what they would have decided with
 /// rules on trial, the first is kept. One that grants more than can be granted is answered with at once, so that the
 /// others do not hide its defect from the layer. One that cannot be asked makes the whole one that cannot, and the
 /// exchange fails closed; a list with nothing in it denies.
@@ -39,8 +39,8 @@ pub fn boxed(policy: impl Policy) -> BoxPolicy {
 /// ```
 /// use tower::{ServiceExt, service_fn};
 /// use tower_token_exchange::{
-///     Decision, Party, Query,
-///     policy::{Names, Rule, Subjects, Table, all, boxed},
+///     policy::{Decision, Names, Query, Rule, Subjects, Table, all, boxed},
+///     records::Party,
 /// };
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

@@ -1,5 +1,5 @@
 use super::{BoxPolicy, boxed};
-use crate::authority::{Decision, Policy, Query, ShadowOutcome};
+use crate::policy::{Decision, Policy, Query, ShadowOutcome};
 use futures_util::future::BoxFuture;
 use std::{
     fmt,
@@ -21,8 +21,8 @@ use tower::{BoxError, Service, ServiceExt};
 /// use std::convert::Infallible;
 /// use tower::{ServiceExt, service_fn};
 /// use tower_token_exchange::{
-///     Decision, Party, Query,
-///     policy::{Names, Rule, Subjects, Table, any_deny},
+///     policy::{Decision, Names, Query, Rule, Subjects, Table, any_deny},
+///     records::Party,
 /// };
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

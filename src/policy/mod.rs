@@ -1,32 +1,44 @@
 //! The policies that ship: a [table](Table) of rules, and those that put others together ([`all`], [`any_deny`]). Any
 //! other policy is a [`tower::Service`] of your own.
 
-mod actors;
 mod all;
 mod any_deny;
-mod bucket;
-mod checks;
-mod explain;
-mod fit;
-mod index;
-mod login;
-mod mismatch;
-mod names;
-mod reach;
-mod rule;
-mod rule_document;
-mod rule_text;
-mod spread;
-mod subjects;
+mod decision;
+mod denial;
+mod query;
+mod shadow;
 mod table;
-mod verdict;
 
-pub use actors::Actors;
+use crate::plug::{BoxPlug, Plug};
+
 pub use all::{All, BoxPolicy, all, boxed};
 pub use any_deny::{AnyDeny, any_deny};
-pub use explain::{Effect, RuleTrace};
-pub use mismatch::Mismatch;
-pub use names::Names;
-pub use rule::Rule;
-pub use subjects::Subjects;
-pub use table::Table;
+pub use decision::{Decision, Grant, Semantics};
+pub use denial::Denial;
+pub use query::{QueriedActor, QueriedSubject, Query};
+pub use shadow::ShadowOutcome;
+pub use table::{Actors, Effect, Mismatch, Names, Rule, RuleTrace, Subjects, Table};
+
+pub(crate) use denial::DenialKind;
+pub(crate) use table::check_rules;
+
+pub(crate) type PolicyPart = BoxPlug<Query, Decision>;
+
+/// What a policy is: it answers a [`Query`] with a [`Decision`].
+///
+/// ```
+/// use tower_token_exchange::policy::{Decision, Policy, Query};
+///
+/// fn assert_policy<P: Policy>(_: &P) {}
+///
+/// let office_hours = tower::service_fn(|query: Query| async move {
+///     Ok::<_, std::io::Error>(match query.client_id.as_str() {
+///         "orders" => Decision::delegate(),
+///         _ => Decision::deny("only orders may exchange tokens"),
+///     })
+/// });
+/// assert_policy(&office_hours);
+/// ```
+pub trait Policy: Plug<Query, Decision> {}
+
+impl<S: Plug<Query, Decision>> Policy for S {}

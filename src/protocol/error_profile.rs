@@ -13,7 +13,7 @@ use http::StatusCode;
 /// section 5.2 says, and a failure of this server as a failure: those cannot be mapped.
 ///
 /// ```
-/// use tower_token_exchange::{ErrorCode, ErrorProfile, ReasonClass};
+/// use tower_token_exchange::error::{ErrorCode, ErrorProfile, ReasonClass};
 ///
 /// // As the actor profile draft (draft-mcguinness-oauth-actor-profile) has it.
 /// let drafted = ErrorProfile::rfc8693()

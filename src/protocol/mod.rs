@@ -7,21 +7,24 @@ mod basic;
 mod error_code;
 mod error_profile;
 mod form;
+mod ids;
+mod numeric_date;
 mod reason;
 mod reason_class;
 mod rejection;
 mod request;
 mod response;
 mod scope;
-mod sniff;
 mod target;
 mod token_type;
 
 pub use error_code::ErrorCode;
 pub use error_profile::ErrorProfile;
+pub use ids::{ClientId, IdError, IssuerId, KeyId, TargetId, TokenId};
+pub use numeric_date::NumericDate;
 pub use reason::Reason;
 pub use reason_class::ReasonClass;
-pub use scope::{InvalidScope, Scope};
+pub use scope::{Scope, ScopeError};
 pub(crate) use target::TargetName;
 pub use token_type::TokenType;
 
@@ -31,7 +34,6 @@ pub(crate) use form::{form_decode, form_values, lenient_percent_decode};
 pub(crate) use rejection::{Rejection, StepUp, escaped, refuse};
 pub(crate) use request::{Identification, Presented, Requested, Sensitive};
 pub(crate) use response::{Answer, error_response, json_response, success_response};
-pub(crate) use sniff::{form_carries_exchange_grant, json_carries_exchange_grant};
 
 /// The `grant_type` of RFC 8693 section 2.1.
-pub const TOKEN_EXCHANGE_GRANT: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+pub const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

@@ -9,10 +9,10 @@ macro_rules! reasons {
         /// Why an attempt was refused: for audit, metrics and outer layers, never for the client.
         ///
         /// The layer puts it into the extensions of every error response that it makes. The codes are stable. All of
-        /// them, with what to do about each, are listed in [`reasons`](crate::reasons).
+        /// them, with what to do about each, are listed in [`reasons`](crate::manual::reasons).
         ///
         /// ```
-        /// use tower_token_exchange::{ErrorCode, Reason, ReasonClass};
+        /// use tower_token_exchange::{Reason, error::{ErrorCode, ReasonClass}};
         ///
         /// assert_eq!(Reason::TokenExpired.code(), "token_expired");
         /// assert_eq!(Reason::TokenExpired.class(), ReasonClass::Token);
@@ -69,7 +69,7 @@ impl Reason {
         self.told().class
     }
 
-    /// The `error` that the client is told, unless an [`ErrorProfile`](crate::ErrorProfile) says otherwise.
+    /// The `error` that the client is told, unless an [`ErrorProfile`](crate::error::ErrorProfile) says otherwise.
     pub const fn error(self) -> ErrorCode {
         self.told().error
     }
@@ -92,7 +92,7 @@ impl Reason {
         matches!(self, Self::PolicyWidened)
     }
 
-    /// The status of the answer, unless an [`ErrorProfile`](crate::ErrorProfile) says otherwise. A refused client that
+    /// The status of the answer, unless an [`ErrorProfile`](crate::error::ErrorProfile) says otherwise. A refused client that
     /// tried an `Authorization` header gets 401 instead.
     pub const fn status(self) -> StatusCode {
         self.told().status

@@ -1,4 +1,4 @@
-use super::{Form, Reason, Rejection, TOKEN_EXCHANGE_GRANT, refuse};
+use super::{Form, GRANT_TYPE, Reason, Rejection, refuse};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 use std::fmt;
 
@@ -83,7 +83,7 @@ impl Presented {
     pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Rejection> {
         let mut form = Form::parse(body)?;
         match form.take("grant_type") {
-            Some(grant) if grant == TOKEN_EXCHANGE_GRANT => {}
+            Some(grant) if grant == GRANT_TYPE => {}
             Some(_) => return Err(refuse(Reason::UnsupportedGrantType)),
             None => return Err(refuse(Reason::GrantTypeMissing)),
         }

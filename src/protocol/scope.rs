@@ -15,7 +15,7 @@ const MAX_TOKEN_BYTES: usize = 256;
 /// let asked: Scope = "orders:read orders:write".parse()?;
 /// let granted = asked.intersection(&"orders:read profile".parse()?);
 /// assert_eq!(granted.to_string(), "orders:read");
-/// # Ok::<(), tower_token_exchange::InvalidScope>(())
+/// # Ok::<(), tower_token_exchange::error::ScopeError>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Scope(Vec<Box<str>>);
@@ -26,7 +26,7 @@ pub struct Scope(Vec<Box<str>>);
     "a scope is a list of 1 to 64 tokens of printable ASCII without `\"` and `\\`, at most 256 bytes each, one space between"
 )]
 #[non_exhaustive]
-pub struct InvalidScope;
+pub struct ScopeError;
 
 impl Scope {
     /// The scope with nothing in it.
@@ -35,19 +35,19 @@ impl Scope {
     }
 
     /// A scope from its tokens.
-    pub fn from_tokens<T: AsRef<str>>(tokens: impl IntoIterator<Item = T>) -> Result<Self, InvalidScope> {
+    pub fn from_tokens<T: AsRef<str>>(tokens: impl IntoIterator<Item = T>) -> Result<Self, ScopeError> {
         let mut scope = Self::empty();
         for token in tokens {
             let token = token.as_ref();
             if !is_scope_token(token) {
-                return Err(InvalidScope);
+                return Err(ScopeError);
             }
             if scope.contains(token) {
                 continue;
             }
             // Before the next comparison, so that a long list costs no more than a short one.
             if scope.0.len() == MAX_TOKENS {
-                return Err(InvalidScope);
+                return Err(ScopeError);
             }
             scope.0.push(token.into());
         }
@@ -93,9 +93,9 @@ impl Scope {
 }
 
 impl std::str::FromStr for Scope {
-    type Err = InvalidScope;
+    type Err = ScopeError;
 
-    fn from_str(text: &str) -> Result<Self, InvalidScope> {
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
         Self::from_tokens(text.split(' '))
     }
 }
@@ -135,7 +135,7 @@ mod tests {
         let long = "x".repeat(257);
         let many = (0..65).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
         for bad in ["", " ", "a  b", " a", "a ", "a\tb", "a\"", "a\\b", "é", "a\u{0}", &long, &many] {
-            assert_eq!(bad.parse::<Scope>(), Err(InvalidScope), "{bad:?}");
+            assert_eq!(bad.parse::<Scope>(), Err(ScopeError), "{bad:?}");
         }
     }
 
@@ -143,7 +143,7 @@ mod tests {
     fn a_list_that_is_far_too_long_is_not_compared_with_itself() {
         // Each with each, this would take minutes.
         let list = (0..500_000).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
-        assert_eq!(list.parse::<Scope>(), Err(InvalidScope));
+        assert_eq!(list.parse::<Scope>(), Err(ScopeError));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, RngSeed, TestRunner},
 };
 use std::{cell::RefCell, collections::BTreeMap};
-use tower_token_exchange::{ErrorCode, Reason};
+use tower_token_exchange::{Reason, error::ErrorCode};
 use world::{Ask, Case, Issued, Kind, Outcome, PolicySpec, Scopes, put, runtime};
 
 /// Runs a property on the same cases every time. `PROPTEST_RNG_SEED` and `PROPTEST_CASES` choose others, and more.

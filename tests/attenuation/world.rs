@@ -17,9 +17,12 @@ use std::{
 use tokio::runtime::Runtime;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_token_exchange::{
-    Algorithm, AuditEvent, Client, Decision, Grant, Issuer, KeySet, Outcome as Ended, Party, Query, Reason, Scope,
-    Semantics, SubjectMapping, TOKEN_EXCHANGE_GRANT, Target, TokenExchangeLayer, TokenType,
-    policy::{Actors, Names, Rule, Subjects, Table},
+    Client, GRANT_TYPE, Issuer, Reason, Scope, Target, TokenExchangeLayer, TokenType,
+    audit::{AuditEvent, Outcome as Ended},
+    jwks::KeySet,
+    policy::{Actors, Decision, Grant, Names, Query, Rule, Semantics, Subjects, Table},
+    records::{Party, SubjectMapping},
+    signing::Algorithm,
 };
 
 pub const CLIENTS: [&str; 3] = ["orders", "billing", "web"];
@@ -398,7 +401,7 @@ impl MayActSpec {
 impl Ask {
     fn form(&self, subject_token: String, subject_token_type: &'static str) -> String {
         let mut form = vec![
-            ("grant_type", TOKEN_EXCHANGE_GRANT.to_owned()),
+            ("grant_type", GRANT_TYPE.to_owned()),
             ("subject_token", subject_token),
             ("subject_token_type", subject_token_type.to_owned()),
         ];

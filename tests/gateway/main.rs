@@ -15,7 +15,7 @@ mod upstream;
 use gateway::{Folder, Gateway, exchange_bytes, free_port, wait_for};
 use serde_json::{Value, json};
 use std::io::Write;
-use tower_token_exchange::{Algorithm, LocalSigner};
+use tower_token_exchange::signing::{Algorithm, LocalSigner};
 use upstream::Upstream;
 
 /// A configuration that needs nothing from the legacy server to start. The words in braces are for the test to say.
@@ -76,7 +76,7 @@ impl World {
     /// An exchange of a token of Alice's at `billing`.
     fn exchange(&self) -> Vec<u8> {
         let form = form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", tower_token_exchange::TOKEN_EXCHANGE_GRANT)
+            .append_pair("grant_type", tower_token_exchange::GRANT_TYPE)
             .append_pair("subject_token", &own_token(&self.folder, self.gateway.port))
             .append_pair("subject_token_type", "urn:ietf:params:oauth:token-type:access_token")
             .append_pair("audience", "billing")

@@ -22,8 +22,8 @@ use std::{
 use tokio::{net::TcpListener, sync::Semaphore};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_token_exchange::{
-    Algorithm, Issuer, IssuerReadiness, Reason, SubjectMapping, TOKEN_EXCHANGE_GRANT, TokenExchangeLayer,
-    fetch::HttpFetch,
+    GRANT_TYPE, Issuer, Reason, TokenExchangeLayer, fetch::HttpFetch, jwks::IssuerReadiness, records::SubjectMapping,
+    signing::Algorithm,
 };
 
 pub const REMOTE: &str = "https://remote.example";
@@ -244,12 +244,7 @@ pub fn under(minter: &Minter, kid: &str) -> String {
 }
 
 pub fn form(subject: &str) -> Vec<(&str, &str)> {
-    vec![
-        ("grant_type", TOKEN_EXCHANGE_GRANT),
-        ("subject_token", subject),
-        ("subject_token_type", JWT),
-        ("audience", "billing"),
-    ]
+    vec![("grant_type", GRANT_TYPE), ("subject_token", subject), ("subject_token_type", JWT), ("audience", "billing")]
 }
 
 pub async fn exchange(world: &mut World, subject: &str) -> (Reply, Option<Reason>) {

@@ -16,10 +16,13 @@ use std::{
 use tokio::{net::TcpListener, sync::mpsc};
 use tower::ServiceExt;
 use tower_token_exchange::{
-    Algorithm, AuditEvent, AuditSink, Client, Issuer, KeySet, LocalSigner, Reason, SubjectMapping,
-    TOKEN_EXCHANGE_GRANT, Target, TokenExchangeBuilder, TokenExchangeLayer,
+    Client, GRANT_TYPE, Issuer, Reason, Target, TokenExchangeBuilder, TokenExchangeLayer,
+    audit::{AuditEvent, AuditSink},
     fetch::HttpFetch,
+    jwks::KeySet,
     policy::{Names, Rule, Subjects},
+    records::SubjectMapping,
+    signing::{Algorithm, LocalSigner},
 };
 
 pub const AS: &str = "https://as.example";
@@ -241,7 +244,7 @@ pub fn encode(form: &[(&str, &str)]) -> String {
 /// The form of an exchange at `billing`, with more parameters behind.
 pub fn exchange_form<'a>(subject_token: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut form = vec![
-        ("grant_type", TOKEN_EXCHANGE_GRANT),
+        ("grant_type", GRANT_TYPE),
         ("subject_token", subject_token),
         ("subject_token_type", ACCESS_TOKEN),
         ("audience", "billing"),

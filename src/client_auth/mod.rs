@@ -1,0 +1,24 @@
+//! Who is calling, and what it may ask for at all.
+
+mod admitted;
+mod authenticated;
+mod basic;
+mod credentials;
+#[cfg(feature = "server-authenticator")]
+mod server_authenticator;
+mod table;
+
+pub use credentials::{AuthenticationMethod, Credentials};
+#[cfg(feature = "server-authenticator")]
+pub use server_authenticator::{ServerAuthenticator, ServerAuthenticatorBuilder};
+pub use table::Authentication;
+
+pub(crate) use admitted::{AskLimits, Declared, Resolved};
+pub(crate) use authenticated::{Authenticated, authenticate};
+pub(crate) use table::{Authenticator, client_table};
+
+/// What a client authenticator is: it turns the [`Credentials`] that a request presented into the client, or
+/// rejects them.
+pub trait ClientAuthenticator: crate::plug::Plug<Credentials, Authentication> {}
+
+impl<S: crate::plug::Plug<Credentials, Authentication>> ClientAuthenticator for S {}

@@ -1,0 +1,10 @@
+//! The manual: one page per topic.
+
+#[doc = include_str!("composition.md")]
+pub mod composition {}
+#[doc = include_str!("issuers.md")]
+pub mod issuers {}
+#[doc = include_str!("reasons.md")]
+pub mod reasons {}
+#[doc = include_str!("smuggling.md")]
+pub mod smuggling {}

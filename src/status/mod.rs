@@ -1,0 +1,157 @@
+//! Whether all who take part are still good.
+
+use crate::authority::Bounded;
+use crate::{
+    plug::{BoxPlug, Failing, Plug, ask},
+    protocol::{Reason, Rejection, TokenType, refuse},
+    records::Party,
+    revocation::{RevocationPart, is_revoked},
+    token::VerifiedToken,
+};
+
+pub(crate) type StatusPart = BoxPlug<StatusQuery, Status>;
+
+const FAILING: Failing = Failing { unavailable: Reason::StatusUnavailable, panicked: Reason::StatusPanicked };
+
+/// What a status check is: it answers a [`StatusQuery`] with a [`Status`].
+///
+/// It is asked at every exchange, after the tokens were validated and before the policy. A signature cannot show that
+/// an account was disabled, a session ended or a token revoked since; this can.
+///
+/// ```
+/// use tower_token_exchange::status::{Status, StatusCheck, StatusQuery};
+///
+/// fn assert_check<C: StatusCheck>(_: &C) {}
+///
+/// let check = tower::service_fn(|query: StatusQuery| async move {
+///     let ended = ["session-7"];
+///     Ok::<_, std::io::Error>(match query.subject_token.sid.as_deref() {
+///         Some(session) if ended.contains(&session) => Status::refused("the session has ended"),
+///         _ => Status::Good,
+///     })
+/// });
+/// assert_check(&check);
+/// ```
+pub trait StatusCheck: Plug<StatusQuery, Status> {}
+
+impl<S: Plug<StatusQuery, Status>> StatusCheck for S {}
+
+/// What a [`StatusCheck`] is asked: whether all of these are still good.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct StatusQuery {
+    /// The client.
+    pub client_id: String,
+    /// On whose behalf, as the subject token's issuer names it.
+    pub subject: Party,
+    /// The `sub` that the issued token would have.
+    pub issued_sub: String,
+    /// Who would act.
+    pub actor: Party,
+    /// The ids of the targets' records.
+    pub targets: Vec<String>,
+    /// The subject token.
+    pub subject_token: TokenReference,
+    /// The actor token, if there is one.
+    pub actor_token: Option<TokenReference>,
+}
+
+/// What a token is known by. The token itself is not in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TokenReference {
+    /// The declared type.
+    pub token_type: TokenType,
+    /// Its issuer.
+    pub iss: String,
+    /// Its name (RFC 7519 section 4.1.7), if it has one.
+    pub jti: Option<String>,
+    /// The session that it was issued in (OpenID Connect Front-Channel Logout section 3), if it says.
+    pub sid: Option<String>,
+    /// When it was issued, in seconds since 1970, if it says.
+    pub iat: Option<u64>,
+    /// When it expires, in seconds since 1970.
+    pub exp: u64,
+}
+
+impl TokenReference {
+    fn of(token: &VerifiedToken) -> Self {
+        let text = |claim| token.claims.get(claim).and_then(|value| value.as_str()).map(str::to_owned);
+        Self {
+            token_type: token.token_type.clone(),
+            iss: token.issuer.id.clone(),
+            jti: text("jti"),
+            sid: text("sid"),
+            iat: token.claims.seconds("iat").ok().flatten(),
+            exp: token.expires_at,
+        }
+    }
+}
+
+/// The answer of a [`StatusCheck`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Status {
+    /// All of them are.
+    Good,
+    /// One of them is not.
+    #[non_exhaustive]
+    Refused {
+        /// Which, and why, for the audit.
+        why: String,
+    },
+}
+
+impl Status {
+    /// One of them is not good any more; the words go to the audit, never to the client.
+    pub fn refused(why: impl Into<String>) -> Self {
+        Self::Refused { why: why.into() }
+    }
+}
+
+/// Who is asked whether all who take part are still good.
+#[derive(Clone)]
+pub(crate) struct StatusChecks {
+    pub(crate) revocations: Option<RevocationPart>,
+    pub(crate) status: Option<StatusPart>,
+}
+
+/// The sixth stage: a request whose parties were just found to be good still.
+#[derive(Debug)]
+pub(crate) struct StillValid {
+    pub(crate) bounded: Bounded,
+}
+
+impl StillValid {
+    pub(crate) async fn by(checks: &StatusChecks, bounded: Bounded) -> Result<Self, Rejection> {
+        if let Some(revocations) = &checks.revocations {
+            for token in [Some(&bounded.subject), bounded.actor_token.as_ref()].into_iter().flatten() {
+                check_revocation(revocations, token).await?;
+            }
+        }
+        let Some(status) = &checks.status else { return Ok(Self { bounded }) };
+        let query = StatusQuery {
+            client_id: bounded.admitted.client.id.clone(),
+            subject: bounded.subject.party(),
+            issued_sub: bounded.issued_sub.clone(),
+            actor: bounded.actor.clone(),
+            targets: bounded.admitted.targets.iter().map(|target| target.id.clone()).collect(),
+            subject_token: TokenReference::of(&bounded.subject),
+            actor_token: bounded.actor_token.as_ref().map(TokenReference::of),
+        };
+        match ask(status, query, FAILING).await? {
+            Status::Good => Ok(Self { bounded }),
+            Status::Refused { why } => Err(refuse(Reason::StatusRefused).because(why)),
+        }
+    }
+}
+
+/// A token that this authorization server issued may have been revoked since, whatever it was declared to be.
+async fn check_revocation(revocations: &RevocationPart, token: &VerifiedToken) -> Result<(), Rejection> {
+    let jti = token.claims.text("jti").ok().flatten().filter(|_| token.own);
+    let Some(jti) = jti else { return Ok(()) };
+    if is_revoked(revocations, jti).await? {
+        return Err(refuse(Reason::TokenRevoked).because(format_args!("jti `{jti}`")));
+    }
+    Ok(())
+}

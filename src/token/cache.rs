@@ -1,0 +1,46 @@
+use crate::{clock::Clock, jose::Claims, metrics};
+use ring::digest::{SHA256, digest};
+use std::time::{Duration, SystemTime};
+
+/// What introspection said of tokens a short while ago, by the tokens' hashes.
+///
+/// What it said is held to every rule again; only the question is saved.
+#[derive(Clone)]
+pub(super) struct Cache {
+    entries: moka::sync::Cache<[u8; 32], (Claims, SystemTime)>,
+    time_to_live: Duration,
+    clock: Clock,
+}
+
+impl Cache {
+    pub(super) fn new(entries: u64, time_to_live: Duration, clock: Clock) -> Self {
+        let entries = moka::sync::Cache::builder().max_capacity(entries).time_to_live(time_to_live).build();
+        Self { entries, time_to_live, clock }
+    }
+
+    pub(super) fn get(&self, token: &str) -> Option<Claims> {
+        let found = self.find(token);
+        metrics::cache("introspection", found.is_some());
+        found
+    }
+
+    fn find(&self, token: &str) -> Option<Claims> {
+        let (claims, since) = self.entries.get(&key(token))?;
+        // The layer's clock decides; that of the library only frees memory.
+        let age = self.clock.now().duration_since(since).ok()?;
+        (age < self.time_to_live).then_some(claims)
+    }
+
+    /// An answer without `exp` is not kept: nothing would bound it, and it is refused anyway.
+    pub(super) fn put(&self, token: &str, claims: &Claims) {
+        if claims.seconds("exp").is_ok_and(|exp| exp.is_some_and(|exp| exp > self.clock.seconds())) {
+            self.entries.insert(key(token), (claims.clone(), self.clock.now()));
+        }
+    }
+}
+
+fn key(token: &str) -> [u8; 32] {
+    let mut key = [0; 32];
+    key.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+    key
+}

@@ -1,0 +1,116 @@
+use crate::{
+    clock::Clock,
+    jose::{Claims, parse_object},
+    plug::{BoxPlug, Failing, ask},
+    protocol::{Reason, Rejection, refuse},
+    records::Introspection,
+};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use serde_json::Value;
+use std::time::Duration;
+
+#[cfg(feature = "introspection-cache")]
+use super::cache::Cache;
+
+/// The largest answer that is read, in bytes.
+const ANSWER_BYTES: usize = 64 * 1024;
+/// How long one question may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+const FAILING: Failing =
+    Failing { unavailable: Reason::IntrospectionUnavailable, panicked: Reason::IntrospectionUnavailable };
+
+/// Asks one issuer what a token means (RFC 7662).
+#[derive(Clone)]
+pub(crate) struct Introspector {
+    service: BoxPlug<Request<Bytes>, Response<Bytes>>,
+    endpoint: String,
+    authorization: Option<HeaderValue>,
+    untyped_answers: bool,
+    #[cfg(feature = "introspection-cache")]
+    cache: Option<Cache>,
+}
+
+impl Introspector {
+    pub(crate) fn new(record: &Introspection, fetch: &BoxPlug<Request<Bytes>, Response<Bytes>>, clock: &Clock) -> Self {
+        #[cfg(not(feature = "introspection-cache"))]
+        let _ = clock;
+        Self {
+            service: record.via.as_ref().unwrap_or(fetch).clone(),
+            endpoint: record.endpoint.clone(),
+            authorization: record.authorization.clone(),
+            untyped_answers: record.untyped_answers,
+            #[cfg(feature = "introspection-cache")]
+            cache: record.cache.map(|(entries, ttl)| Cache::new(entries, ttl, clock.clone())),
+        }
+    }
+
+    /// What an active access token says.
+    pub(super) async fn claims(&self, token: &str) -> Result<Claims, Rejection> {
+        #[cfg(feature = "introspection-cache")]
+        if let Some(claims) = self.cache.as_ref().and_then(|cache| cache.get(token)) {
+            return Ok(claims);
+        }
+        let asked = tokio::time::timeout(TIMEOUT, self.ask(token)).await;
+        let claims = asked.unwrap_or_else(|_elapsed| Err(self.unavailable("no answer in time")))?;
+        #[cfg(feature = "introspection-cache")]
+        if let Some(cache) = &self.cache {
+            cache.put(token, &claims);
+        }
+        Ok(claims)
+    }
+
+    async fn ask(&self, token: &str) -> Result<Claims, Rejection> {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("token", token)
+            .append_pair("token_type_hint", "access_token")
+            .finish();
+        let mut request = Request::post(&self.endpoint)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::ACCEPT, "application/json");
+        if let Some(authorization) = &self.authorization {
+            request = request.header(header::AUTHORIZATION, authorization);
+        }
+        let request = request.body(Bytes::from(form)).map_err(|error| self.unavailable(&error.to_string()))?;
+        let response = ask(&self.service, request, FAILING).await?;
+        self.read(&response)
+    }
+
+    fn read(&self, response: &Response<Bytes>) -> Result<Claims, Rejection> {
+        if response.status() != StatusCode::OK {
+            return Err(self.unavailable(&format!("status {}", response.status())));
+        }
+        let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+        if !media_type.eq_ignore_ascii_case("application/json") {
+            return Err(self.unavailable("the answer is not application/json"));
+        }
+        if response.body().len() > ANSWER_BYTES {
+            return Err(self.unavailable(&format!("larger than {ANSWER_BYTES} bytes")));
+        }
+        let answer =
+            parse_object(response.body()).ok_or_else(|| self.unavailable("the answer is not one JSON object"))?;
+        match answer.get("active").and_then(|active| active.as_bool()) {
+            Some(true) => {}
+            Some(false) => return Err(refuse(Reason::TokenInactive).because(format_args!("says {}", self.endpoint))),
+            None => return Err(self.unavailable("`active` is not a boolean")),
+        }
+        let is = |kind: &Value, known| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(known));
+        match answer.get("token_type") {
+            Some(kind) if is(kind, "bearer") => {}
+            // It is bound to a key, whether or not the answer names that in `cnf` (RFC 9449 section 7.1).
+            Some(kind) if is(kind, "dpop") => return Err(refuse(Reason::TokenSenderConstrained)),
+            None if self.untyped_answers => {}
+            _ => {
+                let detail = "introspection does not say `token_type` Bearer, as it does of access tokens";
+                return Err(refuse(Reason::TokenTypeConfused).because(detail));
+            }
+        }
+        Ok(Claims::of(answer))
+    }
+
+    fn unavailable(&self, problem: &str) -> Rejection {
+        refuse(Reason::IntrospectionUnavailable).because(format_args!("{}: {problem}", self.endpoint))
+    }
+}

@@ -1,0 +1,57 @@
+use crate::{
+    jose::{Claims, Compact, Header, KeyUse, RawHeader},
+    jwks::TrustedKeys,
+    protocol::{Reason, Rejection, refuse},
+    records::Issuer,
+};
+
+/// A signed JWT (RFC 7519 section 7.2), taken apart and not yet believed.
+pub(super) struct Jwt<'a> {
+    jws: Compact<'a>,
+    header: RawHeader,
+}
+
+impl<'a> Jwt<'a> {
+    /// Nothing for whatever has not the form of one; that may be a token all the same.
+    pub(super) fn read(token: &'a str) -> Option<Self> {
+        let jws = Compact::parse(token)?;
+        let header = RawHeader::parse(&jws.header)?;
+        Some(Self { jws, header })
+    }
+
+    pub(super) fn header(&self) -> Result<Header, Rejection> {
+        self.header.judged()
+    }
+
+    /// What the header says that the token is, whoever vouches for it.
+    pub(super) fn typ(&self) -> Result<Option<String>, Rejection> {
+        self.header.typ()
+    }
+
+    pub(super) fn claims(&self) -> Result<Claims, Rejection> {
+        Claims::parse(&self.jws.payload).ok_or_else(|| refuse(Reason::TokenClaimsMalformed))
+    }
+
+    /// Whether one of the issuer's keys signed it, with an algorithm of the issuer's.
+    pub(super) async fn check(&self, header: &Header, issuer: &Issuer, keys: &TrustedKeys) -> Result<(), Rejection> {
+        let algorithm = header.algorithm;
+        if !issuer.algorithms.contains(&algorithm) {
+            return Err(refuse(Reason::TokenAlgorithmRefused).because(format_args!("alg `{algorithm}`")));
+        }
+        let key_use = if issuer.spiffe { KeyUse::JwtSvid } else { KeyUse::Signature };
+        let signed = self.jws.signing_input.as_bytes();
+        let verified = keys.verify(issuer, header.kid.is_some(), |set| {
+            let candidates = set.candidates(algorithm, header.kid.as_deref(), key_use);
+            let verifies = || candidates.iter().any(|key| key.verify(algorithm, signed, &self.jws.signature));
+            (!candidates.is_empty()).then(verifies)
+        });
+        match verified.await? {
+            Some(true) => Ok(()),
+            Some(false) => Err(refuse(Reason::TokenSignatureInvalid)),
+            None => {
+                let kid = header.kid.as_deref().unwrap_or("(none)");
+                Err(refuse(Reason::TokenKeyUnknown).because(format_args!("alg `{algorithm}`, kid `{kid}`")))
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+use crate::{
+    jose::{Claims, Invalid},
+    protocol::{Reason, Rejection, Scope, TokenType, refuse},
+    records::{Issuer, Party, TENANT_SEPARATOR},
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+const MAX_NAME_BYTES: usize = 1024;
+
+/// What a token says, after its issuer was found to say so and its times and kind were found good.
+#[derive(Clone, Debug)]
+pub(crate) struct VerifiedToken {
+    pub(crate) issuer: Arc<Issuer>,
+    /// Whether this authorization server issued it.
+    pub(crate) own: bool,
+    pub(crate) token_type: TokenType,
+    /// Unique within the issuer: with its tenant in front where the issuer has several.
+    pub(crate) sub: String,
+    pub(crate) audience: Vec<String>,
+    /// The client that it was issued to, as its issuer calls it.
+    pub(crate) presenter: Option<String>,
+    /// `None` where the token does not say, which is not the same as nothing.
+    pub(crate) scope: Option<Scope>,
+    /// Seconds since 1970, rounded down.
+    pub(crate) expires_at: u64,
+    pub(crate) claims: Claims,
+}
+
+impl VerifiedToken {
+    pub(super) fn read(
+        issuer: Arc<Issuer>,
+        own: bool,
+        token_type: TokenType,
+        claims: Claims,
+    ) -> Result<Self, Rejection> {
+        let invalid = |Invalid(claim)| refuse(Reason::TokenClaimsInvalid).because(format_args!("claim `{claim}`"));
+        let sub = claims.text("sub").ok().flatten().filter(|sub| is_name(sub) && issuer.can_name(sub));
+        let sub = qualified(&issuer, &claims, sub.ok_or_else(|| refuse(Reason::TokenSubjectInvalid))?)?;
+        let expires_at = claims.seconds("exp").map_err(invalid)?.ok_or_else(|| refuse(Reason::TokenExpiryMissing))?;
+        let audience = claims.audience().map_err(invalid)?.into_iter().map(str::to_owned).collect();
+        if claims.text("jti").map_err(invalid)?.is_some_and(|jti| !is_name(jti)) {
+            return Err(invalid(Invalid("jti")));
+        }
+        let rules = issuer.rules_for(&token_type);
+        let presenter = match rules.and_then(|rules| rules.presenter_claim.as_deref()) {
+            Some(claim) => claims.get(claim).and_then(Value::as_str).map(str::to_owned),
+            None => {
+                let client_id = claims.text("client_id").map_err(invalid)?;
+                client_id.or(claims.text("azp").map_err(invalid)?).map(str::to_owned)
+            }
+        };
+        let scope = match rules.and_then(|rules| rules.scope_claim.as_deref()) {
+            Some(claim) => claims.scope_in(claim).map_err(|_| {
+                refuse(Reason::TokenClaimsInvalid).because(format_args!("claim `{claim}` is not a scope"))
+            })?,
+            None => claims.scope().map_err(invalid)?,
+        };
+        Ok(Self { sub, expires_at, audience, presenter, scope, issuer, own, token_type, claims })
+    }
+
+    /// The party whose token this is, as its issuer names it.
+    pub(crate) fn party(&self) -> Party {
+        Party::new(&self.issuer.id, &self.sub)
+    }
+}
+
+/// The name of a subject, unique within its issuer (RFC 7519 section 4.1.2).
+fn qualified(issuer: &Issuer, claims: &Claims, sub: &str) -> Result<String, Rejection> {
+    let Some(tenants) = &issuer.tenants else { return Ok(sub.to_owned()) };
+    let refused = |detail: String| refuse(Reason::TokenTenantRefused).because(detail);
+    let Some(tenant) = claims.get(&tenants.claim).and_then(Value::as_str) else {
+        return Err(refused(format!("no string claim `{}`", tenants.claim)));
+    };
+    if !tenants.accepted.iter().any(|accepted| accepted == tenant) {
+        return Err(refused(format!("tenant `{tenant}` of issuer `{}` is not in its `tenants`", issuer.id)));
+    }
+    Ok(if issuer.has_several_tenants() { format!("{tenant}{TENANT_SEPARATOR}{sub}") } else { sub.to_owned() })
+}
+
+/// A name that can stand in a token, a log line and a comparison, and that reads as what it is.
+pub(crate) fn is_name(text: &str) -> bool {
+    (1..=MAX_NAME_BYTES).contains(&text.len()) && !text.chars().any(is_unreadable)
+}
+
+/// Control characters, those that turn the direction of what stands around them, line ends, and non-characters (Unicode
+/// Technical Report 36).
+fn is_unreadable(c: char) -> bool {
+    let code = u32::from(c);
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || (0xfdd0..=0xfdef).contains(&code)
+        || code & 0xfffe == 0xfffe
+}

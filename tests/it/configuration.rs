@@ -1,0 +1,774 @@
+//! A mistake in the configuration is an error at the start that names the field and the way out.
+
+mod records;
+
+use crate::support::*;
+use http::StatusCode;
+use std::{collections::BTreeSet, time::Duration};
+use tower_token_exchange::{
+    Client, Issuer, Target, TokenExchangeBuilder, TokenExchangeLayer, TokenType,
+    error::{ErrorCode, ErrorProfile, ReasonClass},
+    jwks::KeySet,
+    policy::{Actors, Names, Rule, Subjects},
+    records::SubjectMapping,
+    signing::{Algorithm, LocalSigner},
+};
+
+const SECRET: &str = "a-secret-of-26-characters!";
+const OTHER: &str = "https://other.example";
+
+fn rule() -> Rule {
+    Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])
+}
+
+fn client() -> Client {
+    Client::new("orders").secret(SECRET)
+}
+
+fn target() -> Target {
+    Target::new("billing").aud("https://billing.example").callers(["orders"]).scopes(["read", "write"])
+}
+
+fn foreign(id: &str) -> Issuer {
+    Issuer::new(id).jwks_uri("https://idp.example/jwks.json").subjects(SubjectMapping::Prefix(format!("{id}|")))
+}
+
+/// Without clients and targets, which a case brings.
+fn bare() -> TokenExchangeBuilder {
+    TokenExchangeLayer::builder(AS).rules([rule()]).signer(LocalSigner::generate(Algorithm::ES256).unwrap())
+}
+
+fn good() -> TokenExchangeBuilder {
+    bare().clients([client()]).targets([target()])
+}
+
+fn clients(clients: impl IntoIterator<Item = Client>) -> TokenExchangeBuilder {
+    bare().clients(clients).targets([target()])
+}
+
+fn targets(targets: impl IntoIterator<Item = Target>) -> TokenExchangeBuilder {
+    bare().clients([client()]).targets(targets)
+}
+
+fn issuers(issuers: impl IntoIterator<Item = Issuer>) -> TokenExchangeBuilder {
+    good().issuers(issuers)
+}
+
+/// Issuers of all the subjects that there are.
+fn federated(list: impl IntoIterator<Item = Issuer>) -> TokenExchangeBuilder {
+    issuers(list).federated_subjects_only()
+}
+
+fn mapped(id: &str, mapping: SubjectMapping) -> Issuer {
+    Issuer::new(id).jwks_uri("https://idp.example/jwks.json").subjects(mapping)
+}
+
+fn prefix(text: &str) -> SubjectMapping {
+    SubjectMapping::Prefix(text.to_owned())
+}
+
+/// A mistake: its name, the configuration, the start of the error's text, and a word that shows the way out.
+type Mistake = (&'static str, TokenExchangeBuilder, &'static str, &'static str);
+
+fn of_the_layer() -> Vec<Mistake> {
+    let layer = |issuer: &str| {
+        TokenExchangeLayer::builder(issuer)
+            .rules([rule()])
+            .signer(LocalSigner::generate(Algorithm::ES256).unwrap())
+            .clients([client()])
+            .targets([target()])
+    };
+    let unsigned = TokenExchangeLayer::builder(AS).rules([rule()]).clients([client()]).targets([target()]);
+    let undecided = TokenExchangeLayer::builder(AS)
+        .signer(LocalSigner::generate(Algorithm::ES256).unwrap())
+        .clients([client()])
+        .targets([target()]);
+    let answer = |class, error| good().error_profile(ErrorProfile::rfc8693().answer_for(class, error));
+    let answer_with = |status| {
+        let profile = ErrorProfile::spring().answer_with(ReasonClass::Token, ErrorCode::InvalidGrant, status);
+        good().error_profile(profile)
+    };
+    let errors = |profile: ErrorProfile| good().error_profile(profile);
+    let errs = "error_profile: ";
+    vec![
+        ("an issuer that is no URL", layer("as.example"), "issuer: ", "iss"),
+        ("an empty issuer", layer(""), "issuer: ", "URL"),
+        ("no clients", bare().targets([target()]), "clients: ", "Client"),
+        ("no targets", bare().clients([client()]), "targets: ", "Target"),
+        ("no policy", undecided, "policy: ", "rules"),
+        ("no signer", unsigned, "signer: ", "LocalSigner"),
+        ("an endpoint without a slash", good().endpoint("token"), "endpoint: ", "`/`"),
+        ("an empty endpoint", good().endpoint(""), "endpoint: ", "`/`"),
+        ("an endpoint that is a URL", good().endpoint("https://as.example/token"), "endpoint: ", "path"),
+        ("an endpoint with a query", good().endpoint("/token?tenant=1"), "endpoint: ", "query"),
+        ("an endpoint with a fragment", good().endpoint("/token#x"), "endpoint: ", "fragment"),
+        ("a second endpoint that is bad", good().endpoint("/token").endpoint("token2"), "endpoint: ", "path"),
+        ("no target at once", good().max_targets(0), "max_targets: ", "1 to 8"),
+        ("nine targets at once", good().max_targets(9), "max_targets: ", "1 to 8"),
+        ("no actor at all", good().max_chain_depth(0), "max_chain_depth: ", "1 or more"),
+        ("61 s of leeway", good().leeway(Duration::from_secs(61)), "leeway: ", "60 s"),
+        ("a little over 60 s", good().leeway(Duration::from_millis(60_001)), "leeway: ", "60 s"),
+        ("a lifetime of nothing", good().max_lifetime(Duration::ZERO), "max_lifetime: ", "1 s"),
+        ("a lifetime under a second", good().max_lifetime(Duration::from_millis(999)), "max_lifetime: ", "1 s"),
+        ("guarding what nobody reads", good().guard().forward_unread_forms(), "guard: ", "forward_unread_forms"),
+        (
+            "two answers for one class",
+            errors(
+                ErrorProfile::rfc8693()
+                    .answer_for(ReasonClass::Token, ErrorCode::InvalidGrant)
+                    .answer_for(ReasonClass::Token, ErrorCode::InvalidRequest),
+            ),
+            errs,
+            "`token`: leave one out",
+        ),
+        (
+            "two statuses for one class",
+            errors(ErrorProfile::keycloak().answer_for(ReasonClass::Denied, ErrorCode::AccessDenied).answer_with(
+                ReasonClass::Denied,
+                ErrorCode::AccessDenied,
+                StatusCode::FORBIDDEN,
+            )),
+            errs,
+            "two answers",
+        ),
+        ("an outage told as a mistake", answer(ReasonClass::Failure, ErrorCode::InvalidRequest), errs, "leave it out"),
+        ("a mistake told as an outage", answer(ReasonClass::Denied, ErrorCode::ServerError), errs, "something else"),
+        ("busy for a bad token", answer(ReasonClass::Token, ErrorCode::TemporarilyUnavailable), errs, "something else"),
+        ("no such grant", answer(ReasonClass::Grant, ErrorCode::UnsupportedGrantType), errs, "something else"),
+        ("a proof that is not it", answer(ReasonClass::Token, ErrorCode::InvalidDpopProof), errs, "something else"),
+        ("another word for a bad form", answer(ReasonClass::Request, ErrorCode::InvalidGrant), errs, "RFC 6749"),
+        ("another word for a bad client", answer(ReasonClass::Client, ErrorCode::InvalidGrant), errs, "RFC 6749"),
+        ("a refusal with 200", answer_with(StatusCode::OK), errs, "400, 401 or 403"),
+        ("a refusal with 503", answer_with(StatusCode::SERVICE_UNAVAILABLE), errs, "400, 401 or 403"),
+    ]
+}
+
+fn of_clients() -> Vec<Mistake> {
+    let of = |client: Client| clients([client]);
+    let short = "15-characters!!";
+    let hash = "5".repeat(64);
+    vec![
+        ("a short secret", of(Client::new("orders").secret(short)), "client `orders`: secret: ", "16 characters"),
+        ("an empty secret", of(Client::new("orders").secret("")), "client `orders`: secret: ", "16 characters"),
+        // Bytes are not characters.
+        (
+            "a short secret, in bytes long",
+            of(Client::new("orders").secret("éééééééééé")),
+            "client `orders`: secret: ",
+            "16",
+        ),
+        (
+            "a short secret, then a good one",
+            of(Client::new("orders").secret(short).secret(SECRET)),
+            "client `orders`: secret: ",
+            "16",
+        ),
+        ("a good secret, then a short one", of(client().secret(short)), "client `orders`: secret: ", "secret_sha256"),
+        (
+            "a hash that is too short",
+            of(Client::new("orders").secret_sha256(&hash[1..])),
+            "client `orders`: secret_sha256: ",
+            "64 hexadecimal",
+        ),
+        (
+            "a hash that is too long",
+            of(Client::new("orders").secret_sha256(format!("{hash}00"))),
+            "client `orders`: secret_sha256: ",
+            "64 hexadecimal",
+        ),
+        (
+            "a hash that is none",
+            of(Client::new("orders").secret_sha256("g".repeat(64))),
+            "client `orders`: secret_sha256: ",
+            "64 hexadecimal",
+        ),
+        ("an empty client_id", of(Client::new("").secret(SECRET)), "client ``: ", "printable ASCII"),
+        ("a client_id beyond ASCII", of(Client::new("örders").secret(SECRET)), "client `örders`: ", "printable ASCII"),
+        (
+            "a client_id with a line break",
+            of(Client::new("orders\n").secret(SECRET)),
+            "client `orders\n`: ",
+            "printable ASCII",
+        ),
+        ("a client twice", clients([client(), Client::new("billing"), client()]), "client `orders`: ", "twice"),
+        (
+            "a client twice, in two calls",
+            clients([client()]).clients([Client::new("orders")]),
+            "client `orders`: ",
+            "twice",
+        ),
+        ("an unknown target", of(client().targets(["nowhere"])), "client `orders`: targets: ", "`nowhere`"),
+        (
+            "an unknown default target",
+            of(client().default_target("nowhere")),
+            "client `orders`: default_target: ",
+            "`nowhere`",
+        ),
+        (
+            "a default target by its aud",
+            of(client().default_target("https://billing.example")),
+            "client `orders`: default_target: ",
+            "register",
+        ),
+        (
+            "a default target that the client may not call",
+            clients([client(), Client::new("reports").default_target("billing")]),
+            "client `reports`: default_target: ",
+            "callers",
+        ),
+        ("a scope with a space", of(client().scopes(["read write"])), "client `orders`: scopes: ", "space"),
+        ("a scope of nothing", of(client().scopes([""])), "client `orders`: scopes: ", "tokens"),
+        (
+            "a scopeless subject's scope beyond ASCII",
+            of(client().scopes_for_scopeless_subjects(["lesé"])),
+            "client `orders`: scopes_for_scopeless_subjects: ",
+            "ASCII",
+        ),
+        (
+            "an ignored scope with a quote",
+            of(client().ignored_scopes(["\""])),
+            "client `orders`: ignored_scopes: ",
+            "ASCII",
+        ),
+    ]
+}
+
+fn of_targets() -> Vec<Mistake> {
+    let of = |target: Target| targets([target]);
+    let two = |other: Target| targets([target().resource("https://billing.example/api").audience("invoices"), other]);
+    let next = || Target::new("ledger").scopes(["read"]);
+    vec![
+        ("an unknown caller", of(target().callers(["orders", "nobody"])), "target `billing`: callers", "`nobody`"),
+        ("an unknown owner", of(target().owner("nobody")), "target `billing`: owner: ", "`nobody`"),
+        ("a caller in another case", of(target().callers(["Orders"])), "target `billing`: callers", "register"),
+        ("no scopes", of(target().scopes(Vec::<String>::new())), "target `billing`: scopes: ", "list"),
+        ("a scope with a space", of(target().scopes(["read write"])), "target `billing`: scopes: ", "space"),
+        (
+            "an aud that is the name of a client that does not own it",
+            targets([target(), Target::new("orders").scopes(["read"])]),
+            "target `orders`: aud: ",
+            "owner",
+        ),
+        ("no lifetime", of(target().max_lifetime(Duration::ZERO)), "target `billing`: max_lifetime: ", "1 s"),
+        ("an empty aud", of(target().aud("")), "target `billing`: aud: ", "its own"),
+        (
+            "an aud twice",
+            two(next().aud("https://billing.example")),
+            "target `ledger`: aud: ",
+            "`https://billing.example`",
+        ),
+        ("an id twice", two(Target::new("billing").aud("b2").scopes(["read"])), "target `billing`: ", "already names"),
+        (
+            "an id that is another's alias",
+            two(Target::new("invoices").scopes(["read"])),
+            "target `invoices`: audience: ",
+            "`billing`",
+        ),
+        ("an alias that is another's id", two(next().audience("billing")), "target `ledger`: audience: ", "`billing`"),
+        (
+            "a resource twice",
+            two(next().resource("https://billing.example/api")),
+            "target `ledger`: resource: ",
+            "`billing`",
+        ),
+        ("a name twice in one", of(target().audience("billing")), "target `billing`: audience: ", "`billing`"),
+        ("a relative resource", of(target().resource("/api")), "target `billing`: resource", "`/api`"),
+        (
+            "a resource with a fragment",
+            of(target().resource("https://b.example/#x")),
+            "target `billing`: resource",
+            "fragment",
+        ),
+        (
+            "a resource with a host in upper case",
+            of(target().resource("https://B.example/")),
+            "target `billing`: resource",
+            "lower case",
+        ),
+        (
+            "a resource with the default port",
+            of(target().resource("https://b.example:443/")),
+            "target `billing`: resource",
+            "default port",
+        ),
+        (
+            "a resource with user information",
+            of(target().resource("https://u@b.example/")),
+            "target `billing`: resource",
+            "user information",
+        ),
+        (
+            "a resource with dot segments",
+            of(target().resource("https://b.example/a/../b")),
+            "target `billing`: resource",
+            "dot segment",
+        ),
+        (
+            "a resource with a needless escape",
+            of(target().resource("https://b.example/%41")),
+            "target `billing`: resource",
+            "escape",
+        ),
+        ("an audience with a space", of(target().audience("a b")), "target `billing`: audience: ", "without spaces"),
+        ("an empty id", of(Target::new("").aud("x").scopes(["read"])), "target ``: ", "printable"),
+        (
+            "a translation into what is not there",
+            of(target().translate("up", ["read", "admin"])),
+            "target `billing`: translate: ",
+            "`admin`",
+        ),
+        (
+            "a translation twice",
+            of(target().translate("up", ["read"]).translate("up", ["write"])),
+            "target `billing`: translate: ",
+            "`up`",
+        ),
+        (
+            "a translation of two scopes at once",
+            of(target().translate("a b", ["read"])),
+            "target `billing`: translate: ",
+            "space",
+        ),
+    ]
+}
+
+fn of_issuers() -> Vec<Mistake> {
+    let own = || Issuer::new(AS);
+    let no_keys = KeySet::from_json(r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#).unwrap();
+    let away =
+        tower::service_fn(|_: http::Request<bytes::Bytes>| async { Err::<http::Response<bytes::Bytes>, _>("away") });
+    let same = "could name the same subject";
+    let uri = |uri: &str| issuers([Issuer::new(IDP).jwks_uri(uri).subjects(prefix("idp|"))]);
+    let keep = || SubjectMapping::Keep;
+    let claim = || SubjectMapping::Claim("email".into());
+    vec![
+        (
+            "no keys",
+            issuers([Issuer::new(IDP).subjects(prefix("idp|"))]),
+            "issuer `https://idp.example`: keys: ",
+            "jwks_uri",
+        ),
+        (
+            "a set without a usable key",
+            issuers([Issuer::new(IDP).keys(no_keys).subjects(prefix("idp|"))]),
+            "issuer `https://idp.example`: keys: ",
+            "P-256",
+        ),
+        ("a path for keys", uri("/jwks.json"), "issuer `https://idp.example`: jwks_uri: ", "absolute URL"),
+        ("keys nowhere", uri(""), "issuer `https://idp.example`: jwks_uri: ", "absolute URL"),
+        (
+            "keys without a scheme",
+            uri("idp.example/jwks.json"),
+            "issuer `https://idp.example`: jwks_uri: ",
+            "absolute URL",
+        ),
+        (
+            "keys at what is no URL",
+            uri("https://idp example/jwks.json"),
+            "issuer `https://idp.example`: jwks_uri: ",
+            "absolute URL",
+        ),
+        (
+            "keys at a plain http",
+            uri("http://idp.example/jwks.json"),
+            "issuer `https://idp.example`: jwks_uri: ",
+            "https",
+        ),
+        (
+            "keys at a file",
+            uri("file:///etc/jwks.json"),
+            "issuer `https://idp.example`: jwks_uri: ",
+            "`file:///etc/jwks.json`",
+        ),
+        (
+            "keys nowhere, for a fetch of one's own",
+            uri("").fetch(away),
+            "issuer `https://idp.example`: jwks_uri: ",
+            "absolute URL",
+        ),
+        (
+            "no subjects",
+            issuers([Issuer::new(IDP).jwks_uri("https://idp.example/jwks.json")]),
+            "issuer `https://idp.example`: subjects: ",
+            "SubjectMapping::Prefix",
+        ),
+        (
+            "an empty prefix",
+            issuers([mapped(IDP, prefix(""))]),
+            "issuer `https://idp.example`: subjects: ",
+            "SubjectMapping::Keep",
+        ),
+        ("no algorithms", issuers([foreign(IDP).algorithms([])]), "issuer `https://idp.example`: algorithms: ", "name"),
+        (
+            "an unknown presenter",
+            issuers([foreign(IDP).presenters(["nobody"])]),
+            "issuer `https://idp.example`: presenters: ",
+            "`nobody`",
+        ),
+        (
+            "a name for nobody",
+            issuers([foreign(IDP).client_name("there", "nobody")]),
+            "issuer `https://idp.example`: client_name",
+            "`nobody`",
+        ),
+        (
+            "refresh tokens",
+            issuers([foreign(IDP).token_types([TokenType::REFRESH_TOKEN])]),
+            "issuer `https://idp.example`: token_types: ",
+            "leave it out",
+        ),
+        (
+            "SAML assertions",
+            issuers([
+                foreign(IDP).token_types([TokenType::JWT, TokenType::new("urn:ietf:params:oauth:token-type:saml2")])
+            ]),
+            "issuer `https://idp.example`: token_types: ",
+            "saml2",
+        ),
+        (
+            "an issuer twice",
+            issuers([foreign(IDP), mapped(IDP, prefix("more|"))]),
+            "issuer `https://idp.example`: ",
+            "twice",
+        ),
+        ("ourselves twice", issuers([own(), own()]), "issuer `https://as.example`: ", "twice"),
+        (
+            "our own subjects mapped",
+            issuers([own().subjects(keep())]),
+            "issuer `https://as.example`: subjects",
+            "leave it out",
+        ),
+        (
+            "our own clients renamed",
+            issuers([own().client_name("a", "orders")]),
+            "issuer `https://as.example`: subjects or client_name: ",
+            "leave it out",
+        ),
+        // Two that could name the same subject, in every pair that can.
+        (
+            "one kept",
+            issuers([mapped(IDP, keep())]),
+            "issuer `https://idp.example`: subjects: ",
+            "federated_subjects_only",
+        ),
+        ("one by a claim", issuers([mapped(IDP, claim())]), "issuer `https://idp.example`: subjects: ", "federated"),
+        ("no subjects of ours, and a record", federated([own()]), "federated_subjects_only: ", "leave one"),
+        (
+            "a name for two clients",
+            issuers([foreign(IDP).client_name("there", "orders").client_name("there", "orders")]),
+            "issuer `https://idp.example`: client_name: ",
+            "two clients",
+        ),
+        (
+            "two kept",
+            federated([mapped(IDP, keep()), mapped(OTHER, keep())]),
+            "issuer `https://other.example`: subjects: ",
+            same,
+        ),
+        (
+            "kept and by a claim",
+            federated([mapped(IDP, keep()), mapped(OTHER, claim())]),
+            "issuer `https://other.example`: subjects: ",
+            same,
+        ),
+        (
+            "by a claim and kept",
+            federated([mapped(IDP, claim()), mapped(OTHER, keep())]),
+            "issuer `https://other.example`: subjects: ",
+            same,
+        ),
+        (
+            "two by a claim",
+            federated([mapped(IDP, claim()), mapped(OTHER, claim())]),
+            "issuer `https://other.example`: subjects: ",
+            same,
+        ),
+        (
+            "kept and prefixed",
+            federated([mapped(IDP, keep()), mapped(OTHER, prefix("o|"))]),
+            "issuer `https://other.example`: subjects: ",
+            same,
+        ),
+        (
+            "prefixed and kept",
+            federated([mapped(IDP, prefix("o|")), mapped(OTHER, keep())]),
+            "issuer `https://other.example`: subjects: ",
+            same,
+        ),
+        (
+            "prefixed and by a claim",
+            federated([mapped(IDP, prefix("o|")), mapped(OTHER, claim())]),
+            "issuer `https://other.example`: subjects: ",
+            "Prefix",
+        ),
+        (
+            "one prefix",
+            federated([mapped(IDP, prefix("o|")), mapped(OTHER, prefix("o|"))]),
+            "issuer `https://other.example`: subjects: ",
+            same,
+        ),
+        (
+            "a longer prefix",
+            federated([mapped(IDP, prefix("o|")), mapped(OTHER, prefix("o|x|"))]),
+            "issuer `https://other.example`: subjects: ",
+            same,
+        ),
+        (
+            "a shorter prefix",
+            federated([mapped(IDP, prefix("o|x|")), mapped(OTHER, prefix("o|"))]),
+            "issuer `https://other.example`: subjects: ",
+            same,
+        ),
+        (
+            "ours and kept",
+            issuers([own(), mapped(IDP, keep())]),
+            "issuer `https://idp.example`: subjects: ",
+            "our own issuer",
+        ),
+        (
+            "kept and ours",
+            issuers([mapped(IDP, keep()), own()]),
+            "issuer `https://idp.example`: subjects: ",
+            "our own issuer",
+        ),
+        (
+            "ours and by a claim",
+            issuers([own(), mapped(IDP, claim())]),
+            "issuer `https://idp.example`: subjects: ",
+            same,
+        ),
+        (
+            "the first and the third",
+            issuers([
+                mapped(IDP, prefix("a|")),
+                mapped(OTHER, prefix("b|")),
+                mapped("https://third.example", prefix("a|")),
+            ]),
+            "issuer `https://third.example`: subjects: ",
+            "`a|`",
+        ),
+    ]
+}
+
+fn of_rules() -> Vec<Mistake> {
+    let rules = |rules: Vec<Rule>| good().rules(rules);
+    let allow = |client: &str, target: &str| Rule::allow(client, Subjects::any(), target);
+    vec![
+        (
+            "an unknown client",
+            rules(vec![allow("nobody", "billing").scopes(["read"])]),
+            "rule `rule 1`: clients: ",
+            "`nobody`",
+        ),
+        (
+            "a name without its issuer",
+            rules(vec![Rule::allow("orders", Subjects::any().named(["alice"]), "billing").scopes(["read"])]),
+            "rule `rule 1`: subjects: ",
+            "of_issuer",
+        ),
+        (
+            "a deny with an empty list",
+            rules(vec![Rule::deny(Vec::<String>::new(), Subjects::any(), "billing")]),
+            "rule `rule 1`: clients: ",
+            "empty list",
+        ),
+        (
+            "a deny for subjects of an unknown issuer",
+            rules(vec![Rule::deny(Names::any(), Subjects::of_issuer("https://idp.exmaple"), Names::any())]),
+            "rule `rule 1`: subjects: ",
+            "`https://idp.exmaple`",
+        ),
+        (
+            "a deny for no actor",
+            rules(vec![Rule::deny("orders", Subjects::any(), "billing").actors(Actors::parties([]))]),
+            "rule `rule 1`: actors: ",
+            "empty list",
+        ),
+        (
+            "a deny with limits",
+            rules(vec![Rule::deny("orders", Subjects::any(), "billing").max_depth(1)]),
+            "rule `rule 1`: semantics or limits: ",
+            "leave them out",
+        ),
+        (
+            "an unknown target",
+            rules(vec![allow("orders", "nowhere").scopes(["read"])]),
+            "rule `rule 1`: targets: ",
+            "`nowhere`",
+        ),
+        (
+            "a target by its aud",
+            rules(vec![allow("orders", "https://billing.example").scopes(["read"])]),
+            "rule `rule 1`: targets: ",
+            "register",
+        ),
+        (
+            "a deny of nobody",
+            rules(vec![rule(), Rule::deny("nobody", Subjects::any(), Names::any())]),
+            "rule `rule 2`: clients: ",
+            "`nobody`",
+        ),
+        (
+            "one of two unknown, in a rule with a name",
+            rules(vec![Rule::allow(["orders", "nobody"], Subjects::any(), "billing").scopes(["read"]).id("billing")]),
+            "rule `billing`: clients: ",
+            "`nobody`",
+        ),
+        (
+            "an allow without scopes",
+            rules(vec![rule(), allow("orders", "billing")]),
+            "rule `rule 2`: scopes: ",
+            "Names::any()",
+        ),
+        (
+            "an allow of no scopes",
+            rules(vec![allow("orders", "billing").scopes(Vec::<String>::new())]),
+            "rule `rule 1`: scopes: ",
+            "scope tokens",
+        ),
+        (
+            "an allow of two scopes at once",
+            rules(vec![allow("orders", "billing").scopes(["read write"])]),
+            "rule `rule 1`: scopes: ",
+            "scope tokens",
+        ),
+        (
+            "a deny with scopes",
+            rules(vec![Rule::deny("orders", Subjects::any(), "billing").scopes(["read"])]),
+            "rule `rule 1`: scopes: ",
+            "leave them out",
+        ),
+    ]
+}
+
+#[test]
+fn every_mistake_is_told_with_its_field_and_the_way_out() {
+    let mistakes = [of_the_layer(), of_clients(), of_targets(), of_issuers(), records::mistakes(), of_rules()]
+        .into_iter()
+        .flatten();
+    let mut failed = Vec::new();
+    for (name, builder, start, word) in mistakes {
+        match builder.build() {
+            Ok(_) => failed.push(format!("{name}: no error, expected `{start}… {word} …`")),
+            Err(error) => {
+                let text = error.to_string();
+                if !text.starts_with(start) || !text[start.len()..].contains(word) {
+                    failed.push(format!("{name}: `{text}`, expected `{start}… {word} …`"));
+                }
+                assert!(text.starts_with(&format!("{}: ", error.field())), "{name}: the field stands first: {text}");
+                assert!(text.len() > error.field().len() + 12, "{name}: more than the field: {text}");
+                let shown = ["15-characters", "zq9canary"].iter().any(|secret| text.contains(secret));
+                assert!(!shown, "{name}: the error shows the secret: {text}");
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+#[test]
+fn no_claim_with_a_meaning_of_its_own_can_be_carried() {
+    let reserved = [
+        "iss",
+        "iat",
+        "jti",
+        "sub",
+        "aud",
+        "exp",
+        "nbf",
+        "scope",
+        "client_id",
+        "cnf",
+        "act",
+        "may_act",
+        "authorization_details",
+        "auth_time",
+        "acr",
+        "amr",
+        // What an introspection answers about the token (RFC 7662 section 2.2).
+        "active",
+        "token_type",
+    ];
+    for claim in reserved {
+        let error = targets([target().claims(["tenant", claim])]).build().unwrap_err();
+        let text = error.to_string();
+        assert!(text.starts_with("target `billing`: claims: "), "{text}");
+        assert!(text.contains(&format!("`{claim}`")) && text.contains("leave it out"), "{text}");
+    }
+    assert!(targets([target().claims(["tenant", "groups", "roles", "Sub", "email"])]).build().is_ok());
+}
+
+/// The configurations right beside the mistakes.
+#[test]
+fn what_is_no_mistake_is_not_told() {
+    let keep = || mapped(IDP, SubjectMapping::Keep);
+    let cases = [
+        ("the least", good()),
+        ("8 targets at once", good().max_targets(8)),
+        ("60 s of leeway", good().leeway(Duration::from_secs(60))),
+        ("no leeway", good().leeway(Duration::ZERO)),
+        ("a lifetime of a second", good().max_lifetime(Duration::from_secs(1))),
+        ("one actor", good().max_chain_depth(1)),
+        ("another endpoint", good().endpoint("/oauth2/token").endpoint("/")),
+        ("guarded", good().guard()),
+        (
+            "an issuer with a path",
+            TokenExchangeLayer::builder("https://as.example/tenants/1/")
+                .rules([rule()])
+                .signer(LocalSigner::generate(Algorithm::EdDSA).unwrap())
+                .clients([client()])
+                .targets([target()]),
+        ),
+        ("a secret of 16 characters", clients([Client::new("orders").secret("sixteen-letters!")])),
+        ("a hash in upper case", clients([Client::new("orders").secret_sha256("AB".repeat(32))])),
+        ("no secret at all", clients([Client::new("orders")])),
+        ("a client_id with a space and a colon", clients([client(), Client::new("two words: here")])),
+        ("a default target", clients([client().default_target("billing").targets(["billing"])])),
+        ("a target that nobody may call", targets([target(), Target::new("ledger").scopes(["read"])])),
+        (
+            "one name of two kinds",
+            targets([
+                target(),
+                Target::new("urn:x:y").scopes(["r"]),
+                Target::new("z").resource("urn:x:y").scopes(["r"]),
+            ]),
+        ),
+        (
+            "auds that differ by a slash",
+            targets([target(), Target::new("l").aud("https://billing.example/").scopes(["r"])]),
+        ),
+        ("a translation into nothing", targets([target().translate("up", Vec::<String>::new())])),
+        ("a foreign issuer", issuers([foreign(IDP)])),
+        ("two with prefixes", issuers([foreign(IDP), foreign(OTHER)])),
+        ("one kept", issuers([keep()]).federated_subjects_only()),
+        ("one by a claim", issuers([mapped(IDP, SubjectMapping::Claim("email".into()))]).federated_subjects_only()),
+        ("our own record", issuers([Issuer::new(AS).allow_untyped_access_tokens()])),
+        ("our own record and a prefix", issuers([Issuer::new(AS), foreign(IDP)])),
+        (
+            "ID tokens and a vendor's",
+            issuers([foreign(IDP).token_types([TokenType::ID_TOKEN, TokenType::new("urn:x:y")])]),
+        ),
+        (
+            "keys at a port",
+            issuers([Issuer::new(IDP).jwks_uri("https://idp.example:8443/k?v=1").subjects(prefix("i|"))]),
+        ),
+        ("an empty policy, which allows nothing", good().rules([])),
+        (
+            "any client and any target",
+            good().rules([Rule::allow(Names::any(), Subjects::any(), Names::any()).scopes(Names::any())]),
+        ),
+    ];
+    for (name, builder) in cases.into_iter().chain(records::good_ones()) {
+        if let Err(error) = builder.build() {
+            panic!("{name}: {error}");
+        }
+    }
+}
+
+#[test]
+fn no_two_mistakes_have_one_name() {
+    let mistakes = [of_the_layer(), of_clients(), of_targets(), of_issuers(), of_rules()];
+    for group in mistakes {
+        let mut names = BTreeSet::new();
+        assert!(group.iter().all(|(name, ..)| names.insert(*name)), "{names:?}");
+    }
+}

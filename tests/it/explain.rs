@@ -1,0 +1,274 @@
+//! An explanation says what would become of a request and why, in words that lead to the setting to change.
+
+use crate::support::*;
+use serde_json::json;
+use std::time::{Duration, UNIX_EPOCH};
+use tokio::sync::mpsc;
+use tower_token_exchange::{
+    GRANT_TYPE, Reason, TokenExchangeBuilder, TokenExchangeLayer,
+    audit::Outcome,
+    policy::{Decision, Query},
+    signing::{Algorithm, Signature, Signer, SigningRequest},
+};
+
+/// The records of the quickstart, and a few rules more.
+const RECORDS: &str = r#"
+[[client]]
+id = "orders"
+secret = "the-secret-of-orders-is-long"
+[[client]]
+id = "billing"
+secret = "the-secret-of-billing-is-long"
+[[client]]
+id = "reports"
+secret = "the-secret-of-reports-is-long"
+[[client]]
+id = "ledger"
+secret = "the-secret-of-ledger-is-long"
+without_exchange = true
+
+[[target]]
+id = "orders"
+aud = "https://orders.example"
+owner = "orders"
+scopes = ["orders:read", "orders:write"]
+[[target]]
+id = "billing"
+aud = "https://billing.example"
+owner = "billing"
+callers = ["orders"]
+scopes = ["invoices:read", "invoices:write"]
+translate = { "orders:read" = ["invoices:read"] }
+[[target]]
+id = "ledger"
+aud = "https://ledger.example"
+callers = ["billing", "reports"]
+scopes = ["entries:read", "entries:write"]
+translate = { "invoices:read" = ["entries:read"], "reports:read" = ["entries:read"] }
+[[target]]
+id = "archive"
+aud = "https://archive.example"
+owner = "ledger"
+callers = ["orders", "billing"]
+scopes = ["orders:read", "invoices:read"]
+[[target]]
+id = "reports"
+aud = "https://reports.example"
+owner = "reports"
+scopes = ["reports:read"]
+[[target]]
+id = "vault"
+aud = "https://vault.example"
+callers = ["orders"]
+scopes = ["orders:read", "orders:write"]
+max_lifetime = "30s"
+
+[[rule]]
+id = "orders may bill"
+clients = "orders"
+subjects = "any"
+targets = "billing"
+scopes = ["invoices:read"]
+[[rule]]
+id = "billing may look up"
+clients = "billing"
+subjects = "any"
+targets = "ledger"
+scopes = ["entries:read"]
+[[rule]]
+id = "as the user"
+clients = ["orders", "billing"]
+subjects = "any"
+targets = "archive"
+scopes = "any"
+grant = ["impersonation"]
+[[rule]]
+id = "strong login for the vault"
+clients = "orders"
+subjects = "any"
+targets = "vault"
+scopes = ["orders:read"]
+require_acr = ["phr"]
+[[rule]]
+id = "suspended"
+effect = "deny"
+clients = "any"
+subjects = { claims = { suspended = true } }
+targets = "any"
+"#;
+
+fn builder(own: &Minter, records: &str) -> TokenExchangeBuilder {
+    TokenExchangeLayer::builder(AS)
+        .clock(|| UNIX_EPOCH + Duration::from_secs(NOW))
+        .document(toml::from_str(records).unwrap())
+        .signer(own.key.clone())
+}
+
+fn layer(own: &Minter, records: &str) -> TokenExchangeLayer {
+    builder(own, records).build().unwrap()
+}
+
+fn form(token: &str, more: &[(&str, &str)]) -> Vec<u8> {
+    let mut form = vec![("grant_type", GRANT_TYPE), ("subject_token", token)];
+    if more.iter().all(|(name, _)| *name != "subject_token_type") {
+        form.push(("subject_token_type", ACCESS_TOKEN));
+    }
+    form.extend_from_slice(more);
+    encode(&form).into_bytes()
+}
+
+/// A client, a form of its, and why it is refused.
+type Case = (&'static str, &'static str, Vec<u8>, Reason);
+
+/// What newcomers and operators run into, the two of the quickstart first.
+fn refusals(own: &Minter) -> Vec<Case> {
+    let at = |audience: &str, scope: &str, changes| {
+        own.access_token(changed(json!({ "aud": format!("https://{audience}.example"), "scope": scope }), changes))
+    };
+    let plain = |audience: &str, scope: &str| at(audience, scope, json!({}));
+    let orders = plain("orders", "orders:read orders:write");
+    let billing = at("billing", "invoices:read", json!({ "act": { "sub": "orders" } }));
+    let agent = at("orders", "orders:read", json!({ "sub": "agent" }));
+    let to = |target: &'static str| [("audience", target)];
+    vec![
+        ("no_rule", "reports", form(&plain("reports", "reports:read"), &to("ledger")), Reason::PolicyNoRule),
+        ("stolen_token", "reports", form(&billing, &to("ledger")), Reason::PresenterUnrelated),
+        ("not_a_caller", "orders", form(&orders, &to("ledger")), Reason::TargetNotAllowed),
+        ("unknown_target", "orders", form(&orders, &to("leger")), Reason::TargetUnknown),
+        ("worthless_scope", "orders", form(&plain("orders", "profile"), &to("billing")), Reason::ScopeEmpty),
+        (
+            "expired",
+            "orders",
+            form(&at("orders", "orders:read", json!({ "exp": NOW - 1 })), &to("billing")),
+            Reason::TokenExpired,
+        ),
+        ("no_client_of_this_grant", "ledger", form(&orders, &to("billing")), Reason::GrantNotAllowed),
+        ("weak_login", "orders", form(&orders, &to("vault")), Reason::StepUpRequired),
+        (
+            "denied",
+            "orders",
+            form(&at("orders", "orders:read", json!({ "suspended": true })), &to("billing")),
+            Reason::PolicyDenied,
+        ),
+        (
+            "impersonation_with_a_chain",
+            "billing",
+            form(&billing, &[("audience", "archive"), ("scope", "invoices:read")]),
+            Reason::ImpersonationImpossible,
+        ),
+        (
+            "stranger_as_actor",
+            "orders",
+            form(&orders, &[("audience", "billing"), ("actor_token", &agent), ("actor_token_type", ACCESS_TOKEN)]),
+            Reason::ActorNotCarried,
+        ),
+        (
+            "id_token_without_a_record",
+            "orders",
+            form(&orders, &[("audience", "billing"), ("subject_token_type", "urn:example:saml")]),
+            Reason::SubjectTokenTypeUnsupported,
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn typical_refusals_are_told_in_words() {
+    let own = Minter::new(AS, Algorithm::ES256);
+    let layer = layer(&own, RECORDS);
+    for (name, client, form, reason) in refusals(&own) {
+        let explanation = layer.explain(client, &form).await;
+        assert_eq!(explanation.refusal.as_ref().map(|refusal| refusal.reason), Some(reason), "{name}");
+        insta::assert_snapshot!(name, explanation);
+    }
+}
+
+#[tokio::test]
+async fn a_grant_is_explained_too_and_so_it_is_to_a_program() {
+    let own = Minter::new(AS, Algorithm::ES256);
+    let layer = layer(&own, RECORDS);
+    let token = own.access_token(json!({ "scope": "orders:read orders:write" }));
+    let explanation = layer.explain("orders", &form(&token, &[("audience", "billing")])).await;
+    assert_eq!(explanation.outcome, Outcome::Issued);
+    insta::assert_snapshot!("granted", explanation);
+    insta::assert_snapshot!("granted_as_json", serde_json::to_string_pretty(&explanation).unwrap());
+}
+
+#[tokio::test]
+async fn it_ends_as_the_request_itself_does() {
+    let own = Minter::new(AS, Algorithm::ES256);
+    let (sender, events) = mpsc::unbounded_channel();
+    let idp = Minter::new(IDP, Algorithm::ES256);
+    let builder = builder(&own, RECORDS);
+    let mut world = Plan { own, idp, builder }.start_with_audit(recorder(sender), events).await;
+    for (name, client, form, reason) in refusals(&world.own.clone()) {
+        let explanation = world.layer.explain(client, &form).await;
+        assert!(world.no_event(), "{name}: an explanation is no attempt");
+        let reply = world.post(Some(&basic(client, &secret_of(client))), form).await;
+        let event = world.event().await;
+        let refusal = explanation.refusal.unwrap();
+        assert_eq!((event.reason, event.detail), (Some(reason), refusal.detail), "{name}");
+        assert_eq!((event.outcome, &*reply.error()), (explanation.outcome, refusal.error), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_suggested_rule_is_the_one_that_was_missing() {
+    let own = Minter::new(AS, Algorithm::ES256);
+    let without_rules = RECORDS.split("[[rule]]").next().unwrap();
+    let carrying = without_rules.replacen(
+        "id = \"orders\"\n",
+        &format!("id = \"orders\"\ncarries = [{{ iss = \"{AS}\", sub = \"agent\" }}]\n"),
+        1,
+    );
+    let start = format!(
+        "{carrying}\n[[rule]]\nclients = \"billing\"\nsubjects = \"any\"\ntargets = \"ledger\"\nscopes = \"any\"\n"
+    );
+    let alice = own.access_token(json!({ "scope": "orders:read" }));
+    let service = own.access_token(json!({ "sub": "job", "client_id": "job", "scope": "orders:read" }));
+    let agent = own.access_token(json!({ "sub": "agent" }));
+    let acting = [("audience", "billing"), ("actor_token", &*agent), ("actor_token_type", ACCESS_TOKEN)];
+    let own_token = own.access_token(json!({ "sub": "orders", "client_id": "orders", "scope": "orders:read" }));
+    for form in [
+        form(&alice, &[("audience", "billing")]),
+        form(&alice, &[("audience", "vault"), ("scope", "orders:read more")]),
+        form(&service, &[("audience", "archive")]),
+        form(&alice, &acting),
+        // A client that acts for itself can only impersonate.
+        form(&own_token, &[("audience", "billing")]),
+    ] {
+        let before = layer(&own, &start).explain("orders", &form).await;
+        let rule = before.suggested_rule.unwrap_or_else(|| panic!("none: {:?}", before.refusal));
+        let with_it = format!("{start}\n{}", rule.toml);
+        let after = layer(&own, &with_it).explain("orders", &form).await;
+        assert_eq!(after.outcome, Outcome::Issued, "{rule}\n{after}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_signed_and_no_token_or_secret_is_told() {
+    let own = Minter::new(AS, Algorithm::ES256);
+    let unasked = tower::service_fn(|_: SigningRequest| async { Err::<Signature, _>(std::io::Error::other("asked")) });
+    let signer = Signer::new(own.key.key_id(), Algorithm::ES256, unasked).verified_by(own.keys());
+    let layer = builder(&own, RECORDS).signer(signer).build().unwrap();
+    let token = own.access_token(json!({ "scope": "orders:read" }));
+    let mut body = form(&token, &[("audience", "billing")]);
+    body.extend_from_slice(b"&client_id=orders&client_secret=hunter2-is-long&client_assertion=ey.ey.ey");
+    let explanation = layer.explain("orders", &body).await;
+    assert_eq!(explanation.outcome, Outcome::Issued, "the proofs in a form are left out");
+    let told = format!("{explanation}{explanation:?}{}", serde_json::to_string(&explanation).unwrap());
+    for secret in [&*token, token.split('.').nth(2).unwrap(), "hunter2", "ey.ey"] {
+        assert!(!told.contains(secret), "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn a_policy_of_ones_own_is_asked_and_has_no_rules() {
+    let own = Minter::new(AS, Algorithm::ES256);
+    let records = RECORDS.split("[[rule]]").next().unwrap();
+    let closed = tower::service_fn(|_: Query| async { Ok::<_, std::io::Error>(Decision::deny("closed today")) });
+    let layer = builder(&own, records).policy(closed).build().unwrap();
+    let token = own.access_token(json!({ "scope": "orders:read" }));
+    let explanation = layer.explain("orders", &form(&token, &[("audience", "billing")])).await;
+    assert_eq!((explanation.rules.len(), &explanation.suggested_rule), (0, &None));
+    assert_eq!(explanation.refusal.unwrap().detail.as_deref(), Some("closed today"));
+}

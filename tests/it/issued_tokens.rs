@@ -1,0 +1,340 @@
+//! What becomes of a token after it was issued: introspection (RFC 7662), revocation (RFC 7009), and the store.
+
+use crate::support::*;
+use http::StatusCode;
+use serde_json::{Value, json};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+use tokio::sync::mpsc;
+use tower::service_fn;
+use tower_token_exchange::{
+    Client, Reason,
+    revocation::{MemoryRevocations, RevocationQuestion, RevocationState},
+    signing::{Algorithm, LocalSigner, Signature, Signer, SigningRequest},
+};
+
+fn planned() -> Plan {
+    plan_with(
+        |mut clients| {
+            // A resource server: it asks about tokens and gets none.
+            clients.push(Client::new("ledger").secret(secret_of("ledger")).without_exchange());
+            clients
+        },
+        |targets| targets,
+    )
+    .with(|builder| {
+        builder
+            .introspection_endpoint("/introspect")
+            .revocation_endpoint("/revoke")
+            .revocations(MemoryRevocations::new(100))
+    })
+}
+
+impl World {
+    /// A token of Alice's for `billing`, in the hands of `orders`.
+    async fn issued(&self) -> String {
+        let reply = self.exchange(&self.own.access_token(json!({}))).await;
+        reply.json()["access_token"].as_str().unwrap_or_else(|| panic!("{}", reply.text)).to_owned()
+    }
+
+    async fn ask(&self, path: &str, client: &str, token: &str) -> Reply {
+        self.post_to(path, Some(&basic(client, &secret_of(client))), encode(&[("token", token)])).await
+    }
+
+    async fn introspect(&self, client: &str, token: &str) -> Value {
+        let reply = self.ask("/introspect", client, token).await;
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+        assert_eq!(reply.headers["content-type"], "application/json");
+        assert_eq!(reply.headers["cache-control"], "no-store");
+        reply.json()
+    }
+
+    fn passed(&self) -> usize {
+        self.passed.lock().unwrap().len()
+    }
+}
+
+#[tokio::test]
+async fn whom_a_token_concerns_is_told_what_it_says() {
+    let world = planned().start().await;
+    let token = world.issued().await;
+    let mut expected = segment(&token, 1);
+    expected["active"] = true.into();
+    expected["token_type"] = "Bearer".into();
+    assert_eq!(expected["act"], json!({ "sub": "orders" }));
+    // The client that holds it, and the owner of the target that it is for.
+    for client in ["orders", "billing"] {
+        assert_eq!(world.introspect(client, &token).await, expected, "{client}");
+    }
+    // Nobody else, and they learn nothing.
+    for client in ["reports", "ledger"] {
+        assert_eq!(world.introspect(client, &token).await, json!({ "active": false }), "{client}");
+    }
+    assert_eq!(world.passed(), 0);
+}
+
+#[tokio::test]
+async fn the_owner_of_a_target_need_not_have_the_grant() {
+    let planned = plan_with(
+        |mut clients| {
+            clients[1] = Client::new("billing").secret(secret_of("billing")).without_exchange();
+            clients
+        },
+        |targets| targets,
+    );
+    let world = planned.with(|builder| builder.introspection_endpoint("/introspect")).start().await;
+    assert_eq!(world.introspect("billing", &world.issued().await).await["active"], true);
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_prove_who_it_is_is_told_nothing() {
+    let world = planned().start().await;
+    let token = world.issued().await;
+    for path in ["/introspect", "/revoke"] {
+        let form = encode(&[("token", &token)]);
+        let wrong = world.post_to(path, Some(&basic("orders", "a-wrong-secret-of-length")), form.clone()).await;
+        assert_eq!((wrong.status, wrong.error()), (StatusCode::UNAUTHORIZED, "invalid_client".into()), "{path}");
+        assert!(wrong.headers.contains_key("www-authenticate"));
+        let nobody = world.post_to(path, None, form).await;
+        assert_eq!((nobody.status, nobody.error()), (StatusCode::BAD_REQUEST, "invalid_client".into()), "{path}");
+        let both = encode(&[("token", "x"), ("token", &token)]);
+        let twice = world.post_to(path, Some(&basic("orders", &secret_of("orders"))), both).await;
+        assert_eq!((twice.status, twice.error()), (StatusCode::BAD_REQUEST, "invalid_request".into()), "{path}");
+    }
+    assert_eq!(world.introspect("orders", &token).await["active"], true);
+    assert_eq!(world.passed(), 0);
+}
+
+#[tokio::test]
+async fn a_secret_may_stand_in_the_form() {
+    let world = planned().start().await;
+    let token = world.issued().await;
+    let secret = secret_of("orders");
+    let form = [("token", &*token), ("token_type_hint", "refresh_token"), ("client_id", "orders")];
+    let form = encode(&[&form[..], &[("client_secret", &secret)]].concat());
+    assert_eq!(world.post_to("/introspect", None, form).await.json()["active"], true);
+}
+
+#[tokio::test]
+async fn what_was_not_issued_here_reaches_the_wrapped_service_as_it_came() {
+    let world = planned().with(|builder| builder.body_limit(100_000)).start().await;
+    let theirs = Minter::new(AS, Algorithm::ES256);
+    let mut tampered = world.issued().await;
+    tampered.replace_range(tampered.len() - 4.., "AAAA");
+    let forged = Minter { key: theirs.key.clone().with_key_id(world.own.key.key_id()), ..theirs.clone() };
+    let other_issuer = Minter { iss: "https://other.example", key: world.own.key.clone() };
+    let tokens = [
+        "opaque".to_owned(),
+        String::new(),
+        tampered,
+        theirs.access_token(json!({})),
+        forged.access_token(json!({})),
+        other_issuer.access_token(json!({})),
+        "x".repeat(70_000),
+    ];
+    let bodies = tokens.iter().map(|token| format!("token={token}&token_type_hint=%zz&x;y"));
+    for (count, body) in bodies.chain(["no form at all".to_owned()]).enumerate() {
+        for path in ["/introspect", "/revoke"] {
+            let reply = world.post_to(path, Some("Bearer whatever"), body.clone()).await;
+            assert!(reply.status == StatusCode::OK && reply.text == body, "{path} {count}");
+        }
+        assert_eq!(world.passed(), 2 * (count + 1));
+    }
+    // Nobody is told that a token which could not be read was revoked, as one is that the wrapped service does not know.
+    let (before, large) = (world.passed(), "y".repeat(200_000));
+    let asked = world.post_to("/introspect", None, large.clone()).await;
+    assert_eq!((asked.status, world.passed()), (StatusCode::OK, before + 1));
+    let revoked = world.post_to("/revoke", None, large).await;
+    assert_eq!((revoked.status, revoked.error()), (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request".into()));
+    assert_eq!(world.passed(), before + 1);
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_good_for_nothing() {
+    let mut world = planned().start().await;
+    let token = world.issued().await;
+    world.event().await;
+    let mut form = exchange_form(&token, &[]);
+    form[3].1 = "ledger";
+    assert_eq!(world.post_as("billing", &form).await.status, StatusCode::OK);
+    world.event().await;
+
+    // Not by the one that it is for, nor by anybody else.
+    for client in ["billing", "reports"] {
+        let refused = world.ask("/revoke", client, &token).await;
+        assert_eq!((refused.status, refused.error()), (StatusCode::BAD_REQUEST, "unauthorized_client".into()));
+        assert_eq!(refused.json()["error_description"], Reason::TokenNotHeld.description());
+    }
+    assert_eq!(world.introspect("billing", &token).await["active"], true);
+
+    for _ in 0..2 {
+        let revoked = world.ask("/revoke", "orders", &token).await;
+        assert_eq!((revoked.status, &*revoked.text), (StatusCode::OK, ""));
+        assert_eq!(revoked.headers["cache-control"], "no-store");
+    }
+    for client in ["orders", "billing"] {
+        assert_eq!(world.introspect(client, &token).await, json!({ "active": false }));
+    }
+    let refused = world.post_as("billing", &form).await;
+    assert_eq!((refused.status, refused.error()), (StatusCode::BAD_REQUEST, "invalid_request".into()));
+    assert_eq!(world.reason().await, Some(Reason::TokenRevoked));
+
+    // Whatever it is called, and as an actor token too.
+    let subject = world.own.access_token(json!({ "aud": "https://billing.example" }));
+    for (subject, subject_type, actor) in [(&token, JWT, None), (&subject, ACCESS_TOKEN, Some(&token))] {
+        let mut form = exchange_form(subject, &[]);
+        form[2].1 = subject_type;
+        form[3].1 = "ledger";
+        if let Some(actor) = actor {
+            form.extend([("actor_token", actor.as_str()), ("actor_token_type", ACCESS_TOKEN)]);
+        }
+        assert_eq!(world.post_as("billing", &form).await.status, StatusCode::BAD_REQUEST);
+        world.event().await;
+    }
+    assert_eq!(world.passed(), 0);
+}
+
+#[tokio::test]
+async fn a_token_that_has_expired_is_inactive_and_revoked_without_a_trace() {
+    let now = Arc::new(AtomicU64::new(NOW));
+    let clock = Arc::clone(&now);
+    let world = planned()
+        .with(|builder| {
+            builder
+                .clock(move || std::time::UNIX_EPOCH + std::time::Duration::from_secs(clock.load(Ordering::Relaxed)))
+                .revocations(MemoryRevocations::new(0))
+        })
+        .start()
+        .await;
+    let token = world.issued().await;
+    // A store that is full forgets nothing: the client is told to come again.
+    let full = world.ask("/revoke", "orders", &token).await;
+    assert_eq!((full.status, full.error()), (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable".into()));
+    now.store(NOW + 300, Ordering::Relaxed);
+    assert_eq!(world.introspect("orders", &token).await, json!({ "active": false }));
+    assert_eq!(world.ask("/revoke", "orders", &token).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_asked_fails_closed() {
+    let broken = service_fn(|question: RevocationQuestion| async move {
+        match question {
+            RevocationQuestion::Revoke { .. } => Ok(RevocationState::NotRevoked),
+            _ => Err("the store is gone"),
+        }
+    });
+    let mut world = planned().with(|builder| builder.revocations(broken)).start().await;
+    let token = world.own.access_token(json!({}));
+    let refused = world.exchange(&token).await;
+    assert_eq!((refused.status, refused.error()), (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable".into()));
+    let event = world.event().await;
+    assert_eq!(event.reason, Some(Reason::RevocationsUnavailable));
+    assert!(event.detail.unwrap().contains("the store is gone"));
+    // It is asked about our own tokens alone, by their names.
+    let nameless = world.own.access_token(json!({ "jti": null }));
+    for token in [nameless, world.idp.foreign(json!({}))] {
+        let mut form = exchange_form(&token, &[]);
+        form[2].1 = if segment(&token, 1)["iss"] == IDP { JWT } else { ACCESS_TOKEN };
+        assert_eq!(world.post_as("orders", &form).await.status, StatusCode::OK);
+        world.event().await;
+    }
+    let minted = world.own.access_token(json!({ "client_id": "orders" }));
+    for path in ["/introspect", "/revoke"] {
+        assert_eq!(world.ask(path, "orders", &minted).await.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn another_signer_takes_over_without_a_gap() {
+    let world = planned().start().await;
+    let before = world.issued().await;
+    let new = LocalSigner::generate(Algorithm::EdDSA).unwrap();
+    let published = new.published_keys().and(world.own.key.published_keys());
+    world.layer.rotate_signer(Signer::from(new.clone()).verified_by(published.key_set())).unwrap();
+    let after = world.issued().await;
+    assert_eq!(
+        (segment(&after, 0)["alg"].as_str(), segment(&after, 0)["kid"].as_str()),
+        (Some("EdDSA"), Some(new.key_id()))
+    );
+    for token in [&before, &after] {
+        assert_eq!(world.introspect("orders", token).await["active"], true);
+        let mut form = exchange_form(token, &[]);
+        form[3].1 = "ledger";
+        assert_eq!(world.post_as("billing", &form).await.status, StatusCode::OK);
+    }
+
+    // One that does not know its own key is refused, and so the one before stays.
+    let signs = service_fn(|_: SigningRequest| async { Ok::<_, std::io::Error>(Signature::new("")) });
+    let lost = Signer::new("lost", Algorithm::ES256, signs).verified_by(published.key_set());
+    assert_eq!(world.layer.rotate_signer(lost).unwrap_err().field(), "signer");
+    assert_eq!(segment(&world.issued().await, 0)["kid"], new.key_id());
+
+    // The old key alone has gone: what it signed is not known any more.
+    world.layer.rotate_signer(new).unwrap();
+    let mut form = exchange_form(&before, &[]);
+    form[3].1 = "ledger";
+    assert_eq!(world.post_as("billing", &form).await.status, StatusCode::BAD_REQUEST);
+    // And it stays with the new one when the records change.
+    let records = json!({
+        "client": [{ "id": "orders", "secret": secret_of("orders") }],
+        "target": [{ "id": "orders", "aud": "https://orders.example", "owner": "orders", "scopes": ["read"] },
+                   { "id": "billing", "callers": ["orders"], "scopes": ["read"] }],
+        "rule": [{ "clients": "orders", "subjects": "any", "targets": "billing", "scopes": ["read"] }]
+    });
+    world.layer.reload(serde_json::from_value(records).unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn endpoints_that_could_not_work_are_mistakes() {
+    let (sender, _events) = mpsc::unbounded_channel();
+    let signs = service_fn(|_: SigningRequest| async { Ok::<_, std::io::Error>(Signature::new("")) });
+    let unknown = Signer::new("kms", Algorithm::ES256, signs);
+    for (field, builder) in [
+        ("revocation_endpoint", plan().builder.revocation_endpoint("/revoke")),
+        ("introspection_endpoint", plan().builder.introspection_endpoint("introspect")),
+        ("introspection_endpoint", plan().builder.endpoint("/token").introspection_endpoint("/token")),
+        ("revocation_endpoint", planned().builder.revocation_endpoint("/introspect")),
+        ("signer", plan().builder.introspection_endpoint("/introspect").signer(unknown)),
+    ] {
+        let refused = builder.audit(recorder(sender.clone())).build().unwrap_err();
+        assert_eq!(refused.field(), field);
+    }
+}
+
+#[cfg(feature = "revocation-file")]
+#[test]
+fn what_was_revoked_stays_so_after_a_restart() {
+    use tower_token_exchange::revocation::FileRevocations;
+
+    let folder = std::env::temp_dir().join(format!("revocations-after-restart-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("revocations.redb");
+    let own = Minter::new(AS, Algorithm::ES256);
+    let token = |jti: &str| own.access_token(json!({ "client_id": "orders", "jti": jti, "exp": NOW + 300 }));
+    // A runtime for each run: with it end all that have the file open.
+    let run = |revoke: Option<&str>| {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime.block_on(async {
+            let store = FileRevocations::open(&path, 10).unwrap();
+            let taken = FileRevocations::open(&path, 10).unwrap_err();
+            assert_eq!(taken.path, path);
+            let world = planned().with(|builder| builder.revocations(store).signer(own.key.clone())).start().await;
+            if let Some(jti) = revoke {
+                assert_eq!(world.ask("/revoke", "orders", &token(jti)).await.status, StatusCode::OK);
+            }
+            let mut good = Vec::new();
+            for jti in ["a", "b"] {
+                let active = world.introspect("orders", &token(jti)).await["active"] == true;
+                assert_eq!(active, world.exchange(&token(jti)).await.status == StatusCode::OK);
+                good.extend(active.then_some(jti));
+            }
+            good
+        })
+    };
+    assert_eq!(run(None), ["a", "b"]);
+    assert_eq!(run(Some("a")), ["b"]);
+    assert_eq!(run(None), ["b"]);
+    std::fs::remove_dir_all(&folder).unwrap();
+}

@@ -1,0 +1,684 @@
+//! What an issuer's record demands of a token is demanded of every token: its type, its claims, its age, its tenant.
+//! No token is of two kinds, and none of one tenant is worth anything in the hands of another's client.
+
+use crate::jwks::{Time, timed};
+use crate::support::*;
+use http::StatusCode;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tower_token_exchange::{
+    Client, Issuer, Reason, Target, TokenExchangeLayer, TokenType,
+    policy::{Actors, Names, Rule, Subjects},
+    records::{SubjectMapping, TokenRules},
+    signing::Algorithm,
+};
+
+const VENDOR: &str = "https://vendor.example";
+
+fn vendor() -> Minter {
+    Minter::new(VENDOR, Algorithm::ES256)
+}
+
+/// The foreign issuer whose record the test completes; `orders` may present its tokens.
+fn record(vendor: &Minter) -> Issuer {
+    crate::jwks::record(VENDOR).keys(vendor.keys())
+}
+
+/// What a token of this type must be, beyond what the type demands.
+async fn ruled(vendor: &Minter, rules: TokenRules) -> World {
+    let record = record(vendor).tokens(rules);
+    plan().with(|builder| builder.issuers([record])).start().await
+}
+
+fn jwt() -> TokenRules {
+    TokenRules::of(TokenType::JWT)
+}
+
+/// What becomes of a token in the hands of a client, after a look at what the client is told.
+async fn presented(world: &mut World, client: &str, more: &[(&str, &str)]) -> Result<Value, Reason> {
+    let mut form = vec![("grant_type", tower_token_exchange::GRANT_TYPE)];
+    form.extend_from_slice(more);
+    let reply = world.post_as(client, &form).await;
+    let event = world.event().await;
+    assert!(world.no_event(), "one event for one attempt");
+    let Some(reason) = event.reason else {
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
+        return Ok(reply.json());
+    };
+    let told = json!({ "error": reason.error().as_str(), "error_description": reason.description() });
+    assert_eq!((reply.status, reply.json()), (StatusCode::BAD_REQUEST, told), "{reason}: {:?}", event.detail);
+    Err(reason)
+}
+
+fn subject<'a>(token: &'a str, token_type: &'a str, audience: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![("subject_token", token), ("subject_token_type", token_type), ("audience", audience)]
+}
+
+/// `orders` exchanges a token at `billing`: the claims of what is issued, or why nothing is.
+async fn exchanged(world: &mut World, token: &str, token_type: &str) -> Result<Value, Reason> {
+    let answer = presented(world, "orders", &subject(token, token_type, "billing")).await?;
+    Ok(segment(answer["access_token"].as_str().unwrap(), 1))
+}
+
+async fn in_short(world: &mut World, token: &str, token_type: &str) -> Result<(), Reason> {
+    exchanged(world, token, token_type).await.map(|_| ())
+}
+
+/// A token with claims as they are, `null` included.
+fn exactly(vendor: &Minter, header: &Value, more: Value) -> String {
+    let mut claims = segment(&vendor.foreign(json!({})), 1);
+    claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    vendor.sign(header, &claims)
+}
+
+#[tokio::test]
+async fn a_record_says_which_media_types_it_takes() {
+    let vendor = vendor();
+    let types = jwt().typ(["AT+JWT", "application/Vnd.Vendor+jwt"]);
+    let (mut by_default, mut demanding) = (ruled(&vendor, jwt()).await, ruled(&vendor, types).await);
+    let (confused, refused) = (Err(Reason::TokenTypeConfused), Err(Reason::TokenTypRefused));
+    let cases = [
+        (Some("at+jwt"), Ok(()), Ok(())),
+        (Some("At+Jwt"), Ok(()), Ok(())),
+        (Some("application/at+jwt"), Ok(()), Ok(())),
+        (Some("APPLICATION/AT+JWT"), Ok(()), Ok(())),
+        (Some("vnd.vendor+jwt"), confused, Ok(())),
+        (Some("JWT"), Ok(()), refused),
+        (None, Ok(()), refused),
+        (Some("jose"), confused, refused),
+        (Some("at+jwt "), confused, refused),
+        (Some("application/application/at+jwt"), confused, refused),
+        (Some(""), confused, refused),
+        (Some("dpop+jwt"), confused, confused),
+        (Some("JWT"), Ok(()), refused),
+    ];
+    for (typ, default, demanded) in cases {
+        let header = changed(vendor.header("x"), json!({ "typ": typ }));
+        let token = vendor.sign(&header, &segment(&vendor.foreign(json!({})), 1));
+        assert_eq!(in_short(&mut by_default, &token, JWT).await, default, "{typ:?}");
+        assert_eq!(in_short(&mut demanding, &token, JWT).await, demanded, "{typ:?}, demanded");
+    }
+}
+
+#[tokio::test]
+async fn a_record_says_which_claims_must_be_there_and_which_must_not() {
+    let vendor = vendor();
+    let rules = jwt()
+        .require("uid")
+        .require_value("ver", "2.0")
+        .require_value("level", 3)
+        .require_value("roles", json!(["a", "b"]))
+        .forbid("nonce");
+    let mut world = ruled(&vendor, rules).await;
+    let good = json!({ "uid": "u", "ver": "2.0", "level": 3, "roles": ["a", "b"] });
+    let required = Err(Reason::TokenClaimRequired);
+    let cases = [
+        (json!({}), Ok(())),
+        // That it is there is what is demanded.
+        (json!({ "uid": null }), Ok(())),
+        (json!({ "uid": [] }), Ok(())),
+        (json!({ "-uid": 1 }), required),
+        (json!({ "Uid": "u", "-uid": 1 }), required),
+        (json!({ "-ver": 1 }), required),
+        (json!({ "ver": "2" }), required),
+        (json!({ "ver": 2.0 }), required),
+        (json!({ "ver": ["2.0"] }), required),
+        (json!({ "ver": "2.0 " }), required),
+        (json!({ "ver": null }), required),
+        (json!({ "level": "3" }), required),
+        (json!({ "level": 4 }), required),
+        (json!({ "roles": ["b", "a"] }), required),
+        (json!({ "roles": ["a"] }), required),
+        (json!({ "roles": ["a", "b", "c"] }), required),
+        (json!({ "roles": "a b" }), required),
+        (json!({ "nonce": "n" }), Err(Reason::TokenClaimForbidden)),
+        (json!({ "nonce": null }), Err(Reason::TokenClaimForbidden)),
+        (json!({ "nonce": "" }), Err(Reason::TokenClaimForbidden)),
+        (json!({ "Nonce": "n" }), Ok(())),
+        (json!({}), Ok(())),
+    ];
+    for (changes, expected) in cases {
+        let mut claims = good.clone();
+        for (name, value) in changes.as_object().unwrap() {
+            match name.strip_prefix('-') {
+                Some(gone) => drop(claims.as_object_mut().unwrap().shift_remove(gone)),
+                None => claims[name] = value.clone(),
+            }
+        }
+        let token = exactly(&vendor, &vendor.header("JWT"), claims);
+        assert_eq!(in_short(&mut world, &token, JWT).await, expected, "{changes}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_says_what_a_token_of_a_type_names_us() {
+    let vendor = vendor();
+    let api = "https://as.example/exchange";
+    let names = |issuer: Issuer| issuer.our_names(["us-there", "us-too"]).client_name("orders-there", "orders");
+    let types = [jwt().audiences([api]), TokenRules::of(TokenType::ID_TOKEN).audiences(["orders-there", "other"])];
+    let record = types.into_iter().fold(names(record(&vendor)), Issuer::tokens);
+    let clients = |clients: Vec<Client>| {
+        clients
+            .into_iter()
+            .map(|client| client.allow_several_audiences().scopes_for_scopeless_subjects(["read"]))
+            .collect()
+    };
+    let plan = plan_with(clients, |targets| targets).with(|builder| builder.issuers([record, names_only(&vendor)]));
+    let mut world = plan.start().await;
+    let not_for_us = Err(Reason::TokenNotForUs);
+    let cases = [
+        (JWT, json!(api), Ok(())),
+        (JWT, json!([api]), Ok(())),
+        (JWT, json!(["x", api]), Ok(())),
+        // The type's audiences take the place of our names there.
+        (JWT, json!("us-there"), not_for_us),
+        (JWT, json!(AS), not_for_us),
+        (JWT, json!("https://as.example/exchange/"), not_for_us),
+        (JWT, json!("https://as.example/exchang"), not_for_us),
+        (JWT, json!("orders-there"), not_for_us),
+        (JWT, json!([]), not_for_us),
+        // They come on top of what an ID token must name anyway.
+        (ID_TOKEN, json!("orders-there"), Ok(())),
+        (ID_TOKEN, json!("other"), not_for_us),
+        (ID_TOKEN, json!(api), not_for_us),
+        (ID_TOKEN, json!("us-there"), not_for_us),
+        (ID_TOKEN, json!("orders"), not_for_us),
+        (ID_TOKEN, json!(["other", "x"]), not_for_us),
+        (JWT, json!(api), Ok(())),
+    ];
+    for (token_type, aud, expected) in cases {
+        let scope = if token_type == JWT { json!("read") } else { json!(null) };
+        let token = vendor.foreign(json!({ "aud": aud, "scope": scope }));
+        assert_eq!(in_short(&mut world, &token, token_type).await, expected, "{token_type} {aud}");
+    }
+    // Another issuer's names are its own.
+    for (aud, expected) in [("us-there", Ok(())), ("us-too", Ok(())), (api, not_for_us), (AS, not_for_us)] {
+        let token = vendor.foreign(json!({ "iss": OTHER, "aud": aud }));
+        assert_eq!(in_short(&mut world, &token, JWT).await, expected, "{aud}");
+    }
+}
+
+const OTHER: &str = "https://other.example";
+
+/// A second issuer with names for us alone, and no audiences.
+fn names_only(vendor: &Minter) -> Issuer {
+    crate::jwks::record(OTHER).keys(vendor.keys()).our_names(["us-there", "us-too"])
+}
+
+#[tokio::test]
+async fn a_record_says_which_claim_names_the_client() {
+    let vendor = vendor();
+    let selfish = |clients: Vec<Client>| clients.into_iter().map(Client::allow_self_exchange).collect();
+    let world_of = async |rules: TokenRules| {
+        let record = Issuer::new(VENDOR)
+            .keys(vendor.keys())
+            .subjects(SubjectMapping::Prefix("vendor|".into()))
+            .client_name("orders-there", "orders")
+            .client_name("billing-there", "billing")
+            .tokens(rules);
+        plan_with(selfish, |targets| targets).with(|builder| builder.issuers([record])).start().await
+    };
+    let (mut by_default, mut by_cid) = (world_of(jwt()).await, world_of(jwt().presenter_claim("cid")).await);
+    let stranger = Err(Reason::PresenterUnrelated);
+    let cases = [
+        (json!({ "client_id": "orders-there" }), Ok(()), stranger),
+        (json!({ "azp": "orders-there" }), Ok(()), stranger),
+        (json!({ "cid": "orders-there" }), stranger, Ok(())),
+        // The first that is there counts, alone.
+        (json!({ "client_id": "billing-there", "azp": "orders-there" }), stranger, stranger),
+        (json!({ "cid": "billing-there", "client_id": "orders-there" }), Ok(()), stranger),
+        (json!({ "cid": ["orders-there"] }), stranger, stranger),
+        (json!({ "cid": "orders", "client_id": "orders" }), stranger, stranger),
+        (json!({ "azp": "ORDERS-THERE", "cid": "orders-there " }), stranger, stranger),
+        (json!({ "client_id": ["orders-there"] }), Err(Reason::TokenClaimsInvalid), stranger),
+        (json!({}), stranger, stranger),
+        (json!({ "cid": "orders-there", "azp": "orders-there" }), Ok(()), Ok(())),
+    ];
+    for (claims, default, named) in cases {
+        let token = vendor.foreign(claims.clone());
+        assert_eq!(in_short(&mut by_default, &token, JWT).await, default, "{claims}");
+        assert_eq!(in_short(&mut by_cid, &token, JWT).await, named, "{claims}, by `cid`");
+    }
+}
+
+#[tokio::test]
+async fn a_record_says_which_claim_holds_the_scope() {
+    let vendor = vendor();
+    let (mut by_default, mut by_scp) = (ruled(&vendor, jwt()).await, ruled(&vendor, jwt().scope_claim("scp")).await);
+    let (invalid, empty) = (Err(Reason::TokenClaimsInvalid), Err(Reason::ScopeEmpty));
+    let cases = [
+        (json!({ "scope": "read" }), Ok("read"), empty),
+        (json!({ "scp": "read" }), empty, Ok("read")),
+        (json!({ "scp": ["read"] }), empty, Ok("read")),
+        (json!({ "scp": "read write" }), empty, Ok("read write")),
+        (json!({ "scp": ["read", "write"] }), empty, Ok("read write")),
+        (json!({ "scope": "read write", "scp": ["read"] }), Ok("read write"), Ok("read")),
+        (json!({ "scope": ["read"] }), invalid, empty),
+        (json!({ "scope": ["odd"], "scp": "read" }), invalid, Ok("read")),
+        (json!({ "scp": [] }), empty, empty),
+        (json!({ "scp": "" }), empty, empty),
+        (json!({ "scp": ["read write"] }), empty, invalid),
+        (json!({ "scp": ["read", 7] }), empty, invalid),
+        (json!({ "scp": ["read", ""] }), empty, invalid),
+        (json!({ "scp": [["read"]] }), empty, invalid),
+        (json!({ "scp": { "read": true } }), empty, invalid),
+        (json!({ "scp": 7 }), empty, invalid),
+        (json!({ "scp": "read\"" }), empty, invalid),
+        (json!({ "scope": "read", "scp": "read" }), Ok("read"), Ok("read")),
+    ];
+    for (claims, default, named) in cases {
+        let scope = claims.get("scope").cloned().unwrap_or_default();
+        let token = vendor.foreign(json!({ "scope": scope, "scp": claims.get("scp") }));
+        let scope = |outcome: Result<Value, Reason>| outcome.map(|issued| issued["scope"].as_str().unwrap().to_owned());
+        let owned = |expected: Result<&str, Reason>| expected.map(str::to_owned);
+        assert_eq!(scope(exchanged(&mut by_default, &token, JWT).await), owned(default), "{claims}");
+        assert_eq!(scope(exchanged(&mut by_scp, &token, JWT).await), owned(named), "{claims}, in `scp`");
+    }
+}
+
+#[tokio::test]
+async fn each_issuer_has_its_clock_and_its_age() {
+    let (vendor, time) = (vendor(), Time::new());
+    let record = record(&vendor).leeway(Duration::from_secs(5)).max_age(Duration::from_secs(600));
+    let mut world = timed(plan(), &time).with(|builder| builder.issuers([record])).start().await;
+    let idp = world.idp.clone();
+    let ahead = |claim: &str, seconds: u64| json!({ claim: NOW + seconds });
+    // At first the claims, then what becomes of them under the record, and under the layer's 30 s.
+    let cases = [
+        (json!({}), Ok(()), Ok(())),
+        (ahead("nbf", 5), Ok(()), Ok(())),
+        (ahead("nbf", 6), Err(Reason::TokenNotYetValid), Ok(())),
+        (ahead("nbf", 31), Err(Reason::TokenNotYetValid), Err(Reason::TokenNotYetValid)),
+        (ahead("iat", 5), Ok(()), Ok(())),
+        (ahead("iat", 6), Err(Reason::TokenIssuedInFuture), Ok(())),
+        (ahead("iat", 31), Err(Reason::TokenIssuedInFuture), Err(Reason::TokenIssuedInFuture)),
+        (json!({ "nbf": NOW as f64 + 5.5 }), Err(Reason::TokenNotYetValid), Ok(())),
+        // No leeway for the end, whoever says so.
+        (json!({ "exp": NOW }), Err(Reason::TokenExpired), Err(Reason::TokenExpired)),
+        (json!({ "exp": NOW + 1 }), Ok(()), Ok(())),
+        (json!({ "iat": NOW - 600 }), Ok(()), Ok(())),
+        (json!({ "iat": NOW - 601 }), Err(Reason::TokenTooOld), Ok(())),
+        (json!({ "iat": null }), Err(Reason::TokenTooOld), Ok(())),
+        (json!({ "iat": 0 }), Err(Reason::TokenTooOld), Ok(())),
+        (json!({ "iat": "now" }), Err(Reason::TokenClaimsInvalid), Err(Reason::TokenClaimsInvalid)),
+        (json!({}), Ok(()), Ok(())),
+    ];
+    for (claims, of_record, of_layer) in cases {
+        assert_eq!(in_short(&mut world, &vendor.foreign(claims.clone()), JWT).await, of_record, "{claims}");
+        assert_eq!(in_short(&mut world, &idp.foreign(claims.clone()), JWT).await, of_layer, "{claims}, by default");
+    }
+    // A token grows old while nothing about it changes.
+    let token = vendor.foreign(json!({ "exp": NOW + 3600 }));
+    time.pass(600);
+    assert_eq!(in_short(&mut world, &token, JWT).await, Ok(()));
+    time.pass(1);
+    assert_eq!(in_short(&mut world, &token, JWT).await, Err(Reason::TokenTooOld));
+}
+
+/// Every combination of what tells one kind from another. Whoever could choose under which rules a token is judged
+/// would choose the weaker (RFC 8725 section 3.12).
+#[tokio::test]
+async fn no_token_is_of_two_kinds() {
+    let vendor = vendor();
+    let every_type = [TokenType::ACCESS_TOKEN, TokenType::ID_TOKEN, TokenType::JWT];
+    let foreign = record(&vendor).client_name("orders-there", "orders").token_types(every_type.clone());
+    let scopeless = |clients: Vec<Client>| {
+        clients.into_iter().map(|client| client.scopes_for_scopeless_subjects(["read"])).collect()
+    };
+    let plan = plan_with(scopeless, |targets| targets);
+    let mut world =
+        plan.with(|builder| builder.issuers([foreign, Issuer::new(AS).token_types(every_type)])).start().await;
+    let own = world.own.clone();
+    let mut seen = std::collections::BTreeSet::new();
+    let parties = [(&own, "orders"), (&own, "https://orders.example"), (&vendor, "orders-there"), (&vendor, AS)];
+    for (minter, aud) in parties {
+        for typ in [None, Some("JWT"), Some("at+jwt")] {
+            for bits in 0..16 {
+                let claim = |bit: usize, value: &str| (bits & (1 << bit) != 0).then_some(value.to_owned());
+                let claims = json!({
+                    "aud": aud, "client_id": claim(0, "web"), "scope": claim(1, "read"), "at_hash": claim(2, "x"),
+                    "nonce": claim(3, "n"),
+                });
+                let header = changed(minter.header("x"), json!({ "typ": typ }));
+                let token = minter.sign(&header, &segment(&minter.foreign(claims.clone()), 1));
+                let mut kinds = Vec::new();
+                for token_type in [ACCESS_TOKEN, ID_TOKEN, JWT] {
+                    match in_short(&mut world, &token, token_type).await {
+                        Ok(()) => kinds.push(token_type),
+                        Err(Reason::TokenTypeConfused | Reason::TokenNotForUs) => {}
+                        Err(reason) => panic!("{reason}: {} {typ:?} {claims} as {token_type}", minter.iss),
+                    }
+                }
+                assert!(kinds.len() < 2, "{} {typ:?} {claims} is {kinds:?}", minter.iss);
+                seen.extend(kinds.into_iter().map(|kind| (minter.iss, kind)));
+            }
+        }
+    }
+    assert_eq!(seen.len(), 6, "each kind is there, of either issuer: {seen:?}");
+}
+
+#[tokio::test]
+async fn tokens_with_a_purpose_of_their_own_are_never_subjects_or_actors() {
+    let vendor = vendor();
+    let every_type = [TokenType::ACCESS_TOKEN, TokenType::JWT];
+    let demanding = crate::jwks::record(OTHER).keys(vendor.keys()).tokens(jwt().typ(["at+jwt", "vendor+jwt"]));
+    let record = record(&vendor).token_types(every_type.clone()).allow_untyped_access_tokens().allow_actor_tokens();
+    let own = Issuer::new(AS).token_types([TokenType::ACCESS_TOKEN]).allow_untyped_access_tokens();
+    let mut world = plan().with(|builder| builder.issuers([record, demanding, own])).start().await;
+    let subject_token = world.own.access_token(json!({}));
+    let types = [
+        "txntoken+jwt",
+        "oauth-id-jag+jwt",
+        "secevent+jwt",
+        "logout+jwt",
+        "dpop+jwt",
+        "client-authentication+jwt",
+        "oauth-client-attestation+jwt",
+        "oauth-client-attestation-pop+jwt",
+        "wit+jwt",
+        "wpt+jwt",
+        "token-introspection+jwt",
+        "APPLICATION/Logout+JWT",
+    ];
+    let claims = [
+        json!({ "events": { "http://schemas.openid.net/event/backchannel-logout": {} } }),
+        json!({ "htm": "POST", "htu": "https://as.example/token" }),
+        json!({ "req_wl": "gateway" }),
+        json!({ "wth": "x" }),
+        json!({ "token_introspection": { "active": true } }),
+        json!({ "typ": "Refresh" }),
+        json!({ "typ": "logout" }),
+    ];
+    let told = types.iter().map(|typ| (json!({}), *typ)).chain(claims.into_iter().map(|claims| (claims, "JWT")));
+    let (own, confused) = (world.own.clone(), Err(Reason::TokenTypeConfused));
+    for (claims, typ) in told {
+        for (minter, iss, declared) in
+            [(&vendor, VENDOR, JWT), (&vendor, VENDOR, ACCESS_TOKEN), (&vendor, OTHER, JWT), (&own, AS, ACCESS_TOKEN)]
+        {
+            let aud = if iss == AS { "https://orders.example" } else { AS };
+            let all = changed(json!({ "iss": iss, "aud": aud, "client_id": "web" }), claims.clone());
+            let token = exactly(minter, &minter.header(typ), all);
+            assert_eq!(in_short(&mut world, &token, declared).await, confused, "{typ} {claims} of {iss} as {declared}");
+            if iss == VENDOR {
+                let mut form = subject(&subject_token, ACCESS_TOKEN, "billing");
+                form.extend([("actor_token", token.as_str()), ("actor_token_type", declared)]);
+                let outcome = presented(&mut world, "orders", &form).await.map(|_| ());
+                assert_eq!(outcome, confused, "{typ} {claims} as actor");
+            }
+        }
+    }
+    // Beside them, the token that each of them is not.
+    for (minter, iss, typ, declared) in [
+        (&vendor, VENDOR, "JWT", JWT),
+        (&vendor, VENDOR, "at+jwt", ACCESS_TOKEN),
+        (&vendor, OTHER, "vendor+jwt", JWT),
+        (&own, AS, "JWT", ACCESS_TOKEN),
+    ] {
+        let aud = if iss == AS { "https://orders.example" } else { AS };
+        let token = exactly(minter, &minter.header(typ), json!({ "iss": iss, "aud": aud, "client_id": "web" }));
+        assert_eq!(in_short(&mut world, &token, declared).await, Ok(()), "{iss} {typ} {declared}");
+    }
+}
+
+#[tokio::test]
+async fn who_speaks_for_itself_is_no_subject() {
+    let vendor = vendor();
+    let mut world = ruled(&vendor, jwt()).await;
+    let own = world.own.clone();
+    let assertion = vendor.foreign(json!({ "sub": VENDOR }));
+    assert_eq!(in_short(&mut world, &assertion, JWT).await, Err(Reason::TokenTypeConfused));
+    let own_assertion = own.access_token(json!({ "sub": AS }));
+    assert_eq!(in_short(&mut world, &own_assertion, ACCESS_TOKEN).await, Err(Reason::TokenTypeConfused));
+    // The assertion that a client makes of itself names nobody who is known (RFC 7523 section 3).
+    let of_client = vendor.foreign(json!({ "iss": "orders", "sub": "orders" }));
+    assert_eq!(in_short(&mut world, &of_client, JWT).await, Err(Reason::TokenIssuerUnknown));
+    assert_eq!(in_short(&mut world, &vendor.foreign(json!({ "sub": "https://vendor.example/" })), JWT).await, Ok(()));
+}
+
+/// Clients of two tenants, of both, and of none; each owns a target and may call all.
+fn tenancy(vendor: &Minter, change: impl FnOnce(Issuer) -> Issuer) -> Plan {
+    let own = Minter::new(AS, Algorithm::ES256);
+    let idp = Minter::new(IDP, Algorithm::ES256);
+    let clients = [("red", &["red"][..]), ("blue", &["blue"]), ("both", &["red", "blue"]), ("none", &[])];
+    let ids = clients.map(|(id, _)| id);
+    let record =
+        Issuer::new(VENDOR).keys(vendor.keys()).tenants("tid", ["red", "blue"]).presenters(ids).allow_actor_tokens();
+    let client = |(id, tenants): (&str, &[&str])| {
+        let carries =
+            [(VENDOR, "red|agent"), (VENDOR, "blue|agent"), (AS, "vendor|blue|agent"), (AS, "vendor|red|agent")];
+        let client = Client::new(id).secret(secret_of(id)).tenants(tenants.iter().copied());
+        carries.into_iter().fold(client, |client, (iss, sub)| client.carries(iss, sub))
+    };
+    let target =
+        |id: &str| Target::new(id).aud(format!("https://{id}.example")).owner(id).callers(ids).scopes(["read"]);
+    let builder = TokenExchangeLayer::builder(AS)
+        .clock(|| std::time::UNIX_EPOCH + Duration::from_secs(NOW))
+        .clients(clients.map(client))
+        .targets(ids.map(target))
+        .issuers([change(record)])
+        .rules([Rule::allow(Names::any(), Subjects::any(), Names::any()).actors(Actors::any()).scopes(Names::any())])
+        .signer(own.key.clone());
+    Plan { own, idp, builder }
+}
+
+fn prefixed(issuer: Issuer) -> Issuer {
+    issuer.subjects(SubjectMapping::Prefix("vendor|".into()))
+}
+
+#[tokio::test]
+async fn one_tenant_is_a_claim_with_one_value() {
+    let vendor = vendor();
+    let one = |issuer: Issuer| prefixed(issuer.tenants("tid", ["red"]));
+    let mut world = tenancy(&vendor, one).start().await;
+    let refused = Err(Reason::TokenTenantRefused);
+    let tokens = [
+        (json!({ "tid": "red" }), Ok("vendor|bob")),
+        (json!({ "tid": "blue" }), refused),
+        (json!({ "tid": "Red" }), refused),
+        (json!({ "tid": "red " }), refused),
+        (json!({ "tid": "" }), refused),
+        (json!({ "tid": ["red"] }), refused),
+        (json!({ "tid": { "red": "red" } }), refused),
+        (json!({}), refused),
+        (json!({ "TID": "red" }), refused),
+        (json!({ "tid": "red" }), Ok("vendor|bob")),
+    ];
+    for (claims, expected) in tokens {
+        let token = vendor.foreign(claims.clone());
+        for (client, works_for_it) in [("red", true), ("both", true), ("none", true), ("blue", false)] {
+            let expected = if works_for_it { expected } else { expected.and(Err(Reason::TenantMismatch)) };
+            let found = presented(&mut world, client, &subject(&token, JWT, "red")).await;
+            let sub = found.map(|answer| segment(answer["access_token"].as_str().unwrap(), 1)["sub"].clone());
+            assert_eq!(sub, expected.map(|sub| json!(sub)), "{client} {claims}");
+        }
+    }
+}
+
+/// No token of one tenant is worth anything in the hands of another's client: not at the first hop, not at a later one,
+/// not as an actor's, under no mapping.
+#[tokio::test]
+async fn th_43_no_exchange_crosses_the_line_between_tenants() {
+    let vendor = vendor();
+    let mapped = |mapping: SubjectMapping| move |issuer: Issuer| issuer.subjects(mapping);
+    let plans = [
+        ("prefix", "vendor|", tenancy(&vendor, prefixed)),
+        ("keep", "", tenancy(&vendor, mapped(SubjectMapping::Keep)).with(|builder| builder.federated_subjects_only())),
+        (
+            "claim",
+            "",
+            tenancy(&vendor, mapped(SubjectMapping::Claim("login".into())))
+                .with(|builder| builder.federated_subjects_only()),
+        ),
+    ];
+    let mismatch = Err(Reason::TenantMismatch);
+    for (name, prefix, plan) in plans {
+        let mut world = plan.start().await;
+        for (tenant, rightful, stranger) in [("red", "red", "blue"), ("blue", "blue", "red")] {
+            let token = vendor.foreign(json!({ "tid": tenant, "login": "bob" }));
+            // Addressed to whomever it may be: the line is the tenant, not the audience.
+            for client in [stranger, "none"] {
+                let found = presented(&mut world, client, &subject(&token, JWT, stranger)).await.map(|_| ());
+                assert_eq!(found, mismatch, "{name}: {client} with a token of {tenant}");
+            }
+            for (first, second, expected) in [
+                (rightful, stranger, mismatch),
+                (rightful, "none", mismatch),
+                ("both", stranger, mismatch),
+                (rightful, "both", Ok(())),
+                ("both", rightful, Ok(())),
+            ] {
+                let answer = presented(&mut world, first, &subject(&token, JWT, second)).await.unwrap();
+                let issued = answer["access_token"].as_str().unwrap();
+                let sub = segment(issued, 1)["sub"].clone();
+                assert_eq!(sub, format!("{prefix}{tenant}|bob"), "{name}: the tenant is part of the name");
+                let found = presented(&mut world, second, &subject(issued, ACCESS_TOKEN, "red")).await.map(|_| ());
+                assert_eq!(found, expected, "{name}: {tenant} from {first} to {second}");
+            }
+        }
+        // A tenant nobody listed, a name that looks like another tenant's, and two tenants at once.
+        for (claims, expected) in [
+            (json!({ "tid": "green" }), Err(Reason::TokenTenantRefused)),
+            (json!({ "tid": "blue|x" }), Err(Reason::TokenTenantRefused)),
+            (json!({ "tid": ["red", "blue"] }), Err(Reason::TokenTenantRefused)),
+            (json!({ "tid": "red", "sub": "blue|root", "login": "blue|root" }), Ok(format!("{prefix}red|blue|root"))),
+        ] {
+            let token = vendor.foreign(claims.clone());
+            let found = presented(&mut world, "red", &subject(&token, JWT, "red")).await;
+            let sub = found
+                .map(|answer| segment(answer["access_token"].as_str().unwrap(), 1)["sub"].as_str().unwrap().to_owned());
+            assert_eq!(sub, expected, "{name}: {claims}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn th_43_no_actor_crosses_it_either() {
+    let vendor = vendor();
+    let mut world = tenancy(&vendor, prefixed).start().await;
+    let own = world.own.clone();
+    let local = own.access_token(json!({ "aud": ["https://red.example"], "scope": "read" }));
+    let mismatch = Err(Reason::TenantMismatch);
+    let theirs = |tenant: &str| (vendor.foreign(json!({ "tid": tenant, "sub": "agent" })), JWT);
+    // One that was exchanged once has a name of ours, and is of its tenant all the same.
+    let ours = |sub: &str| (own.access_token(json!({ "sub": sub })), ACCESS_TOKEN);
+    for (name, (token, token_type), expected) in [
+        ("of its tenant", theirs("red"), Ok(json!({ "iss": VENDOR, "sub": "red|agent" }))),
+        ("of another", theirs("blue"), mismatch.clone()),
+        ("of its tenant, exchanged", ours("vendor|red|agent"), Ok(json!({ "sub": "vendor|red|agent" }))),
+        ("of another, exchanged", ours("vendor|blue|agent"), mismatch.clone()),
+    ] {
+        let mut form = subject(&local, ACCESS_TOKEN, "blue");
+        form.extend([("actor_token", token.as_str()), ("actor_token_type", token_type)]);
+        let found = presented(&mut world, "red", &form).await;
+        let act = found.map(|answer| segment(answer["access_token"].as_str().unwrap(), 1)["act"].clone());
+        assert_eq!(act, expected, "{name}");
+    }
+}
+
+/// Such a token was issued before the issuer had tenants, or by somebody else under our key: it may be anybody's.
+#[tokio::test]
+async fn th_43_a_name_that_has_lost_its_tenant_is_nobodys() {
+    let vendor = vendor();
+    let mut world = tenancy(&vendor, prefixed).start().await;
+    let own = world.own.clone();
+    let cases = [
+        ("vendor|bob", Err(Reason::TenantMismatch)),
+        ("vendor|green|bob", Err(Reason::TenantMismatch)),
+        ("vendor||bob", Err(Reason::TenantMismatch)),
+        ("vendor|blue|bob", Err(Reason::TenantMismatch)),
+        ("vendor|red|bob", Ok(())),
+        ("alice", Ok(())),
+    ];
+    for (sub, expected) in cases {
+        let token = own.access_token(json!({ "sub": sub, "aud": "https://red.example", "scope": "read" }));
+        let found = presented(&mut world, "red", &subject(&token, ACCESS_TOKEN, "blue")).await.map(|_| ());
+        assert_eq!(found, expected, "{sub}");
+    }
+}
+
+#[tokio::test]
+async fn rules_know_subjects_by_tenant_and_name() {
+    let vendor = vendor();
+    let of = |subs: &[&str]| Subjects::of_issuer(VENDOR).named(subs.iter().copied());
+    let allow = |subjects: Subjects| Rule::allow(Names::any(), subjects, Names::any()).scopes(Names::any());
+    let deny = |subjects: Subjects| Rule::deny(Names::any(), subjects, Names::any());
+    let cases = [
+        (vec![allow(of(&["red|bob"]))], [Ok(()), Err(Reason::PolicyNoRule)]),
+        (vec![allow(of(&["bob"]))], [Err(Reason::PolicyNoRule), Err(Reason::PolicyNoRule)]),
+        (vec![allow(Subjects::any()), deny(of(&["blue|bob"]))], [Ok(()), Err(Reason::PolicyDenied)]),
+        (vec![allow(Subjects::any().with_claim("tid", "blue"))], [Err(Reason::PolicyNoRule), Ok(())]),
+    ];
+    for (rules, expected) in cases {
+        let mut world = tenancy(&vendor, prefixed).with(|builder| builder.rules(rules)).start().await;
+        for (tenant, expected) in ["red", "blue"].into_iter().zip(expected) {
+            let token = vendor.foreign(json!({ "tid": tenant }));
+            let found = presented(&mut world, "both", &subject(&token, JWT, "red")).await.map(|_| ());
+            assert_eq!(found, expected, "{tenant}");
+        }
+    }
+}
+
+/// A token that names its own client as its subject was issued to that client for itself (RFC 9068 section 2.2), whether or
+/// not the client has a record here.
+#[tokio::test]
+async fn th_42_no_client_of_anybody_is_a_user() {
+    let vendor = vendor();
+    let by_cid = crate::jwks::record(OTHER).keys(vendor.keys()).tokens(jwt().presenter_claim("cid"));
+    let several = record(&vendor).tenants("tid", ["red", "blue"]);
+    let clients = |clients: Vec<Client>| clients.into_iter().map(|client| client.tenants(["red"])).collect();
+    let allow = |subjects: Subjects| Rule::allow(Names::any(), subjects, Names::any()).scopes(Names::any());
+    let users = Subjects::any();
+    for (subjects, of_client) in [(users.clone().or_clients(), Ok(())), (users, Err(Reason::PolicyNoRule))] {
+        let plan = plan_with(clients, |targets| targets);
+        let records = [several.clone(), by_cid.clone()];
+        let mut world = plan.with(|builder| builder.issuers(records).rules([allow(subjects)])).start().await;
+        let own = world.own.clone();
+        let cases = [
+            (own.access_token(json!({ "sub": "batch", "client_id": "batch" })), ACCESS_TOKEN, of_client),
+            (own.access_token(json!({ "sub": "batch", "client_id": "web" })), ACCESS_TOKEN, Ok(())),
+            (vendor.foreign(json!({ "tid": "red", "sub": "b", "client_id": "b" })), JWT, of_client),
+            (vendor.foreign(json!({ "tid": "red", "sub": "b", "azp": "b" })), JWT, of_client),
+            (vendor.foreign(json!({ "tid": "red", "sub": "b", "azp": "web" })), JWT, Ok(())),
+            (vendor.foreign(json!({ "iss": OTHER, "sub": "0oa4", "cid": "0oa4" })), JWT, of_client),
+            (vendor.foreign(json!({ "iss": OTHER, "sub": "0oa4", "cid": "0oa5" })), JWT, Ok(())),
+            (vendor.foreign(json!({ "iss": OTHER, "sub": "carol" })), JWT, Ok(())),
+        ];
+        for (token, token_type, expected) in cases {
+            let claims = segment(&token, 1);
+            assert_eq!(in_short(&mut world, &token, token_type).await, expected, "{claims}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn th_42_no_exchange_makes_a_user_of_a_client() {
+    let rules = [
+        Rule::allow("orders", Subjects::any().or_clients(), "billing").scopes(Names::any()),
+        Rule::allow("billing", Subjects::any(), "ledger").scopes(Names::any()),
+    ];
+    let mut world = plan().with(|builder| builder.rules(rules)).start().await;
+    let own = world.own.clone();
+    let user = own.access_token(json!({}));
+    let client = own.access_token(json!({ "sub": "reports", "client_id": "reports" }));
+    for (token, expected) in [(user, Ok(())), (client, Err(Reason::PolicyNoRule))] {
+        let answer = presented(&mut world, "orders", &subject(&token, ACCESS_TOKEN, "billing")).await.unwrap();
+        let issued = answer["access_token"].as_str().unwrap();
+        let found = presented(&mut world, "billing", &subject(issued, ACCESS_TOKEN, "ledger")).await.map(|_| ());
+        assert_eq!(found, expected, "{}", segment(issued, 1));
+    }
+}
+
+/// Whoever hands such a token in could choose between two sets of rules.
+#[test]
+fn th_16_untyped_access_tokens_and_jwts_of_one_issuer_have_the_same_rules() {
+    let built = |rules: [TokenRules; 2]| {
+        let vendor = vendor();
+        let record = rules.into_iter().fold(record(&vendor).allow_untyped_access_tokens(), Issuer::tokens);
+        plan().builder.issuers([record]).build().map(|_| ())
+    };
+    let access_tokens = || TokenRules::of(TokenType::ACCESS_TOKEN);
+    let error = built([access_tokens().require("tid"), jwt()]).unwrap_err();
+    assert!(error.field().ends_with("allow_untyped_access_tokens"), "{error}");
+    assert!(built([access_tokens(), jwt().forbid("nonce")]).is_err());
+    assert_eq!(built([access_tokens(), jwt()]), Ok(()));
+}

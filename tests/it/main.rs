@@ -1,0 +1,53 @@
+//! What the layer promises, one module per promise.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
+
+#[path = "../support/jwks.rs"]
+mod jwks;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod audit_json_lines;
+mod client_authentication;
+mod composition;
+mod configuration;
+mod delegation;
+mod discovery;
+mod documents;
+mod documents_layer;
+mod exchange;
+mod explain;
+mod failing_parts;
+mod forward_proxy;
+mod hostile_tokens;
+mod introspection;
+mod issued_tokens;
+mod issuer_document;
+mod issuer_rules;
+mod key_documents;
+mod keys;
+mod metrics;
+mod paths;
+mod policy_combined;
+mod policy_explain;
+mod policy_index;
+mod policy_rules;
+mod policy_shadow;
+mod policy_table;
+mod presets;
+mod private_keys;
+mod readiness;
+mod readiness_of_keys;
+mod real_requests;
+mod reasons;
+mod rfc8693;
+mod rotation;
+mod rule_reach;
+mod scope_and_target;
+mod server_authenticator;
+mod shutdown;
+mod smuggling;
+mod threats;
+mod verifiers;
+mod wire;
+mod wire_errors;

@@ -1,0 +1,221 @@
+//! Policies that are put together allow what each of them allows, and fail closed with any of them.
+
+use crate::support::plan;
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use std::{
+    convert::Infallible,
+    future::ready,
+    slice,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+use tower_token_exchange::{
+    Reason, Scope,
+    policy::{BoxPolicy, Decision, Denial, Grant, Policy, Query, Semantics, Table, all, any_deny, boxed},
+    records::Party,
+};
+
+fn query() -> Query {
+    let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "billing");
+    query.ceiling = scope("a b c x");
+    query
+}
+
+fn scope(text: &str) -> Scope {
+    Scope::from_tokens(text.split_whitespace()).unwrap()
+}
+
+/// A policy that always says this, and counts how often it was asked.
+fn says(decision: &Decision, asked: &Arc<AtomicUsize>) -> BoxPolicy {
+    let (decision, asked) = (decision.clone(), Arc::clone(asked));
+    boxed(service_fn(move |_: Query| {
+        asked.fetch_add(1, Ordering::Relaxed);
+        ready(Ok::<_, Infallible>(decision.clone()))
+    }))
+}
+
+fn away() -> BoxPolicy {
+    boxed(service_fn(|_: Query| ready(Err::<Decision, _>("away"))))
+}
+
+fn told(decisions: &[Decision]) -> Vec<BoxPolicy> {
+    let nobody = Arc::default();
+    decisions.iter().map(|decision| says(decision, &nobody)).collect()
+}
+
+async fn ask(policy: impl Policy) -> Result<Decision, BoxError> {
+    boxed(policy).oneshot(query()).await
+}
+
+fn delegation() -> Grant {
+    Grant::new(Semantics::Delegation)
+}
+
+#[tokio::test]
+async fn grants_are_intersected() {
+    let seconds = Duration::from_secs;
+    let cases = [
+        (vec![delegation()], delegation()),
+        (vec![delegation(), delegation()], delegation()),
+        (vec![delegation(), delegation().scope(scope("a b"))], delegation().scope(scope("a b"))),
+        (vec![delegation().scope(scope("a b")), delegation()], delegation().scope(scope("a b"))),
+        (
+            vec![
+                delegation().scope(scope("a b c")),
+                delegation().scope(scope("c b")),
+                delegation().scope(scope("b x")),
+            ],
+            delegation().scope(scope("b")),
+        ),
+        (vec![delegation().scope(scope("a")), delegation().scope(scope("b"))], delegation().scope(scope(""))),
+        (
+            vec![delegation().max_lifetime(seconds(9)), delegation().max_lifetime(seconds(7)), delegation()],
+            delegation().max_lifetime(seconds(7)),
+        ),
+        (vec![delegation().max_depth(1), delegation().max_depth(3)], delegation().max_depth(1)),
+        (vec![delegation().because("one"), delegation().because("two")], delegation().because("one, two")),
+        (vec![delegation(), delegation().because("two")], delegation().because("two")),
+        (vec![Grant::new(Semantics::Impersonation); 3], Grant::new(Semantics::Impersonation)),
+    ];
+    for (grants, expected) in cases {
+        let decisions: Vec<Decision> = grants.into_iter().map(Decision::Allow).collect();
+        assert_eq!(ask(all(told(&decisions))).await.unwrap(), Decision::Allow(expected), "{decisions:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_disagrees_on_the_semantics_allows_nothing_together() {
+    let one = Decision::Allow(delegation().because("one"));
+    let decided = ask(all(told(&[one, Decision::impersonate()]))).await.unwrap();
+    assert_eq!(decided, Decision::deny("one allows delegation, a policy impersonation"));
+}
+
+#[tokio::test]
+async fn the_first_denial_is_the_answer_and_nobody_behind_it_is_asked() {
+    let strong = Decision::Deny(Denial::step_up(["phr"], None));
+    for denial in [Decision::deny("no"), Decision::Deny(Denial::no_rule("nothing")), strong] {
+        let asked: [Arc<AtomicUsize>; 3] = Default::default();
+        let policies = || {
+            let said = [Decision::delegate(), denial.clone(), Decision::deny("neither")];
+            let policies: Vec<_> = said.iter().zip(&asked).map(|(decision, asked)| says(decision, asked)).collect();
+            policies
+        };
+        assert_eq!(ask(all(policies())).await.unwrap(), denial);
+        let mut guards = policies();
+        let first = guards.remove(0);
+        assert_eq!(ask(any_deny(first, guards)).await.unwrap(), denial);
+        assert_eq!(asked.map(|count| count.load(Ordering::Relaxed)), [2, 2, 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_guard_grants_nothing() {
+    let decided = Decision::Allow(delegation().scope(scope("a")).because("the table"));
+    let guards = [
+        Decision::impersonate(),
+        Decision::Allow(delegation().scope(scope("b"))),
+        Decision::Allow(delegation().max_lifetime(Duration::from_secs(1))),
+    ];
+    let [policy] = &told(slice::from_ref(&decided))[..] else { unreachable!() };
+    assert_eq!(ask(any_deny(policy.clone(), told(&guards))).await.unwrap(), decided);
+    // Nor does it take a denial back.
+    let [denies] = &told(&[Decision::deny("no")])[..] else { unreachable!() };
+    assert_eq!(ask(any_deny(denies.clone(), told(&guards))).await.unwrap(), Decision::deny("no"));
+    assert_eq!(ask(any_deny(policy.clone(), told(&[]))).await.unwrap(), decided);
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_asked_makes_the_whole_fail() {
+    let yes = || told(&[Decision::delegate()]).remove(0);
+    for policies in [vec![away()], vec![away(), yes()], vec![yes(), away()], vec![yes(), yes(), away()]] {
+        assert_eq!(ask(all(policies.clone())).await.unwrap_err().to_string(), "away");
+        let (first, guards) = policies.split_first().unwrap();
+        assert_eq!(ask(any_deny(first.clone(), guards.to_vec())).await.unwrap_err().to_string(), "away");
+    }
+    let never = || service_fn(|_: Query| std::future::pending::<Result<Decision, Infallible>>());
+    let slow = ServiceBuilder::new().timeout(Duration::from_millis(10)).service(never());
+    assert!(ask(all([boxed(slow.clone()), yes()])).await.is_err());
+    assert!(ask(any_deny(yes(), [slow])).await.is_err());
+}
+
+#[tokio::test]
+async fn nobody_allows_nothing() {
+    assert_eq!(ask(all(told(&[]))).await.unwrap(), Decision::deny("none of no policies"));
+    assert!(matches!(ask(all([Table::new([]).unwrap()])).await.unwrap(), Decision::Deny(_)));
+}
+
+#[tokio::test]
+async fn they_can_be_put_together_again() {
+    let (yes, no) = (Decision::delegate(), Decision::deny("no"));
+    let both = |one: &Decision, other: &Decision| all(told(&[one.clone(), other.clone()]));
+    assert_eq!(ask(all([both(&yes, &yes), both(&yes, &yes)])).await.unwrap(), yes);
+    assert_eq!(ask(all([both(&yes, &yes), both(&yes, &no)])).await.unwrap(), no);
+    assert_eq!(ask(any_deny(both(&yes, &yes), [both(&no, &yes)])).await.unwrap(), no);
+}
+
+fn grant() -> impl Strategy<Value = Grant> {
+    let scopes = option::of(vec(select(&["a", "b", "c", "d"][..]), 0..4));
+    (scopes, option::of(1..9_u64), option::of(0..4_usize)).prop_map(|(scopes, seconds, depth)| {
+        let mut grant = delegation();
+        if let Some(scopes) = scopes {
+            grant = grant.scope(Scope::from_tokens(scopes).unwrap());
+        }
+        if let Some(seconds) = seconds {
+            grant = grant.max_lifetime(Duration::from_secs(seconds));
+        }
+        depth.into_iter().fold(grant, Grant::max_depth)
+    })
+}
+
+proptest! {
+    #[test]
+    fn adding_a_policy_never_adds_to_what_is_allowed(grants in vec(grant(), 1..5)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let decisions: Vec<Decision> = grants.iter().cloned().map(Decision::Allow).collect();
+        let decided = runtime.block_on(ask(all(told(&decisions)))).unwrap();
+        // Narrowed by any of them once more, it stays what it is.
+        for decision in &decisions {
+            let again = runtime.block_on(ask(all(told(&[decided.clone(), decision.clone()])))).unwrap();
+            prop_assert_eq!(&again, &decided);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_widens_is_an_alarm_whatever_the_others_allow() {
+    let narrow = Grant::new(Semantics::Delegation).scope(scope("read")).max_lifetime(Duration::from_secs(60));
+    let generous = [
+        Grant::new(Semantics::Delegation).scope(scope("read write admin")),
+        Grant::new(Semantics::Delegation).max_lifetime(Duration::from_secs(3600)),
+    ];
+    for (grant, narrow_first) in generous.into_iter().flat_map(|grant| [(grant.clone(), true), (grant, false)]) {
+        let asked = Arc::default();
+        let mut policies = [&narrow, &grant].map(|grant| says(&Decision::Allow(grant.clone()), &asked));
+        if !narrow_first {
+            policies.reverse();
+        }
+        let mut world = plan().with(|builder| builder.policy(all(policies))).start().await;
+        let token = world.own.access_token(serde_json::json!({}));
+        assert_eq!(world.exchange(&token).await.error(), "server_error");
+        let event = world.event().await;
+        assert_eq!((event.reason, event.alarm), (Some(Reason::PolicyWidened), true));
+    }
+
+    let mut world = plan().start().await;
+    let token = world.own.access_token(serde_json::json!({ "aud": "https://billing.example" }));
+    assert_eq!(world.exchange(&token).await.error(), "invalid_request");
+    assert!(!world.event().await.alarm, "a refusal is none");
+
+    // What is just under the ceiling is under it.
+    let asked = Arc::default();
+    let full = Grant::new(Semantics::Delegation).scope(scope("read write")).max_lifetime(Duration::from_secs(300));
+    let policies = [&narrow, &full].map(|grant| says(&Decision::Allow(grant.clone()), &asked));
+    let mut world = plan().with(|builder| builder.policy(all(policies))).start().await;
+    let token = world.own.access_token(serde_json::json!({}));
+    assert_eq!(world.exchange(&token).await.json()["expires_in"], 60);
+    assert!(!world.event().await.alarm);
+}

@@ -1,0 +1,255 @@
+//! What a rule can ask for beyond names: the kind of token, an actor token, a login that is strong or young enough.
+
+use crate::support::*;
+use http::StatusCode;
+use serde_json::json;
+use std::time::Duration;
+use tower_token_exchange::{
+    Issuer, Reason, TokenType,
+    policy::{Decision, Denial, Names, Query, Rule, Subjects, Table},
+    records::{Party, SubjectMapping},
+};
+
+fn query_with(change: impl FnOnce(&mut Query)) -> Query {
+    let mut query = Query::new("orders", Party::new(AS, "alice"), "billing");
+    (query.ceiling, query.now) = ("read write".parse().unwrap(), NOW);
+    change(&mut query);
+    query
+}
+
+fn allow() -> Rule {
+    Rule::allow("orders", Subjects::any(), "billing").scopes(Names::any())
+}
+
+fn decide(rules: impl IntoIterator<Item = Rule>, query: &Query) -> Decision {
+    Table::new(rules).unwrap().decide(query)
+}
+
+/// The rule that allows it.
+fn allowed_by(rules: impl IntoIterator<Item = Rule>, query: &Query) -> Option<String> {
+    let Decision::Allow(grant) = decide(rules, query) else { return None };
+    let text = format!("{grant:?}");
+    Some(text.split("because: Some(\"").nth(1).unwrap().split('"').next().unwrap().to_owned())
+}
+
+/// What would have to be told, whatever the audit is told beside.
+fn step_up(decision: Decision) -> Option<Denial> {
+    let Decision::Deny(denial) = decision else { return None };
+    let denial = denial.because("");
+    (denial != Denial::no_rule("") && Decision::Deny(denial.clone()) != Decision::deny("")).then_some(denial)
+}
+
+#[test]
+fn a_subject_is_told_by_the_type_of_its_token_too() {
+    let of = |types: &[TokenType]| types.iter().cloned().fold(Subjects::any(), Subjects::of_type);
+    let id_token = query_with(|query| query.subject.token_type = TokenType::ID_TOKEN);
+    for (types, access, id) in [
+        (vec![], true, true),
+        (vec![TokenType::ACCESS_TOKEN], true, false),
+        (vec![TokenType::ID_TOKEN], false, true),
+        (vec![TokenType::ID_TOKEN, TokenType::ACCESS_TOKEN], true, true),
+        (vec![TokenType::JWT], false, false),
+    ] {
+        let only = Rule::allow("orders", of(&types), "billing").scopes(Names::any());
+        let never = Rule::deny("orders", of(&types), "billing");
+        for (query, expected) in [(query_with(|_| {}), access), (id_token.clone(), id)] {
+            assert_eq!(allowed_by([only.clone()], &query).is_some(), expected, "{types:?}");
+            assert_eq!(allowed_by([allow(), never.clone()], &query).is_none(), expected, "deny {types:?}");
+        }
+    }
+}
+
+#[test]
+fn a_group_is_a_claim() {
+    let finance = || Rule::allow("orders", Subjects::any().in_group("finance"), "billing").scopes(Names::any());
+    let both =
+        || Rule::allow("orders", Subjects::any().in_group("finance").in_group("leads"), "billing").scopes(Names::any());
+    for (groups, one, two) in [
+        (json!("finance"), true, false),
+        (json!(["staff", "finance"]), true, false),
+        (json!(["leads", "finance"]), true, true),
+        (json!(["Finance"]), false, false),
+        (json!("finance leads"), false, false),
+        (json!({ "finance": true }), false, false),
+        (json!([["finance"]]), false, false),
+    ] {
+        let query = query_with(|query| _ = query.subject.claims.insert("groups".into(), groups.clone()));
+        assert_eq!(allowed_by([finance()], &query).is_some(), one, "{groups}");
+        assert_eq!(allowed_by([both()], &query).is_some(), two, "{groups}");
+    }
+}
+
+#[test]
+fn a_client_alone_is_not_vouched_for() {
+    let vouched = query_with(|query| query.actor.by_token = true);
+    let alone = query_with(|_| {});
+    assert_eq!(allowed_by([allow().require_actor_token()], &alone), None);
+    assert!(allowed_by([allow().require_actor_token()], &vouched).is_some());
+    // It is no step-up: the client is told nothing.
+    assert_eq!(step_up(decide([allow().require_actor_token()], &alone)), None);
+    let deny = || Rule::deny("orders", Subjects::any(), "billing").require_actor_token();
+    assert!(allowed_by([allow(), deny()], &alone).is_some());
+    assert_eq!(allowed_by([allow(), deny()], &vouched), None);
+}
+
+#[test]
+fn a_login_must_be_strong_and_young_enough() {
+    let strong = || allow().require_acr(["phrh", "phr"]);
+    let young = || allow().max_auth_age(Duration::from_secs(300));
+    let both = || strong().max_auth_age(Duration::from_secs(300));
+    let cases = [
+        (None, None, [false; 3]),
+        (Some("phr"), None, [true, false, false]),
+        (Some("phrh"), None, [true, false, false]),
+        (Some("pwd"), None, [false; 3]),
+        (Some("PHR"), None, [false; 3]),
+        (Some("phrh phr"), None, [false; 3]),
+        (None, Some(NOW), [false, true, false]),
+        (Some("phr"), Some(NOW), [true; 3]),
+        (Some("phr"), Some(NOW - 300), [true; 3]),
+        (Some("phr"), Some(NOW - 301), [true, false, false]),
+        (Some("phr"), Some(0), [true, false, false]),
+        (Some("pwd"), Some(NOW - 299), [false, true, false]),
+        // The clocks of others may be a little ahead.
+        (Some("phr"), Some(NOW + 30), [true; 3]),
+    ];
+    let age = Some(Duration::from_secs(300));
+    for (acr, auth_time, expected) in cases {
+        let query = query_with(|query| {
+            query.subject.acr = acr.map(str::to_owned);
+            query.subject.auth_time = auth_time;
+            // What the token says counts for nothing where what would be issued says nothing.
+            query.subject.claims = json!({ "acr": "phr", "auth_time": NOW }).as_object().unwrap().clone();
+        });
+        let told = [
+            Denial::step_up(["phrh", "phr"], None),
+            Denial::step_up([""; 0], age),
+            Denial::step_up(["phrh", "phr"], age),
+        ];
+        for ((rule, fits), told) in [strong(), young(), both()].into_iter().zip(expected).zip(told) {
+            let decision = decide([rule.clone()], &query);
+            assert_eq!(matches!(decision, Decision::Allow(_)), fits, "{rule:?} {acr:?} {auth_time:?}");
+            assert_eq!(step_up(decision), (!fits).then_some(told), "{rule:?} {acr:?} {auth_time:?}");
+        }
+    }
+}
+
+#[test]
+fn a_step_up_is_told_of_the_rule_that_would_decide_and_only_where_none_does() {
+    let rule = |acr: &str| allow().require_acr([acr]).id(acr);
+    let told = |acr: &str| Some(Denial::step_up([acr], None));
+    let (wide, narrow) = (|| rule("wide"), || rule("narrow").scopes("read"));
+    let deny = || Rule::deny("orders", Subjects::any(), "billing");
+    let elsewhere = || Rule::allow("orders", Subjects::any(), "ledger").scopes(Names::any()).require_acr(["other"]);
+    for (rules, expected) in [
+        (vec![wide()], told("wide")),
+        (vec![narrow(), wide()], told("wide")),
+        (vec![wide(), narrow()], told("wide")),
+        (vec![narrow(), rule("second").scopes("write")], told("narrow")),
+        (vec![elsewhere(), narrow()], told("narrow")),
+        (vec![elsewhere()], None),
+        // An allow decides, however little it grants; a deny refuses, however they log in.
+        (vec![wide(), allow().scopes("write")], None),
+        (vec![wide(), allow().scopes("other")], None),
+        (vec![wide(), deny()], None),
+        // Nothing that could be issued even then.
+        (vec![wide().impersonation()], None),
+        (vec![wide().impersonation(), narrow()], told("narrow")),
+    ] {
+        let query = query_with(|query| query.impersonation_possible = false);
+        let case = format!("{rules:?}");
+        assert_eq!(step_up(decide(rules, &query)), expected, "{case}");
+    }
+}
+
+#[test]
+fn a_contradiction_is_an_error_that_names_its_field() {
+    let deny = || Rule::deny("orders", Subjects::any(), "billing");
+    for (rule, field) in [
+        (allow().require_acr([""; 0]), "require_acr"),
+        (allow().require_acr([""; 0]).max_auth_age(Duration::from_secs(9)), "require_acr"),
+        (allow().require_acr(["a b"]), "require_acr"),
+        (allow().require_acr(["a", ""]), "require_acr"),
+        (allow().require_acr(["a\n"]), "require_acr"),
+        (allow().max_auth_age(Duration::ZERO), "max_auth_age"),
+        (allow().max_auth_age(Duration::from_millis(999)), "max_auth_age"),
+        (deny().require_acr(["phr"]), "require_acr or max_auth_age"),
+        (deny().max_auth_age(Duration::from_secs(9)), "require_acr or max_auth_age"),
+        (deny().delegation(), "semantics or limits"),
+        (deny().impersonation(), "semantics or limits"),
+        (deny().max_lifetime(Duration::from_secs(9)), "semantics or limits"),
+        (allow().require_actor_token().impersonation(), "require_actor_token"),
+    ] {
+        let case = format!("{rule:?}");
+        let error = Table::new([rule]).map(|_| ()).unwrap_err();
+        assert_eq!(error.field(), format!("rule `rule 1`: {field}"), "{case}");
+    }
+    Table::new([allow().require_actor_token().impersonation().delegation()]).unwrap();
+}
+
+#[tokio::test]
+async fn the_client_is_told_what_login_will_do_and_the_audit_what_there_was() {
+    let strong = || allow().id("strong").require_acr(["phrh", "phr"]).max_auth_age(Duration::from_secs(300));
+    let mut world = plan().with(|builder| builder.rules([strong()])).start().await;
+    let reply = world.exchange(&world.own.access_token(json!({ "acr": "pwd", "auth_time": NOW - 900 }))).await;
+    assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        reply.json(),
+        json!({
+            "error": "insufficient_user_authentication",
+            "error_description": "the user must log in again or more strongly",
+            "acr_values": "phrh phr",
+            "max_age": 300,
+        })
+    );
+    let event = world.event().await;
+    assert_eq!((event.reason, event.outcome.as_str()), (Some(Reason::StepUpRequired), "denied"));
+    assert_eq!(event.detail.as_deref(), Some("strong: logged in 900 s ago, with acr `pwd`"));
+
+    // The new token says what the old one said, so that the next hop can ask the same.
+    let login = json!({ "acr": "phr", "auth_time": NOW as f64 - 299.5 });
+    let claims = world.exchange(&world.own.access_token(login.clone())).await.claims();
+    assert_eq!((&claims["acr"], &claims["auth_time"]), (&login["acr"], &login["auth_time"]));
+    assert_eq!(world.event().await.policy_id.as_deref(), Some("strong"));
+}
+
+#[tokio::test]
+async fn a_foreign_login_is_worth_what_its_record_says() {
+    for (theirs, expected) in [("urn:theirs:strong", None), ("phr", Some(Reason::StepUpRequired))] {
+        let base = plan();
+        let partner = Issuer::new("https://partner.example")
+            .keys(base.idp.keys())
+            .subjects(SubjectMapping::Prefix("partner|".into()))
+            .presenters(["orders"])
+            .acr("urn:theirs:strong", "phr");
+        let rule = Rule::allow("orders", Subjects::of_issuer("https://partner.example"), "billing")
+            .scopes(Names::any())
+            .require_acr(["phr"]);
+        let mut world = base.with(|builder| builder.issuers([partner]).rules([rule])).start().await;
+        let token = world.idp.foreign(json!({ "iss": "https://partner.example", "acr": theirs }));
+        let reply = world.post_as("orders", &exchange_form_of(&token)).await;
+        assert_eq!(world.reason().await, expected, "{theirs}");
+        if expected.is_none() {
+            assert_eq!(reply.claims()["acr"], "phr");
+        }
+    }
+}
+
+fn exchange_form_of(token: &str) -> Vec<(&str, &str)> {
+    let mut form = exchange_form(token, &[]);
+    form.retain(|(name, _)| *name != "subject_token_type");
+    form.push(("subject_token_type", JWT));
+    form
+}
+
+#[tokio::test]
+async fn an_actor_token_of_the_client_itself_vouches_for_it() {
+    let mut world = plan().with(|builder| builder.rules([allow().require_actor_token()])).start().await;
+    let subject = world.own.access_token(json!({}));
+    world.exchange(&subject).await;
+    assert_eq!(world.reason().await, Some(Reason::PolicyNoRule));
+    let actor = world.own.access_token(json!({ "sub": "orders", "client_id": "orders" }));
+    let form = exchange_form(&subject, &[("actor_token", &actor), ("actor_token_type", ACCESS_TOKEN)]);
+    world.post_as("orders", &form).await;
+    assert_eq!(world.reason().await, None);
+}

@@ -1,0 +1,96 @@
+//! The page of reasons in the documentation is the table in the code, and what it tells the operator can be done.
+
+use std::{collections::HashSet, fs, path::Path};
+use tower_token_exchange::{Reason, error::ReasonClass};
+
+const PAGE: &str = include_str!("../../src/manual/reasons.md");
+const HEAD: &str = "| code | `error` | status | meaning | what to do |\n|---|---|---|---|---|";
+
+fn row(reason: Reason) -> String {
+    let (code, error, status) = (reason.code(), reason.error(), reason.status().as_u16());
+    format!("| `{code}` | `{error}` | {status} | {} | {} |", reason.meaning(), reason.remedy())
+}
+
+/// What fails prints the whole table, to be put into the page.
+#[test]
+fn the_page_is_the_table() {
+    let rows: Vec<_> = Reason::ALL.iter().copied().map(row).collect();
+    let expected = format!("{HEAD}\n{}", rows.join("\n"));
+    let found: Vec<_> = PAGE.lines().filter(|line| line.starts_with('|')).collect();
+    assert!(found.join("\n") == expected, "src/reasons.md is out of date; this is its table:\n{expected}");
+}
+
+#[test]
+fn every_reason_has_sentences_that_fit_into_the_table() {
+    let mut remedies = HashSet::new();
+    for reason in Reason::ALL {
+        for text in [reason.meaning(), reason.remedy()] {
+            assert!(text.len() > 5 && text.ends_with('.'), "{reason}: `{text}` is no sentence");
+            assert!(
+                !text.contains(['|', '\n', '<', '[']) && !text.contains("  "),
+                "{reason}: `{text}` breaks the table"
+            );
+            assert!(text.matches('`').count() % 2 == 0, "{reason}: `{text}` leaves code open");
+        }
+        assert!(remedies.insert(reason.remedy()), "{reason}: another reason has the same remedy");
+    }
+}
+
+fn sources(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .flat_map(|path| if path.is_dir() { sources(&path) } else { fs::read_to_string(path).into_iter().collect() })
+        .collect()
+}
+
+/// Logs and dashboards go by these.
+#[test]
+fn reasons_and_classes_are_printed_by_their_names() {
+    for reason in Reason::ALL {
+        assert_eq!(reason.to_string(), reason.code());
+    }
+    for (class, name) in [
+        (ReasonClass::Request, "request"),
+        (ReasonClass::Client, "client"),
+        (ReasonClass::Grant, "grant"),
+        (ReasonClass::Target, "target"),
+        (ReasonClass::Scope, "scope"),
+        (ReasonClass::Token, "token"),
+        (ReasonClass::Denied, "denied"),
+        (ReasonClass::StepUp, "step_up"),
+        (ReasonClass::Failure, "failure"),
+    ] {
+        assert_eq!((class.as_str(), class.to_string().as_str()), (name, name));
+    }
+}
+
+/// Whoever reads a remedy looks for the setting that it names.
+#[test]
+fn every_setting_that_a_remedy_names_exists() {
+    let files = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let mut settings = 0;
+    for reason in Reason::ALL {
+        let code = reason.remedy().split('`').skip(1).step_by(2).filter_map(|code| code.split_once("::"));
+        for (owner, name) in code.filter(|(owner, _)| *owner != "token_exchange") {
+            let has = |text: &str, places: &[String]| places.iter().any(|place| text.contains(place));
+            let owners = ["impl", "pub struct", "pub enum"].map(|item| format!("{item} {owner} {{"));
+            let names = [format!("fn {name}("), format!("fn {name}<"), format!("pub {name}:"), format!("    {name},")];
+            let defined = files.iter().any(|text| has(text, &owners) && has(text, &names));
+            assert!(defined, "{reason}: no `{owner}::{name}`");
+            settings += 1;
+        }
+    }
+    assert!(settings > 80, "only {settings} settings found: is the remedies' spelling another one?");
+}
+
+/// A failure of ours is nothing that a client could mend, and a mistake of the client nothing that we could.
+#[test]
+fn a_remedy_blames_nobody_for_what_is_not_theirs() {
+    for reason in Reason::ALL {
+        let blamed = reason.remedy().starts_with("The client's mistake");
+        assert!(
+            !blamed || reason.class() != ReasonClass::Failure,
+            "{reason}: a failure here is no mistake of a client"
+        );
+    }
+}

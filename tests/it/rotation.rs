@@ -1,0 +1,197 @@
+//! Rotation under load: while an issuer changes its keys, goes down and comes back, nobody gets a wrong answer, nobody
+//! hangs, and the issuer is asked exactly as often as promised.
+
+use crate::jwks::*;
+use crate::support::*;
+use futures_util::future::join_all;
+use http::{StatusCode, header};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+use tower_token_exchange::{Issuer, Reason, jwks::KeyState};
+
+/// Exchanges at once in every round.
+const LOAD: usize = 200;
+
+/// What must become of a token.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Then {
+    Issued,
+    /// Its key is known not to be one of the issuer's.
+    Refused,
+    /// Nobody can know.
+    Unavailable,
+}
+
+struct Scene {
+    world: World,
+    jwks: Jwks,
+    time: Time,
+    /// The fetches so far, and those that failed.
+    fetches: u64,
+    failures: u64,
+}
+
+impl Scene {
+    async fn begin(jwks: Jwks, issuer: Issuer) -> Self {
+        let time = Time::new();
+        let plan = timed(plan(), &time).with(|builder| builder.issuers([issuer]).fetch(loopback()));
+        Self { world: plan.start().await, jwks, time, fetches: 0, failures: 0 }
+    }
+
+    /// Sends these tokens, in turn until there are enough, all at once.
+    async fn send(&mut self, why: &str, mix: &[(&str, Then)]) {
+        let sent: Vec<_> = mix.iter().cycle().take(LOAD).collect();
+        let forms: Vec<_> = sent.iter().map(|(token, _)| form(token)).collect();
+        let exchanges = join_all(forms.iter().map(|form| self.world.post_as("orders", form)));
+        let replies = tokio::time::timeout(Duration::from_secs(60), exchanges).await.expect("nobody hangs");
+        for (reply, (_, then)) in replies.iter().zip(&sent) {
+            let expected = match then {
+                Then::Issued => StatusCode::OK,
+                Then::Refused => StatusCode::BAD_REQUEST,
+                Then::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            assert_eq!(reply.status, expected, "{why}: {then:?}: {}", reply.text);
+            let told_when = reply.headers.contains_key(header::RETRY_AFTER);
+            assert_eq!(told_when, *then == Then::Unavailable, "{why}: {then:?}");
+            if *then == Then::Issued {
+                assert_eq!(reply.claims()["sub"], format!("{}|bob", standing(&self.world).issuer), "{why}");
+            }
+        }
+        let mut reasons = Vec::new();
+        for _ in &sent {
+            reasons.push(self.world.reason().await);
+        }
+        for (then, reason) in [
+            (Then::Issued, None),
+            (Then::Refused, Some(Reason::TokenKeyUnknown)),
+            (Then::Unavailable, Some(Reason::IssuerKeysUnavailable)),
+        ] {
+            let expected = sent.iter().filter(|(_, other)| *other == then).count();
+            assert_eq!(reasons.iter().filter(|other| **other == reason).count(), expected, "{why}: {then:?}");
+        }
+        assert!(self.world.no_event(), "{why}: one event for each");
+    }
+
+    /// So many more fetches, as the issuer counts and as readiness does, and so many of them failed.
+    async fn fetched(&mut self, why: &str, more: u64, failed: u64) {
+        self.fetches += more;
+        self.failures += failed;
+        let counts = || {
+            let standing = standing(&self.world);
+            (standing.fetches, standing.failures)
+        };
+        // One in the background may still be on its way; one too many would never be forgotten.
+        until(|| counts().1 >= self.failures && self.jwks.hits() as u64 >= self.fetches).await;
+        assert_eq!(counts(), (self.fetches, self.failures), "{why}");
+        assert_eq!(self.jwks.hits() as u64, self.fetches, "{why}");
+    }
+
+    async fn landed(&self) {
+        until(|| standing(&self.world).age == Some(Duration::ZERO)).await;
+    }
+}
+
+/// The whole story, for an issuer whose key set is fetched in one request once it is known where it is.
+async fn rotates(jwks: Jwks, issuer: Issuer, [a, b, c]: [Minter; 3]) {
+    use Then::{Issued, Refused, Unavailable};
+    let mut scene = Scene::begin(jwks.clone(), issuer).await;
+    let (of_a, of_b, of_c) = (&*token(&a), &*token(&b), &*token(&c));
+    let (random, another) = (&*under(&b, "random"), &*under(&b, "another"));
+
+    jwks.now(Answer::keys(&a));
+    scene.send("a cold start", &[(of_a, Issued)]).await;
+    scene.fetched("a cold start", 1, 0).await;
+    scene.time.pass(60);
+    scene.send("kept", &[(of_a, Issued)]).await;
+    scene.fetched("kept", 0, 0).await;
+
+    // It publishes its second key, and signs with it at once.
+    jwks.now(Answer::both(&a, &b));
+    scene.send("rotated in", &[(of_a, Issued), (of_b, Issued)]).await;
+    scene.fetched("rotated in", 1, 0).await;
+    scene.send("a flood", &[(of_b, Issued), (random, Refused), (of_a, Issued), (another, Refused)]).await;
+    scene.fetched("a flood in the cool-down", 0, 0).await;
+    scene.time.pass(60);
+    scene.send("a flood", &[(of_b, Issued), (random, Refused), (of_a, Issued), (another, Refused)]).await;
+    scene.fetched("a flood after the cool-down", 1, 0).await;
+
+    // It takes its first key away. The set in hand serves until the next one is there, and that is asked for in time.
+    let gate = Arc::new(Semaphore::new(0));
+    jwks.now(Answer::keys(&b).behind(&gate));
+    scene.time.pass(480);
+    scene.send("ageing", &[(of_a, Issued), (of_b, Issued)]).await;
+    scene.fetched("ageing", 1, 0).await;
+    gate.add_permits(LOAD);
+    scene.landed().await;
+    scene.send("rotated out", &[(of_a, Refused), (of_b, Issued)]).await;
+    scene.fetched("rotated out, and asked whether that is so", 1, 0).await;
+    scene.send("rotated out", &[(of_a, Refused), (of_b, Issued)]).await;
+    scene.fetched("rotated out", 0, 0).await;
+
+    // It goes down for a minute, and the set in hand expires in that. A key that nobody knows may be a new one.
+    jwks.now(Answer::status(503));
+    scene.time.pass(600);
+    scene.send("down", &[(of_b, Issued), (of_c, Unavailable)]).await;
+    scene.fetched("down", 1, 1).await;
+    for seconds in [1, 2, 4, 8, 16, 32] {
+        let why = format!("down, {seconds} s more");
+        scene.time.pass(seconds);
+        scene.send(&why, &[(of_b, Issued), (of_c, Unavailable), (of_a, Unavailable)]).await;
+        scene.fetched(&why, 1, 1).await;
+        scene.send(&why, &[(of_b, Issued), (of_c, Unavailable)]).await;
+        scene.fetched(&why, 0, 0).await;
+        assert_eq!(standing(&scene.world).state, KeyState::Stale);
+    }
+
+    // It comes back with its third key.
+    jwks.now(Answer::both(&b, &c));
+    scene.time.pass(60);
+    scene.send("back", &[(of_b, Issued), (of_c, Issued)]).await;
+    scene.fetched("back", 1, 0).await;
+    scene.time.pass(60);
+    scene.send("back", &[(of_a, Refused), (of_b, Issued), (of_c, Issued)]).await;
+    scene.fetched("back, and asked whether the first key is", 1, 0).await;
+
+    // It is down for longer than any set may serve.
+    jwks.now(Answer::status(500));
+    scene.time.pass(600 + 60 * 60);
+    let nothing_known = [(of_a, Unavailable), (of_b, Unavailable), (of_c, Unavailable), (random, Unavailable)];
+    scene.send("nothing is known", &nothing_known).await;
+    scene.fetched("nothing is known", 1, 1).await;
+    assert!(!scene.world.layer.readiness().is_ready());
+    scene.send("nothing is known", &nothing_known).await;
+    scene.fetched("nothing is known, in the back-off", 0, 0).await;
+    jwks.now(Answer::keys(&c));
+    scene.time.pass(1);
+    scene.send("back", &[(of_c, Issued)]).await;
+    scene.fetched("back", 1, 0).await;
+    assert!(scene.world.layer.readiness().is_ready());
+    scene.send("back, without its second key", &[(of_b, Refused), (of_c, Issued)]).await;
+    scene.fetched("asked whether that is so", 1, 0).await;
+}
+
+#[tokio::test]
+async fn an_issuer_with_a_key_set_uri_rotates_under_load() {
+    let jwks = Jwks::up(Answer::status(503)).await;
+    let issuer = remote(REMOTE, jwks.url());
+    rotates(jwks, issuer, [(); 3].map(|()| self::issuer())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn and_on_several_threads() {
+    let jwks = Jwks::up(Answer::status(503)).await;
+    let issuer = remote(REMOTE, jwks.url());
+    rotates(jwks, issuer, [(); 3].map(|()| self::issuer())).await;
+}
+
+#[tokio::test]
+async fn an_issuer_that_is_discovered_rotates_under_load() {
+    let jwks = Jwks::up(Answer::status(503)).await;
+    let iss: &str = String::leak(jwks.origin());
+    let openid = "/.well-known/openid-configuration";
+    jwks.at(openid, Answer::metadata(iss, &jwks.url()));
+    rotates(jwks.clone(), record(iss).discovery(), [(); 3].map(|()| Minter { iss, ..issuer() })).await;
+    let looked_up = jwks.asked().iter().filter(|path| *path == openid).count();
+    // At the start, and after each of the eight failures.
+    assert_eq!(looked_up, 1 + 8);
+}

@@ -1,0 +1,324 @@
+//! Clients whose secrets only another server knows: what that server says counts, as far as it can be seen to look.
+
+#![cfg(feature = "server-authenticator")]
+
+use crate::support::*;
+use axum::{
+    Form, Json, Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use data_encoding::BASE64;
+use serde_json::json;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio::net::TcpListener;
+use tower_token_exchange::{
+    Client, Reason, TokenExchangeLayer,
+    client_auth::{ServerAuthenticator, ServerAuthenticatorBuilder},
+    fetch::HttpFetch,
+};
+
+/// With what form encoding changes, and what it would be without.
+const SECRET: &str = "zq9 sécret+of/orders=%41";
+
+/// How the legacy server takes clients.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Habit {
+    Exact,
+    /// Takes any secret of `orders`, as many do of a public client.
+    PublicClient,
+    TakesAnybody,
+    /// Takes anybody who is in the header, and looks at the form.
+    TakesAnyHeader,
+    /// Looks at the header, and takes any secret of `orders` in the form.
+    TakesAnyForm,
+    /// Takes what it cannot read for nothing, and answers that.
+    AnswersNobody,
+    SaysBadRequest,
+    Fails,
+    SaysHtml,
+    KnowsTheToken,
+    RefusesTheGrant,
+    Hangs,
+}
+
+/// The header and the form of a question.
+type Asked = (Option<String>, HashMap<String, String>);
+
+#[derive(Clone)]
+struct Legacy {
+    url: String,
+    habit: Arc<Mutex<Habit>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Legacy {
+    async fn start(habit: Habit) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let legacy = Self { url, habit: Arc::new(Mutex::new(habit)), asked: Arc::default() };
+        let app = Router::new().route("/introspect", post(ask)).route("/token", post(ask)).with_state(legacy.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        legacy
+    }
+
+    fn now(&self, habit: Habit) {
+        *self.habit.lock().unwrap() = habit;
+    }
+
+    fn questions(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+
+    /// The secrets that it was told, of whoever this is.
+    fn secrets_of(&self, client: &str) -> Vec<String> {
+        let asked = self.asked.lock().unwrap();
+        let of = asked.iter().filter_map(|(header, form)| pair(header.as_deref(), form));
+        of.filter(|(id, _)| id == client).map(|(_, secret)| secret).collect()
+    }
+
+    fn by_introspection(&self) -> ServerAuthenticatorBuilder {
+        ServerAuthenticator::by_introspection(format!("{}/introspect", self.url)).fetch(fetch())
+    }
+
+    fn by_client_credentials(&self) -> ServerAuthenticatorBuilder {
+        ServerAuthenticator::by_client_credentials(format!("{}/token", self.url)).fetch(fetch())
+    }
+}
+
+fn fetch() -> HttpFetch {
+    HttpFetch::builder().allow_loopback_http().build().unwrap()
+}
+
+/// The client and the secret, by header or form.
+fn pair(header: Option<&str>, form: &HashMap<String, String>) -> Option<(String, String)> {
+    let Some(basic) = header.and_then(|header| header.strip_prefix("Basic ")) else {
+        return Some((form.get("client_id")?.clone(), form.get("client_secret")?.clone()));
+    };
+    let text = String::from_utf8(BASE64.decode(basic.as_bytes()).ok()?).ok()?;
+    let (id, secret) = text.split_once(':')?;
+    let decoded = |text: &str| {
+        let pairs = format!("x={text}");
+        form_urlencoded::parse(pairs.as_bytes()).next().map(|(_, value)| value.into_owned())
+    };
+    Some((decoded(id)?, decoded(secret)?))
+}
+
+async fn ask(State(legacy): State<Legacy>, headers: HeaderMap, Form(form): Form<HashMap<String, String>>) -> Response {
+    let header = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+    legacy.asked.lock().unwrap().push((header.clone(), form.clone()));
+    let habit = *legacy.habit.lock().unwrap();
+    let error = |status: StatusCode, error: &str| (status, Json(json!({ "error": error }))).into_response();
+    let known = match habit {
+        Habit::TakesAnybody => true,
+        Habit::TakesAnyHeader if header.is_some() => true,
+        Habit::TakesAnyForm if header.is_none() => form.get("client_id").is_some_and(|id| id == "orders"),
+        Habit::AnswersNobody if pair(header.as_deref(), &form).is_none() => true,
+        Habit::PublicClient => pair(header.as_deref(), &form).is_some_and(|(id, _)| id == "orders"),
+        _ => pair(header.as_deref(), &form) == Some(("orders".to_owned(), SECRET.to_owned())),
+    };
+    match habit {
+        Habit::Hangs => std::future::pending::<()>().await,
+        Habit::Fails => return error(StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+        Habit::SaysHtml => return "<html>Welcome</html>".into_response(),
+        Habit::KnowsTheToken => return Json(json!({ "active": true, "access_token": 1 })).into_response(),
+        Habit::RefusesTheGrant if known => return error(StatusCode::BAD_REQUEST, "unauthorized_client"),
+        Habit::SaysBadRequest if !known => return error(StatusCode::BAD_REQUEST, "invalid_client"),
+        _ if !known => return error(StatusCode::UNAUTHORIZED, "invalid_client"),
+        _ => {}
+    }
+    match form.contains_key("token") {
+        true => Json(json!({ "active": false })).into_response(),
+        false => Json(json!({ "access_token": "thrown-away", "token_type": "Bearer" })).into_response(),
+    }
+}
+
+/// A world whose clients have no secrets.
+async fn world(authenticator: ServerAuthenticator) -> World {
+    let nobody_has_a_secret = |_| ["orders", "billing", "reports"].map(Client::new).into();
+    plan_with(nobody_has_a_secret, |targets| targets)
+        .with(|builder| builder.client_authenticator(authenticator))
+        .start()
+        .await
+}
+
+async fn exchange_as(world: &mut World, header: Option<&str>, more: &[(&str, &str)]) -> (StatusCode, Option<Reason>) {
+    let token = world.own.access_token(json!({}));
+    let reply = world.post(header, encode(&exchange_form(&token, more))).await;
+    (reply.status, world.event().await.reason)
+}
+
+fn basic_of(id: &str, secret: &str) -> String {
+    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    basic(&encoded(id), &encoded(secret))
+}
+
+const GOOD: (StatusCode, Option<Reason>) = (StatusCode::OK, None);
+const REJECTED: (StatusCode, Option<Reason>) = (StatusCode::UNAUTHORIZED, Some(Reason::ClientRejected));
+const UNAVAILABLE: (StatusCode, Option<Reason>) =
+    (StatusCode::SERVICE_UNAVAILABLE, Some(Reason::AuthenticatorUnavailable));
+
+#[tokio::test]
+async fn a_client_is_who_the_server_says_it_is() {
+    for habit in [Habit::Exact, Habit::SaysBadRequest] {
+        for by_introspection in [true, false] {
+            let legacy = Legacy::start(habit).await;
+            let asking = if by_introspection { legacy.by_introspection() } else { legacy.by_client_credentials() };
+            let mut world = world(asking.build().unwrap()).await;
+            let case = format!("{habit:?}, {by_introspection}");
+            let post = [("client_id", "orders"), ("client_secret", SECRET)];
+            let wrong = [("client_id", "orders"), ("client_secret", "wrong")];
+            assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", SECRET)), &[]).await, GOOD, "{case}");
+            assert_eq!(exchange_as(&mut world, None, &post).await, GOOD, "{case}");
+            assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", "wrong")), &[]).await, REJECTED, "{case}");
+            let (status, reason) = exchange_as(&mut world, None, &wrong).await;
+            assert_eq!((status, reason), (StatusCode::BAD_REQUEST, REJECTED.1), "{case}");
+            assert_eq!(exchange_as(&mut world, Some(&basic_of("reports", SECRET)), &[]).await, REJECTED, "{case}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_yes_is_kept_and_a_no_is_not() {
+    let legacy = Legacy::start(Habit::Exact).await;
+    let mut world = world(legacy.by_introspection().build().unwrap()).await;
+    let good = basic_of("orders", SECRET);
+    assert_eq!(exchange_as(&mut world, Some(&good), &[]).await, GOOD);
+    assert_eq!(legacy.questions(), 5, "two made up, nobody at all, the client, the client with a wrong secret");
+    legacy.now(Habit::Fails);
+    assert_eq!(exchange_as(&mut world, Some(&good), &[]).await, GOOD);
+    assert_eq!(legacy.questions(), 5);
+    // What is kept is the secret and the way it was shown in, not the client.
+    assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", "wrong")), &[]).await, UNAVAILABLE);
+    legacy.now(Habit::Exact);
+    for _ in 0..2 {
+        assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", "wrong")), &[]).await, REJECTED);
+    }
+    assert_eq!(legacy.questions(), 8);
+
+    let never = legacy.by_introspection().cache(10, Duration::ZERO).build().unwrap();
+    let mut world = self::world(never).await;
+    for _ in 0..2 {
+        assert_eq!(exchange_as(&mut world, Some(&good), &[]).await, GOOD);
+    }
+    assert_eq!(legacy.questions(), 8 + 3 + 2 + 1, "whether a wrong secret is wrong, it is asked once");
+}
+
+#[tokio::test]
+async fn a_server_that_takes_anybody_is_believed_in_nothing() {
+    for habit in [Habit::TakesAnybody, Habit::TakesAnyHeader, Habit::AnswersNobody] {
+        let legacy = Legacy::start(habit).await;
+        for asking in [legacy.by_introspection(), legacy.by_client_credentials()] {
+            let authenticator = asking.build().unwrap();
+            assert!(authenticator.probe().await.is_err(), "{habit:?}");
+            let mut world = world(authenticator.clone()).await;
+            for secret in [SECRET, "wrong"] {
+                let answer = exchange_as(&mut world, Some(&basic_of("orders", secret)), &[]).await;
+                assert_eq!(answer, UNAVAILABLE, "{habit:?}");
+            }
+            // When it is mended, so is this.
+            legacy.now(Habit::Exact);
+            assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", SECRET)), &[]).await, GOOD);
+            assert!(authenticator.probe().await.is_ok());
+            legacy.now(habit);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_which_any_secret_is_taken_is_nobody() {
+    let legacy = Legacy::start(Habit::PublicClient).await;
+    for asking in [legacy.by_introspection(), legacy.by_client_credentials()] {
+        let authenticator = asking.build().unwrap();
+        assert!(authenticator.probe().await.is_ok(), "a client that does not exist is rejected");
+        let mut world = world(authenticator).await;
+        for secret in [SECRET, "wrong"] {
+            assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", secret)), &[]).await, REJECTED);
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_way_of_showing_a_secret_is_looked_at_by_itself() {
+    let legacy = Legacy::start(Habit::TakesAnyForm).await;
+    let mut world = world(legacy.by_introspection().build().unwrap()).await;
+    assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", SECRET)), &[]).await, GOOD);
+    let (status, reason) = exchange_as(&mut world, None, &[("client_id", "orders"), ("client_secret", "wrong")]).await;
+    assert_eq!((status, reason), (StatusCode::BAD_REQUEST, REJECTED.1));
+}
+
+#[tokio::test]
+async fn what_is_neither_yes_nor_no_fails_closed() {
+    for habit in [Habit::Fails, Habit::SaysHtml, Habit::KnowsTheToken, Habit::RefusesTheGrant] {
+        let legacy = Legacy::start(Habit::Exact).await;
+        for asking in [legacy.by_introspection(), legacy.by_client_credentials()] {
+            let authenticator = asking.build().unwrap();
+            legacy.now(Habit::Exact);
+            authenticator.probe().await.unwrap();
+            legacy.now(habit);
+            let mut world = world(authenticator).await;
+            let answer = exchange_as(&mut world, Some(&basic_of("orders", SECRET)), &[]).await;
+            assert_eq!(answer, UNAVAILABLE, "{habit:?}");
+        }
+    }
+    let away = ServerAuthenticator::by_introspection("http://127.0.0.1:9/introspect").fetch(fetch()).build().unwrap();
+    let mut world = world(away).await;
+    assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", SECRET)), &[]).await, UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_not_waited_for_long() {
+    let legacy = Legacy::start(Habit::Hangs).await;
+    let mut world = world(legacy.by_introspection().build().unwrap()).await;
+    assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", SECRET)), &[]).await, UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn credentials_go_on_as_they_came_or_not_at_all() {
+    let legacy = Legacy::start(Habit::Exact).await;
+    let mut world = world(legacy.by_introspection().build().unwrap()).await;
+    // Encoded in a way that we would not, for a server that reads it as it is written.
+    let odd = format!("Basic {}", BASE64.encode(b"orders:zq9%20s%C3%A9cret%2Bof/orders%3d%2541"));
+    assert_eq!(exchange_as(&mut world, Some(&odd), &[]).await, GOOD);
+    assert!(legacy.asked.lock().unwrap().iter().any(|(header, _)| header.as_deref() == Some(&*odd)));
+
+    // However it is spelt, the server sees it as every server reads it.
+    for (header, answer) in [(basic_of("orders", SECRET), GOOD), (basic_of("orders", "wrong"), REJECTED)] {
+        let (_, token) = header.split_once(' ').unwrap();
+        for odd in [
+            format!("bAsIc   {}", token.trim_end_matches('=')),
+            format!("Basic {}", token.replace('+', "-").replace('/', "_")),
+        ] {
+            assert_eq!(exchange_as(&mut world, Some(&odd), &[]).await, answer, "{odd}");
+        }
+    }
+
+    let before = legacy.questions();
+    for header in [basic_of("orders", ""), basic("or%64ers", "secret"), basic("a+b", "secret")] {
+        assert_eq!(exchange_as(&mut world, Some(&header), &[]).await, REJECTED, "{header}");
+    }
+    assert_eq!(legacy.questions(), before, "empty secrets, and names that can be read in two ways");
+
+    // No secret comes twice: what is made up is made up anew.
+    let made_up: Vec<_> =
+        legacy.secrets_of("orders").into_iter().filter(|secret| secret != SECRET && secret != "wrong").collect();
+    assert_eq!(made_up.len(), 1);
+    assert!(made_up[0].len() >= 32);
+}
+
+#[test]
+fn mistakes_are_told_when_it_is_built_and_nothing_is_shown() {
+    let relative = ServerAuthenticator::by_introspection("/introspect").build().unwrap_err();
+    assert_eq!(relative.field(), "endpoint");
+    let forever = ServerAuthenticator::by_introspection("https://as.example/introspect").cache(1, Duration::MAX);
+    assert_eq!(forever.build().unwrap_err().field(), "cache");
+    let built = ServerAuthenticator::by_introspection("https://as.example/introspect").build().unwrap();
+    assert_eq!(format!("{built:?}"), "ServerAuthenticator { endpoint: \"https://as.example/introspect\", .. }");
+    let _ = TokenExchangeLayer::builder(AS).client_authenticator(built);
+}
