@@ -20,7 +20,7 @@ mod token_type;
 
 pub use error_code::ErrorCode;
 pub use error_profile::ErrorProfile;
-pub use ids::{ClientId, IdError, IssuerId, KeyId, TargetId, TokenId};
+pub use ids::{ClientId, IssuerId, KeyId, KeyIdError, TargetId, TokenId};
 pub use numeric_date::NumericDate;
 pub use reason::Reason;
 pub use reason_class::ReasonClass;
