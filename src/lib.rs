@@ -1,11 +1,14 @@
-//! OAuth 2.0 Token Exchange (RFC 8693) as tower middleware.
+//! OAuth 2.0 Token Exchange ([RFC 8693]) as tower middleware.
 //!
-//! A service that was called with a user's token, and now must call the next service, should not pass that token on:
-//! it was not issued for there. It asks the authorization server for another one instead, good at the next service
-//! only, that still names the user and says who acts for them. That question is a token request with a grant type of
-//! its own. This crate answers it, in front of whatever answers the other grant types now.
+//! A service that receives a user's token often has to call another service. The service should not pass the token on:
+//! the token was issued for the first service, and whoever holds the token can use all of its rights. Instead, the first
+//! service asks the authorization server to exchange the token for a new one. The new token is valid at the second
+//! service only, still names the user, and names the first service as the actor.
 //!
-//! # Mounting the layer
+//! [`TokenExchangeLayer`] adds this grant to a token endpoint. The layer answers requests whose `grant_type` is token
+//! exchange. Every other request reaches the wrapped service unchanged.
+//!
+//! # Example
 //!
 //! ```
 //! use axum::{Router, routing::post};
@@ -15,7 +18,7 @@
 //!     signing::{Algorithm, LocalSigner},
 //! };
 //!
-//! async fn the_old_token_endpoint() {}
+//! async fn other_grants() {}
 //!
 //! let exchange = TokenExchangeLayer::builder("https://as.example")
 //!     .endpoint("/token")
@@ -27,13 +30,12 @@
 //!     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
 //!     .signer(LocalSigner::generate(Algorithm::ES256)?)
 //!     .build()?;
-//! let app: Router = Router::new().route("/token", post(the_old_token_endpoint)).layer(exchange);
+//! let app: Router = Router::new().route("/token", post(other_grants)).layer(exchange);
 //! # let _ = app;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Now `orders` can send the token that it was called with, one with `aud` `https://orders.example` that this
-//! authorization server signed, and gets one for `https://billing.example`, with `act` `{"sub": "orders"}`:
+//! The client `orders` sends a token that this authorization server issued for `https://orders.example`:
 //!
 //! ```text
 //! POST /token HTTP/1.1
@@ -45,52 +47,60 @@
 //! &audience=billing
 //! ```
 //!
-//! # Who decides what
+//! The answer holds a token for `https://billing.example` with the same `sub` and with `act` `{"sub": "orders"}`.
 //!
-//! Three kinds of records say what is possible: [`Client`] (who asks), [`Target`] (what can be called, and by whom)
-//! and [`Issuer`] (whose tokens are believed, and how far: [`issuers`]). From these and the tokens the layer computes a ceiling.
-//! A [`Policy`] then chooses within it: a table of [rules](policy::Rule), or any service of yours that answers a
-//! [`Query`] with a [`Decision`]. A policy can narrow; one that grants more than the ceiling is taken for broken.
+//! # Records and rules
 //!
-//! A decision is for one of two [`Semantics`]. *Delegation*, the default: the issued token names the actor in `act`,
-//! and those who acted before it. *Impersonation*: it does not, and that takes a permission of its own.
+//! Three kinds of records set the limits: a [`Client`] (who may ask), a [`Target`] (which service a token can be for, and
+//! which clients may ask for such a token) and an [`Issuer`] (whose tokens are accepted, see [`manual::issuers`]). From
+//! the records and the tokens, the layer computes a *ceiling*: the most that this request can get.
 //!
-//! # What can be plugged in
+//! A [`Policy`](policy::Policy) chooses within the ceiling. The policy is a table of [rules](policy::Rule) or a service
+//! that answers a [`Query`](policy::Query) with a [`Decision`](policy::Decision). Without a rule that allows an exchange,
+//! the exchange is refused. A policy that grants more than the ceiling is a defect: the layer refuses and raises an alarm.
 //!
-//! Each part is a [`tower::Service`]; its name here is a trait alias with the bounds, so there is nothing to implement.
+//! A decision has one of two [`Semantics`](policy::Semantics). *Delegation* is the default: the issued token names the
+//! current actor and all earlier actors in `act`. *Impersonation* issues a token without `act`, and needs a permission of
+//! its own.
 //!
-//! | alias | question → answer | builder |
+//! # Plugs
+//!
+//! Each replaceable part is a [`tower::Service`] that answers a question. An async closure in [`tower::service_fn`] fits,
+//! and so does a [`tower::ServiceBuilder`] stack. The aliases in this table carry the bounds; there is no trait to
+//! implement.
+//!
+//! | alias | question → answer | builder method |
 //! |---|---|---|
-//! | [`Policy`] | [`Query`] → [`Decision`] | [`policy`](TokenExchangeBuilder::policy), [`rules`](TokenExchangeBuilder::rules) |
-//! | [`SigningService`] | [`SigningRequest`] → [`Signature`] | [`signer`](TokenExchangeBuilder::signer) |
-//! | [`AuditSink`] | [`AuditEvent`] → `()` | [`audit`](TokenExchangeBuilder::audit) |
-//! | [`TokenVerifier`] | [`TokenToVerify`] → [`Verification`] | [`token_verifier`](TokenExchangeBuilder::token_verifier) |
-//! | [`StatusCheck`] | [`StatusQuery`] → [`Status`] | [`status`](TokenExchangeBuilder::status) |
-//! | [`RevocationStore`] | [`RevocationQuestion`] → [`RevocationState`] | [`revocations`](TokenExchangeBuilder::revocations) |
-//! | [`ClientAuthenticator`] | [`Credentials`] → [`Authentication`] | [`client_authenticator`](TokenExchangeBuilder::client_authenticator) |
-//! | [`Plug`] | [`http::Request`] → [`http::Response`] | [`fetch`](TokenExchangeBuilder::fetch) |
+//! | [`policy::Policy`] | [`Query`](policy::Query) → [`Decision`](policy::Decision) | [`policy`](TokenExchangeBuilder::policy), [`rules`](TokenExchangeBuilder::rules) |
+//! | [`signing::SigningService`] | [`SigningRequest`](signing::SigningRequest) → [`Signature`](signing::Signature) | [`signer`](TokenExchangeBuilder::signer) |
+//! | [`audit::AuditSink`] | [`AuditEvent`](audit::AuditEvent) → `()` | [`audit`](TokenExchangeBuilder::audit) |
+//! | [`token::TokenVerifier`] | [`TokenToVerify`](token::TokenToVerify) → [`Verification`](token::Verification) | [`token_verifier`](TokenExchangeBuilder::token_verifier) |
+//! | [`status::StatusCheck`] | [`StatusQuery`](status::StatusQuery) → [`Status`](status::Status) | [`status`](TokenExchangeBuilder::status) |
+//! | [`revocation::RevocationStore`] | [`RevocationQuestion`](revocation::RevocationQuestion) → [`RevocationState`](revocation::RevocationState) | [`revocations`](TokenExchangeBuilder::revocations) |
+//! | [`client_auth::ClientAuthenticator`] | [`Credentials`](client_auth::Credentials) → [`Authentication`](client_auth::Authentication) | [`client_authenticator`](TokenExchangeBuilder::client_authenticator) |
+//! | [`plug::Plug`] | [`http::Request`] → [`http::Response`] | [`fetch`](TokenExchangeBuilder::fetch) |
 //!
-//! # After a token was issued
+//! # Issued tokens
 //!
-//! [`introspection_endpoint`](TokenExchangeBuilder::introspection_endpoint) tells clients what a token issued here is
-//! (RFC 7662), [`revocation_endpoint`](TokenExchangeBuilder::revocation_endpoint) lets its holder revoke it (RFC 7009), and
-//! what is revoked is no subject token any more. Questions about all other tokens reach the wrapped service. The keys that
-//! verify it are published by the server itself, or added to its key set on the way out: [`endpoint`].
-//! The example `gateway`, with [`forward`] for what passes, puts all of it in front of a server that has never heard of this grant.
+//! [`introspection_endpoint`](TokenExchangeBuilder::introspection_endpoint) lets clients ask whether a token that this
+//! layer issued is active (RFC 7662). [`revocation_endpoint`](TokenExchangeBuilder::revocation_endpoint) lets the client
+//! that holds such a token revoke the token (RFC 7009). Requests about all other tokens reach the wrapped service.
+//! Resource servers verify issued tokens with [`PublishedKeys`](signing::PublishedKeys); [`metadata`] adds the keys and
+//! the grant to documents that another server publishes.
 //!
-//! # When it is refused
+//! # Refusals
 //!
-//! The client reads an OAuth error with a fixed text. You read the [`Reason`] in the audit event, by default a
-//! [`tracing`] event with target `token_exchange::audit` ([`TracingSink`]), or a line of JSON in a file
-//! ([`JsonLinesSink`]); outer layers find it in the response's extensions. What each
-//! of them means, and what to do about it, is listed in [`reasons`]. A layer that takes the place of another server can
-//! answer with the errors of that one: [`ErrorProfile`].
+//! The client receives an OAuth error with a fixed text. The exact [`Reason`] is in the audit event, in the metrics and in
+//! the extensions of the response. [`manual::reasons`] lists every reason with its meaning and the remedy. By default,
+//! audit events are [`tracing`] events with the target `token_exchange::audit` ([`TracingSink`](audit::TracingSink)).
+//! [`JsonLinesSink`](audit::JsonLinesSink) writes them to a file. An [`ErrorProfile`](error::ErrorProfile) answers with the
+//! error codes of another server that the layer replaces.
 //!
-//! # What is counted
+//! # Metrics
 //!
-//! With the feature `metrics`, every attempt is counted once, when its audit event is final, through the facade of the
-//! crate [`metrics`](https://docs.rs/metrics/0.24): whatever recorder your service has installed takes it. Install it
-//! before the layer is built, and it gets the descriptions too.
+//! With the feature `metrics`, the layer records through the facade of the crate
+//! [`metrics`](https://docs.rs/metrics/0.24). Install a recorder before the layer is built; the recorder then receives the
+//! descriptions too.
 //!
 //! | metric | kind | labels |
 //! |---|---|---|
@@ -99,40 +109,41 @@
 //! | `token_exchange_stage_duration_seconds` | histogram | `stage` |
 //! | `token_exchange_cache_total` | counter | `cache`, `result` |
 //!
-//! [`Readiness::record_metrics`] adds how things stand with the keys of issuers, when the metrics are asked for.
+//! [`Readiness::record_metrics`](jwks::Readiness::record_metrics) adds gauges for the keys of issuers.
 //!
-//! `outcome` is an [`Outcome`], `reason` the code of a [`Reason`] or `none`, `semantics` one of the [`Semantics`] or
-//! `none` where nothing was decided. No label holds anything that a client sent.
+//! * `outcome` is an [`Outcome`](audit::Outcome).
+//! * `reason` is the code of a [`Reason`], or `none`.
+//! * `semantics` is one of the [`Semantics`](policy::Semantics), or `none` if the policy made no decision.
+//! * `stage` is a [`Stage`](audit::Stage). Every stage that an attempt entered is recorded once, when the attempt leaves
+//!   the stage or ends. The stage `answer` covers the wait for the audit sink; that wait is in no other stage and not in
+//!   `token_exchange_duration_seconds`.
+//! * `cache` is `introspection` (feature `introspection-cache`) or `client` (feature `server-authenticator`). `result` is
+//!   `hit` or `miss`.
 //!
-//! `stage` is a [`Stage`]. Each that an attempt began is timed once, when it ends: when it was passed, or when the attempt
-//! ended in it, which was then refused, out of time or left by its client; that one is the
-//! [`stage`](AuditEvent::stage) of the event. `request` begins when the body was read, every other stage with the end of
-//! the one before. `answer` is the wait until the audit sink has taken the event of a token that was issued. That wait is
-//! in no other stage, not even the last of an attempt that was refused, and not in `token_exchange_duration_seconds`,
-//! which is all the others together.
+//! No label holds a text that a client sent.
 //!
-//! `cache` is `introspection` (feature `introspection-cache`) for answers about tokens, `client` (feature
-//! `server-authenticator`) for clients that another server accepted; `result` is `hit` or `miss`. A miss is a question
-//! that goes on to the server. What is not to be kept is not counted.
+//! # Mounting the layer
 //!
-//! # Where it can stand
-//!
-//! Around one route, a router or a whole server, in axum, tonic and hyper. What it composes with is listed in
-//! [`composition`], what becomes of requests that try to get around it in [`smuggling`].
-//!
-//! # Runtime
-//!
-//! Reading a form and answering an exchange need a tokio runtime with time enabled, which every hyper server has.
+//! The layer fits around one route, a router or a whole server, in axum, tonic and hyper. [`manual::composition`] lists
+//! what the layer composes with. [`manual::smuggling`] lists how requests may try to get past the layer, and what becomes
+//! of such requests. The layer needs a tokio runtime with time enabled.
 //!
 //! # Features
 //!
-//! * `axum` (default): axum's `Body` is a [`RequestBody`](body::RequestBody).
-//! * `tonic`: tonic's `Body` is one.
-//! * `introspection-cache`: answers of introspection endpoints can be kept for a short time.
-//! * `server-authenticator`: clients can be authenticated by another authorization server.
-//! * `revocation-file`: revocations can be kept in a file.
-//! * `toml`: [`TomlFile`] says on which line of a file of records a mistake is.
-//! * `metrics`: attempts, their stages and the use of caches are counted and timed.
+//! | feature | default | adds |
+//! |---|---|---|
+//! | `axum` | yes | axum's `Body` is a [`RequestBody`](body::RequestBody) |
+//! | `fetch` | yes | [`fetch::HttpFetch`], the HTTP client for key sets, metadata and introspection |
+//! | `tonic` | | tonic's `Body` is a [`RequestBody`](body::RequestBody) |
+//! | `introspection-cache` | | introspection answers can be cached for a short time |
+//! | `server-authenticator` | | [`client_auth::ServerAuthenticator`]: another authorization server authenticates the clients |
+//! | `revocation-file` | | [`revocation::FileRevocations`]: revocations in a file |
+//! | `toml` | | [`records::TomlFile`]: mistakes in a TOML file are reported with their line |
+//! | `metrics` | | counters and histograms |
+//!
+//! [RFC 8693]: https://www.rfc-editor.org/rfc/rfc8693
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
