@@ -31,10 +31,8 @@ pub struct AuditEvent {
     /// The last stage that it reached.
     pub stage: Stage,
     /// The `error` that the client was told.
-    #[serde(serialize_with = "error")]
     pub error: Option<ErrorCode>,
     /// Why it was refused: a code of [`Reason`].
-    #[serde(serialize_with = "code")]
     pub reason: Option<Reason>,
     /// More about why.
     pub detail: Option<String>,
@@ -43,7 +41,6 @@ pub struct AuditEvent {
     /// The client that it comes from.
     pub client_id: Option<String>,
     /// How the client proved it.
-    #[serde(serialize_with = "auth_method")]
     pub auth_method: Option<AuthenticationMethod>,
     /// What was asked for.
     pub requested: Requested,
@@ -56,7 +53,6 @@ pub struct AuditEvent {
     /// The actor token.
     pub actor_token: Option<TokenFacts>,
     /// Whether it is a delegation or an impersonation.
-    #[serde(serialize_with = "semantics")]
     pub semantics: Option<Semantics>,
     /// The actors that the token names, or would have named, the current one first; none in an impersonation, and none
     /// before that was decided.
@@ -171,20 +167,4 @@ fn seconds_since_1970<S: Serializer>(time: &SystemTime, serializer: S) -> Result
 
 fn microseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u64(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX))
-}
-
-fn code<S: Serializer>(reason: &Option<Reason>, serializer: S) -> Result<S::Ok, S::Error> {
-    reason.map(Reason::code).serialize(serializer)
-}
-
-fn error<S: Serializer>(error: &Option<ErrorCode>, serializer: S) -> Result<S::Ok, S::Error> {
-    error.map(ErrorCode::as_str).serialize(serializer)
-}
-
-fn auth_method<S: Serializer>(method: &Option<AuthenticationMethod>, serializer: S) -> Result<S::Ok, S::Error> {
-    method.map(AuthenticationMethod::as_str).serialize(serializer)
-}
-
-fn semantics<S: Serializer>(semantics: &Option<Semantics>, serializer: S) -> Result<S::Ok, S::Error> {
-    semantics.map(Semantics::as_str).serialize(serializer)
 }

@@ -29,6 +29,12 @@ impl fmt::Display for AuthenticationMethod {
     }
 }
 
+impl serde::Serialize for AuthenticationMethod {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// What a request presented to say which client it comes from (RFC 6749 section 2.3): the question that a
 /// [`ClientAuthenticator`](super::ClientAuthenticator) answers.
 ///

@@ -5,7 +5,7 @@ use crate::{
     protocol::{Reason, Rejection, escaped},
     records::{Record, unknown},
 };
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 /// Why an exchange would be granted or refused: the answer of
 /// [`TokenExchangeLayer::explain`](crate::TokenExchangeLayer::explain).
@@ -68,7 +68,6 @@ pub struct Fact {
 #[non_exhaustive]
 pub struct Refusal {
     /// The reason.
-    #[serde(serialize_with = "code")]
     pub reason: Reason,
     /// What it means.
     pub meaning: &'static str,
@@ -101,8 +100,4 @@ impl Refusal {
             error: rejection.error().as_str(),
         }
     }
-}
-
-fn code<S: Serializer>(reason: &Reason, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(reason.code())
 }

@@ -27,6 +27,12 @@ impl fmt::Display for Semantics {
     }
 }
 
+impl serde::Serialize for Semantics {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 /// The answer of a [`Policy`](super::Policy).
 ///
 /// A decision may only narrow what the [`Query`](super::Query) says can be granted. One that grants more is a

@@ -39,3 +39,9 @@ impl fmt::Display for ShadowOutcome {
         write!(f, "would {would}: {rule}")
     }
 }
+
+impl serde::Serialize for ShadowOutcome {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

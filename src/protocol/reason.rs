@@ -63,6 +63,12 @@ impl fmt::Display for Reason {
     }
 }
 
+impl serde::Serialize for Reason {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
+    }
+}
+
 impl Reason {
     /// The class that it belongs to.
     pub const fn class(self) -> ReasonClass {
