@@ -299,7 +299,7 @@ fn rules_and_a_policy_of_ones_own_do_not_go_together() {
 
 #[test]
 fn the_document_of_the_readme_is_one() {
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
     let block = readme.split("```toml\n").find(|block| block.starts_with("[[client]]")).unwrap();
     let document: Document = toml::from_str(block.split("```").next().unwrap()).unwrap();
     bare().document(document).signer(LocalSigner::generate(Algorithm::EdDSA).unwrap()).build().unwrap();

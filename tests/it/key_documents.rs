@@ -74,7 +74,7 @@ const EXPECTED: &[Expected] = &[
 ];
 
 fn document(name: &str) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/jwks").join(name).with_extension("json");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/jwks").join(name).with_extension("json");
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
@@ -130,7 +130,7 @@ async fn verdict(keys: &Value, position: usize, key: &LocalSigner) -> Option<Rea
 
 #[test]
 fn what_is_read_and_what_is_ignored() {
-    let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/jwks")).unwrap().count();
+    let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/jwks")).unwrap().count();
     assert_eq!(files, EXPECTED.len());
     for Expected { document: name, used, svid, ignored } in EXPECTED {
         let document = document(name);

@@ -67,7 +67,7 @@ fn reasons_and_classes_are_printed_by_their_names() {
 /// Whoever reads a remedy looks for the setting that it names.
 #[test]
 fn every_setting_that_a_remedy_names_exists() {
-    let files = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let files = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../src"));
     let mut settings = 0;
     for reason in Reason::ALL {
         let code = reason.remedy().split('`').skip(1).step_by(2).filter_map(|code| code.split_once("::"));
