@@ -168,11 +168,11 @@ mod jose;
 pub mod jwks;
 mod layer;
 pub mod manual;
-#[cfg(any(feature = "metrics", feature = "introspection-cache", feature = "server-authenticator"))]
 mod metrics;
 pub mod plug;
 pub mod policy;
 mod protocol;
+mod random;
 pub mod records;
 pub mod revocation;
 pub mod service;

@@ -1,13 +1,140 @@
-//! What the caches are asked (feature `metrics`), from whichever room has one.
+//! The metrics of the crate, recorded through the facade of the crate `metrics` (feature `metrics`).
+//!
+//! Every label has a value from a closed set, except the issuer, which the records name. A client cannot create a
+//! time series. Without the feature, every function in this room does nothing.
+
+use std::time::Duration;
+#[cfg(feature = "metrics")]
+use {
+    ::metrics::{Unit, counter, describe_counter, describe_histogram, gauge, histogram},
+    tokio::time::Instant,
+};
 
 #[cfg(feature = "metrics")]
-pub(crate) const CACHE: &str = "token_exchange_cache_total";
+mod name {
+    pub(super) const ATTEMPTS: &str = "token_exchange_attempts_total";
+    pub(super) const DURATION: &str = "token_exchange_duration_seconds";
+    pub(super) const STAGE_DURATION: &str = "token_exchange_stage_duration_seconds";
+    pub(super) const CACHE: &str = "token_exchange_cache_total";
+    pub(super) const ISSUER_KEYS: &str = "token_exchange_issuer_keys";
+    pub(super) const ISSUER_KEYS_AGE: &str = "token_exchange_issuer_keys_age_seconds";
+    pub(super) const ISSUER_KEY_FETCHES: &str = "token_exchange_issuer_key_fetches_total";
+    pub(super) const ISSUER_KEY_FETCH_FAILURES: &str = "token_exchange_issuer_key_fetch_failures_total";
+}
 
-/// Counts a question to a cache, and whether it had the answer.
-#[cfg(any(feature = "introspection-cache", feature = "server-authenticator"))]
-pub(crate) fn cache(name: &'static str, hit: bool) {
+/// The value of a label that does not apply, such as the reason of an exchange that succeeded.
+#[cfg(feature = "metrics")]
+const NONE: &str = "none";
+
+/// Registers the descriptions of the metrics with the recorder.
+pub(crate) fn describe() {
     #[cfg(feature = "metrics")]
-    ::metrics::counter!(CACHE, "cache" => name, "result" => if hit { "hit" } else { "miss" }).increment(1);
+    {
+        describe_counter!(name::ATTEMPTS, Unit::Count, "Token exchange attempts, by outcome and reason");
+        describe_histogram!(name::DURATION, Unit::Seconds, "Duration of a token exchange attempt");
+        describe_histogram!(name::STAGE_DURATION, Unit::Seconds, "Duration of one stage of a token exchange attempt");
+        describe_counter!(name::CACHE, Unit::Count, "Cache lookups, by cache and result");
+    }
+}
+
+/// A finished attempt, as the labels of the metrics show the attempt.
+pub(crate) struct AttemptLabels {
+    pub(crate) outcome: &'static str,
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) semantics: Option<&'static str>,
+}
+
+/// Counts a finished attempt and records its duration.
+pub(crate) fn record_attempt(labels: &AttemptLabels, duration: Duration) {
+    #[cfg(feature = "metrics")]
+    {
+        let AttemptLabels { outcome, reason, semantics } = *labels;
+        let (reason, semantics) = (reason.unwrap_or(NONE), semantics.unwrap_or(NONE));
+        counter!(name::ATTEMPTS, "outcome" => outcome, "reason" => reason, "semantics" => semantics).increment(1);
+        histogram!(name::DURATION, "outcome" => outcome).record(duration);
+    }
     #[cfg(not(feature = "metrics"))]
-    let _ = (name, hit);
+    let _ = (labels.outcome, labels.reason, labels.semantics, duration);
+}
+
+/// Measures the stages of one attempt: each stage from the end of the previous stage to its own end.
+///
+/// The last stage ends with the refusal or, if a token was issued, with the attempt. The last stage of an issued token
+/// therefore includes the wait for the audit sink.
+pub(crate) struct StageTimer {
+    #[cfg(feature = "metrics")]
+    stage: Option<&'static str>,
+    #[cfg(feature = "metrics")]
+    since: Instant,
+}
+
+impl StageTimer {
+    /// Starts the timer in this stage.
+    pub(crate) fn start(stage: &'static str) -> Self {
+        #[cfg(not(feature = "metrics"))]
+        let _ = stage;
+        Self {
+            #[cfg(feature = "metrics")]
+            stage: Some(stage),
+            #[cfg(feature = "metrics")]
+            since: Instant::now(),
+        }
+    }
+
+    /// Ends the current stage and starts the next one.
+    pub(crate) fn enter(&mut self, stage: &'static str) {
+        self.switch(Some(stage));
+    }
+
+    /// Ends the current stage. Later calls record nothing.
+    pub(crate) fn stop(&mut self) {
+        self.switch(None);
+    }
+
+    fn switch(&mut self, next: Option<&'static str>) {
+        #[cfg(feature = "metrics")]
+        {
+            let now = Instant::now();
+            if let Some(stage) = std::mem::replace(&mut self.stage, next) {
+                histogram!(name::STAGE_DURATION, "stage" => stage).record(now - self.since);
+            }
+            self.since = now;
+        }
+        #[cfg(not(feature = "metrics"))]
+        let _ = next;
+    }
+}
+
+impl Drop for StageTimer {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Counts one lookup in a cache.
+#[cfg(any(feature = "introspection-cache", feature = "server-authenticator"))]
+pub(crate) fn record_cache_lookup(cache: &'static str, is_hit: bool) {
+    #[cfg(feature = "metrics")]
+    counter!(name::CACHE, "cache" => cache, "result" => if is_hit { "hit" } else { "miss" }).increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = (cache, is_hit);
+}
+
+/// The state of one issuer's keys, as gauges and counters show the state.
+#[cfg(feature = "metrics")]
+pub(crate) struct IssuerKeyValues {
+    pub(crate) keys: usize,
+    pub(crate) age: Option<Duration>,
+    pub(crate) fetches: u64,
+    pub(crate) failures: u64,
+}
+
+/// Records the state of one issuer's keys.
+#[cfg(feature = "metrics")]
+pub(crate) fn record_issuer_keys(issuer: &str, values: &IssuerKeyValues) {
+    let label = [("issuer", issuer.to_owned())];
+    gauge!(name::ISSUER_KEYS, &label).set(values.keys as f64);
+    gauge!(name::ISSUER_KEYS_AGE, &label).set(values.age.unwrap_or_default().as_secs_f64());
+    counter!(name::ISSUER_KEY_FETCHES, &label).absolute(values.fetches);
+    counter!(name::ISSUER_KEY_FETCH_FAILURES, &label).absolute(values.failures);
 }

@@ -1,18 +1,45 @@
-//! The one shape of everything that can be plugged in: a question goes in, an answer comes out.
+//! The one shape of every replaceable part: a tower service that answers a question.
+//!
+//! A *plug* is any [`tower::Service`] from a question type to an answer type. An async closure in
+//! [`tower::service_fn`], a [`tower::ServiceBuilder`] stack around a remote service and a service type of your own all
+//! fit. Each plug of the layer has a trait alias of its own, such as [`Policy`](crate::policy::Policy) or
+//! [`AuditSink`](crate::audit::AuditSink). The alias only carries the bounds: every service that fits implements the
+//! alias.
+//!
+//! ```
+//! use tower_token_exchange::{
+//!     plug::{BoxPlug, boxed},
+//!     policy::{Decision, Query},
+//! };
+//!
+//! let office_hours = tower::service_fn(|_: Query| async { Ok::<_, std::io::Error>(Decision::delegate()) });
+//! let policy: BoxPlug<Query, Decision> = boxed(office_hours);
+//! # let _ = policy;
+//! ```
+//!
+//! # Failures
+//!
+//! An `Ok` answer is an answer, also if the answer is a refusal. An `Err` means that the plug could not answer: the
+//! exchange fails closed with the status 503 and `Retry-After`. A panic becomes the status 500 for that request alone. An
+//! HTTP service or an audit sink that panics counts as a plug that could not answer.
 
 use crate::protocol::{Reason, Rejection, refuse};
+use bytes::Bytes;
 use futures_util::FutureExt;
+use http::{Request, Response};
 use std::panic::AssertUnwindSafe;
 use tower::{BoxError, Service, ServiceExt, util::BoxCloneSyncService};
 
-/// What can be plugged in where `Question` is asked: any [`tower::Service`] that answers it.
+/// A [`tower::Service`] that answers a `Question` with an `Answer`.
 ///
-/// Implemented for everything that fits, so it is never implemented by hand: an async closure in
-/// [`tower::service_fn`], a [`ServiceBuilder`](tower::ServiceBuilder) stack, a service of your own.
-///
-/// An `Ok` answer is an answer, a refusal too. An `Err` means that the question could not be put: the exchange
-/// fails closed with 503 and `Retry-After`. A panic becomes a 500 for that request alone; a fetch or an audit sink that
-/// panics counts as one that could not be asked.
+/// Every service that fits implements this trait. The service and its clones are used from several tasks at a time, and
+/// each question goes to a fresh clone.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a service that answers `{Question}` with `{Answer}`",
+    label = "not a `tower::Service<{Question}, Response = {Answer}>`",
+    note = "wrap an async closure: `tower::service_fn(|question: {Question}| async move {{ Ok::<_, BoxError>(answer) }})`",
+    note = "the service must be `Clone + Send + Sync + 'static`, its future `Send`, its error `Into<tower::BoxError>`"
+)]
 pub trait Plug<Question, Answer>:
     Service<Question, Response = Answer, Error: Into<BoxError>, Future: Send> + Clone + Send + Sync + 'static
 {
@@ -23,25 +50,53 @@ impl<S, Question, Answer> Plug<Question, Answer> for S where
 {
 }
 
-/// A plugged-in service with its type erased.
-pub(crate) type BoxPlug<Question, Answer> = BoxCloneSyncService<Question, Answer, BoxError>;
+/// A service that answers an HTTP request with an HTTP response: an HTTP client such as
+/// [`HttpFetch`](crate::fetch::HttpFetch), or a server in the same process.
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Request, Response};
+/// use tower_token_exchange::plug::HttpService;
+///
+/// fn assert_http_service<S: HttpService>(_: &S) {}
+///
+/// // A fake server for a test.
+/// let server = tower::service_fn(|request: Request<Bytes>| async move {
+///     Ok::<_, std::io::Error>(Response::new(Bytes::from(format!("you asked for {}", request.uri()))))
+/// });
+/// assert_http_service(&server);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an HTTP service",
+    label = "not a `tower::Service<http::Request<Bytes>, Response = http::Response<Bytes>>`",
+    note = "wrap an async closure: `tower::service_fn(|request: http::Request<Bytes>| async move {{ Ok::<_, BoxError>(response) }})`",
+    note = "the service must be `Clone + Send + Sync + 'static`, its future `Send`, its error `Into<tower::BoxError>`"
+)]
+pub trait HttpService: Plug<Request<Bytes>, Response<Bytes>> {}
 
-pub(crate) fn box_plug<Question: 'static, Answer: 'static>(
-    service: impl Plug<Question, Answer>,
-) -> BoxPlug<Question, Answer> {
-    BoxPlug::new(service.map_err(Into::into))
+impl<S: Plug<Request<Bytes>, Response<Bytes>>> HttpService for S {}
+
+/// A plug whose type is erased.
+pub type BoxPlug<Question, Answer> = BoxCloneSyncService<Question, Answer, BoxError>;
+
+/// Erases the type of a plug.
+pub fn boxed<Question: 'static, Answer: 'static>(plug: impl Plug<Question, Answer>) -> BoxPlug<Question, Answer> {
+    BoxPlug::new(plug.map_err(Into::into))
 }
 
-/// How a part can fail to answer.
+/// An [`HttpService`] whose type is erased.
+pub(crate) type BoxHttpService = BoxPlug<Request<Bytes>, Response<Bytes>>;
+
+/// The reasons for which an exchange is refused if a plug fails.
 #[derive(Clone, Copy)]
 pub(crate) struct Failing {
     pub(crate) unavailable: Reason,
     pub(crate) panicked: Reason,
 }
 
-/// Puts one question to a part. Neither its error nor its panic gets any further than this request.
+/// Asks a plug one question. An error or a panic of the plug becomes a refusal of this request.
 pub(crate) async fn ask<Question, Answer>(
-    part: &BoxPlug<Question, Answer>,
+    plug: &BoxPlug<Question, Answer>,
     question: Question,
     failing: Failing,
 ) -> Result<Answer, Rejection>
@@ -49,7 +104,7 @@ where
     Question: Send + 'static,
     Answer: 'static,
 {
-    let answer = async { part.clone().oneshot(question).await };
+    let answer = async { plug.clone().oneshot(question).await };
     match AssertUnwindSafe(answer).catch_unwind().await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(refuse(failing.unavailable).because(error)),

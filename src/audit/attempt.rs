@@ -1,13 +1,13 @@
 use super::{
     AuditEvent, Outcome, Stage,
     delivery::{Untaken, record},
-    meter,
 };
 use crate::{
     clock::Clock,
+    metrics::{self, StageTimer},
     plug::BoxPlug,
     protocol::{Reason, Rejection, refuse},
-    signing::unique,
+    random,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -36,7 +36,7 @@ pub(crate) struct Audit {
 
 impl Audit {
     pub(crate) fn new(sink: BoxPlug<AuditEvent, ()>, clock: Clock, best_effort: bool) -> Self {
-        meter::describe();
+        metrics::describe();
         let places = || Arc::new(Semaphore::new(EVENTS_UNDER_WAY));
         Self { sink, issued: places(), refused: places(), clock, best_effort }
     }
@@ -45,9 +45,9 @@ impl Audit {
         Attempt {
             audit: self.clone(),
             started: Instant::now(),
-            timer: meter::StageTimer::start(),
+            timer: StageTimer::start(Stage::Request.as_str()),
             open: true,
-            event: Box::new(AuditEvent::of_attempt(unique().unwrap_or_default(), self.clock.now())),
+            event: Box::new(AuditEvent::of_attempt(random::unique_id().unwrap_or_default(), self.clock.now())),
         }
     }
 
@@ -75,7 +75,7 @@ impl Audit {
 pub(crate) struct Attempt {
     audit: Audit,
     started: Instant,
-    timer: meter::StageTimer,
+    timer: StageTimer,
     event: Box<AuditEvent>,
     open: bool,
 }
@@ -83,7 +83,7 @@ pub(crate) struct Attempt {
 impl Attempt {
     /// Notes that everything before this stage went well.
     pub(super) fn reached(&mut self, stage: Stage) -> &mut AuditEvent {
-        self.timer.reached(stage);
+        self.timer.enter(stage.as_str());
         self.event.stage = stage;
         &mut self.event
     }
@@ -121,7 +121,7 @@ impl Attempt {
         event.duration = self.started.elapsed();
         event.outcome = Outcome::of(rejection);
         let Some(rejection) = rejection else { return };
-        self.timer.end();
+        self.timer.stop();
         // A client that has gone was told nothing.
         event.error = (rejection.reason() != Reason::ClientGone).then_some(rejection.error());
         event.reason = Some(rejection.reason());

@@ -1,5 +1,6 @@
-use super::{AuditEvent, Outcome, meter, sink};
+use super::{AuditEvent, Outcome, sink};
 use crate::{
+    metrics::{self, AttemptLabels},
     plug::{BoxPlug, Failing, ask},
     protocol::{Reason, Rejection, refuse},
 };
@@ -49,7 +50,7 @@ impl Untaken {
 
     fn take(&mut self) {
         if let Some(event) = self.event.take() {
-            meter::count(&event);
+            count(&event);
         }
     }
 }
@@ -65,6 +66,15 @@ impl Drop for Untaken {
             event.detail = Some(format!("withheld the token with jti `{}`", granted.jti));
         }
         sink::trace(&event);
-        meter::count(&event);
+        count(&event);
     }
+}
+
+fn count(event: &AuditEvent) {
+    let labels = AttemptLabels {
+        outcome: event.outcome.as_str(),
+        reason: event.reason.map(|reason| reason.code()),
+        semantics: event.semantics.map(|semantics| semantics.as_str()),
+    };
+    metrics::record_attempt(&labels, event.duration);
 }

@@ -6,7 +6,6 @@ mod event;
 mod example;
 mod facts;
 mod json_lines;
-mod meter;
 mod outcome;
 mod sink;
 
@@ -24,6 +23,12 @@ pub(crate) use attempt::{Attempt, Audit};
 ///
 /// [`TracingSink`] is there without being asked for, [`JsonLinesSink`] writes lines of JSON, and any service of yours
 /// can take its place.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an audit sink",
+    label = "not a `tower::Service<AuditEvent, Response = ()>`",
+    note = "wrap an async closure: `tower::service_fn(|event: AuditEvent| async move {{ Ok::<_, BoxError>(answer) }})`",
+    note = "the service must be `Clone + Send + Sync + 'static`, its future `Send`, its error `Into<tower::BoxError>`"
+)]
 pub trait AuditSink: crate::plug::Plug<AuditEvent, ()> {}
 
 impl<S: crate::plug::Plug<AuditEvent, ()>> AuditSink for S {}

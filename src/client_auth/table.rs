@@ -1,6 +1,6 @@
 use super::Credentials;
 use crate::{
-    plug::{BoxPlug, box_plug},
+    plug::{BoxPlug, boxed},
     records::{Registry, SecretHash},
 };
 use std::{convert::Infallible, sync::Arc};
@@ -19,7 +19,7 @@ pub(crate) type Authenticator = BoxPlug<Credentials, Authentication>;
 
 /// The authenticator that ships: the secrets in the clients' own records.
 pub(crate) fn client_table(registry: Arc<Registry>) -> Authenticator {
-    box_plug(tower::service_fn(move |credentials: Credentials| {
+    boxed(tower::service_fn(move |credentials: Credentials| {
         let answer = authenticate(&registry, &credentials);
         std::future::ready(Ok::<_, Infallible>(answer))
     }))

@@ -1,10 +1,10 @@
 use crate::{
     jose::parse_object,
     jwks::{MAX_METADATA_BYTES, well_known},
-    plug::{BoxPlug, Plug, box_plug},
+    plug::{BoxPlug, HttpService, boxed},
 };
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, Uri, header};
+use http::{Request, StatusCode, Uri, header};
 use serde_json::{Map, Value};
 use std::time::Duration;
 use tower::ServiceExt;
@@ -64,11 +64,8 @@ impl ServerMetadata {
     ///
     /// # Errors
     /// [`MetadataError`] says where it was last looked for, and what was found there.
-    pub async fn fetch(
-        issuer: &str,
-        service: impl Plug<Request<Bytes>, Response<Bytes>>,
-    ) -> Result<Self, MetadataError> {
-        let service: BoxPlug<_, _> = box_plug(service);
+    pub async fn fetch(issuer: &str, service: impl HttpService) -> Result<Self, MetadataError> {
+        let service: BoxPlug<_, _> = boxed(service);
         let mut problem = MetadataError(format!("`{issuer}` is not an issuer identifier"));
         for url in well_known(issuer).into_iter().flatten() {
             let told = |words: String| MetadataError(format!("{url}: {words}"));
@@ -147,7 +144,7 @@ mod tests {
         for there in 0..3 {
             let server = tower::service_fn(move |request: Request<Bytes>| {
                 let is_there = paths.get(there).is_some_and(|path| *path == request.uri().path());
-                let mut response = Response::new(Bytes::from(json!({ "issuer": ISSUER }).to_string()));
+                let mut response = http::Response::new(Bytes::from(json!({ "issuer": ISSUER }).to_string()));
                 if !is_there {
                     *response.status_mut() = StatusCode::NOT_FOUND;
                 }

@@ -11,7 +11,7 @@ pub use explanation::{Explanation, Fact, RecordTrace, Refusal, StageTrace};
 use crate::{
     client_auth::{Authentication, Authenticator},
     exchange::Exchange,
-    plug::box_plug,
+    plug::boxed,
     protocol::basic_authorization,
 };
 use http::{HeaderMap, header::AUTHORIZATION};
@@ -35,7 +35,7 @@ impl Exchange {
 /// An authenticator that takes anybody's word for being this client.
 fn believing(client_id: &str) -> Authenticator {
     let client = Authentication::Client(client_id.to_owned());
-    box_plug(tower::service_fn(move |_| std::future::ready(Ok::<_, Infallible>(client.clone()))))
+    boxed(tower::service_fn(move |_| std::future::ready(Ok::<_, Infallible>(client.clone()))))
 }
 
 /// A header for the authenticator to believe.

@@ -1,5 +1,5 @@
 use super::Peer;
-use crate::jose::random_hex;
+use crate::random;
 use http::{HeaderMap, HeaderValue, Request};
 use tracing::Span;
 
@@ -31,10 +31,10 @@ impl TraceContext {
     pub fn go_on(headers: &mut HeaderMap) -> Self {
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let is_id = |id: &&str| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-        let request_id = text("x-request-id").filter(is_id).map_or_else(random_hex::<16>, str::to_owned);
+        let request_id = text("x-request-id").filter(is_id).map_or_else(random::hex::<16>, str::to_owned);
         let known = text("traceparent").and_then(parent);
-        let (trace_id, flags) = known.map_or_else(|| (random_hex::<16>(), "00"), |(id, flags)| (id.to_owned(), flags));
-        let span_id = random_hex::<8>();
+        let (trace_id, flags) = known.map_or_else(|| (random::hex::<16>(), "00"), |(id, flags)| (id.to_owned(), flags));
+        let span_id = random::hex::<8>();
         if known.is_none() {
             // It belongs to the trace that is not gone on with (W3C Trace Context section 3.3).
             headers.remove("tracestate");

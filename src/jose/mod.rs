@@ -30,23 +30,7 @@ pub(crate) use json::parse_object;
 pub(crate) use key::{KeyUse, VerifyingKey};
 pub(crate) use private_key::PrivateKey;
 
-use ring::rand::{SecureRandom, SystemRandom};
-
 /// Encodes without padding, as JOSE does everywhere (RFC 7515 section 2).
 pub(crate) fn base64url(bytes: &[u8]) -> String {
     data_encoding::BASE64URL_NOPAD.encode(bytes)
-}
-
-/// So many random bytes in hexadecimal, for a name that need not be a secret: all zeros when the system gives no randomness.
-pub(crate) fn random_hex<const BYTES: usize>() -> String {
-    let mut bytes = [0; BYTES];
-    let _ = SystemRandom::new().fill(&mut bytes);
-    data_encoding::HEXLOWER.encode(&bytes)
-}
-
-/// So many random bytes as a text; `None` when the system gives no randomness.
-pub(crate) fn random_text<const BYTES: usize>() -> Option<String> {
-    let mut bytes = [0; BYTES];
-    SystemRandom::new().fill(&mut bytes).ok()?;
-    Some(base64url(&bytes))
 }

@@ -1,6 +1,6 @@
 use crate::{
     clock::Clock,
-    plug::{BoxPlug, Failing, ask},
+    plug::{BoxHttpService, Failing, ask},
     protocol::{Reason, escaped},
 };
 use bytes::Bytes;
@@ -20,7 +20,7 @@ const FAILING: Failing =
 /// What fetching needs, beside the address.
 #[derive(Clone)]
 pub(crate) struct Fetching {
-    pub(crate) fetch: BoxPlug<Request<Bytes>, Response<Bytes>>,
+    pub(crate) fetch: BoxHttpService,
     pub(crate) clock: Clock,
 }
 

@@ -1,4 +1,6 @@
 use super::{Keys, kept::Age};
+#[cfg(feature = "metrics")]
+use crate::metrics;
 use serde::{Serialize, Serializer};
 use std::time::Duration;
 
@@ -30,12 +32,8 @@ impl Readiness {
     /// the records, so that nobody else can make a time series.
     pub fn record_metrics(&self) {
         for issuer in &self.issuers {
-            let label = [("issuer", issuer.issuer.clone())];
-            ::metrics::gauge!("token_exchange_issuer_keys", &label).set(issuer.keys as f64);
-            let age = issuer.age.unwrap_or_default().as_secs_f64();
-            ::metrics::gauge!("token_exchange_issuer_keys_age_seconds", &label).set(age);
-            ::metrics::counter!("token_exchange_issuer_key_fetches_total", &label).absolute(issuer.fetches);
-            ::metrics::counter!("token_exchange_issuer_key_fetch_failures_total", &label).absolute(issuer.failures);
+            let IssuerReadiness { keys, age, fetches, failures, .. } = *issuer;
+            metrics::record_issuer_keys(&issuer.issuer, &metrics::IssuerKeyValues { keys, age, fetches, failures });
         }
     }
 }

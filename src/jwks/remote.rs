@@ -136,7 +136,7 @@ impl RemoteKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{clock::Clock, plug::box_plug};
+    use crate::{clock::Clock, plug::boxed};
     use bytes::Bytes;
     use http::{Request, Response};
     use std::convert::Infallible;
@@ -148,7 +148,7 @@ mod tests {
             tower::service_fn(move |_: Request<Bytes>| async move { Ok::<_, Infallible>(Response::new(keys.into())) });
         let clock = Clock::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
         let source = Source::At("https://idp.example/jwks".into());
-        let remote = Arc::new(RemoteKeys::new(source, Fetching { fetch: box_plug(fetch), clock }));
+        let remote = Arc::new(RemoteKeys::new(source, Fetching { fetch: boxed(fetch), clock }));
         let newer_than = async |seen: &Known| remote.newer_than(seen).await.map(|known| known.map(|known| known.fetch));
 
         let first = remote.current().await.unwrap();

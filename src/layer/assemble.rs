@@ -7,7 +7,7 @@ use crate::{
     exchange::Exchange,
     issued::IssuedTokens,
     jwks::{Fetching, TrustedKeys},
-    plug::box_plug,
+    plug::boxed,
     policy::{PolicyPart, Table},
     protocol::{ErrorProfile, TokenType},
     records::{ConfigError, OwnSubjects, Record, Records, Registry},
@@ -62,7 +62,7 @@ impl Settings {
                 crate::policy::check_rules(&rules, &registry)?;
                 let table = Table::new(rules)?;
                 table.check_reach()?;
-                (box_plug(table.clone()), Some(table))
+                (boxed(table.clone()), Some(table))
             }
         };
         if self.fetch_is_default {

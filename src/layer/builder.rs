@@ -7,7 +7,7 @@ use crate::{
     fetch::HttpFetch,
     issued::IssuedTokenEndpoint,
     jwks::Fetching,
-    plug::{BoxPlug, Plug, box_plug},
+    plug::{BoxHttpService, BoxPlug, HttpService, boxed},
     policy::{Policy, PolicyPart, Rule},
     protocol::{ErrorProfile, TokenType},
     records::{Client, ConfigError, Issuer, Target},
@@ -17,8 +17,6 @@ use crate::{
     status::{StatusCheck, StatusChecks, StatusPart},
     token::{TokenVerifier, TokenVerifierPart},
 };
-use bytes::Bytes;
-use http::{Request, Response};
 use std::{
     collections::HashMap,
     fmt,
@@ -46,7 +44,7 @@ pub struct TokenExchangeBuilder {
     audit: BoxPlug<AuditEvent, ()>,
     best_effort_audit: bool,
     errors: ErrorProfile,
-    fetch: Option<BoxPlug<Request<Bytes>, Response<Bytes>>>,
+    fetch: Option<BoxHttpService>,
     verifiers: HashMap<TokenType, TokenVerifierPart>,
     status: Option<StatusPart>,
     revocations: Option<RevocationPart>,
@@ -76,7 +74,7 @@ impl TokenExchangeBuilder {
             policy: None,
             signer: None,
             authenticator: None,
-            audit: box_plug(TracingSink),
+            audit: boxed(TracingSink),
             best_effort_audit: false,
             errors: ErrorProfile::rfc8693(),
             fetch: None,
@@ -147,7 +145,7 @@ impl TokenExchangeBuilder {
     /// What remembers the tokens that were revoked, and is asked about every own token that is handed in. Default:
     /// nothing, and no token of this authorization server is taken for revoked.
     pub fn revocations(mut self, store: impl RevocationStore) -> Self {
-        self.revocations = Some(box_plug(store));
+        self.revocations = Some(boxed(store));
         self
     }
 
@@ -192,7 +190,7 @@ impl TokenExchangeBuilder {
     /// The policy: any service that answers a [`Query`](crate::policy::Query) with a [`Decision`](crate::policy::Decision). Takes
     /// the place of any policy given before.
     pub fn policy(mut self, policy: impl Policy) -> Self {
-        (self.rules, self.policy) = (None, Some(box_plug(policy)));
+        (self.rules, self.policy) = (None, Some(boxed(policy)));
         self
     }
 
@@ -204,7 +202,7 @@ impl TokenExchangeBuilder {
 
     /// Where audit events go. Default: [`TracingSink`]; [`JsonLinesSink`](crate::audit::JsonLinesSink) writes them to a file.
     pub fn audit(mut self, sink: impl AuditSink) -> Self {
-        self.audit = box_plug(sink);
+        self.audit = boxed(sink);
         self
     }
 
@@ -225,27 +223,27 @@ impl TokenExchangeBuilder {
     /// What says which client calls. Default: the secrets in the clients' records. Every client that it names
     /// still needs a record.
     pub fn client_authenticator(mut self, authenticator: impl ClientAuthenticator) -> Self {
-        self.authenticator = Some(box_plug(authenticator));
+        self.authenticator = Some(boxed(authenticator));
         self
     }
 
     /// What finds out whether tokens of this type are genuine, in place of signature and introspection. An issuer's
     /// record must take the type too ([`Issuer::token_types`](crate::Issuer::token_types)). Replaces any given before.
     pub fn token_verifier(mut self, token_type: TokenType, verifier: impl TokenVerifier) -> Self {
-        self.verifiers.insert(token_type, box_plug(verifier));
+        self.verifiers.insert(token_type, boxed(verifier));
         self
     }
 
     /// What is asked at every exchange whether all who take part are still good. Default: nobody.
     pub fn status(mut self, status: impl StatusCheck) -> Self {
-        self.status = Some(box_plug(status));
+        self.status = Some(boxed(status));
         self
     }
 
     /// What fetches key sets and metadata of issuers, and asks introspection endpoints. Default: [`HttpFetch::new`],
     /// which reaches public `https` addresses only.
-    pub fn fetch(mut self, fetch: impl Plug<Request<Bytes>, Response<Bytes>>) -> Self {
-        self.fetch = Some(box_plug(fetch));
+    pub fn fetch(mut self, fetch: impl HttpService) -> Self {
+        self.fetch = Some(boxed(fetch));
         self
     }
 
@@ -396,7 +394,7 @@ impl TokenExchangeBuilder {
             policy: self.policy,
             authenticator: self.authenticator,
             fetching: Fetching {
-                fetch: self.fetch.clone().unwrap_or_else(|| box_plug(HttpFetch::new())),
+                fetch: self.fetch.clone().unwrap_or_else(|| boxed(HttpFetch::new())),
                 clock: self.clock.clone(),
             },
             fetch_is_default: self.fetch.is_none(),

@@ -1,5 +1,5 @@
 use crate::{
-    plug::{BoxPlug, box_plug},
+    plug::{self, BoxPlug},
     policy::{Decision, Grant, Policy, Query},
 };
 use futures_util::future::BoxFuture;
@@ -24,7 +24,7 @@ pub type BoxPolicy = BoxPlug<Query, Decision>;
 /// # Ok::<(), tower_token_exchange::ConfigError>(())
 /// ```
 pub fn boxed(policy: impl Policy) -> BoxPolicy {
-    box_plug(policy)
+    plug::boxed(policy)
 }
 
 /// A policy that allows what all of these allow.

@@ -39,6 +39,12 @@ pub(crate) type PolicyPart = BoxPlug<Query, Decision>;
 /// });
 /// assert_policy(&office_hours);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a policy",
+    label = "not a `tower::Service<Query, Response = Decision>`",
+    note = "wrap an async closure: `tower::service_fn(|query: Query| async move {{ Ok::<_, BoxError>(answer) }})`",
+    note = "the service must be `Clone + Send + Sync + 'static`, its future `Send`, its error `Into<tower::BoxError>`"
+)]
 pub trait Policy: Plug<Query, Decision> {}
 
 impl<S: Plug<Query, Decision>> Policy for S {}

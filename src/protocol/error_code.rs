@@ -14,7 +14,7 @@ pub enum ErrorCode {
     /// `unsupported_grant_type`.
     UnsupportedGrantType,
     /// `invalid_scope`: malformed, too much, or nothing left.
-    ScopeError,
+    InvalidScope,
     /// `invalid_target`: malformed, unknown, not allowed or missing (RFC 8707 section 2).
     InvalidTarget,
     /// `invalid_dpop_proof` (RFC 9449 section 5).
@@ -42,7 +42,7 @@ impl ErrorCode {
             Self::InvalidClient => "invalid_client",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
-            Self::ScopeError => "invalid_scope",
+            Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidDpopProof => "invalid_dpop_proof",
             Self::InvalidGrant => "invalid_grant",
@@ -66,7 +66,7 @@ impl ErrorCode {
     /// that is not so: that a server is down, that a grant is unknown or that a proof is missing.
     pub(super) const fn can_stand_for_a_refusal(self) -> bool {
         match self {
-            Self::InvalidRequest | Self::InvalidGrant | Self::ScopeError | Self::InvalidTarget => true,
+            Self::InvalidRequest | Self::InvalidGrant | Self::InvalidScope | Self::InvalidTarget => true,
             Self::InvalidClient | Self::UnauthorizedClient | Self::AccessDenied | Self::ActorUnauthorized => true,
             Self::UnsupportedGrantType | Self::InvalidDpopProof | Self::InsufficientUserAuthentication => false,
             Self::ServerError | Self::TemporarilyUnavailable => false,

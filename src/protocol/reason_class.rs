@@ -2,7 +2,7 @@ use super::ErrorCode;
 use http::StatusCode;
 use std::fmt;
 
-/// The classes of [`Reason`](crate::Reason)s. EffectiveGrant `Grant`, `Target`, `Scope` and `Token` with `Denied`, an outsider
+/// The classes of [`Reason`](crate::Reason)s. Within `Grant`, `Target`, `Scope` and `Token` with `Denied`, an outsider
 /// cannot tell one reason from another: they have one `error`, one description and one status. An
 /// [`ErrorProfile`](crate::error::ErrorProfile) can give each of these five another `error`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,7 +91,7 @@ pub(super) const GRANT: Told =
     Told::new(ReasonClass::Grant, ErrorCode::UnauthorizedClient, "the client may not use this grant");
 pub(super) const TARGET: Told =
     Told::new(ReasonClass::Target, ErrorCode::InvalidTarget, "the target is not acceptable");
-pub(super) const SCOPE: Told = Told::new(ReasonClass::Scope, ErrorCode::ScopeError, "the scope is not acceptable");
+pub(super) const SCOPE: Told = Told::new(ReasonClass::Scope, ErrorCode::InvalidScope, "the scope is not acceptable");
 pub(super) const STEP_UP: Told = Told::new(
     ReasonClass::StepUp,
     ErrorCode::InsufficientUserAuthentication,

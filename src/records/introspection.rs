@@ -1,9 +1,8 @@
 use crate::{
-    plug::{BoxPlug, Plug, box_plug},
+    plug::{BoxHttpService, HttpService, boxed},
     protocol::basic_authorization,
 };
-use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header::InvalidHeaderValue};
+use http::{HeaderValue, header::InvalidHeaderValue};
 use std::fmt;
 #[cfg(feature = "introspection-cache")]
 use std::time::Duration;
@@ -26,7 +25,7 @@ use std::time::Duration;
 pub struct Introspection {
     pub(crate) endpoint: String,
     pub(crate) authorization: Option<HeaderValue>,
-    pub(crate) via: Option<BoxPlug<Request<Bytes>, Response<Bytes>>>,
+    pub(crate) via: Option<BoxHttpService>,
     pub(crate) every_token: bool,
     pub(crate) untyped_answers: bool,
     #[cfg(feature = "introspection-cache")]
@@ -63,8 +62,8 @@ impl Introspection {
     /// Asks through this service instead of the layer's [`fetch`](crate::TokenExchangeBuilder::fetch): the wrapped
     /// service itself, for one, which [`fetch::in_process`](crate::fetch::in_process) makes askable.
     #[must_use]
-    pub fn via(mut self, service: impl Plug<Request<Bytes>, Response<Bytes>>) -> Self {
-        self.via = Some(box_plug(service));
+    pub fn via(mut self, service: impl HttpService) -> Self {
+        self.via = Some(boxed(service));
         self
     }
 
@@ -84,7 +83,7 @@ impl Introspection {
         self
     }
 
-    /// Keeps good answers for so long, at most until the token expires and at most a day, and at most so many. EffectiveGrant
+    /// Keeps good answers for so long, at most until the token expires and at most a day, and at most so many. Within
     /// that time a revocation goes unnoticed. Default: every exchange asks.
     #[cfg(feature = "introspection-cache")]
     #[must_use]

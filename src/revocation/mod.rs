@@ -48,6 +48,12 @@ const FAILING: Failing = Failing { unavailable: Reason::RevocationsUnavailable, 
 /// });
 /// assert_store(&store);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a revocation store",
+    label = "not a `tower::Service<RevocationQuestion, Response = RevocationState>`",
+    note = "wrap an async closure: `tower::service_fn(|question: RevocationQuestion| async move {{ Ok::<_, BoxError>(answer) }})`",
+    note = "the service must be `Clone + Send + Sync + 'static`, its future `Send`, its error `Into<tower::BoxError>`"
+)]
 pub trait RevocationStore: Plug<RevocationQuestion, RevocationState> {}
 
 impl<S: Plug<RevocationQuestion, RevocationState>> RevocationStore for S {}

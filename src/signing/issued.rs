@@ -5,8 +5,9 @@ use super::{
 use crate::{
     authority::Decided,
     clock::Clock,
-    jose::{base64url, random_text},
+    jose::base64url,
     protocol::{Answer, Reason, Rejection, Sensitive, refuse},
+    random,
 };
 use serde_json::{Value, json};
 
@@ -34,7 +35,7 @@ impl Issued {
         let Issuance { own_issuer, signer, clock } = issuance;
         let issued_at = clock.seconds();
         let expires_at = decided.within.expires_at(issued_at);
-        let jti = unique().ok_or_else(|| refuse(Reason::SignerUnavailable).because("no randomness"))?;
+        let jti = random::unique_id().ok_or_else(|| refuse(Reason::SignerUnavailable).because("no randomness"))?;
         let stamp = Stamp { issued_at, expires_at, jti: &jti };
         let typ = claims::typ(&decided.bounded.admitted.issue_as);
         let header = json!({ "alg": signer.algorithm.as_str(), "kid": signer.key_id, "typ": typ });
@@ -62,9 +63,4 @@ impl Issued {
             scope: self.decided.within.scope(),
         }
     }
-}
-
-/// A name of 128 random bits.
-pub(crate) fn unique() -> Option<String> {
-    random_text::<16>()
 }

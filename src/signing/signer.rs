@@ -1,7 +1,7 @@
 use super::LocalSigner;
 use crate::{
     jose::{Algorithm, KeySet, KeyUse},
-    plug::{BoxPlug, Failing, ask, box_plug},
+    plug::{BoxPlug, Failing, ask, boxed},
     protocol::{Reason, Rejection, refuse},
     records::ConfigError,
 };
@@ -78,7 +78,7 @@ pub struct Signer {
 impl Signer {
     /// A signer whose key goes by this `kid`.
     pub fn new(key_id: impl Into<String>, algorithm: Algorithm, service: impl super::SigningService) -> Self {
-        Self { key_id: key_id.into(), algorithm, keys: KeySet::empty(), service: box_plug(service), checks: true }
+        Self { key_id: key_id.into(), algorithm, keys: KeySet::empty(), service: boxed(service), checks: true }
     }
 
     /// The public keys of this signer: they verify the tokens that come back to be exchanged again, and every
@@ -129,7 +129,7 @@ impl From<LocalSigner> for Signer {
         let keys = local.published_keys().key_set();
         let (key_id, algorithm) = (local.key_id().to_owned(), local.algorithm());
         // What this process signs it need not check.
-        Self { key_id, algorithm, keys, service: box_plug(local), checks: false }
+        Self { key_id, algorithm, keys, service: boxed(local), checks: false }
     }
 }
 

@@ -32,6 +32,12 @@ const FAILING: Failing = Failing { unavailable: Reason::StatusUnavailable, panic
 /// });
 /// assert_check(&check);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a status check",
+    label = "not a `tower::Service<StatusQuery, Response = Status>`",
+    note = "wrap an async closure: `tower::service_fn(|query: StatusQuery| async move {{ Ok::<_, BoxError>(answer) }})`",
+    note = "the service must be `Clone + Send + Sync + 'static`, its future `Send`, its error `Into<tower::BoxError>`"
+)]
 pub trait StatusCheck: Plug<StatusQuery, Status> {}
 
 impl<S: Plug<StatusQuery, Status>> StatusCheck for S {}

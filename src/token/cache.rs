@@ -20,7 +20,7 @@ impl Cache {
 
     pub(super) fn get(&self, token: &str) -> Option<Claims> {
         let found = self.find(token);
-        metrics::cache("introspection", found.is_some());
+        metrics::record_cache_lookup("introspection", found.is_some());
         found
     }
 

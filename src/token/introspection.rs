@@ -1,7 +1,7 @@
 use crate::{
     clock::Clock,
     jose::{Claims, parse_object},
-    plug::{BoxPlug, Failing, ask},
+    plug::{BoxHttpService, Failing, ask},
     protocol::{Reason, Rejection, refuse},
     records::Introspection,
 };
@@ -24,7 +24,7 @@ const FAILING: Failing =
 /// Asks one issuer what a token means (RFC 7662).
 #[derive(Clone)]
 pub(crate) struct Introspector {
-    service: BoxPlug<Request<Bytes>, Response<Bytes>>,
+    service: BoxHttpService,
     endpoint: String,
     authorization: Option<HeaderValue>,
     untyped_answers: bool,
@@ -33,7 +33,7 @@ pub(crate) struct Introspector {
 }
 
 impl Introspector {
-    pub(crate) fn new(record: &Introspection, fetch: &BoxPlug<Request<Bytes>, Response<Bytes>>, clock: &Clock) -> Self {
+    pub(crate) fn new(record: &Introspection, fetch: &BoxHttpService, clock: &Clock) -> Self {
         #[cfg(not(feature = "introspection-cache"))]
         let _ = clock;
         Self {

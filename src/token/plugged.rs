@@ -45,6 +45,12 @@ pub enum TokenRole {
 /// # struct Assertion { issuer: String, name_id: String, audiences: Vec<String>, not_on_or_after: u64 }
 /// # fn parsed_and_signature_checked(_: &str) -> Option<Assertion> { None }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a token verifier",
+    label = "not a `tower::Service<TokenToVerify, Response = Verification>`",
+    note = "wrap an async closure: `tower::service_fn(|token: TokenToVerify| async move {{ Ok::<_, BoxError>(answer) }})`",
+    note = "the service must be `Clone + Send + Sync + 'static`, its future `Send`, its error `Into<tower::BoxError>`"
+)]
 pub trait TokenVerifier: Plug<TokenToVerify, Verification> {}
 
 impl<S: Plug<TokenToVerify, Verification>> TokenVerifier for S {}

@@ -308,7 +308,7 @@ async fn an_inbound_chain_is_kept_or_extended_whole() {
                 "sub": "web", "client_id": "web", "sub_profile": "service", "email": "w@x.example", "name": "Web",
             } })),
         ),
-        // EffectiveGrant an inherited hop, a name without `iss` stands in the name space of the token, not of the hop.
+        // Within an inherited hop, a name without `iss` stands in the name space of the token, not of the hop.
         (
             json!({ "iss": IDP, "sub": "gateway", "act": { "sub": "web" } }),
             Ok(json!({ "sub": "orders", "act": { "iss": IDP, "sub": "gateway", "act": { "sub": "web" } } })),

@@ -36,7 +36,7 @@ impl Known {
     pub(super) fn has(&self, question: &Question) -> bool {
         let Some(accepted) = &self.accepted else { return false };
         let found = accepted.contains_key(&self.hash(question));
-        metrics::cache("client", found);
+        metrics::record_cache_lookup("client", found);
         found
     }
 

@@ -6,14 +6,12 @@ mod question;
 use super::{Authentication, AuthenticationMethod, Credentials};
 use crate::{
     fetch::HttpFetch,
-    plug::{BoxPlug, Plug, box_plug},
+    plug::{BoxHttpService, HttpService, boxed},
     records::{ConfigError, is_absolute},
 };
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{Request, Response};
 use known::Known;
-use question::{Answer, Method, Question, random};
+use question::{Answer, Method, Question, random_secret};
 use std::{
     fmt,
     sync::Arc,
@@ -63,7 +61,7 @@ const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(300);
 pub struct ServerAuthenticator(Arc<Shared>);
 
 struct Shared {
-    service: BoxPlug<Request<Bytes>, Response<Bytes>>,
+    service: BoxHttpService,
     endpoint: String,
     method: Method,
     known: Known,
@@ -72,7 +70,7 @@ struct Shared {
 /// Builds a [`ServerAuthenticator`].
 #[must_use = "a builder does nothing until `build`"]
 pub struct ServerAuthenticatorBuilder {
-    service: Option<BoxPlug<Request<Bytes>, Response<Bytes>>>,
+    service: Option<BoxHttpService>,
     endpoint: String,
     method: Method,
     entries: u64,
@@ -109,8 +107,8 @@ impl ServerAuthenticatorBuilder {
 
     /// What asks: an [`HttpFetch`] with options of its own, or the wrapped service itself
     /// ([`in_process`](crate::fetch::in_process)). Default: `HttpFetch::new()`.
-    pub fn fetch(mut self, service: impl Plug<Request<Bytes>, Response<Bytes>>) -> Self {
-        self.service = Some(box_plug(service));
+    pub fn fetch(mut self, service: impl HttpService) -> Self {
+        self.service = Some(boxed(service));
         self
     }
 
@@ -137,7 +135,7 @@ impl ServerAuthenticatorBuilder {
         }
         let known = Known::new(entries, time_to_live)
             .ok_or_else(|| ConfigError::new("cache", "no randomness to be had from the system"))?;
-        let service = service.unwrap_or_else(|| box_plug(HttpFetch::new()));
+        let service = service.unwrap_or_else(|| boxed(HttpFetch::new()));
         Ok(ServerAuthenticator(Arc::new(Shared { service, endpoint, method, known })))
     }
 }
@@ -164,7 +162,7 @@ impl Shared {
     /// Whether a wrong secret of this client is wrong there: that of a public client is never looked at.
     async fn tells_apart(&self, question: &Question) -> Result<bool, BoxError> {
         let client = &question.client_id;
-        match self.ask(&question.with_secret(&random()?)).await? {
+        match self.ask(&question.with_secret(&random_secret()?)).await? {
             Answer::Rejected => {
                 self.known.note_told_apart(question);
                 Ok(true)
@@ -182,7 +180,7 @@ impl Shared {
             Err(problem.into())
         };
         for method in [AuthenticationMethod::ClientSecretBasic, AuthenticationMethod::ClientSecretPost] {
-            let nobody = Question::made_up(method, &random()?, &random()?);
+            let nobody = Question::made_up(method, &random_secret()?, &random_secret()?);
             if let Answer::Accepted = self.ask(&nobody).await? {
                 return refused(
                     "the server accepted a client that was made up: it authenticates nobody, and so would we",

@@ -1,7 +1,7 @@
 use super::{AuthenticationMethod, Credentials};
 use crate::{
-    jose::random_text,
     protocol::{Sensitive, basic_authorization},
+    random,
 };
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -72,7 +72,7 @@ impl Question {
     pub(super) fn request(&self, endpoint: &str, method: Method) -> Result<Request<Bytes>, BoxError> {
         let mut form = form_urlencoded::Serializer::new(String::new());
         match method {
-            Method::Introspection => form.append_pair("token", &random()?),
+            Method::Introspection => form.append_pair("token", &random_secret()?),
             Method::ClientCredentials => form.append_pair("grant_type", "client_credentials"),
         };
         let mut request = Request::post(endpoint)
@@ -128,6 +128,6 @@ fn is_code(error: &str) -> bool {
 }
 
 /// A text that nobody can have guessed.
-pub(super) fn random() -> Result<String, BoxError> {
-    Ok(random_text::<24>().ok_or("no randomness to be had from the system")?)
+pub(super) fn random_secret() -> Result<String, BoxError> {
+    Ok(random::text::<24>().ok_or("no randomness to be had from the system")?)
 }

@@ -1,0 +1,24 @@
+//! Random names and secrets.
+
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use ring::rand::{SecureRandom, SystemRandom};
+
+/// Returns `BYTES` random bytes as hexadecimal text, or zeros if the system has no randomness. Not for secrets.
+pub(crate) fn hex<const BYTES: usize>() -> String {
+    HEXLOWER.encode(&random::<BYTES>().unwrap_or([0; BYTES]))
+}
+
+/// Returns `BYTES` random bytes as base64url text, or `None` if the system has no randomness.
+pub(crate) fn text<const BYTES: usize>() -> Option<String> {
+    random::<BYTES>().map(|bytes| BASE64URL_NOPAD.encode(&bytes))
+}
+
+/// Returns the name of a token or of an attempt: 128 random bits as base64url text.
+pub(crate) fn unique_id() -> Option<String> {
+    text::<16>()
+}
+
+fn random<const BYTES: usize>() -> Option<[u8; BYTES]> {
+    let mut bytes = [0; BYTES];
+    SystemRandom::new().fill(&mut bytes).ok().map(|()| bytes)
+}
