@@ -8,8 +8,6 @@
 mod read;
 mod replay;
 mod response;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use self::read::{Limits, Read, read};
 pub use self::replay::Replay;

@@ -18,6 +18,7 @@ mod documents_layer;
 mod exchange;
 mod explain;
 mod failing_parts;
+mod fetch_tls;
 mod forward_proxy;
 mod hostile_tokens;
 mod introspection;

@@ -1,6 +1,5 @@
 mod guard;
 mod limits;
-mod tls;
 
 use std::{
     net::SocketAddr,

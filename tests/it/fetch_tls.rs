@@ -1,10 +1,23 @@
-use std::{io::Read, io::Write, net, thread};
+//! The TLS of the HTTP client, against a server with a certificate of a private authority.
+
+use std::{io::Read, io::Write, net, sync::Arc, thread, time::Duration};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_types::PrivateKeyDer};
 
-use super::*;
-use crate::fetch::FetchConfigError;
+use bytes::Bytes;
+use http::{Request, Response};
+use tokio::net::TcpListener;
+use tower::ServiceExt;
+use tower_token_exchange::fetch::{FetchConfigError, FetchError, HttpFetch, HttpFetchBuilder};
+
+fn loopback() -> HttpFetchBuilder {
+    HttpFetch::builder().allow_loopback_http().timeout(Duration::from_secs(2))
+}
+
+async fn get(fetch: HttpFetch, uri: &str) -> Result<Response<Bytes>, FetchError> {
+    fetch.oneshot(Request::get(uri).body(Bytes::new()).unwrap()).await
+}
 
 /// A TLS server for `localhost`, and the PEM of the private CA behind it.
 fn server() -> (u16, String) {
