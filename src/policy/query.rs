@@ -67,7 +67,7 @@ pub struct QueriedSubject {
     /// The declared type of the subject token.
     pub token_type: TokenType,
     /// How it was authenticated (`acr`), as the issued token will say: an own token's, or what the issuer's record
-    /// makes of a foreign one's ([`Issuer::acr`](crate::Issuer::acr)).
+    /// makes of a foreign one's ([`Issuer::map_acr`](crate::Issuer::map_acr)).
     pub acr: Option<String>,
     /// When it was authenticated (`auth_time`), in seconds since 1970, rounded down; what the issued token will say.
     pub auth_time: Option<u64>,

@@ -40,13 +40,16 @@ fn plan_of(clients: impl IntoIterator<Item = Client>) -> Plan {
             all
         },
         |targets| {
-            targets.into_iter().map(|t| if t.id() == "billing" { t.callers(callers.clone()) } else { t }).collect()
+            targets
+                .into_iter()
+                .map(|t| if t.id() == "billing" { t.allow_clients(callers.clone()) } else { t })
+                .collect()
         },
     );
     let idp = tower_token_exchange::Issuer::new("https://users.example")
         .keys(plan.idp.keys())
-        .subjects(tower_token_exchange::records::SubjectMapping::Prefix("users|".into()))
-        .presenters(known);
+        .map_subjects(tower_token_exchange::records::SubjectMapping::Prefix("users|".into()))
+        .allow_presenters(known);
     plan.with(|builder| builder.issuers([idp]))
 }
 
@@ -328,7 +331,7 @@ async fn an_authenticator_of_ones_own_has_the_word_within_the_records() {
         std::future::ready(Ok::<_, Infallible>(answer))
     });
     let exchanges_not = |mut clients: Vec<Client>| {
-        clients.push(Client::new("no-exchange").without_exchange());
+        clients.push(Client::new("no-exchange").deny_exchange());
         clients
     };
     let plan = plan_with(exchanges_not, |targets| targets).with(|builder| builder.client_authenticator(own));

@@ -30,7 +30,7 @@ use tower_token_exchange::{
     audit::{AuditEvent, Outcome, Stage, TracingSink},
     client_auth::{Authentication, ClientAuthenticator, Credentials},
     policy::{Actors, Decision, Grant, Names, Policy, Query, Rule, Semantics, Subjects},
-    records::SubjectMapping,
+    records::{Party, SubjectMapping},
     signing::{Algorithm, LocalSigner, Signature, Signer, SigningRequest},
 };
 use tracing_subscriber::layer::SubscriberExt;
@@ -488,7 +488,7 @@ async fn an_authenticator_cannot_make_clients_up() {
             async { Ok::<_, Infallible>(answer) }
         });
         let owner = |mut clients: Vec<Client>| {
-            clients.push(Client::new("owner").secret(secret_of("owner")).without_exchange());
+            clients.push(Client::new("owner").secret(secret_of("owner")).deny_exchange());
             clients
         };
         let mut desk =
@@ -819,7 +819,8 @@ async fn the_fields_of_the_tracing_event_are_stable() {
     };
 
     let carrier = |clients: Vec<Client>| {
-        let carry = |client: Client| if client.id() == "orders" { client.carries(AS, "agent") } else { client };
+        let carry =
+            |client: Client| if client.id() == "orders" { client.allow_actor(Party::new(AS, "agent")) } else { client };
         clients.into_iter().map(carry).collect()
     };
     let rule = Rule::allow(Names::any(), Subjects::any(), Names::any()).actors(Actors::any()).scopes(Names::any());
@@ -902,8 +903,8 @@ async fn no_token_and_no_secret_is_written_anywhere() {
     note(&Client::new("orders").secret(secret_of("orders")), &seen);
     let remote = Issuer::new("https://remote.example")
         .jwks_uri("https://remote.example/jwks.json")
-        .subjects(SubjectMapping::Prefix("r|".into()))
-        .presenters(["orders"]);
+        .map_subjects(SubjectMapping::Prefix("r|".into()))
+        .allow_presenters(["orders"]);
     let broken = service_fn(|_: Request<Bytes>| async { Err::<http::Response<Bytes>, _>(io::Error::other(CAUSE)) });
     let plan = plan.with(|builder| {
         builder
@@ -911,7 +912,7 @@ async fn no_token_and_no_secret_is_written_anywhere() {
             .policy(policy)
             .client_authenticator(authenticator)
             .issuers([remote])
-            .fetch(broken)
+            .http(broken)
             .audit(TracingSink)
     });
     note(&plan.builder, &seen);

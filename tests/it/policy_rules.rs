@@ -219,9 +219,9 @@ async fn a_foreign_login_is_worth_what_its_record_says() {
         let base = plan();
         let partner = Issuer::new("https://partner.example")
             .keys(base.idp.keys())
-            .subjects(SubjectMapping::Prefix("partner|".into()))
-            .presenters(["orders"])
-            .acr("urn:theirs:strong", "phr");
+            .map_subjects(SubjectMapping::Prefix("partner|".into()))
+            .allow_presenters(["orders"])
+            .map_acr("urn:theirs:strong", "phr");
         let rule = Rule::allow("orders", Subjects::of_issuer("https://partner.example"), "billing")
             .scopes(Names::any())
             .require_acr(["phr"]);

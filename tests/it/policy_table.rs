@@ -487,7 +487,9 @@ async fn impersonation_is_issued_by_its_own_permission_only() {
 #[tokio::test]
 async fn a_rule_for_the_client_is_none_for_whom_it_carries() {
     let carrier = |clients: Vec<Client>| {
-        clients.into_iter().map(|client| if client.id() == "orders" { client.carries(AS, "agent") } else { client })
+        clients
+            .into_iter()
+            .map(|client| if client.id() == "orders" { client.allow_actor(Party::new(AS, "agent")) } else { client })
     };
     let agent = || Actors::parties([Party::new(AS, "agent")]);
     for (rule, by_client, by_agent) in [

@@ -252,15 +252,15 @@ proptest! {
         queries in vec(query(), 40),
     ) {
         let build = |rules: &[Rule]| {
-            let client = |id: &str| Client::new(id).secret(secret_of(id)).carries(AS, "agent");
-            let target = |id: &str| Target::new(id).callers(["orders", "web"]).scopes(["read"]);
-            let idp = Issuer::new(IDP).keys(KEYS.with(|keys| keys.clone())).subjects(SubjectMapping::Prefix("idp|".into()));
+            let client = |id: &str| Client::new(id).secret(secret_of(id)).allow_actor(Party::new(AS, "agent"));
+            let target = |id: &str| Target::new(id).allow_clients(["orders", "web"]).scopes(["read"]);
+            let idp = Issuer::new(IDP).keys(KEYS.with(|keys| keys.clone())).map_subjects(SubjectMapping::Prefix("idp|".into()));
             TokenExchangeLayer::builder(AS)
                 .clients(["orders", "web"].map(client))
                 .targets(["billing", "ledger"].map(target))
                 .issuers([idp])
                 .rules(rules.to_vec())
-                .fetch(tower::service_fn(|_| async { Err::<http::Response<bytes::Bytes>, _>("nobody is asked") }))
+                .http(tower::service_fn(|_| async { Err::<http::Response<bytes::Bytes>, _>("nobody is asked") }))
                 .signer(KEY.with(LocalSigner::clone))
                 .build()
         };

@@ -81,16 +81,19 @@ fn genuine() -> Value {
 /// Takes both types of its tokens, from clients and from those who act.
 fn record() -> Issuer {
     Issuer::new(DESK)
-        .token_types([SAML2, BADGE].map(TokenType::new))
-        .subjects(SubjectMapping::Prefix("desk|".into()))
-        .presenters(["orders"])
+        .accept_types([SAML2, BADGE].map(TokenType::new))
+        .map_subjects(SubjectMapping::Prefix("desk|".into()))
+        .allow_presenters(["orders"])
         .allow_actor_tokens()
 }
 
 /// A world that asks the desk about both; `orders` runs its agents.
 fn plan_of(desk: &Desk, record: Issuer) -> Plan {
     let carrier = |clients: Vec<Client>| {
-        clients.into_iter().map(|client| client.carries(DESK, "agent-7").carries(IDP, "agent-7")).collect()
+        clients
+            .into_iter()
+            .map(|client| client.allow_actor(Party::new(DESK, "agent-7")).allow_actor(Party::new(IDP, "agent-7")))
+            .collect()
     };
     let rule = Rule::allow(Names::any(), Subjects::any().or_clients(), Names::any()).actors(Actors::any());
     let rules = [rule.scopes(Names::any())];
@@ -181,12 +184,12 @@ async fn a_token_that_is_no_jwt_is_worth_what_its_verifier_says() {
 async fn what_a_verifier_says_is_held_to_the_rules_for_a_jwt() {
     let desk = Desk::default();
     let rules = |token_type| {
-        TokenRules::of(TokenType::new(token_type)).require_value("level", 2).forbid("guest").presenter_claim("app")
+        TokenRules::new(TokenType::new(token_type)).require_value("level", 2).forbid("guest").presenter_claim("app")
     };
     let record = record()
-        .tokens(rules(SAML2))
-        .tokens(rules(BADGE).scope_claim("rights"))
-        .tenants("site", ["north"])
+        .accept(rules(SAML2))
+        .accept(rules(BADGE).scope_claim("rights"))
+        .accept_tenants("site", ["north"])
         .leeway(Duration::from_secs(5))
         .max_age(Duration::from_secs(600));
     let mut world = plan_of(&desk, record).start().await;
@@ -274,7 +277,8 @@ async fn no_verifier_makes_an_actor_or_a_client() {
         assert_eq!(found, expected, "{changes}");
     }
     // Without the record's leave nobody acts by such a token.
-    let quiet = Issuer::new(DESK).token_types([TokenType::new(BADGE)]).subjects(SubjectMapping::Prefix("desk|".into()));
+    let quiet =
+        Issuer::new(DESK).accept_types([TokenType::new(BADGE)]).map_subjects(SubjectMapping::Prefix("desk|".into()));
     let mut world = plan_of(&desk, quiet).start().await;
     desk.vouches(json!({ "sub": "agent-7" }));
     assert_eq!(acting(&mut world, BADGE).await, Err(Reason::ActorIssuerNotTrusted));
@@ -308,7 +312,7 @@ async fn a_verifier_that_cannot_answer_stops_this_exchange_and_no_other() {
 #[tokio::test(start_paused = true)]
 async fn a_verifier_that_never_answers_is_an_outage() {
     let desk = Desk::default();
-    let record = crate::jwks::record(DESK).token_types([TokenType::JWT]);
+    let record = crate::jwks::record(DESK).accept_types([TokenType::JWT]);
     let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
     let plan = plan().with(|builder| {
         builder.issuers([record]).token_verifier(TokenType::JWT, desk.verifier()).audit(recorder(sender))

@@ -50,7 +50,7 @@ const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(300);
 /// let layer = TokenExchangeLayer::builder("https://as.example")
 ///     .client_authenticator(legacy)
 ///     .clients([Client::new("orders")])
-///     .targets([Target::new("billing").callers(["orders"]).scopes(["read"])])
+///     .targets([Target::new("billing").allow_clients(["orders"]).scopes(["read"])])
 ///     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
 ///     .signer(LocalSigner::generate(Algorithm::ES256)?)
 ///     .build()?;

@@ -14,7 +14,7 @@ impl Rule {
     /// Allows it to subjects whose login was one of these (`acr`), the best first. Where that alone is amiss, and no
     /// other rule allows it, the client is told (RFC 9470): 400, `insufficient_user_authentication`, with `acr_values`,
     /// and `max_age` if the rule has one. Values of a foreign issuer count as its record translates them
-    /// ([`Issuer::acr`](crate::Issuer::acr)), and not at all without.
+    /// ([`Issuer::map_acr`](crate::Issuer::map_acr)), and not at all without.
     ///
     /// ```
     /// use tower_token_exchange::{policy::{Decision, Query, Rule, Subjects, Table}, records::Party};

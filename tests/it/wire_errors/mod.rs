@@ -445,7 +445,7 @@ fn in_query(client: &str) -> String {
 fn with_odd_clients() -> Plan {
     let odd = |mut clients: Vec<Client>| {
         clients.push(Client::new("no-secret"));
-        clients.push(Client::new("no-exchange").secret(secret_of("no-exchange")).without_exchange());
+        clients.push(Client::new("no-exchange").secret(secret_of("no-exchange")).deny_exchange());
         clients
     };
     plan_with(odd, |targets| targets)
@@ -672,10 +672,10 @@ fn failures() -> Vec<Row> {
                 let plan = plan();
                 let remote = Issuer::new("https://remote.example")
                     .jwks_uri("https://remote.example/jwks.json")
-                    .subjects(SubjectMapping::Prefix("remote|".into()))
-                    .presenters(["orders"]);
+                    .map_subjects(SubjectMapping::Prefix("remote|".into()))
+                    .allow_presenters(["orders"]);
                 let away = tower::service_fn(|_: Request<Bytes>| async { Err::<http::Response<Bytes>, _>(CANARY) });
-                let mut plan = plan.with(|builder| builder.issuers([remote]).fetch(away));
+                let mut plan = plan.with(|builder| builder.issuers([remote]).http(away));
                 plan.idp.iss = "https://remote.example";
                 plan
             })
