@@ -119,7 +119,7 @@ fn of_the_layer() -> Vec<Mistake> {
                     .answer_for(ReasonClass::Token, ErrorCode::InvalidRequest),
             ),
             errs,
-            "`token`: leave one out",
+            "`token` has two answers; remove one",
         ),
         (
             "two statuses for one class",
@@ -131,7 +131,12 @@ fn of_the_layer() -> Vec<Mistake> {
             errs,
             "two answers",
         ),
-        ("an outage told as a mistake", answer(ReasonClass::Failure, ErrorCode::InvalidRequest), errs, "leave it out"),
+        (
+            "an outage told as a mistake",
+            answer(ReasonClass::Failure, ErrorCode::InvalidRequest),
+            errs,
+            "remove the answer",
+        ),
         ("a mistake told as an outage", answer(ReasonClass::Denied, ErrorCode::ServerError), errs, "something else"),
         ("busy for a bad token", answer(ReasonClass::Token, ErrorCode::TemporarilyUnavailable), errs, "something else"),
         ("no such grant", answer(ReasonClass::Grant, ErrorCode::UnsupportedGrantType), errs, "something else"),
@@ -429,9 +434,8 @@ fn of_issuers() -> Vec<Mistake> {
         ),
         (
             "SAML assertions",
-            issuers([
-                foreign(IDP).accept_types([TokenType::JWT, TokenType::new("urn:ietf:params:oauth:token-type:saml2")])
-            ]),
+            issuers([foreign(IDP)
+                .accept_types([TokenType::JWT, TokenType::from_static("urn:ietf:params:oauth:token-type:saml2")])]),
             "issuer `https://idp.example`: token_types: ",
             "saml2",
         ),
@@ -755,7 +759,7 @@ fn what_is_no_mistake_is_not_told() {
         ("our own record and a prefix", issuers([Issuer::new(AS), foreign(IDP)])),
         (
             "ID tokens and a vendor's",
-            issuers([foreign(IDP).accept_types([TokenType::ID_TOKEN, TokenType::new("urn:x:y")])]),
+            issuers([foreign(IDP).accept_types([TokenType::ID_TOKEN, TokenType::from_static("urn:x:y")])]),
         ),
         (
             "keys at a port",

@@ -133,7 +133,7 @@ fn records() -> Vec<(&'static str, Value, Issuer)> {
                 .accept_types([
                     TokenType::ACCESS_TOKEN,
                     TokenType::ID_TOKEN,
-                    TokenType::new("urn:example:token-type:badge"),
+                    TokenType::from_static("urn:example:token-type:badge"),
                 ]),
         ),
         (

@@ -375,7 +375,7 @@ async fn token_types_of_vendors_are_taken_where_the_record_names_them() {
     let plan = plan();
     let cluster = Issuer::new("https://cluster.example")
         .keys(plan.idp.keys())
-        .accept_types([TokenType::new(K8S)])
+        .accept_types([TokenType::from_static(K8S)])
         .map_subjects(SubjectMapping::Prefix("cluster|".into()))
         .allow_presenters(["orders"]);
     let mut plan = plan.with(|builder| builder.issuers([cluster]));

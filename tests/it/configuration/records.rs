@@ -38,7 +38,7 @@ fn access_token() -> TokenRules {
 fn verifying(builder: TokenExchangeBuilder, types: &[&'static str]) -> TokenExchangeBuilder {
     types.iter().fold(builder, |builder, token_type| {
         let verifier = tower::service_fn(|_: TokenToVerify| async { Ok::<_, &str>(Verification::rejected("x")) });
-        builder.token_verifier(TokenType::new(*token_type), verifier)
+        builder.token_verifier(TokenType::from_static(*token_type), verifier)
     })
 }
 
@@ -110,8 +110,9 @@ pub(super) fn mistakes() -> Vec<Mistake> {
     // Two that would be asked about the same token.
     let other = "issuer `https://other.example`: introspection: ";
     add("two asked about JWTs", issuers([asked(IDP), asked(OTHER)]), other.into(), "`https://idp.example`");
-    let both = [TokenType::JWT, TokenType::new(BADGE)];
-    let shared = issuers([asked(IDP).accept_types(both.clone()), asked(OTHER).accept_types([TokenType::new(BADGE)])]);
+    let both = [TokenType::JWT, TokenType::from_static(BADGE)];
+    let shared =
+        issuers([asked(IDP).accept_types(both.clone()), asked(OTHER).accept_types([TokenType::from_static(BADGE)])]);
     add("two asked about badges", shared, other.into(), "a type of its own");
     let ours = issuers([own().introspection(endpoint()), asked(IDP).accept_types([TokenType::ACCESS_TOKEN])]);
     add("ours and another's access tokens", ours, field.clone(), "`https://as.example`");
@@ -160,7 +161,8 @@ pub(super) fn mistakes() -> Vec<Mistake> {
     add("us by our issuer and a client", one(named(two(), AS)), field.clone(), "`https://as.example`");
     let by_type = foreign(IDP).accept(id_token()).accept(jwt().audiences(["us"]));
     add("an audience and a client", one(named(by_type, "us")), field.clone(), "`audiences`");
-    let badge = foreign(IDP).accept(id_token()).accept(TokenRules::new(TokenType::new(BADGE)).audiences(["us"]));
+    let badge =
+        foreign(IDP).accept(id_token()).accept(TokenRules::new(TokenType::from_static(BADGE)).audiences(["us"]));
     add("a badge's audience and a client", one(named(badge, "us")), field, "take no ID tokens");
 
     // Rules that no token can keep.
@@ -210,13 +212,13 @@ pub(super) fn mistakes() -> Vec<Mistake> {
     );
 
     // Types that nobody can verify.
-    let saml = || foreign(IDP).accept_types([TokenType::new(SAML2)]);
+    let saml = || foreign(IDP).accept_types([TokenType::from_static(SAML2)]);
     add("SAML and nobody to read it", one(saml()), field.clone(), "`token_verifier`");
     add("SAML and a verifier for badges", verifying(one(saml()), &[BADGE]), field.clone(), "`token_verifier`");
-    let saml1 = foreign(IDP).accept_types([TokenType::new("urn:ietf:params:oauth:token-type:saml1")]);
+    let saml1 = foreign(IDP).accept_types([TokenType::from_static("urn:ietf:params:oauth:token-type:saml1")]);
     add("SAML 1 and a verifier for SAML 2", verifying(one(saml1), &[SAML2]), field, "saml1");
     let keyless = |types: &[&'static str]| {
-        let types: Vec<_> = types.iter().map(|token_type| TokenType::new(*token_type)).collect();
+        let types: Vec<_> = types.iter().map(|token_type| TokenType::from_static(*token_type)).collect();
         verifying(one(Issuer::new(IDP).map_subjects(prefix("i|")).accept_types(types)), &[BADGE])
     };
     add("JWTs without keys beside badges", keyless(&[BADGE, JWT]), format!("{idp}keys: "), "`introspection`");
@@ -233,7 +235,7 @@ pub(super) fn mistakes() -> Vec<Mistake> {
 pub(super) fn good_ones() -> Vec<(&'static str, TokenExchangeBuilder)> {
     let one = |issuer: Issuer| issuers([issuer]);
     let own = || Issuer::new(AS);
-    let badges = || TokenType::new(BADGE);
+    let badges = || TokenType::from_static(BADGE);
     let two = || foreign(IDP).accept_types([TokenType::ID_TOKEN, TokenType::JWT]);
     vec![
         ("the place of the keys, mended", one(foreign(IDP).jwks_uri("https://mirror.example/k"))),
@@ -270,7 +272,8 @@ pub(super) fn good_ones() -> Vec<(&'static str, TokenExchangeBuilder)> {
         ("a hash in an ID token", one(foreign(IDP).accept(id_token().require("at_hash").require("nonce")))),
         ("a client in a JWT", one(foreign(IDP).accept(jwt().require("client_id").require("scope")))),
         ("badges and nobody's keys", {
-            let record = Issuer::new(IDP).map_subjects(prefix("i|")).accept_types([badges(), TokenType::new(SAML2)]);
+            let record =
+                Issuer::new(IDP).map_subjects(prefix("i|")).accept_types([badges(), TokenType::from_static(SAML2)]);
             verifying(one(record), &[BADGE, SAML2])
         }),
         ("a verifier that nobody needs", verifying(good(), &[BADGE])),

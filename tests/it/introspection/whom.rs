@@ -137,7 +137,8 @@ async fn a_token_goes_to_the_issuer_that_can_know_it_and_to_no_other() {
 #[tokio::test]
 async fn no_issuer_answers_for_another() {
     let legacy = Endpoint::up().await;
-    let plan = plan().with(|builder| builder.issuers([keyless(LEGACY, &legacy).accept_types([TokenType::new(BADGE)])]));
+    let plan = plan()
+        .with(|builder| builder.issuers([keyless(LEGACY, &legacy).accept_types([TokenType::from_static(BADGE)])]));
     let mut world = plan.with(|builder| builder.http(loopback())).start().await;
     for iss in [AS, IDP, "https://stranger.example", "https://legacy.example/"] {
         legacy.says(&foreign(iss, json!({})));
@@ -286,7 +287,7 @@ async fn an_actor_can_be_known_by_introspection_where_its_issuer_may_say_who_act
         clients.into_iter().map(|client| client.allow_actor(Party::new(LEGACY, "agent-7"))).collect()
     };
     let allowed = |allow: bool| {
-        let record = keyless(LEGACY, &endpoint).accept_types([TokenType::new(BADGE)]);
+        let record = keyless(LEGACY, &endpoint).accept_types([TokenType::from_static(BADGE)]);
         let record = if allow { record.allow_actor_tokens() } else { record };
         plan_with(carries, |targets| targets).with(|builder| builder.issuers([record]).http(loopback()))
     };

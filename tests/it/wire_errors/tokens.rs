@@ -211,9 +211,11 @@ where
     F: Future<Output = Result<Verification, &'static str>> + Send + 'static,
 {
     let desk = Issuer::new("https://desk.example")
-        .accept_types([TokenType::new(BADGE)])
+        .accept_types([TokenType::from_static(BADGE)])
         .map_subjects(SubjectMapping::Prefix("desk|".into()));
-    plan().with(|builder| builder.issuers([desk]).token_verifier(TokenType::new(BADGE), tower::service_fn(verify)))
+    plan().with(|builder| {
+        builder.issuers([desk]).token_verifier(TokenType::from_static(BADGE), tower::service_fn(verify))
+    })
 }
 
 /// A world whose own opaque tokens are asked about, and always with this answer.
