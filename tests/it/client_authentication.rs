@@ -75,7 +75,7 @@ async fn assert_let_in(world: &mut World, name: &str, id: &str, method: &str, re
     assert_eq!(reply.status, StatusCode::OK, "{name}, {id}: {}", reply.text);
     assert_eq!(reply.claims()["client_id"], id, "{name}");
     let event = world.event().await;
-    assert_eq!(event.client_id.as_deref(), Some(id), "{name}");
+    assert_eq!(event.client_id, Some(id.into()), "{name}");
     assert_eq!(event.auth_method.map(|used| used.as_str()), Some(method), "{name}");
 }
 

@@ -632,7 +632,7 @@ async fn a_client_that_hangs_up_leaves_one_event() {
     assert_eq!((event.outcome, event.reason), (Outcome::Error, Some(Reason::ClientGone)));
     assert_eq!(event.error, None, "it was told nothing");
     assert_eq!((event.stage, event.granted), (Stage::Policy, None));
-    assert_eq!(event.client_id.as_deref(), Some("orders"));
+    assert_eq!(event.client_id, Some("orders".into()));
     assert_eq!(event.subject.unwrap().sub, "alice");
     assert_eq!(world.exchange(&subject).await.status, StatusCode::OK);
     assert_eq!(world.event().await.outcome, Outcome::Issued);

@@ -272,7 +272,7 @@ async fn requested_token_type_is_what_is_issued_or_the_request_is_refused() {
         let token = body["access_token"].as_str().unwrap();
         assert_eq!(segment(token, 0)["typ"], typ, "{asked:?}");
         let event = world.event().await;
-        assert_eq!(event.granted.unwrap().token_type, issued);
+        assert_eq!(event.granted.unwrap().token_type.as_str(), issued);
 
         // An `N_A` token is no access token: the service that received it cannot exchange it as one.
         let form = [

@@ -265,7 +265,7 @@ async fn section_2_3_with_its_opaque_token_is_refused_and_with_a_jwt_it_is_answe
     assert_eq!(reply.headers["cache-control"], "no-store");
     let event = world.event().await;
     assert_eq!(event.reason, Some(Reason::TokenMalformed));
-    assert_eq!(event.client_id.as_deref(), Some("rs08"));
+    assert_eq!(event.client_id, Some("rs08".into()));
 
     let claims = json!({
         "iss": RFC_AS, "sub": "bdc@example.com", "aud": "https://rs08.example.com", "exp": CLOCK + 600, "iat": CLOCK,

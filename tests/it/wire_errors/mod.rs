@@ -881,7 +881,7 @@ async fn a_client_that_goes_away_leaves_its_event_too() {
     let event = world.event().await;
     assert_eq!(event.reason, Some(Reason::ClientGone), "{event:?}");
     assert_eq!(event.outcome.as_str(), "error");
-    assert_eq!(event.client_id.as_deref(), Some("orders"));
+    assert_eq!(event.client_id, Some("orders".into()));
     assert!(event.granted.is_none() && world.no_event());
 }
 
