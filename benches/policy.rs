@@ -96,7 +96,7 @@ fn of_user(name: &str) -> Query {
 
 fn with(claim: &str, value: Value) -> Query {
     let mut query = of_user("alice");
-    query.subject.claims.insert(claim.to_owned(), value);
+    query.subject.claims.insert(claim, value);
     query
 }
 

@@ -128,7 +128,7 @@ impl Bounded {
                 token_type: self.subject.token_type.clone(),
                 acr: self.login.acr.clone(),
                 auth_time: self.login.auth_seconds(),
-                claims: self.subject.claims.members().clone(),
+                claims: self.subject.claims.clone(),
             },
             actor: QueriedActor {
                 party: self.actor.clone(),

@@ -1,10 +1,10 @@
 use crate::{
     clock::Clock,
+    jose::Claims,
     protocol::{Scope, TokenType},
     records::Party,
 };
-use serde_json::{Map, Value};
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 /// What a policy is asked: facts that have been validated, and the ceiling that the records set.
 ///
@@ -52,7 +52,7 @@ pub struct Query {
 }
 
 /// The subject of a [`Query`].
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct QueriedSubject {
     /// The party, as the issuer of the subject token names it.
@@ -72,7 +72,7 @@ pub struct QueriedSubject {
     /// When it was authenticated (`auth_time`), in seconds since 1970, rounded down; what the issued token will say.
     pub auth_time: Option<u64>,
     /// All claims of the subject token.
-    pub claims: Map<String, Value>,
+    pub claims: Claims,
 }
 
 /// The actor of a [`Query`].
@@ -109,7 +109,7 @@ impl Query {
                 token_type: TokenType::ACCESS_TOKEN,
                 acr: None,
                 auth_time: None,
-                claims: Map::new(),
+                claims: Claims::new(),
             },
             client_id,
             prior_actors: Vec::new(),
@@ -123,21 +123,5 @@ impl Query {
             delegation_possible: true,
             impersonation_possible: true,
         }
-    }
-}
-
-// The claims may hold what does not belong into a log.
-impl fmt::Debug for QueriedSubject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueriedSubject")
-            .field("party", &self.party)
-            .field("issued_sub", &self.issued_sub)
-            .field("origin", &self.origin)
-            .field("is_client", &self.is_client)
-            .field("token_type", &self.token_type)
-            .field("acr", &self.acr)
-            .field("auth_time", &self.auth_time)
-            .field("claims", &self.claims.keys().collect::<Vec<_>>())
-            .finish()
     }
 }

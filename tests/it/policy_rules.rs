@@ -73,7 +73,7 @@ fn a_group_is_a_claim() {
         (json!({ "finance": true }), false, false),
         (json!([["finance"]]), false, false),
     ] {
-        let query = query_with(|query| _ = query.subject.claims.insert("groups".into(), groups.clone()));
+        let query = query_with(|query| query.subject.claims.insert("groups", groups.clone()));
         assert_eq!(allowed_by([finance()], &query).is_some(), one, "{groups}");
         assert_eq!(allowed_by([both()], &query).is_some(), two, "{groups}");
     }
@@ -119,7 +119,7 @@ fn a_login_must_be_strong_and_young_enough() {
             query.subject.acr = acr.map(str::to_owned);
             query.subject.auth_time = auth_time;
             // What the token says counts for nothing where what would be issued says nothing.
-            query.subject.claims = json!({ "acr": "phr", "auth_time": NOW }).as_object().unwrap().clone();
+            query.subject.claims = json!({ "acr": "phr", "auth_time": NOW }).as_object().unwrap().clone().into();
         });
         let told = [
             Denial::step_up(["phrh", "phr"], None),

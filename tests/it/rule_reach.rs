@@ -233,7 +233,7 @@ fn query() -> impl Strategy<Value = Query> {
             let mut query = Query::new(client, Party::new(iss, sub), targets[0]);
             query.targets = targets.into_iter().map(str::to_owned).collect();
             query.ceiling = "read".parse().unwrap();
-            query.subject.claims.insert("groups".into(), json!(groups));
+            query.subject.claims.insert("groups", json!(groups));
             query.actor.by_token = actor > 0;
             if actor == 2 {
                 (query.actor.party, query.actor.is_client) = (Party::new(AS, "agent"), false);

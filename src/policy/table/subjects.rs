@@ -87,7 +87,7 @@ impl Subjects {
     ///
     /// let mut query = Query::new("orders", Party::new("https://idp.example", "alice"), "billing");
     /// assert!(matches!(table.decide(&query), Decision::Deny(_)));
-    /// query.subject.claims.insert("groups".into(), json!(["staff", "finance"]));
+    /// query.subject.claims.insert("groups", json!(["staff", "finance"]));
     /// assert!(matches!(table.decide(&query), Decision::Allow(_)));
     /// # Ok::<(), tower_token_exchange::ConfigError>(())
     /// ```
