@@ -159,6 +159,7 @@ pub mod error;
 mod exchange;
 pub mod explain;
 pub mod fetch;
+#[cfg(feature = "fetch")]
 pub mod forward;
 #[doc(hidden)]
 #[cfg(any(test, fuzzing))]

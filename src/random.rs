@@ -3,6 +3,7 @@
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use ring::rand::{SecureRandom, SystemRandom};
 
+#[cfg_attr(not(feature = "fetch"), allow(dead_code))]
 /// Returns `BYTES` random bytes as hexadecimal text, or zeros if the system has no randomness. Not for secrets.
 pub(crate) fn hex<const BYTES: usize>() -> String {
     HEXLOWER.encode(&random::<BYTES>().unwrap_or([0; BYTES]))

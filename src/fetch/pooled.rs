@@ -1,4 +1,8 @@
-use super::{FetchConfigError, connect::tcp, patient::PatientBody, tls};
+use super::{
+    FetchConfigError,
+    client::{connect::tcp, tls},
+    patient::PatientBody,
+};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response};

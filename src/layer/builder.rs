@@ -4,7 +4,7 @@ use crate::{
     body::Limits,
     client_auth::{Authenticator, ClientAuthenticator},
     clock::Clock,
-    fetch::HttpFetch,
+    fetch::default_service,
     issued::IssuedTokenEndpoint,
     jwks::Fetching,
     plug::{BoxHttpService, BoxPlug, HttpService, boxed},
@@ -240,7 +240,7 @@ impl TokenExchangeBuilder {
         self
     }
 
-    /// What fetches key sets and metadata of issuers, and asks introspection endpoints. Default: [`HttpFetch::new`],
+    /// What fetches key sets and metadata of issuers, and asks introspection endpoints. Default: `HttpFetch::new()` of the feature `fetch`,
     /// which reaches public `https` addresses only.
     pub fn http(mut self, service: impl HttpService) -> Self {
         self.fetch = Some(boxed(service));
@@ -394,7 +394,7 @@ impl TokenExchangeBuilder {
             policy: self.policy,
             authenticator: self.authenticator,
             fetching: Fetching {
-                fetch: self.fetch.clone().unwrap_or_else(|| boxed(HttpFetch::new())),
+                fetch: self.fetch.clone().unwrap_or_else(|| default_service()),
                 clock: self.clock.clone(),
             },
             fetch_is_default: self.fetch.is_none(),

@@ -1,6 +1,7 @@
 use super::{Reason, Rejection, refuse};
 use data_encoding::BASE64;
 use http::{HeaderValue, header::InvalidHeaderValue};
+use percent_encoding::percent_decode_str;
 use std::{borrow::Cow, collections::HashMap};
 
 /// The largest number of parameters in a form. No real client sends as many.
@@ -110,23 +111,8 @@ pub(crate) fn form_values<'a>(form: &'a [u8], name: &'a str) -> impl Iterator<It
 }
 
 /// Decodes percent escapes as a lenient server does: a broken escape stays as it is.
-pub(crate) fn lenient_percent_decode(text: &str) -> String {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, after @ ..] = rest {
-        let digit = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        match (byte, digit(0).zip(digit(1))) {
-            (b'%', Some((high, low))) => {
-                decoded.extend(u8::try_from(high * 16 + low));
-                rest = &after[2..];
-            }
-            _ => {
-                decoded.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
+pub(crate) fn lenient_percent_decode(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
 }
 
 /// Returns the `Authorization` header for this client, with the id and the secret form-encoded (RFC 6749 section 2.3.1).
