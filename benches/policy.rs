@@ -109,7 +109,7 @@ fn decide(bencher: Bencher<'_, '_>, size: usize, rule: impl Fn(usize) -> Rule, q
     }
     let query = |at| {
         let mut query = query(at);
-        query.ceiling = "read write".parse().expect("a scope");
+        query.max_scope = "read write".parse().expect("a scope");
         query
     };
     // A step that has no factor in common with the sizes comes to all of them.

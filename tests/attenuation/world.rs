@@ -554,12 +554,12 @@ impl Said {
             Self::CannotBeAsked => return Err("not now"),
         };
         let semantics = if impersonation { Semantics::Impersonation } else { Semantics::Delegation };
-        let ceiling = || query.ceiling.iter().map(str::to_owned);
+        let ceiling = || query.max_scope.iter().map(str::to_owned);
         let more = |scopes: Scopes| scopes.names().into_iter().map(str::to_owned);
         let mut grant = Grant::new(semantics);
         grant = match scope {
             SaidScope::Nothing => grant,
-            SaidScope::AsTheCeiling => grant.scope(query.ceiling.clone()),
+            SaidScope::AsTheCeiling => grant.scope(query.max_scope.clone()),
             SaidScope::TheCeilingAnd(scopes) => {
                 grant.scope(Scope::from_tokens(ceiling().chain(more(*scopes))).unwrap())
             }

@@ -390,7 +390,7 @@ async fn a_policy_chooses_within_the_ceiling_or_not_at_all() {
     }
     let everything: Decide = |_| Decision::delegate();
     let ceiling: Decide =
-        |query| Decision::Allow(grant().scope(query.ceiling.clone()).max_lifetime(query.max_lifetime));
+        |query| Decision::Allow(grant().scope(query.max_scope.clone()).max_lifetime(query.max_lifetime));
     let one_scope: Decide = |_| Decision::Allow(grant().scope("read".parse().unwrap()));
     let one_second: Decide = |_| Decision::Allow(grant().max_lifetime(seconds(1)));
     let more_scope: Decide = |_| Decision::Allow(grant().scope("read write admin".parse().unwrap()));

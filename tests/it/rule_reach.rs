@@ -231,8 +231,8 @@ fn query() -> impl Strategy<Value = Query> {
     (names, targets, vec(select(GROUPS.to_vec()), 0..3), 0..3_usize).prop_map(
         |((client, iss, sub), targets, groups, actor)| {
             let mut query = Query::new(client, Party::new(iss, sub), targets[0]);
-            query.targets = targets.into_iter().map(str::to_owned).collect();
-            query.ceiling = "read".parse().unwrap();
+            query.targets = targets.into_iter().map(Into::into).collect();
+            query.max_scope = "read".parse().unwrap();
             query.subject.claims.insert("groups", json!(groups));
             query.actor.by_token = actor > 0;
             if actor == 2 {

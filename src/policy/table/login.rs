@@ -41,15 +41,20 @@ impl Rule {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use tower_token_exchange::{policy::{Decision, Query, Rule, Subjects, Table}, records::Party};
+    /// use tower_token_exchange::{
+    ///     policy::{Decision, Query, Rule, Subjects, Table},
+    ///     records::Party,
+    ///     token::NumericDate,
+    /// };
     ///
     /// let rule = Rule::allow("orders", Subjects::any(), "payments").scopes(["pay"]);
     /// let table = Table::new([rule.max_auth_age(Duration::from_secs(300))])?;
     ///
     /// let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "payments");
-    /// query.subject.auth_time = Some(query.now - 301);
+    /// query.now = NumericDate::from_seconds(1_000);
+    /// query.subject.auth_time = Some(NumericDate::from_seconds(699));
     /// assert!(matches!(table.decide(&query), Decision::Deny(_)));
-    /// query.subject.auth_time = Some(query.now - 300);
+    /// query.subject.auth_time = Some(NumericDate::from_seconds(700));
     /// assert!(matches!(table.decide(&query), Decision::Allow(_)));
     /// # Ok::<(), tower_token_exchange::ConfigError>(())
     /// ```
@@ -75,11 +80,11 @@ impl Login {
         let acr = query.subject.acr.as_ref().map_or("no acr".to_owned(), |acr| format!("acr `{acr}`"));
         let age = age(query).map_or("nobody knows when".to_owned(), |age| format!("{age} s ago"));
         let acr_values = self.acr_values.iter().flatten();
-        Denial::step_up(acr_values, self.max_age).because(format!("{rule}: logged in {age}, with {acr}"))
+        Denial::step_up(acr_values, self.max_age).reason(format!("{rule}: logged in {age}, with {acr}"))
     }
 }
 
 /// How long ago the subject logged in, in seconds.
 fn age(query: &Query) -> Option<u64> {
-    query.subject.auth_time.map(|time| query.now.saturating_sub(time))
+    query.subject.auth_time.map(|time| query.now.saturating_since(time).as_secs())
 }

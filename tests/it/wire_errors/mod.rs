@@ -612,7 +612,7 @@ fn policy() -> Vec<Row> {
             .saying(&[("acr_values", r#""phrh phr""#), ("max_age", "300")]),
         step_up("a policy that wants another login, in its own words", ask())
             .in_world(|| {
-                let wants = || Decision::Deny(Denial::step_up(["mfa"], None).because(CANARY));
+                let wants = || Decision::Deny(Denial::step_up(["mfa"], None).reason(CANARY));
                 plan().with(|builder| builder.policy(decides(move |_| wants())))
             })
             .saying(&[("acr_values", r#""mfa""#)]),
