@@ -4,7 +4,7 @@ use crate::{
     client_auth::{Authenticator, authenticate},
     clock::Clock,
     jose::{Claims, Compact, KeySet, KeyUse, RawHeader},
-    protocol::{Identification, Reason, Rejection, form_values, json_response, refuse},
+    protocol::{Identification, NumericDate, Reason, Rejection, form_values, json_response, refuse},
     records::Registry,
     revocation::{RevocationPart, is_revoked, revoke},
 };
@@ -140,7 +140,8 @@ impl IssuedTokens {
             tracing::warn!(target: LOG, client_id, jti, "a token of another client was to be revoked");
             return Err(refuse(Reason::TokenNotHeld).because(format_args!("client `{client_id}`, jti `{jti}`")));
         }
-        revoke(revocations, jti, self.clock.seconds(), token.expires_at()).await?;
+        let expires_at = NumericDate::from_seconds(token.expires_at());
+        revoke(revocations, jti, self.clock.now().into(), expires_at).await?;
         tracing::info!(target: LOG, client_id, jti, "a token issued here was revoked");
         Ok(())
     }

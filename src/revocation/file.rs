@@ -1,22 +1,24 @@
-use super::{MemoryRevocations, RevocationQuestion, RevocationState};
+use super::{MemoryRevocations, RevocationQuestion, RevocationState, RevocationsFull};
+use crate::protocol::{NumericDate, TokenId};
 use futures_util::future::BoxFuture;
-use redb::{Database, Durability, ReadableTable, TableDefinition};
+use redb::{Database, DatabaseError, Durability, ReadableTable, TableDefinition};
 use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
-    time::UNIX_EPOCH,
+    time::SystemTime,
 };
 use tower::{BoxError, Service};
 
-/// The names of revoked tokens, and when each expires.
+/// The names of the revoked tokens with their expiry times in seconds since 1970.
 const REVOKED: TableDefinition<'_, &str, u64> = TableDefinition::new("revoked");
 
-/// A [`RevocationStore`](super::RevocationStore) in a file: what was revoked stays so after a restart.
+/// A [`RevocationStore`](super::RevocationStore) in a file, which keeps the revocations over a restart.
 ///
-/// A revocation is answered when it is on the disk. All that the file holds is in memory too, so that no exchange waits
-/// for the disk; the number is bounded as that of [`MemoryRevocations`]. One process at a time can have the file open.
+/// The store confirms a revocation as soon as the revocation is on the disk. The store also has every revocation in
+/// memory, so that an exchange never waits for the disk. The capacity is limited as in [`MemoryRevocations`]. Only one
+/// process at a time can open the file.
 ///
 /// ```
 /// use tower_token_exchange::revocation::FileRevocations;
@@ -33,52 +35,100 @@ pub struct FileRevocations {
     memory: MemoryRevocations,
     file: Arc<Database>,
     path: Arc<Path>,
-    /// Held from the look whether there is room until it is taken.
+    /// Held from the check for room to the end of the write.
     writing: Arc<Mutex<()>>,
 }
 
-/// A file that cannot be a [`FileRevocations`].
+/// A file that [`FileRevocations`] cannot use.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {problem}", path.display())]
 #[non_exhaustive]
-pub struct RevocationFileError {
-    /// Which.
-    pub path: PathBuf,
-    /// Why: it is open elsewhere, no such file, or holds more than is allowed.
-    pub problem: String,
+pub enum RevocationFileError {
+    /// Another store has the file open, in this process or in another process.
+    #[error("{}: the file is already open; use one store for each file", path.display())]
+    #[non_exhaustive]
+    InUse {
+        /// The path of the file.
+        path: PathBuf,
+    },
+    /// The file cannot be created, read or written, or the file is not a file of this store.
+    #[error("{}: the file cannot be opened: {source}; check the path and the permissions", path.display())]
+    #[non_exhaustive]
+    Unusable {
+        /// The path of the file.
+        path: PathBuf,
+        /// The cause.
+        source: BoxError,
+    },
+    /// The file has more revocations than the capacity of the store.
+    #[error("{}: {source}", path.display())]
+    #[non_exhaustive]
+    Full {
+        /// The path of the file.
+        path: PathBuf,
+        /// The cause.
+        source: RevocationsFull,
+    },
+}
+
+impl RevocationFileError {
+    fn new(path: PathBuf, source: BoxError) -> Self {
+        let source = match source.downcast::<DatabaseError>().map(|error| *error) {
+            Ok(DatabaseError::DatabaseAlreadyOpen) => return Self::InUse { path },
+            Ok(other) => BoxError::from(other),
+            Err(other) => other,
+        };
+        match source.downcast::<RevocationsFull>() {
+            Ok(full) => Self::Full { path, source: *full },
+            Err(source) => Self::Unusable { path, source },
+        }
+    }
+
+    /// The path of the file.
+    pub fn path(&self) -> &Path {
+        let (Self::InUse { path } | Self::Unusable { path, .. } | Self::Full { path, .. }) = self;
+        path
+    }
 }
 
 impl FileRevocations {
-    /// Opens the file, or makes it, for so many revocations at a time. It blocks while it reads.
+    /// Opens or creates the file of a store with room for `capacity` revocations. The call blocks while the file is read.
     ///
     /// # Errors
-    /// [`RevocationFileError`] says why.
+    /// [`RevocationFileError`] if the file is in use, cannot be opened, or has more than `capacity` revocations.
     pub fn open(path: impl Into<PathBuf>, capacity: usize) -> Result<Self, RevocationFileError> {
-        let path = path.into();
-        Self::read(&path, capacity).map_err(|problem| RevocationFileError { path, problem: problem.to_string() })
+        Self::open_at(path, capacity, SystemTime::now().into())
     }
 
-    fn read(path: &Path, capacity: usize) -> Result<Self, BoxError> {
+    /// Does the same as [`open`](Self::open), for a layer with a [`clock`](crate::TokenExchangeBuilder::clock) of its own:
+    /// `now` decides which tokens have expired.
+    ///
+    /// # Errors
+    /// [`RevocationFileError`], as [`open`](Self::open).
+    pub fn open_at(path: impl Into<PathBuf>, capacity: usize, now: NumericDate) -> Result<Self, RevocationFileError> {
+        let path = path.into();
+        Self::read(&path, capacity, now).map_err(|source| RevocationFileError::new(path, source))
+    }
+
+    fn read(path: &Path, capacity: usize, now: NumericDate) -> Result<Self, BoxError> {
         let file = Database::create(path)?;
         let memory = MemoryRevocations::new(capacity);
-        let now = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
         let transaction = file.begin_write()?;
         {
             let mut table = transaction.open_table(REVOKED)?;
-            table.retain(|_, until| until > now)?;
+            table.retain(|_, until| until > now.seconds())?;
             for entry in table.iter()? {
                 let (jti, until) = entry?;
-                memory.revoke(jti.value(), now, until.value())?;
+                memory.revoke(&jti.value().into(), now, NumericDate::from_seconds(until.value()))?;
             }
         }
         transaction.commit()?;
         Ok(Self { memory, file: Arc::new(file), path: path.into(), writing: Arc::default() })
     }
 
-    /// Writes first, so that memory never promises what the disk does not hold.
-    fn revoke(&self, jti: &str, now: u64, until: u64) -> Result<(), BoxError> {
-        let _one_at_a_time = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.memory.is_news(jti, now, until) {
+    /// Writes to the file before writing to memory, so that the store never confirms a revocation that is not on the disk.
+    fn revoke(&self, jti: &TokenId, now: NumericDate, until: NumericDate) -> Result<(), BoxError> {
+        let _guard = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.memory.is_new(jti, now, until) {
             return Ok(());
         }
         let forgotten = self.memory.make_room(jti, now)?;
@@ -87,9 +137,9 @@ impl FileRevocations {
         {
             let mut table = transaction.open_table(REVOKED)?;
             for jti in forgotten {
-                table.remove(&*jti)?;
+                table.remove(jti.as_str())?;
             }
-            table.insert(jti, until)?;
+            table.insert(jti.as_str(), until.seconds())?;
         }
         transaction.commit()?;
         self.memory.revoke(jti, now, until)?;
@@ -112,8 +162,8 @@ impl Service<RevocationQuestion> for FileRevocations {
             match question {
                 RevocationQuestion::IsRevoked { jti } if this.memory.is_revoked(&jti) => Ok(RevocationState::Revoked),
                 RevocationQuestion::IsRevoked { .. } => Ok(RevocationState::NotRevoked),
-                // Nothing that waits for the disk is had for saying the same again.
-                RevocationQuestion::Revoke { jti, now, until } if !this.memory.is_news(&jti, now, until) => {
+                // A known revocation needs no write to the disk.
+                RevocationQuestion::Revoke { jti, now, until } if !this.memory.is_new(&jti, now, until) => {
                     Ok(RevocationState::Revoked)
                 }
                 RevocationQuestion::Revoke { jti, now, until } => {
@@ -137,31 +187,38 @@ mod tests {
     use redb::ReadableDatabase;
 
     #[test]
-    fn the_file_holds_what_memory_holds_and_no_more_than_its_bound() {
+    fn the_file_has_the_revocations_in_memory() {
         let folder = std::env::temp_dir().join(format!("revocation-file-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("revocations.redb");
-        let far = u64::MAX;
-        let store = FileRevocations::open(&path, 2).unwrap();
-        store.revoke("a", 10, 20).unwrap();
-        store.revoke("b", 10, far).unwrap();
-        store.revoke("b", 10, far).unwrap();
-        assert!(store.revoke("c", 19, far).unwrap_err().to_string().contains("2 revocations"));
-        // One that has expired takes no place, and makes room, in the file too.
-        store.revoke("over", 19, 19).unwrap();
-        store.revoke("c", 20, far).unwrap();
+        let far = NumericDate::from_seconds(u64::MAX);
+        let at = NumericDate::from_seconds;
+        let store = FileRevocations::open_at(&path, 2, at(10)).unwrap();
+        let revoke = |jti: &str, now, until| store.revoke(&jti.into(), at(now), until);
+        revoke("a", 10, at(20)).unwrap();
+        revoke("b", 10, far).unwrap();
+        revoke("b", 10, far).unwrap();
+        assert!(revoke("c", 19, far).unwrap_err().to_string().contains("2 revocations"));
+        // The revocation of an expired token needs no room and makes room, in the file too.
+        revoke("over", 19, at(19)).unwrap();
+        revoke("c", 20, far).unwrap();
         let file = store.file.begin_read().unwrap().open_table(REVOKED).unwrap();
         let names: Vec<_> = file.iter().unwrap().map(|entry| entry.unwrap().0.value().to_owned()).collect();
         assert_eq!(names, ["b", "c"]);
+        let in_use = FileRevocations::open(&path, 2).unwrap_err();
+        assert!(matches!(in_use, RevocationFileError::InUse { .. }), "{in_use}");
         drop((file, store));
 
         let again = FileRevocations::open(&path, 2).unwrap();
-        assert!(again.memory.is_revoked("b") && again.memory.is_revoked("c") && !again.memory.is_revoked("a"));
+        let is_revoked = |jti: &str| again.memory.is_revoked(&jti.into());
+        assert!(is_revoked("b") && is_revoked("c") && !is_revoked("a"));
         drop(again);
-        let small = FileRevocations::open(&path, 1).unwrap_err().to_string();
-        assert!(small.contains("1 revocations are remembered"), "{small}");
+        let full = FileRevocations::open(&path, 1).unwrap_err();
+        assert!(matches!(full, RevocationFileError::Full { .. }), "{full}");
+        assert!(full.to_string().contains("1 revocations"), "{full}");
         std::fs::write(&path, "not a database").unwrap();
-        assert!(FileRevocations::open(&path, 1).is_err());
+        let unusable = FileRevocations::open(&path, 1).unwrap_err();
+        assert!(matches!(unusable, RevocationFileError::Unusable { .. }), "{unusable}");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

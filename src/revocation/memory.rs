@@ -1,4 +1,5 @@
 use super::{RevocationQuestion, RevocationState};
+use crate::protocol::{NumericDate, TokenId};
 use std::{
     collections::{BTreeSet, HashMap},
     future::{Ready, ready},
@@ -7,11 +8,11 @@ use std::{
 };
 use tower::Service;
 
-/// A [`RevocationStore`](super::RevocationStore) in this process's memory: after a restart, a token that was revoked and
-/// has not expired yet is good again.
+/// A [`RevocationStore`](super::RevocationStore) in the memory of the process. After a restart, a revoked token that has
+/// not expired is valid again.
 ///
-/// It holds a bounded number of revocations, each until its token expires, and never drops one to make room: a full
-/// store takes no more, so that a revocation is refused rather than forgotten.
+/// The store has room for a fixed number of revocations and keeps each of them until the token expires. A full store
+/// refuses a new revocation and never drops a revocation to make room.
 ///
 /// ```
 /// use tower_token_exchange::{
@@ -38,47 +39,55 @@ pub struct MemoryRevocations {
     capacity: usize,
 }
 
-/// The store is full of revocations of tokens that have not expired.
+/// A store that is full: every revocation in the store is of a token that has not expired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} revocations are remembered already, and none of their tokens has expired")]
-pub struct RevocationsFull(usize);
+#[error(
+    "the store is full with {capacity} revocations of tokens that have not expired; give the store a larger capacity"
+)]
+#[non_exhaustive]
+pub struct RevocationsFull {
+    /// The capacity of the store.
+    pub capacity: usize,
+}
 
 #[derive(Debug, Default)]
 struct Revoked {
-    until: HashMap<Arc<str>, u64>,
-    /// The same in the order in which they can be forgotten.
-    order: BTreeSet<(u64, Arc<str>)>,
+    until: HashMap<TokenId, NumericDate>,
+    /// The same revocations, by expiry time.
+    by_expiry: BTreeSet<(NumericDate, TokenId)>,
 }
 
 impl MemoryRevocations {
-    /// For so many at a time.
+    /// A store with room for `capacity` revocations.
     pub fn new(capacity: usize) -> Self {
         Self { revoked: Arc::default(), capacity }
     }
 
-    pub(super) fn revoke(&self, jti: &str, now: u64, until: u64) -> Result<(), RevocationsFull> {
-        if !self.is_news(jti, now, until) {
+    pub(super) fn revoke(&self, jti: &TokenId, now: NumericDate, until: NumericDate) -> Result<(), RevocationsFull> {
+        if !self.is_new(jti, now, until) {
             return Ok(());
         }
         self.make_room(jti, now)?;
-        self.lock().insert(jti.into(), until);
+        self.lock().insert(jti.clone(), until);
         Ok(())
     }
 
-    /// Whether there is something to remember: not of a token that has expired, nor what is remembered for as long.
-    pub(super) fn is_news(&self, jti: &str, now: u64, until: u64) -> bool {
+    /// Whether the revocation adds anything: the token has not expired, and the store does not know the revocation or
+    /// would forget the revocation too early.
+    pub(super) fn is_new(&self, jti: &TokenId, now: NumericDate, until: NumericDate) -> bool {
         until > now && self.lock().until.get(jti).is_none_or(|known| *known < until)
     }
 
-    /// Forgets whose time is over, and gives back their names. An error if there is no place for this one then.
-    pub(super) fn make_room(&self, jti: &str, now: u64) -> Result<Vec<Arc<str>>, RevocationsFull> {
+    /// Forgets the revocations of expired tokens and returns the names of these tokens. Fails if there is no room for
+    /// `jti` after that.
+    pub(super) fn make_room(&self, jti: &TokenId, now: NumericDate) -> Result<Vec<TokenId>, RevocationsFull> {
         let mut revoked = self.lock();
         let forgotten = revoked.forget_expired(now);
         let has_room = revoked.until.len() < self.capacity || revoked.until.contains_key(jti);
-        if has_room { Ok(forgotten) } else { Err(RevocationsFull(self.capacity)) }
+        if has_room { Ok(forgotten) } else { Err(RevocationsFull { capacity: self.capacity }) }
     }
 
-    pub(super) fn is_revoked(&self, jti: &str) -> bool {
+    pub(super) fn is_revoked(&self, jti: &TokenId) -> bool {
         self.lock().until.contains_key(jti)
     }
 
@@ -88,17 +97,17 @@ impl MemoryRevocations {
 }
 
 impl Revoked {
-    fn insert(&mut self, jti: Arc<str>, until: u64) {
-        if let Some(before) = self.until.insert(Arc::clone(&jti), until) {
-            self.order.remove(&(before, Arc::clone(&jti)));
+    fn insert(&mut self, jti: TokenId, until: NumericDate) {
+        if let Some(before) = self.until.insert(jti.clone(), until) {
+            self.by_expiry.remove(&(before, jti.clone()));
         }
-        self.order.insert((until, jti));
+        self.by_expiry.insert((until, jti));
     }
 
-    fn forget_expired(&mut self, now: u64) -> Vec<Arc<str>> {
+    fn forget_expired(&mut self, now: NumericDate) -> Vec<TokenId> {
         let mut forgotten = Vec::new();
-        while self.order.first().is_some_and(|(until, _)| *until <= now) {
-            let Some((_, jti)) = self.order.pop_first() else { break };
+        while self.by_expiry.first().is_some_and(|(until, _)| *until <= now) {
+            let Some((_, jti)) = self.by_expiry.pop_first() else { break };
             self.until.remove(&jti);
             forgotten.push(jti);
         }
@@ -131,26 +140,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_revoked_stays_so_until_it_expires_and_never_makes_room() {
+    fn a_revocation_is_kept_until_the_token_expires() {
         let store = MemoryRevocations::new(2);
-        assert!(!store.is_revoked("a"));
+        let revoke = |jti: &str, now, until| {
+            store.revoke(&jti.into(), NumericDate::from_seconds(now), NumericDate::from_seconds(until))
+        };
+        let is_revoked = |jti: &str| store.is_revoked(&jti.into());
+        assert!(!is_revoked("a"));
         for jti in ["a", "b", "a"] {
-            assert_eq!(store.revoke(jti, 10, 20), Ok(()), "{jti}");
+            assert_eq!(revoke(jti, 10, 20), Ok(()), "{jti}");
         }
-        assert_eq!(store.revoke("c", 19, 30), Err(RevocationsFull(2)));
-        assert!(store.is_revoked("a") && store.is_revoked("b") && !store.is_revoked("c"));
-        assert_eq!(store.revoke("c", 20, 30), Ok(()));
-        assert!(store.is_revoked("c") && !store.is_revoked("a"));
-        // Of two tokens of one name, the later one counts.
+        assert_eq!(revoke("c", 19, 30), Err(RevocationsFull { capacity: 2 }));
+        assert!(is_revoked("a") && is_revoked("b") && !is_revoked("c"));
+        assert_eq!(revoke("c", 20, 30), Ok(()));
+        assert!(is_revoked("c") && !is_revoked("a"));
+        // If two tokens have one name, the later expiry time counts.
         for until in [40, 35] {
-            assert_eq!(store.revoke("c", 21, until), Ok(()));
+            assert_eq!(revoke("c", 21, until), Ok(()));
         }
-        assert_eq!(store.revoke("b", 39, 50), Ok(()));
-        assert!(store.is_revoked("c"));
-        assert_eq!(store.revoke("e", 40, 50), Ok(()));
-        assert!(!store.is_revoked("c"));
-        // One that is over takes no place.
-        assert_eq!(store.revoke("d", 20, 20), Ok(()));
-        assert!(!store.is_revoked("d"));
+        assert_eq!(revoke("b", 39, 50), Ok(()));
+        assert!(is_revoked("c"));
+        assert_eq!(revoke("e", 40, 50), Ok(()));
+        assert!(!is_revoked("c"));
+        // The revocation of an expired token needs no room.
+        assert_eq!(revoke("d", 20, 20), Ok(()));
+        assert!(!is_revoked("d"));
     }
 }

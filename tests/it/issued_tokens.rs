@@ -319,7 +319,7 @@ fn what_was_revoked_stays_so_after_a_restart() {
         runtime.block_on(async {
             let store = FileRevocations::open(&path, 10).unwrap();
             let taken = FileRevocations::open(&path, 10).unwrap_err();
-            assert_eq!(taken.path, path);
+            assert_eq!(taken.path(), path);
             let world = planned().with(|builder| builder.revocations(store).signer(own.key.clone())).start().await;
             if let Some(jti) = revoke {
                 assert_eq!(world.ask("/revoke", "orders", &token(jti)).await.status, StatusCode::OK);
