@@ -1,8 +1,6 @@
 //! Why an exchange is refused, and what is wrong with a configuration.
 
 pub use crate::{
-    protocol::{
-        ErrorCode, ErrorProfile, KeyIdError, Reason, ReasonClass, ScopeError, TokenTypeError, UnknownNameError,
-    },
+    protocol::{ErrorCode, ErrorProfile, KeyIdError, Reason, ReasonClass, ScopeError},
     records::ConfigError,
 };

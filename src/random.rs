@@ -1,13 +1,7 @@
 //! Random names and secrets.
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::BASE64URL_NOPAD;
 use ring::rand::{SecureRandom, SystemRandom};
-
-#[cfg_attr(not(feature = "fetch"), allow(dead_code))]
-/// Returns `BYTES` random bytes as hexadecimal text, or zeros if the system has no randomness. Not for secrets.
-pub(crate) fn hex<const BYTES: usize>() -> String {
-    HEXLOWER.encode(&random::<BYTES>().unwrap_or([0; BYTES]))
-}
 
 /// Returns `BYTES` random bytes as base64url text, or `None` if the system has no randomness.
 pub(crate) fn text<const BYTES: usize>() -> Option<String> {

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Every room may use those before it and none behind. The leaves come first.
-const ORDER: [&str; 26] = [
+const ORDER: [&str; 27] = [
     "clock",
     "metrics",
     "random",
@@ -21,6 +21,7 @@ const ORDER: [&str; 26] = [
     "jose",
     "records",
     "error",
+    "metadata",
     "jwks",
     "client_auth",
     "token",

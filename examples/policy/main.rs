@@ -25,8 +25,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_token_exchange::{
     Document, GRANT_TYPE, Reason, TokenExchangeBuilder, TokenExchangeLayer,
     audit::AuditEvent,
-    plug::BoxPlug,
-    policy::{Decision, Policy, Query},
+    policy::{BoxPolicy, Policy},
     records::TomlFile,
     signing::{Algorithm, LocalSigner},
 };
@@ -42,7 +41,7 @@ static KEY: LazyLock<LocalSigner> =
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut server = Server::start(records(RECORDS).parse()?, None::<BoxPlug<Query, Decision>>)?;
+    let mut server = Server::start(records(RECORDS).parse()?, None::<BoxPolicy>)?;
     consent(&mut server).await?;
     scopes(&mut server).await?;
     step_up(&mut server).await?;

@@ -2,8 +2,7 @@ use super::{Outcome, Stage};
 use crate::{
     client_auth::AuthenticationMethod,
     policy::Semantics,
-    protocol::{ClientId, ErrorCode, IssuerId, NumericDate, Reason, Scope, TargetId, TokenId, TokenType},
-    records::Party,
+    protocol::{ErrorCode, Reason},
 };
 use serde::{Serialize, Serializer};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -40,24 +39,24 @@ pub struct AuditEvent {
     /// The client that the request says it comes from.
     pub claimed_client_id: Option<String>,
     /// The client that it comes from.
-    pub client_id: Option<ClientId>,
+    pub client_id: Option<String>,
     /// How the client proved it.
     pub auth_method: Option<AuthenticationMethod>,
     /// What was asked for.
     pub requested: Requested,
     /// The subject.
-    pub subject: Option<Party>,
+    pub subject: Option<PartyFacts>,
     /// The subject token.
     pub subject_token: Option<TokenFacts>,
     /// Who acts.
-    pub actor: Option<Party>,
+    pub actor: Option<PartyFacts>,
     /// The actor token.
     pub actor_token: Option<TokenFacts>,
     /// Whether it is a delegation or an impersonation.
     pub semantics: Option<Semantics>,
     /// The actors that the token names, or would have named, the current one first; none in an impersonation, and none
     /// before that was decided.
-    pub act: Vec<Party>,
+    pub act: Vec<PartyFacts>,
     /// The number of these actors.
     pub act_depth: Option<usize>,
     /// What the policy said allowed it.
@@ -118,18 +117,28 @@ pub struct Requested {
     pub actor_token_type: Option<String>,
 }
 
+/// A party.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PartyFacts {
+    /// Whose name it is.
+    pub iss: String,
+    /// The name.
+    pub sub: String,
+}
+
 /// A token that was handed in and found good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TokenFacts {
     /// The declared type.
-    pub token_type: TokenType,
+    pub token_type: String,
     /// Its issuer.
-    pub iss: IssuerId,
+    pub iss: String,
     /// Its name, if it has one.
-    pub jti: Option<TokenId>,
-    /// When it expires.
-    pub exp: NumericDate,
+    pub jti: Option<String>,
+    /// When it expires, in seconds since 1970.
+    pub exp: u64,
 }
 
 /// What was issued.
@@ -137,19 +146,19 @@ pub struct TokenFacts {
 #[non_exhaustive]
 pub struct Granted {
     /// The ids of the targets' records.
-    pub targets: Vec<TargetId>,
+    pub targets: Vec<String>,
     /// The `sub` of the issued token.
     pub sub: String,
     /// The scope.
-    pub scope: Scope,
+    pub scope: String,
     /// The type.
-    pub token_type: TokenType,
+    pub token_type: String,
     /// The name of the issued token.
-    pub jti: TokenId,
+    pub jti: String,
     /// The key that signed it.
     pub kid: String,
-    /// When it expires.
-    pub exp: NumericDate,
+    /// When it expires, in seconds since 1970.
+    pub exp: u64,
 }
 
 fn seconds_since_1970<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {

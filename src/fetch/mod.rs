@@ -2,7 +2,7 @@
 //!
 //! [`HttpFetch`] is the client that ships: a [`tower::Service`] from `http::Request<Bytes>` to
 //! `http::Response<Bytes>`. Whoever holds the requests to other rules (a proxy, a service mesh, a fixture)
-//! plugs in another service of that shape. [`PooledClient`] is another one, for what passes through a gateway.
+//! plugs in another service of that shape.
 //!
 //! A URL that comes from a configuration file or a discovery document is an invitation to fetch from the
 //! inside of the network (SSRF; draft-ietf-oauth-rfc8725bis). Hence, unless a named option says otherwise:
@@ -14,42 +14,22 @@
 //! * one deadline for connecting, headers and body together; the body is bounded while it streams;
 //! * no proxy taken from the environment, no cookies, no decompression. HTTP/1.1.
 
+mod address;
 mod body;
-mod by_origin;
-#[cfg(feature = "fetch")]
+mod builder;
 mod client;
+mod connect;
+mod error;
 mod in_process;
-#[cfg(feature = "fetch")]
-mod patient;
-#[cfg(feature = "fetch")]
-mod pooled;
+mod tls;
 mod uri;
 
-pub use by_origin::{ByOrigin, by_origin};
-#[cfg(feature = "fetch")]
-pub use client::{FetchConfigError, FetchError, HttpFetch, HttpFetchBuilder};
+#[cfg(test)]
+mod tests;
+
+pub use builder::HttpFetchBuilder;
+pub use client::HttpFetch;
+pub use error::{FetchConfigError, FetchError};
 pub use in_process::{InProcess, in_process};
-#[cfg(feature = "fetch")]
-pub use pooled::{PooledClient, PooledClientBuilder};
 
-#[cfg(feature = "fetch")]
-pub(crate) use hyper_util::rt::TokioIo;
 pub(crate) use uri::web_uri;
-
-use crate::plug::{BoxHttpService, boxed};
-
-/// Returns the HTTP service that is used where none is given: [`HttpFetch`] with its defaults.
-#[cfg(feature = "fetch")]
-pub(crate) fn default_service() -> BoxHttpService {
-    boxed(HttpFetch::new())
-}
-
-/// Returns a service that fails. No configuration that needs an HTTP service can be built with it ([`NO_CLIENT`]).
-#[cfg(not(feature = "fetch"))]
-pub(crate) fn default_service() -> BoxHttpService {
-    boxed(tower::service_fn(|_: http::Request<bytes::Bytes>| async { Err(NO_CLIENT) }))
-}
-
-/// The end of a configuration error in a build without the feature `fetch`.
-pub(crate) const NO_CLIENT: &str =
-    "this build has no HTTP client: enable the feature `fetch`, or give an HTTP service of your own";

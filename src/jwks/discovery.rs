@@ -1,10 +1,10 @@
 use super::{
     fetching::{Fetching, Problem},
     is_within,
-    metadata::{Metadata, well_known},
 };
-use http::StatusCode;
+use crate::metadata::{read_answer, well_known};
 use std::{
+    ops::ControlFlow,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -20,7 +20,7 @@ pub(super) struct Discovery {
 }
 
 struct Found {
-    metadata: Metadata,
+    jwks_uri: String,
     at: SystemTime,
 }
 
@@ -38,11 +38,10 @@ impl Discovery {
         if let Some(found) = &*self.lock()
             && is_within(KEPT, Some(found.at), fetching.clock.now())
         {
-            return Ok(found.metadata.jwks_uri.clone());
+            return Ok(found.jwks_uri.clone());
         }
-        let metadata = self.look_up(fetching, deadline).await?;
-        let jwks_uri = metadata.jwks_uri.clone();
-        *self.lock() = Some(Found { metadata, at: fetching.clock.now() });
+        let jwks_uri = self.look_up(fetching, deadline).await?;
+        *self.lock() = Some(Found { jwks_uri: jwks_uri.clone(), at: fetching.clock.now() });
         Ok(jwks_uri)
     }
 
@@ -53,18 +52,16 @@ impl Discovery {
 
     /// Asks at one well-known location after the other, as long as the answer is that there is nothing there. What is
     /// there is the answer, good or bad.
-    async fn look_up(&self, fetching: &Fetching, deadline: Instant) -> Result<Metadata, Problem> {
+    async fn look_up(&self, fetching: &Fetching, deadline: Instant) -> Result<String, Problem> {
         let mut missing = Problem::at(&self.issuer, "not an issuer identifier");
         for uri in well_known(&self.issuer).into_iter().flatten() {
-            let response = fetching.get(&uri, deadline).await?;
-            match response.status() {
-                StatusCode::OK => {
-                    return Metadata::parse(response.body(), &self.issuer).map_err(|error| Problem::at(&uri, error));
+            let problem = |error| Problem::at(&uri, error);
+            match read_answer(&self.issuer, &fetching.get(&uri, deadline).await?) {
+                ControlFlow::Break(found) => {
+                    let metadata = found.map_err(problem)?;
+                    return metadata.jwks_uri().map(str::to_owned).map_err(problem);
                 }
-                status => missing = Problem::at(&uri, format_args!("status {}", status.as_u16())),
-            }
-            if !response.status().is_client_error() {
-                break;
+                ControlFlow::Continue(status) => missing = problem(status),
             }
         }
         Err(missing)

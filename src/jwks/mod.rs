@@ -10,7 +10,6 @@ mod fetching;
 mod flight;
 mod freshness;
 mod kept;
-mod metadata;
 mod readiness;
 mod remote;
 mod source;
@@ -34,12 +33,9 @@ pub use crate::{
     jose::{IgnoredKey, IgnoredReason, KeySet, KeySetError},
     protocol::KeyId,
 };
-#[cfg(any(test, fuzzing))]
-pub(crate) use metadata::Metadata;
 pub use readiness::{IssuerReadiness, KeyState, Readiness};
 
 pub(crate) use fetching::Fetching;
-pub(crate) use metadata::{MAX_BYTES as MAX_METADATA_BYTES, well_known};
 
 /// Every issuer's keys, by the issuer's identifier. Keys of one issuer never verify a token of another.
 #[derive(Clone)]

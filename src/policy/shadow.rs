@@ -1,9 +1,7 @@
-use serde::{Serialize, Serializer};
 use std::fmt;
 
-/// The decision that a policy would make if its shadow rules were in force ([`Rule::shadow`](super::Rule::shadow)).
-///
-/// A decision carries a shadow outcome only if the outcome differs from the decision.
+/// What a policy would have decided if rules on trial were real: only where that is something else than what it did
+/// decide.
 ///
 /// ```
 /// use tower_token_exchange::policy::ShadowOutcome;
@@ -11,49 +9,39 @@ use std::fmt;
 /// let outcome = ShadowOutcome::WouldDeny { rule: "rule 3".to_owned() };
 /// assert_eq!(outcome.to_string(), "would deny: rule 3");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ShadowOutcome {
-    /// The policy would allow the exchange, or would grant something else.
+    /// It would allow what it refused, or allow something else.
     WouldAllow {
-        /// The name of the rule that would decide.
+        /// The rule that would decide.
         rule: String,
     },
-    /// The policy would refuse the exchange.
+    /// It would refuse what it allowed.
     WouldDeny {
-        /// The name of the rule that would decide.
+        /// The rule that would decide.
         rule: String,
     },
-    /// The policy would ask for another login.
+    /// It would want another login, or another one than it did want.
     WouldStepUp {
-        /// The name of the rule that would decide.
+        /// The rule that would decide.
         rule: String,
     },
-}
-
-impl ShadowOutcome {
-    /// Returns the name of the rule that would decide.
-    pub fn rule(&self) -> &str {
-        match self {
-            Self::WouldAllow { rule } | Self::WouldDeny { rule } | Self::WouldStepUp { rule } => rule,
-        }
-    }
 }
 
 impl fmt::Display for ShadowOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let effect = match self {
-            Self::WouldAllow { .. } => "allow",
-            Self::WouldDeny { .. } => "deny",
-            Self::WouldStepUp { .. } => "step up",
+        let (would, rule) = match self {
+            Self::WouldAllow { rule } => ("allow", rule),
+            Self::WouldDeny { rule } => ("deny", rule),
+            Self::WouldStepUp { rule } => ("step up", rule),
         };
-        write!(f, "would {effect}: {}", self.rule())
+        write!(f, "would {would}: {rule}")
     }
 }
 
-/// Serialises the outcome as its text.
-impl Serialize for ShadowOutcome {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl serde::Serialize for ShadowOutcome {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }

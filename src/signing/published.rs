@@ -1,4 +1,7 @@
-use crate::jose::{Algorithm, KeySet};
+use crate::{
+    jose::{Algorithm, KeySet},
+    metadata::{DocumentError, add_keys},
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -26,6 +29,7 @@ impl PublishedKeys {
         Self { keys: vec![jwk] }
     }
 
+    #[cfg(test)]
     pub(crate) fn keys(&self) -> &[Map<String, Value>] {
         &self.keys
     }
@@ -63,6 +67,15 @@ impl PublishedKeys {
     /// The document. Serve it as `application/json`, whatever the query string.
     pub fn to_json(&self) -> String {
         serde_json::json!(self).to_string()
+    }
+
+    /// Adds these keys to the key set of another server (RFC 7517 section 5). The keys of that server stay as they are, also
+    /// keys of a kind that this crate does not know. A key that is in the key set already is not added again.
+    ///
+    /// # Errors
+    /// [`DocumentError`], among them [`KeyIdCollision`](DocumentError::KeyIdCollision) if a different key has the same `kid`.
+    pub fn add_to(&self, key_set: &[u8]) -> Result<Vec<u8>, DocumentError> {
+        add_keys(key_set, &self.keys)
     }
 
     /// The same keys, to verify with.

@@ -107,7 +107,7 @@ impl Introspector {
                 return Err(refuse(Reason::TokenTypeConfused).because(detail));
             }
         }
-        Ok(answer.into())
+        Ok(Claims::of(answer))
     }
 
     fn unavailable(&self, problem: &str) -> Rejection {

@@ -7,7 +7,6 @@ mod jwks;
 #[path = "../support/mod.rs"]
 mod support;
 
-mod audit_event;
 mod audit_json_lines;
 mod client_authentication;
 mod composition;
@@ -15,12 +14,10 @@ mod configuration;
 mod delegation;
 mod discovery;
 mod documents;
-mod documents_layer;
 mod exchange;
 mod explain;
 mod failing_parts;
 mod fetch_tls;
-mod forward_proxy;
 mod hostile_tokens;
 mod introspection;
 mod issued_tokens;

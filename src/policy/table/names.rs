@@ -58,8 +58,7 @@ impl Names {
     }
 
     /// Whether the name is one of them. The list must be in order.
-    pub(super) fn include(&self, name: impl AsRef<str>) -> bool {
-        let name = name.as_ref();
+    pub(super) fn include(&self, name: &str) -> bool {
         match &self.0 {
             List::Any => true,
             List::One(own) => **own == *name,

@@ -1,0 +1,350 @@
+//! Bad days: the legacy server is not there, the disk is full, others are slow or many, and it is time to stop.
+
+use crate::{
+    BASIC, World, answer, configured,
+    process::{get, wait_for},
+};
+use serde_json::{Value, json};
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+#[test]
+fn it_starts_before_the_legacy_server_and_says_so() {
+    let world = World::waiting(|_, configuration| {
+        let (before, rest) = configuration.split_once("[paths]").unwrap();
+        format!("{before}[keys]{}", rest.split_once("[keys]").unwrap().1)
+    });
+    let gateway = &world.gateway;
+    wait_for("it has asked", || {
+        gateway.standing()["waiting_for"].as_str().is_some_and(|why| why.contains("status 404"))
+    });
+    assert_eq!(get(gateway.admin, "/livez").unwrap().0, 200);
+    assert_eq!(get(gateway.admin, "/readyz").unwrap().0, 503);
+    for request in [world.exchange(), world.request("GET / HTTP/1.1")] {
+        assert_eq!(world.send(&request).0, 503);
+    }
+    let url = gateway.url();
+    let metadata = json!({
+        "issuer": url, "token_endpoint": format!("{url}/token"), "jwks_uri": format!("{url}/jwks"),
+        "introspection_endpoint": "https://elsewhere.example/introspect",
+    });
+    let at = "/.well-known/openid-configuration";
+    world.upstream.answers(at, answer(200, &metadata.to_string()));
+    let why = || gateway.standing()["waiting_for"].as_str().unwrap_or_default().to_owned();
+    wait_for("it does not send secrets elsewhere", || {
+        why().contains("not at the issuer's host: say where it is in `paths`")
+    });
+    let metadata = metadata.to_string().replace("https://elsewhere.example", &url);
+    world.upstream.answers(at, answer(200, &metadata));
+    wait_for("it is there", || gateway.standing()["waiting_for"].is_null());
+    assert_eq!(world.send(&world.exchange()).0, 200);
+    let read = || world.send(&world.request(&format!("GET {at} HTTP/1.1")));
+    let good = read();
+    assert!(good.0 == 200 && good.1.contains("token-exchange"), "{good:?}");
+
+    // Nobody has asked for the keys but the gateway itself.
+    wait_for("it has asked for them", || gateway.standing()["upstream_is_up"] == true);
+    for path in [at, "/jwks"] {
+        world.upstream.answers(path, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
+    }
+    assert_eq!(read(), good, "the last good one");
+    assert_eq!(world.send(&world.request("GET /jwks HTTP/1.1")).0, 200);
+}
+
+#[test]
+fn without_an_audit_event_there_is_no_token_unless_that_is_said() {
+    for (optional, expected) in [(false, 503), (true, 200)] {
+        let world = World::start(|configuration| {
+            configuration.replace("file = \"audit.jsonl\"", &format!("file = \"/dev/full\"\noptional = {optional}"))
+        });
+        let (status, body) = world.send(&world.exchange());
+        assert_eq!(status, expected, "{body}");
+        assert!(world.folder.read("log").contains("the audit sink did not take an event"));
+        let withheld = world.gateway.count("token_exchange_attempts_total", &["audit_unavailable"]);
+        assert_eq!(withheld, u64::from(!optional));
+    }
+}
+
+#[test]
+fn a_key_of_theirs_with_the_name_of_ours_is_an_alarm_and_never_hidden() {
+    let theirs =
+        r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"2026","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+    let world =
+        World::start(|configuration| configuration.replace("\"active.pem\" }", "\"active.pem\", kid = \"2026\" }"));
+    world.upstream.answers("/jwks", answer(200, theirs));
+    let (_, passed) = world.send(&world.request("GET /jwks HTTP/1.1"));
+    assert_eq!(serde_json::from_str::<Value>(&passed).unwrap(), serde_json::from_str::<Value>(theirs).unwrap());
+    assert_eq!(world.gateway.standing()["key_id_collision"], "2026");
+    assert!(world.folder.read("log").contains("two different keys have the `kid` `2026`"));
+}
+
+#[test]
+fn what_cannot_be_asked_has_its_own_answer() {
+    let world =
+        World::start(|configuration| configuration.replace("[paths]", "response_timeout = \"300ms\"\n\n[paths]"));
+    world.upstream.does("/slow", |_, _| std::thread::sleep(Duration::from_secs(2)));
+    world.upstream.does("/gone", |_, _| ());
+    assert_eq!(world.send(&world.request("GET /slow HTTP/1.1")).0, 504);
+    assert_eq!(world.send(&world.request("GET /gone HTTP/1.1")).0, 502);
+    // A kind of proof that is not taken is said not to be.
+    let form = "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_assertion=x&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let head = format!(
+        "POST /token HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\nContent-Length: {}",
+        form.len()
+    );
+    let (status, body) = world.send(&[world.request(&head), form.into()].concat());
+    assert!(status == 400 && body.contains("invalid_client"), "{body}");
+    assert_eq!(world.gateway.count("token_exchange_attempts_total", &["client_assertion_unsupported"]), 1);
+}
+
+#[test]
+fn requests_in_flight_are_finished_and_then_it_ends() {
+    let world = World::start(|configuration| configuration);
+    world.upstream.does("/slow", |stream, _| {
+        std::thread::sleep(Duration::from_millis(800));
+        stream.write_all(&answer(200, "done")).unwrap();
+    });
+    let mut idle = TcpStream::connect(("127.0.0.1", world.gateway.port)).unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", world.gateway.port)).unwrap();
+    stream.write_all(&world.request("GET /slow HTTP/1.1")).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    let port = world.gateway.port;
+    let stopped = Instant::now();
+    let stopping = std::thread::spawn(move || world.gateway.process.stop());
+    let mut answered = String::new();
+    stream.read_to_string(&mut answered).unwrap();
+    assert!(answered.starts_with("HTTP/1.1 200 ") && answered.ends_with("done"), "{answered}");
+    stopping.join().unwrap();
+    assert!(stopped.elapsed() < Duration::from_secs(5), "nobody waits for whoever says nothing");
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+    assert_eq!(idle.read(&mut [0; 1]).unwrap_or(0), 0);
+}
+
+/// The resident memory of a process, in MiB.
+fn memory(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+}
+
+#[test]
+fn ten_thousand_idle_connections_cost_little_and_keep_nobody_out() {
+    let idle = 10_000;
+    let files = Command::new("sh").args(["-c", "ulimit -n"]).output().unwrap().stdout;
+    let files = String::from_utf8(files).unwrap().trim().parse::<usize>().unwrap_or(usize::MAX);
+    let idle = idle.min(files.saturating_sub(200));
+    let world = World::start(|configuration| {
+        configuration.replace("[audit]", "[limits]\nconnections = 10050\nconcurrent_requests = 64\n\n[audit]")
+    });
+    assert_eq!(world.send(&world.exchange()).0, 200);
+    let pid = world.gateway.process.0.id();
+    let before = memory(pid);
+    let port = world.gateway.port;
+    let open = |begin: &[u8]| {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(begin).unwrap();
+        stream
+    };
+    let opening = Instant::now();
+    let connections: Vec<_> = (0..idle).map(|_| open(b"")).collect();
+    println!("opened in {:?}", opening.elapsed());
+    // Bodies that never come, and heads that do not end.
+    let form = "POST /token HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\nContent-Length: 100";
+    let slow: Vec<_> =
+        (0..20).map(|_| open(&world.request(form))).chain((0..20).map(|_| open(b"GET / HTTP/1.1\r\nA"))).collect();
+    world.upstream.does("/slow", |_, _| std::thread::sleep(Duration::from_secs(5)));
+    let waiting: Vec<_> = (0..5).map(|_| open(&world.request("GET /slow HTTP/1.1"))).collect();
+    let started = Instant::now();
+    for _ in 0..20 {
+        let (status, body) = world.send(&world.exchange());
+        assert_eq!(status, 200, "{body}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(5));
+    let grown = memory(pid).saturating_sub(before);
+    println!("{idle} idle connections: {grown} MiB more");
+    assert!(grown < 300, "{grown} MiB for {idle} connections");
+    drop((connections, slow, waiting));
+}
+
+#[test]
+fn whoever_finds_no_place_is_told_and_idle_connections_end() {
+    let world = World::start(|configuration| {
+        let limits = "[limits]\nconnections = 4\nconcurrent_requests = 1\nheader_timeout = \"1s\"\n\n[audit]";
+        configuration.replace("[audit]", limits)
+    });
+    world.upstream.does("/slow", |stream, _| {
+        std::thread::sleep(Duration::from_millis(800));
+        stream.write_all(&answer(200, "done")).unwrap();
+    });
+    let mut first = TcpStream::connect(("127.0.0.1", world.gateway.port)).unwrap();
+    first.write_all(&world.request("GET /slow HTTP/1.1")).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(world.send(&world.exchange()).0, 503);
+    let mut answered = String::new();
+    first.read_to_string(&mut answered).unwrap();
+    assert!(answered.starts_with("HTTP/1.1 200 "));
+    // More connections than there are places: those who say nothing make room, however far they have come.
+    for begin in ["", "G", "GET / HTTP/1.1\r\nA: b\r\n", "PRI * HT", "PRI * HTTP/2.0\r\n", HTTP2] {
+        let open = |_| {
+            let mut stream = TcpStream::connect(("127.0.0.1", world.gateway.port)).unwrap();
+            stream.write_all(begin.as_bytes()).unwrap();
+            stream
+        };
+        let idle: Vec<_> = (0..6).map(open).collect();
+        assert_eq!(world.send(&world.exchange()).0, 200, "{begin:?}");
+        drop(idle);
+    }
+}
+
+#[test]
+fn an_answer_that_nobody_takes_makes_room() {
+    let world = World::start(|configuration| {
+        configuration.replace("[audit]", "[limits]\nconnections = 3\nbody_timeout = \"1s\"\n\n[audit]")
+    });
+    world.upstream.does("/large", |stream, _| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n").unwrap();
+        while stream.write_all(&[b'x'; 65536]).is_ok() {}
+    });
+    let open = |_| {
+        let mut stream = TcpStream::connect(("127.0.0.1", world.gateway.port)).unwrap();
+        stream.write_all(&world.request("GET /large HTTP/1.1")).unwrap();
+        stream
+    };
+    let nobody: Vec<_> = (0..3).map(open).collect();
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(world.send(&world.exchange()).0, 200);
+    drop(nobody);
+}
+
+/// How a client begins to speak HTTP/2, with empty settings (RFC 9113 section 3.4).
+const HTTP2: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0";
+
+#[test]
+fn it_does_not_leave_to_the_legacy_server_what_that_does_not_know_of() {
+    let world = World::waiting(|_, configuration| configuration.replace("revocation = \"/revoke\"\n", ""));
+    let why = || world.gateway.standing()["waiting_for"].as_str().unwrap_or_default().to_owned();
+    wait_for("it asks", || why().ends_with("status 404; or say all four in `paths`"));
+    // Meanwhile a rule is taken out of force, and a key file is broken and mended.
+    let (port, admin) = (world.gateway.port, world.gateway.admin);
+    let plain = configured(port, admin, world.upstream.port).replace("revocation = \"/revoke\"\n", "");
+    world.folder.write("gateway.toml", &plain.replace("active.pem", "gone.pem"));
+    wait_for("it is refused", || world.gateway.standing()["refused_change"].as_str().is_some());
+    world.folder.write("gateway.toml", &plain.replace("\"orders\"\nsubjects", "\"orders\"\nshadow = true\nsubjects"));
+    wait_for("it is taken", || world.gateway.standing()["refused_change"].is_null());
+    let url = world.gateway.url();
+    let metadata = json!({ "issuer": url, "revocation_endpoint": format!("{url}/unlisted") });
+    world.upstream.answers("/.well-known/openid-configuration", answer(200, &metadata.to_string()));
+    wait_for("it is there", || world.gateway.standing()["waiting_for"].is_null());
+    assert_eq!(world.send(&world.exchange()).0, 400, "the only rule is on trial");
+    world.folder.write("gateway.toml", &plain);
+    wait_for("it is taken", || world.send(&world.exchange()).0 == 200);
+
+    let issued =
+        |answer: &str| serde_json::from_str::<Value>(answer).unwrap()["access_token"].as_str().unwrap().to_owned();
+    let token = issued(&world.send(&world.exchange()).1);
+    let form = format!("token={token}");
+    let length = form.len();
+    let head = format!(
+        "POST /unlisted HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\nAuthorization: {BASIC}\nContent-Length: {length}"
+    );
+    assert_eq!(world.send(&[world.request(&head), form.into()].concat()).0, 200);
+    assert_eq!(world.upstream.seen("/unlisted"), b"", "revoked here");
+}
+
+#[test]
+fn what_a_restart_may_mend_is_no_mistake_in_the_configuration() {
+    let world =
+        World::start(|configuration| configuration.replace("[audit]", "[revocations]\nfile = \"r.redb\"\n\n[audit]"));
+    let other = configured(crate::process::free_port(), crate::process::free_port(), world.upstream.port);
+    world.folder.write("other.toml", &other.replace("[audit]", "[revocations]\nfile = \"r.redb\"\n\n[audit]"));
+    let second = world.folder.run(&["serve", "--config", "other.toml"]);
+    let told = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(1), "{told}");
+    assert!(told.contains("other.toml:") && told.contains("revocations.file"), "{told}");
+}
+
+#[test]
+fn records_are_read_anew_when_their_file_changes() {
+    let world = World::start(|configuration| configuration);
+    assert_eq!(world.send(&world.exchange()).0, 200);
+    let (port, admin) = (world.gateway.port, world.gateway.admin);
+    let changed = configured(port, admin, world.upstream.port)
+        .replace("\"orders\"\nsubjects", "\"orders\"\nshadow = true\nsubjects");
+    world.folder.write("gateway.toml", &changed);
+    wait_for("it is noticed", || world.send(&world.exchange()).0 == 400);
+    assert!(world.gateway.count("gateway_reloads_total", &["taken"]) > 0, "the only rule is on trial");
+}
+
+#[test]
+fn the_audit_file_is_opened_anew_when_logs_rotate() {
+    let world = World::start(|configuration| configuration);
+    assert_eq!(world.send(&world.exchange()).0, 200);
+    std::fs::rename(world.folder.0.join("audit.jsonl"), world.folder.0.join("audit.1")).unwrap();
+    assert_eq!(world.send(&world.exchange()).0, 200);
+    world.gateway.process.signal("-HUP");
+    wait_for("it is there again", || world.folder.0.join("audit.jsonl").exists());
+    assert_eq!(world.send(&world.exchange()).0, 200);
+    assert_eq!(
+        (world.folder.read("audit.1").lines().count(), world.folder.read("audit.jsonl").lines().count()),
+        (2, 1)
+    );
+}
+
+#[test]
+fn a_server_that_authenticates_anybody_authenticates_nobody() {
+    let world = World::start(|configuration| configuration.replace("token = \"/token\"", "token = \"/open\""));
+    let why = || world.gateway.standing()["client_authentication"].as_str().unwrap_or_default().to_owned();
+    wait_for("it was tried", || why().contains("accepted a client that was made up"));
+    let request = String::from_utf8(world.exchange()).unwrap().replace("POST /token", "POST /open");
+    let (status, body) = world.send(request.as_bytes());
+    assert_eq!((status, get(world.gateway.admin, "/readyz").unwrap().0), (503, 503), "{body}");
+}
+
+#[test]
+fn what_happened_is_counted() {
+    let world = World::start(|configuration| configuration);
+    for _ in 0..2 {
+        assert_eq!(world.send(&world.exchange()).0, 200);
+    }
+    wait_for("the server was looked at", || world.gateway.count("gateway_upstream_up", &[]) == 1);
+    for (name, labels, expected) in [
+        (
+            "token_exchange_attempts_total",
+            &["outcome=\"issued\"", "reason=\"none\"", "semantics=\"delegation\""][..],
+            2,
+        ),
+        ("token_exchange_duration_seconds_count", &["outcome=\"issued\""], 2),
+        ("token_exchange_stage_duration_seconds_count", &["stage=\"policy\""], 2),
+        ("token_exchange_cache_total", &["cache=\"client\"", "result=\"hit\""], 1),
+        ("token_exchange_issuer_keys", &["issuer=", "} 1"], 1),
+        ("gateway_requests_total", &["status=\"2xx\""], 2),
+    ] {
+        assert_eq!(world.gateway.count(name, labels), expected, "{name}");
+    }
+    let lines = get(world.gateway.admin, "/metrics").unwrap().1;
+    assert!(!lines.contains("orders") && !lines.contains("alice"), "no label is what somebody sent");
+}
+
+#[test]
+fn try_shows_what_comes_back() {
+    let world = World::start(|configuration| configuration);
+    world.folder.write("secret", "a-secret-of-orders\n");
+    world.folder.write("alice.jwt", &crate::own_token(&world.folder, world.gateway.port));
+    let url = format!("{}/token", world.gateway.url());
+    let tried = |target: &str| {
+        let arguments = ["try", "--url", &url, "--client", "orders", "--secret-file", "secret", "--token", "alice.jwt"];
+        world.folder.run(&[&arguments[..], &["--target", target]].concat())
+    };
+    let good = tried("billing");
+    let shown: Value = serde_json::from_slice(&good.stdout).unwrap();
+    assert_eq!((good.status.code(), &shown["claims"]["act"]), (Some(0), &json!({ "sub": "orders" })));
+    assert_eq!(shown["claims"]["aud"], "https://billing.example");
+    assert!(!String::from_utf8_lossy(&good.stdout).contains("eyJ"), "the token itself stays off the terminal");
+    let refused = tried("ledger");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("invalid_target"));
+}

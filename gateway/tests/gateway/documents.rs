@@ -1,0 +1,381 @@
+//! The documents of the wrapped server on their way through: nothing is lost, what is missing is added, and bad days
+//! are bridged.
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use token_exchange_gateway::documents::{DocumentsError, DocumentsLayer};
+use tokio::time::advance;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_token_exchange::{
+    GRANT_TYPE,
+    signing::{Algorithm, LocalSigner, PublishedKeys},
+};
+
+const METADATA: &str = "/.well-known/openid-configuration";
+const KEYS: &str = "/jwks";
+
+/// What the wrapped server answers, and what it was asked.
+#[derive(Clone)]
+struct Upstream {
+    /// None while it is down.
+    answer: Arc<Mutex<Option<(StatusCode, HeaderMap, String)>>>,
+    asked: Arc<Mutex<Vec<(Method, HeaderMap)>>>,
+    layer: DocumentsLayer,
+    own: LocalSigner,
+}
+
+struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
+
+impl Upstream {
+    fn new() -> Self {
+        let own = LocalSigner::generate(Algorithm::ES256).unwrap();
+        let layer =
+            DocumentsLayer::builder().metadata(METADATA).key_set(KEYS).own_keys(own.published_keys()).build().unwrap();
+        let answer = Arc::new(Mutex::new(None));
+        Self { answer, asked: Arc::default(), layer, own }
+    }
+
+    fn answers(&self, status: u16, headers: &[(&'static str, &str)], body: impl Into<String>) {
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        *self.answer.lock().unwrap() = Some((StatusCode::from_u16(status).unwrap(), headers, body.into()));
+    }
+
+    fn is_down(&self) {
+        *self.answer.lock().unwrap() = None;
+    }
+
+    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let upstream = self.clone();
+        let inner = service_fn(move |request: Request| {
+            let (method, headers) = (request.method().clone(), request.headers().clone());
+            upstream.asked.lock().unwrap().push((method, headers));
+            let answer = upstream.answer.lock().unwrap().clone();
+            async move {
+                Ok::<Response, Infallible>(match answer {
+                    Some((status, headers, body)) => (status, headers, body).into_response(),
+                    None => StatusCode::BAD_GATEWAY.into_response(),
+                })
+            }
+        });
+        let mut request = http::Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = self.layer.layer(inner).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes().to_vec();
+        Reply { status: parts.status, headers: parts.headers, body }
+    }
+}
+
+fn metadata() -> String {
+    json!({ "issuer": "https://as.example", "grant_types_supported": ["authorization_code"], "x": 1 }).to_string()
+}
+
+fn keys(keys: &PublishedKeys) -> String {
+    keys.to_json()
+}
+
+#[tokio::test]
+async fn a_document_has_the_length_and_the_tag_of_what_is_answered() {
+    let upstream = Upstream::new();
+    let theirs = [
+        ("content-type", "application/json; charset=utf-8"),
+        ("etag", "\"theirs\""),
+        ("last-modified", "Mon, 23 Nov 2026 10:00:00 GMT"),
+        ("accept-ranges", "bytes"),
+        ("content-digest", "sha-256=:AA==:"),
+        ("cache-control", "public, max-age=60"),
+        ("vary", "Origin"),
+        ("x-other", "kept"),
+    ];
+    upstream.answers(200, &theirs, metadata());
+    let full = upstream.send("GET", METADATA, &[("accept-encoding", "gzip, br"), ("range", "bytes=0-3")]).await;
+    assert_eq!(full.status, StatusCode::OK);
+    assert_eq!(full.json()["grant_types_supported"], json!(["authorization_code", GRANT_TYPE]));
+    assert_eq!(full.json()["x"], 1);
+    assert_eq!(full.headers["content-length"], full.body.len().to_string());
+    assert_eq!(full.headers["content-type"], theirs[0].1);
+    assert_eq!(full.headers["x-other"], "kept");
+    for gone in ["etag", "last-modified", "accept-ranges", "content-digest", "content-encoding"] {
+        assert!(!full.headers.contains_key(gone), "{gone}");
+    }
+    let (_, asked) = upstream.asked.lock().unwrap()[0].clone();
+    assert_eq!(asked["accept-encoding"], "identity");
+    assert!(!asked.contains_key("range"));
+
+    // A condition is about the bytes of the server's document: the answer is the whole document.
+    for known in ["\"theirs\"", "W/\"theirs\"", "*"] {
+        let whole = upstream.send("GET", METADATA, &[("if-none-match", known)]).await;
+        assert_eq!((whole.status, &whole.body), (StatusCode::OK, &full.body), "{known}");
+        let (_, asked) = upstream.asked.lock().unwrap().pop().unwrap();
+        assert!(!asked.contains_key("if-none-match"), "{known}");
+    }
+    let head = upstream.send("HEAD", METADATA, &[]).await;
+    assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
+    assert_eq!(head.headers, full.headers);
+}
+
+#[tokio::test]
+async fn other_requests_and_answers_pass_as_they_are() {
+    let upstream = Upstream::new();
+    let sent = [("accept-encoding", "gzip"), ("if-none-match", "\"theirs\"")];
+    upstream.answers(200, &[("etag", "\"theirs\"")], metadata());
+    for (method, path) in [("POST", METADATA), ("GET", "/.well-known/openid-configuration/"), ("GET", "/token")] {
+        let passed = upstream.send(method, path, &sent).await;
+        assert_eq!((passed.headers["etag"].as_bytes(), passed.body), (&b"\"theirs\""[..], metadata().into_bytes()));
+        let (_, asked) = upstream.asked.lock().unwrap().pop().unwrap();
+        assert!(sent.iter().all(|(name, value)| asked[*name] == *value), "{method} {path}");
+    }
+    for (status, headers, body) in [
+        (404, &[("etag", "\"theirs\"")][..], "not here"),
+        (301, &[("location", "/elsewhere")], ""),
+        (200, &[("content-encoding", "gzip")], "\u{1f}compressed"),
+        (200, &[("content-type", "text/html")], "<html>"),
+    ] {
+        upstream.answers(status, headers, body);
+        let passed = upstream.send("GET", METADATA, &[]).await;
+        assert_eq!((passed.status.as_u16(), &*passed.body), (status, body.as_bytes()));
+        assert!(headers.iter().all(|(name, value)| passed.headers[*name] == *value));
+    }
+    let large = format!("{{\"x\":\"{}\"}}", "x".repeat(300_000));
+    upstream.answers(200, &[], &*large);
+    assert_eq!(upstream.send("GET", METADATA, &[]).await.body, large.into_bytes());
+}
+
+#[tokio::test]
+async fn our_keys_are_published_beside_theirs_and_rotate() {
+    let upstream = Upstream::new();
+    let theirs = LocalSigner::generate(Algorithm::EdDSA).unwrap();
+    upstream.answers(200, &[], keys(&theirs.published_keys()));
+    let kids = async || {
+        let json = upstream.send("GET", KEYS, &[]).await.json();
+        let kids = json["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned());
+        kids.collect::<Vec<_>>()
+    };
+    assert_eq!(kids().await, [theirs.key_id(), upstream.own.key_id()]);
+    let new = LocalSigner::generate(Algorithm::ES384).unwrap();
+    upstream.layer.publish(new.published_keys().and(upstream.own.published_keys()));
+    assert_eq!(kids().await, [theirs.key_id(), new.key_id(), upstream.own.key_id()]);
+
+    // Of two keys of one name, theirs stays, until one is gone.
+    let namesake = theirs.clone().with_key_id(new.key_id()).published_keys();
+    upstream.answers(200, &[], keys(&namesake));
+    for _ in 0..2 {
+        assert_eq!(kids().await, [new.key_id()]);
+        assert_eq!(upstream.layer.key_id_collision().as_deref(), Some(new.key_id()));
+    }
+    upstream.is_down();
+    assert_eq!(kids().await, [new.key_id()]);
+    upstream.answers(200, &[], keys(&theirs.published_keys()));
+    assert_eq!(kids().await.len(), 3);
+    assert_eq!(upstream.layer.key_id_collision(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_good_document_is_answered_for_a_bounded_time() {
+    let upstream = Upstream::new();
+    assert_eq!(upstream.send("GET", METADATA, &[]).await.status, StatusCode::BAD_GATEWAY, "there is none yet");
+    upstream.answers(200, &[("set-cookie", "of=somebody")], metadata());
+    let host = [("host", "as.example")];
+    let with_token = [("host", "as.example"), ("authorization", "Bearer x")];
+    let mut good = upstream.send("GET", METADATA, &host).await;
+    assert_eq!(good.headers.remove("set-cookie").unwrap(), "of=somebody");
+    upstream.is_down();
+    advance(Duration::from_secs(3599)).await;
+    for failing in [None, Some(500), Some(503)] {
+        if let Some(status) = failing {
+            upstream.answers(status, &[], "a bad day");
+        }
+        let kept = upstream.send("GET", METADATA, &host).await;
+        assert_eq!((kept.status, &kept.body, &kept.headers), (StatusCode::OK, &good.body, &good.headers));
+    }
+    // Other keys of ours are in what was kept of theirs; another host may mean another document.
+    for (path, headers) in [
+        (METADATA, &[("host", "evil.example")][..]),
+        (METADATA, &[("host", "as.example"), ("x-forwarded-host", "evil.example")]),
+        ("/.well-known/openid-configuration?p=other", &host),
+        (METADATA, &with_token),
+        (KEYS, &host),
+    ] {
+        assert_eq!(upstream.send("GET", path, headers).await.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+    }
+    advance(Duration::from_secs(1)).await;
+    assert_eq!(upstream.send("GET", METADATA, &host).await.status, StatusCode::SERVICE_UNAVAILABLE, "an hour is over");
+
+    // What nobody may keep is not kept.
+    for private in ["no-store", "max-age=60, Private"] {
+        upstream.answers(200, &[("cache-control", private)], metadata());
+        assert_eq!(upstream.send("GET", METADATA, &host).await.status, StatusCode::OK);
+        upstream.is_down();
+        assert_eq!(upstream.send("GET", METADATA, &host).await.status, StatusCode::BAD_GATEWAY);
+    }
+}
+
+#[tokio::test]
+async fn what_one_request_had_a_say_in_is_kept_for_nobody() {
+    let upstream = Upstream::new();
+    let host = ("host", "AS.example");
+    upstream.answers(200, &[], metadata());
+    upstream.send("GET", METADATA, &[host]).await;
+    let evil = json!({ "issuer": "https://as.example", "token_endpoint": "https://evil.example/token" }).to_string();
+    upstream.answers(200, &[], &*evil);
+    for header in [
+        ("x-forwarded-port", "1337"),
+        ("x_forwarded_host", "evil.example"),
+        ("x-original-host", "evil.example"),
+        ("x-host", "evil.example"),
+        ("cookie", "tenant=evil"),
+        ("authorization", "Bearer x"),
+    ] {
+        assert!(upstream.send("GET", METADATA, &[host, header]).await.json()["token_endpoint"].is_string());
+    }
+    upstream.answers(200, &[("vary", "*")], &*evil);
+    upstream.send("GET", METADATA, &[host]).await;
+    upstream.is_down();
+    let kept = upstream.send("GET", METADATA, &[("host", "as.example"), ("cookie", "a=1"), ("x-forwarded-for", "::1")]);
+    assert_eq!(kept.await.json()["token_endpoint"], Value::Null);
+
+    // An origin that was let in is one, and not all of them.
+    for (origin, is_kept) in [("https://app.example", false), ("*", true)] {
+        upstream.answers(200, &[("access-control-allow-origin", origin), ("vary", "Origin")], metadata());
+        upstream.send("GET", METADATA, &[host]).await;
+        upstream.is_down();
+        let kept = upstream.send("GET", METADATA, &[host]).await;
+        assert_eq!(kept.headers.contains_key("access-control-allow-origin"), is_kept, "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_is_for_the_host_and_scheme_that_it_was_asked_for() {
+    let upstream = Upstream::new();
+    upstream.answers(200, &[], metadata());
+    let asked = [("host", "as.example"), ("forwarded", "for=192.0.2.1;host=as.example;proto=https;by=10.0.0.1")];
+    upstream.send("GET", METADATA, &asked).await;
+    upstream.is_down();
+    let host = asked[0];
+    for (headers, is_kept) in [
+        (&[host, ("forwarded", "For=\"[2001:db8::1]:80\", for=10.0.0.2; host=as.example;proto=https")][..], true),
+        (&[host, ("forwarded", "host=as.example"), ("forwarded", "proto=https")], true),
+        (&[host, ("forwarded", "host=as.example;proto=http")], false),
+        (&[host, ("forwarded", "host=evil.example;proto=https")], false),
+        // For those who take separators in quotes for separators.
+        (&[host, ("forwarded", "for=\"a;host=evil.example\";host=as.example;proto=https")], false),
+        (&[host, asked[1], ("x-forwarded-proto", "https")], false),
+        (&[host], false),
+        (&[("host", "evil.example"), asked[1]], false),
+    ] {
+        let status = upstream.send("GET", METADATA, headers).await.status;
+        assert_eq!(status == StatusCode::OK, is_kept, "{headers:?}");
+    }
+
+    // Eight are kept, the latest.
+    upstream.answers(200, &[], metadata());
+    for number in 0..8 {
+        upstream.send("GET", METADATA, &[("host", &format!("{number}.example"))]).await;
+    }
+    upstream.send("GET", METADATA, &[("host", "0.example")]).await;
+    upstream.send("GET", METADATA, &[("host", "8.example")]).await;
+    upstream.is_down();
+    for (name, is_kept) in [("as", false), ("0", true), ("1", false), ("2", true), ("8", true)] {
+        let headers = [("host", &*format!("{name}.example")), asked[1]];
+        let status = upstream.send("GET", METADATA, if name == "as" { &headers } else { &headers[..1] }).await.status;
+        assert_eq!(status == StatusCode::OK, is_kept, "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_and_a_body_that_breaks_off_are_failures() {
+    let own = LocalSigner::generate(Algorithm::ES256).unwrap();
+    let layer = DocumentsLayer::builder().key_set(KEYS).own_keys(own.published_keys()).build().unwrap();
+    let ask = async |inner: Router| {
+        let request = http::Request::get(KEYS).body(Body::empty()).unwrap();
+        layer.layer(inner).oneshot(request).await.unwrap().status()
+    };
+    let silent = || Router::new().route(KEYS, axum::routing::get(std::future::pending::<StatusCode>));
+    let broken = || {
+        let body = || async {
+            let pieces = [Ok("{\"keys\":["), Err(std::io::Error::other("gone"))];
+            Body::from_stream(futures_util::stream::iter(pieces))
+        };
+        Router::new().route(KEYS, axum::routing::get(body))
+    };
+    assert_eq!(ask(silent()).await, StatusCode::GATEWAY_TIMEOUT);
+    assert_eq!(ask(broken()).await, StatusCode::BAD_GATEWAY);
+    let good = Router::new().route(KEYS, axum::routing::get(|| async { "{\"keys\":[]}" }));
+    for inner in [good, silent(), broken()] {
+        assert_eq!(ask(inner).await, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_refreshed_document_is_there_on_the_first_bad_day() {
+    let own = LocalSigner::generate(Algorithm::ES256).unwrap();
+    let builder = DocumentsLayer::builder().metadata(METADATA).key_set(KEYS).metadata("/elsewhere");
+    let layer = builder.own_keys(own.published_keys()).build().unwrap();
+    let good = |keys: String| {
+        let keys = axum::routing::get(|| async { keys });
+        Router::new().route(METADATA, axum::routing::get(|| async { metadata() })).route(KEYS, keys)
+    };
+    let refresh = async |router: Router| layer.refresh(router, "https://as.example").await;
+    let down = || Router::new().fallback(|| async { StatusCode::BAD_GATEWAY });
+    assert!(!refresh(down()).await);
+    // A document that is not there is an answer.
+    assert!(refresh(good("{\"keys\":[]}".to_owned())).await);
+    // Whatever others ask for, it stays.
+    for number in 0..10 {
+        let request = http::Request::get(METADATA).header("host", format!("{number}.example"));
+        layer.layer(good(String::new())).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    }
+    let half = Router::new().route("/elsewhere", axum::routing::get(|| async { "no metadata" }));
+    assert!(refresh(half.fallback(|| async { StatusCode::INTERNAL_SERVER_ERROR })).await, "it can be reached");
+    assert!(!refresh(down()).await);
+    for (path, status) in [(METADATA, StatusCode::OK), (KEYS, StatusCode::OK), ("/elsewhere", StatusCode::BAD_GATEWAY)]
+    {
+        let request = http::Request::get(path).header("host", "as.example").body(Body::empty()).unwrap();
+        assert_eq!(layer.layer(down()).oneshot(request).await.unwrap().status(), status, "{path}");
+    }
+    let other = LocalSigner::generate(Algorithm::ES256).unwrap().with_key_id(own.key_id());
+    assert!(refresh(good(keys(&other.published_keys()))).await);
+    assert_eq!(layer.key_id_collision().as_deref(), Some(own.key_id()));
+}
+
+#[test]
+fn what_cannot_work_is_a_mistake() {
+    let keys = LocalSigner::generate(Algorithm::ES256).unwrap().published_keys();
+    let builder = DocumentsLayer::builder;
+    for (error, builder) in [
+        (DocumentsError::Path("well-known".into()), builder().metadata("well-known")),
+        (
+            DocumentsError::Path("https://as.example/jwks".into()),
+            builder().key_set("https://as.example/jwks").own_keys(keys),
+        ),
+        (DocumentsError::NoOwnKeys, builder().key_set("/jwks")),
+        (DocumentsError::KeptTooLong, builder().keep_for(Duration::from_secs(86_401))),
+    ] {
+        assert_eq!(builder.build().unwrap_err(), error);
+    }
+    assert!(builder().metadata("/a").build().is_ok());
+}

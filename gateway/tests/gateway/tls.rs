@@ -1,0 +1,186 @@
+//! TLS in front: both versions of HTTP, certificates of clients, and certificates that change.
+
+use crate::{World, process::wait_for};
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt, Empty};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName},
+};
+use std::sync::Arc;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority() -> Authority {
+    let mut params = CertificateParams::new(vec![]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A certificate of this authority, and its key.
+fn signed_by(authority: &Authority) -> (rcgen::Certificate, KeyPair) {
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    (params.signed_by(&key, authority).unwrap(), key)
+}
+
+/// Connects, as a client that trusts this authority, and shows what the server shows.
+async fn connect(
+    port: u16,
+    authority: &Authority,
+    protocol: &[u8],
+    certificate: Option<(&rcgen::Certificate, &KeyPair)>,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = config.with_root_certificates(roots);
+    let mut config = match certificate {
+        None => config.with_no_client_auth(),
+        Some((certificate, key)) => {
+            let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+            config.with_client_auth_cert(vec![certificate.der().clone()], key).unwrap()
+        }
+    };
+    config.alpn_protocols = vec![protocol.to_vec()];
+    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), stream).await
+}
+
+/// Asks for a page over HTTP/1.1 or HTTP/2, whichever was agreed on.
+async fn get(stream: TlsStream<TcpStream>, host: &str) -> hyper::Result<(StatusCode, Bytes)> {
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let io = TokioIo::new(stream);
+    let request = |uri: String| {
+        let request = Request::get(uri).header("cookie", "a=1").header("cookie", "b=2");
+        if is_http2 { request } else { request.header("host", host) }.body(Empty::<Bytes>::new()).unwrap()
+    };
+    let response = if is_http2 {
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await?;
+        tokio::spawn(connection);
+        sender.send_request(request(format!("https://{host}/page"))).await?
+    } else {
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await?;
+        tokio::spawn(connection);
+        sender.send_request(request("/page".to_owned())).await?
+    };
+    let (parts, body) = response.into_parts();
+    Ok((parts.status, body.collect().await?.to_bytes()))
+}
+
+fn shown(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
+    stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_versions_and_certificates_of_clients() {
+    let (servers, clients) = (authority(), authority());
+    let (first, first_key) = signed_by(&servers);
+    let (client, client_key) = signed_by(&clients);
+    let pem = [first.pem(), first_key.serialize_pem(), clients.pem()];
+    let world = tokio::task::spawn_blocking(move || {
+        World::start_in(|folder, configuration| {
+            for (name, text) in ["tls.crt", "tls.key", "clients.pem"].iter().zip(&pem) {
+                folder.write(name, text);
+            }
+            let tls =
+                "tls = { certificate = \"tls.crt\", key = \"tls.key\", client_ca = \"clients.pem\" }\n\n[upstream]";
+            let limits = "[limits]\nheader_timeout = \"2s\"\n\n[audit]";
+            let configuration = configuration.replace("[upstream]", tls).replace("[audit]", limits);
+            configuration.replace("issuer = \"http:", "issuer = \"https:")
+        })
+    });
+    let world = world.await.unwrap();
+    world.upstream.answers("/page", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage");
+    let port = world.gateway.port;
+    let host = format!("127.0.0.1:{port}");
+    for (protocol, via) in [(&b"http/1.1"[..], "1.1"), (b"h2", "2.0")] {
+        let stream = connect(port, &servers, protocol, None).await.unwrap();
+        assert_eq!(shown(&stream), *first.der());
+        assert_eq!(get(stream, &host).await.unwrap(), (StatusCode::OK, Bytes::from("page")));
+        let seen = String::from_utf8(world.upstream.seen("/page")).unwrap().to_lowercase();
+        assert!(seen.contains("x-forwarded-proto: https\r\n") && seen.contains(&format!("via: {via} ")), "{seen}");
+        assert!(seen.contains("cookie: a=1; b=2\r\n"), "{seen}");
+        assert!(seen.contains(&format!("host: {host}\r\n")) && !seen.contains("client-cert"), "{seen}");
+    }
+
+    // Whoever says nothing after TLS loses the connection, whatever was agreed on.
+    for protocol in [&b"http/1.1"[..], b"h2"] {
+        let mut stream = connect(port, &servers, protocol, None).await.unwrap();
+        let ended = async { while stream.read(&mut [0; 64]).await.is_ok_and(|length| length > 0) {} };
+        tokio::time::timeout(std::time::Duration::from_secs(5), ended).await.expect("it ends");
+    }
+
+    // A certificate is handed on, if one of theirs signed it.
+    let stream = connect(port, &servers, b"h2", Some((&client, &client_key))).await.unwrap();
+    assert_eq!(get(stream, &host).await.unwrap().0, StatusCode::OK);
+    let seen = String::from_utf8(world.upstream.seen("/page")).unwrap();
+    let expected = format!(":{}:", data_encoding::BASE64.encode(client.der()));
+    assert!(
+        seen.lines().any(|line| line.to_lowercase().starts_with("client-cert: ") && line.ends_with(&expected)),
+        "{seen}"
+    );
+    let (stranger, stranger_key) = signed_by(&servers);
+    let refused = match connect(port, &servers, b"http/1.1", Some((&stranger, &stranger_key))).await {
+        // With TLS 1.3 the client hears of it when it reads.
+        Ok(stream) => get(stream, &host).await.is_err(),
+        Err(_) => true,
+    };
+    assert!(refused, "a certificate of nobody's");
+
+    // Another certificate takes its place, and one that does not fit does not.
+    let (second, second_key) = signed_by(&servers);
+    world.folder.write("tls.key", &second_key.serialize_pem());
+    world.gateway.process.signal("-HUP");
+    let count = |result: &str| world.gateway.count("gateway_reloads_total", &[result]);
+    tokio::task::block_in_place(|| wait_for("it is refused", || count("refused") > 0));
+    assert_eq!(shown(&connect(port, &servers, b"h2", None).await.unwrap()), *first.der());
+    let before = count("taken");
+    world.folder.write("tls.crt", &second.pem());
+    tokio::task::block_in_place(|| wait_for("it is taken", || count("taken") > before));
+    assert_eq!(shown(&connect(port, &servers, b"h2", None).await.unwrap()), *second.der());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_legacy_server_with_tls_is_known_by_its_certificate() {
+    let (theirs, others) = (authority(), authority());
+    let (certificate, key) = signed_by(&theirs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let server = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let server = server.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let tls = tokio_rustls::TlsAcceptor::from(Arc::new(server));
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = tls.accept(stream).await else { continue };
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(&crate::answer(200, "over TLS")).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    for (ca, expected) in [(theirs.pem(), 200), (others.pem(), 502)] {
+        let answered = tokio::task::spawn_blocking(move || {
+            let world = World::start_in(|folder, configuration| {
+                folder.write("upstream.pem", &ca);
+                let begin = configuration.find("url = ").unwrap();
+                let end = begin + configuration[begin..].find('\n').unwrap();
+                let url = format!("url = \"https://127.0.0.1:{upstream}\"\nca = \"upstream.pem\"");
+                format!("{}{url}{}", &configuration[..begin], &configuration[end..])
+            });
+            world.send(&world.request("GET /page HTTP/1.1"))
+        });
+        assert_eq!(answered.await.unwrap().0, expected);
+    }
+}

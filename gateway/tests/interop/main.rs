@@ -1,0 +1,224 @@
+//! The gateway between parts that nobody here wrote: the authorization server `oidc-provider`, the clients
+//! `openid-client` and `google-auth`, and the verifiers `jose` and PyJWT.
+//!
+//! `.ci/run` installs them and names their directory in `INTEROP_DIR`. Without it, nothing is tested here.
+
+#![allow(clippy::print_stdout, reason = "what was measured is worth reading")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
+
+mod bad_days;
+#[path = "../process.rs"]
+mod process;
+
+use process::{Folder, Gateway, Process, free_port, get, wait_for};
+use serde_json::{Value, json};
+use std::{
+    env,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+/// An authorization server without token exchange, a gateway in front of it, and clients of both.
+struct World {
+    parts: PathBuf,
+    folder: Folder,
+    provider: Option<Process>,
+    provider_port: u16,
+    gateway: Option<Gateway>,
+    ports: (u16, u16),
+}
+
+fn secret(client: &str) -> String {
+    format!("{client}-secret-0123456789abcdef")
+}
+
+impl World {
+    /// `None` where the parts are not there.
+    fn start() -> Option<Self> {
+        let Some(parts) = env::var_os("INTEROP_DIR").map(PathBuf::from) else {
+            eprintln!("SKIPPED: INTEROP_DIR does not say where the other parts are; `.ci/run` installs them");
+            return None;
+        };
+        let folder = Folder::new();
+        folder.keygen("first.pem");
+        folder.write("gateway.secret", &secret("gateway"));
+        let mut world = Self {
+            parts,
+            folder,
+            provider: None,
+            provider_port: free_port(),
+            gateway: None,
+            ports: (free_port(), free_port()),
+        };
+        world.configure(r#"active = { file = "first.pem" }"#);
+        world.start_provider();
+        world.start_gateway();
+        Some(world)
+    }
+
+    fn configure(&self, keys: &str) {
+        let (port, admin) = self.ports;
+        let text = include_str!("gateway.toml")
+            .replace("{port}", &port.to_string())
+            .replace("{admin}", &admin.to_string())
+            .replace("{upstream}", &self.provider_port.to_string())
+            .replace("{keys}", keys);
+        self.folder.write("gateway.toml", &text);
+    }
+
+    fn start_provider(&mut self) {
+        let mut command = Command::new("node");
+        command.arg(self.parts.join("provider.mjs")).args([&self.provider_port.to_string(), &self.url()]);
+        command.arg(self.folder.0.join("provider-keys.json"));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.provider = Some(Process(command.spawn().unwrap()));
+        wait_for("the provider listens", || get(self.provider_port, "/jwks").is_some());
+    }
+
+    fn start_gateway(&mut self) {
+        let gateway = Gateway::start(&self.folder, self.ports.0, self.ports.1);
+        wait_for("the gateway is ready", || gateway.is_ready());
+        self.gateway = Some(gateway);
+    }
+
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.ports.0)
+    }
+
+    fn gateway(&self) -> &Gateway {
+        self.gateway.as_ref().unwrap()
+    }
+
+    /// Runs a script, which prints one line of JSON.
+    fn run(&self, program: &str, script: &str, arguments: &[&str]) -> Result<Value, String> {
+        let mut command =
+            Command::new(if program == "python" { self.parts.join("venv/bin/python") } else { program.into() });
+        let done = command.arg(self.parts.join(script)).args(arguments).output().unwrap();
+        if !done.status.success() {
+            return Err(String::from_utf8_lossy(&done.stderr).into_owned());
+        }
+        Ok(serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stdout))))
+    }
+
+    /// `openid-client`.
+    fn client(&self, command: &str, arguments: &[&str]) -> Value {
+        self.run("node", "client.mjs", &[&[command, &self.url()], arguments].concat()).unwrap()
+    }
+
+    fn login(&self, resource: &str) -> String {
+        text(&self.client("login", &[resource])["access_token"])
+    }
+
+    fn exchange(&self, client: &str, token: &str, target: &str) -> Value {
+        self.client("exchange", &[client, &secret(client), token, target])
+    }
+
+    fn introspect(&self, client: &str, token: &str) -> Value {
+        self.client("introspect", &[client, &secret(client), token])
+    }
+
+    /// What `jose` and PyJWT find in a token, which must be the same.
+    fn verified(&self, token: &str, audience: &str) -> Value {
+        let arguments = [&*format!("{}/jwks", self.url()), &self.url(), audience, token];
+        let jose = self.run("node", "verify.mjs", &arguments).unwrap();
+        let pyjwt = self.run("python", "client.py", &[&["verify"], &arguments[..]].concat()).unwrap();
+        assert_eq!(jose["payload"], pyjwt["payload"]);
+        jose["payload"].clone()
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
+}
+
+#[test]
+fn a_token_is_exchanged_verified_introspected_and_revoked() {
+    let Some(mut world) = World::start() else { return };
+    let metadata = world.client("metadata", &[]);
+    assert!(metadata["grant_types_supported"].as_array().unwrap().contains(&json!(EXCHANGE)), "{metadata}");
+
+    // The ordinary grants, through the gateway, and what they give verifies as before.
+    let alice = world.login("https://orders.example");
+    assert_eq!(world.verified(&alice, "https://orders.example")["sub"], "alice");
+
+    // Two clients that know nothing of each other.
+    let by_openid_client = world.exchange("orders", &alice, "billing");
+    let endpoint = format!("{}/token", world.url());
+    let arguments = ["exchange", &endpoint, "orders", &secret("orders"), &alice, "billing", "invoices:read"];
+    let by_google_auth = world.run("python", "client.py", &arguments).unwrap();
+    let mut tokens = Vec::new();
+    for answer in [&by_openid_client, &by_google_auth] {
+        assert_eq!(answer["issued_token_type"], "urn:ietf:params:oauth:token-type:access_token", "{answer}");
+        assert_eq!(answer["scope"], "invoices:read");
+        assert!(answer["expires_in"].as_u64().is_some_and(|seconds| (1..=300).contains(&seconds)));
+        let token = text(&answer["access_token"]);
+        let claims = world.verified(&token, "https://billing.example");
+        assert_eq!(claims["sub"], "alice");
+        assert_eq!(claims["act"], json!({ "sub": "orders" }));
+        assert_eq!(claims["iss"], world.url());
+        // Whom it concerns is told the same.
+        for client in ["orders", "billing"] {
+            let told = world.introspect(client, &token);
+            assert_eq!(told["active"], true, "{client}");
+            for claim in ["sub", "act", "aud", "scope", "client_id", "exp", "iat", "jti", "iss"] {
+                assert_eq!(told[claim], claims[claim], "{claim}");
+            }
+        }
+        assert_eq!(world.introspect("gateway", &token), json!({ "active": false }));
+        tokens.push(token);
+    }
+
+    // On to the next service: the chain grows.
+    let next = world.exchange("billing", &tokens[0], "archive");
+    let claims = world.verified(&text(&next["access_token"]), "https://archive.example");
+    assert_eq!(claims["act"], json!({ "sub": "billing", "act": { "sub": "orders" } }));
+
+    // Revoked: inactive, and good for no exchange, also after a restart. The other is not concerned.
+    world.client("revoke", &["orders", &secret("orders"), &tokens[0]]);
+    for restarted in [false, true] {
+        if restarted {
+            world.gateway.take().unwrap().process.stop();
+            world.start_gateway();
+        }
+        assert_eq!(world.introspect("orders", &tokens[0]), json!({ "active": false }));
+        assert_eq!(world.exchange("billing", &tokens[0], "archive")["error"], "invalid_request");
+        assert_eq!(world.introspect("orders", &tokens[1])["active"], true);
+        assert!(world.exchange("billing", &tokens[1], "archive")["access_token"].is_string());
+    }
+
+    // Every attempt has left its line.
+    let events: Vec<Value> =
+        world.folder.read("audit.jsonl").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |outcome: &str| events.iter().filter(|event| event["outcome"] == outcome).count();
+    assert_eq!((of("issued"), of("denied"), of("error")), (5, 2, 0));
+    assert!(events.iter().filter(|event| event["outcome"] == "denied").all(|event| event["reason"] == "token_revoked"));
+}
+
+#[test]
+fn the_servers_own_tokens_and_clients_are_still_its_own() {
+    let Some(world) = World::start() else { return };
+    // Opaque tokens mean what the server says they mean.
+    let opaque = world.login("https://ledger.example");
+    assert!(!opaque.contains('.'));
+    let answer = world.exchange("billing", &opaque, "archive");
+    let claims = world.verified(&text(&answer["access_token"]), "https://archive.example");
+    assert_eq!((&claims["sub"], &claims["act"]), (&json!("alice"), &json!({ "sub": "billing" })));
+
+    // What it introspects and revokes goes there, and comes to nothing here afterwards.
+    let own =
+        text(&world.client("client-token", &["orders", &secret("orders"), "https://ledger.example"])["access_token"]);
+    assert_eq!(world.introspect("gateway", &own)["client_id"], "orders");
+    world.client("revoke", &["orders", &secret("orders"), &own]);
+    assert_eq!(world.introspect("gateway", &own), json!({ "active": false }));
+
+    // A secret is as good as the server says.
+    let wrong = world.client("exchange", &["billing", "not-the-secret-of-billing", &opaque, "archive"]);
+    assert_eq!((&wrong["error"], &wrong["status"]), (&json!("invalid_client"), &json!(401)));
+    // And whoever is no client of ours exchanges nothing.
+    assert_eq!(world.exchange("gateway", &opaque, "archive")["error"], "unauthorized_client");
+    // A token in the wrong hands.
+    let alice = world.login("https://orders.example");
+    assert_eq!(world.exchange("billing", &alice, "archive")["error"], "invalid_request");
+}

@@ -1,0 +1,141 @@
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Request, Response, Version};
+use http_body_util::Full;
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
+use tower::Service;
+
+use super::{
+    FetchError, HttpFetchBuilder,
+    body::{self, Unread},
+    connect::Connector,
+    uri,
+};
+
+#[derive(Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) timeout: Duration,
+    pub(super) body: usize,
+}
+
+/// An HTTP client that goes out only to where it may, and comes back in time with a bounded answer.
+///
+/// Only `https` to public addresses, 5 s for the whole exchange, bodies of at most 256 KiB; [`builder`](Self::builder)
+/// has the options. The answer is the peer's as it is, whatever its status: **redirects are not followed**, bodies are
+/// not decompressed, trailers are dropped. The request's URI is absolute; of the request, method, URI, headers and body
+/// are sent, over HTTP/1.1. Clones share one small pool of connections. Runs on tokio, with I/O and time enabled.
+///
+/// Refusing names that resolve to loopback or local addresses is what draft-ietf-oauth-rfc8725bis asks of a fetcher.
+///
+/// # Errors
+/// [`FetchError`] says which bound was met or what failed. No status is an error.
+///
+/// ```
+/// use bytes::Bytes;
+/// use tower::ServiceExt;
+/// use tower_token_exchange::fetch::{FetchError, HttpFetch};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let fetch = HttpFetch::new();
+///
+/// let metadata = http::Request::get("https://169.254.169.254/latest/meta-data").body(Bytes::new()).unwrap();
+/// let refused = fetch.oneshot(metadata).await.unwrap_err();
+/// assert!(matches!(refused, FetchError::RefusedAddress { .. }));
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct HttpFetch {
+    client: Client<Connector, Full<Bytes>>,
+    loopback_http: bool,
+    limits: Limits,
+}
+
+impl HttpFetch {
+    /// With the defaults: https only, public addresses and public CAs only, 5 s, 256 KiB.
+    pub fn new() -> Self {
+        Self::builder().build().expect("the defaults are a valid configuration")
+    }
+
+    /// Starts from the defaults.
+    pub const fn builder() -> HttpFetchBuilder {
+        HttpFetchBuilder::new()
+    }
+
+    pub(super) fn with(connector: Connector, loopback_http: bool, limits: Limits) -> Self {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(30))
+            .pool_max_idle_per_host(2)
+            .http1_max_buf_size(64 * 1024)
+            .build(connector);
+        Self { client, loopback_http, limits }
+    }
+
+    async fn fetch(self, request: Request<Bytes>, host: &str) -> Result<Response<Bytes>, FetchError> {
+        let Limits { timeout, body: limit } = self.limits;
+        let (parts, body) = request.into_parts();
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = parts.method;
+        *request.uri_mut() = parts.uri;
+        *request.headers_mut() = parts.headers;
+        *request.version_mut() = Version::HTTP_11;
+
+        let answer = self.client.request(request).await;
+        let answer = answer.map_err(|error| FetchError::transport(host, timeout, error.is_connect(), error.into()))?;
+        let (mut parts, body) = answer.into_parts();
+        // The HTTP client's own notes on the connection.
+        parts.extensions.clear();
+        match body::read(body, limit).await {
+            Ok(body) => Ok(Response::from_parts(parts, body)),
+            Err(Unread::TooLarge) => Err(FetchError::TooLarge { host: host.to_owned(), limit }),
+            Err(Unread::Broken(error)) => Err(FetchError::transport(host, timeout, false, error.into())),
+        }
+    }
+}
+
+impl Service<Request<Bytes>> for HttpFetch {
+    type Response = Response<Bytes>;
+    type Error = FetchError;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Bytes>, FetchError>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), FetchError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Bytes>) -> Self::Future {
+        let this = self.clone();
+        Box::pin(async move {
+            let host = uri::vet(request.uri(), this.loopback_http)?.to_owned();
+            let timeout = this.limits.timeout;
+            match tokio::time::timeout(timeout, this.fetch(request, &host)).await {
+                Ok(fetched) => fetched,
+                Err(_) => Err(FetchError::TimedOut { host, timeout }),
+            }
+        })
+    }
+}
+
+impl Default for HttpFetch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for HttpFetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpFetch")
+            .field("allow_loopback_http", &self.loopback_http)
+            .field("timeout", &self.limits.timeout)
+            .field("body_limit", &self.limits.body)
+            .finish_non_exhaustive()
+    }
+}

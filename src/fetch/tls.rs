@@ -1,0 +1,41 @@
+use std::sync::Arc;
+
+use rustls::{
+    ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+
+use super::FetchConfigError;
+
+/// The public CAs of webpki-roots.
+pub(super) fn public_roots() -> RootCertStore {
+    RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
+}
+
+/// TLS 1.2 and 1.3 with ring, trusting these CAs and those in `extra_roots` (PEM texts).
+pub(super) fn config(mut roots: RootCertStore, extra_roots: &[Vec<u8>]) -> Result<ClientConfig, FetchConfigError> {
+    for pem in extra_roots {
+        add(&mut roots, pem)?;
+    }
+    // The provider is handed over: one that is global to the process is the application's to choose.
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring has cipher suites for TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(config)
+}
+
+fn add(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), FetchConfigError> {
+    let before = roots.len();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate =
+            certificate.map_err(|source| FetchConfigError::UnusableRootCertificate { source: source.into() })?;
+        roots.add(certificate).map_err(|source| FetchConfigError::UnusableRootCertificate { source: source.into() })?;
+    }
+    if roots.len() == before {
+        return Err(FetchConfigError::NoRootCertificate);
+    }
+    Ok(())
+}
