@@ -60,8 +60,8 @@ fn a_one_exchange(bencher: Bencher<'_, '_>) {
     let layer = TokenExchangeLayer::builder(ISSUER)
         .clients([Client::new("orders").secret(SECRET)])
         .targets([
-            Target::new("orders").aud("https://orders.example").owner("orders").scopes(["read"]),
-            Target::new("billing").callers(["orders"]).scopes(["read"]),
+            Target::new("orders").audience_claim("https://orders.example").served_by("orders").scopes(["read"]),
+            Target::new("billing").allow_clients(["orders"]).scopes(["read"]),
         ])
         .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
         .signer(key)

@@ -48,7 +48,7 @@ fn layered() -> TokenExchange<Bare> {
     TokenExchangeLayer::builder("https://as.example")
         .endpoint("/token")
         .clients([Client::new("orders").secret("a-long-and-random-secret")])
-        .targets([Target::new("billing").callers(["orders"]).scopes(["read"])])
+        .targets([Target::new("billing").allow_clients(["orders"]).scopes(["read"])])
         .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
         .signer(LocalSigner::generate(Algorithm::ES256).expect("a key"))
         .build()

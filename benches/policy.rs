@@ -81,7 +81,7 @@ fn g_build(bencher: Bencher<'_, '_>, size: usize) {
         _ => Rule::allow(&*client(at), Subjects::any(), &*target(at)).scopes(["read"]),
     };
     let clients: Vec<String> = (0..size.div_ceil(1000)).map(|at| client(at * 1000)).collect();
-    let targets = || (0..size.min(1000)).map(|at| Target::new(target(at)).callers(&clients).scopes(["read"]));
+    let targets = || (0..size.min(1000)).map(|at| Target::new(target(at)).allow_clients(&clients).scopes(["read"]));
     let signer = LocalSigner::generate(Algorithm::ES256).expect("a key");
     let build = |rules: Vec<Rule>| {
         let builder = TokenExchangeLayer::builder(ISSUER).clients(clients.iter().map(Client::new)).targets(targets());
@@ -96,7 +96,7 @@ fn of_user(name: &str) -> Query {
 
 fn with(claim: &str, value: Value) -> Query {
     let mut query = of_user("alice");
-    query.subject.claims.insert(claim.to_owned(), value);
+    query.subject.claims.insert(claim, value);
     query
 }
 
@@ -109,7 +109,7 @@ fn decide(bencher: Bencher<'_, '_>, size: usize, rule: impl Fn(usize) -> Rule, q
     }
     let query = |at| {
         let mut query = query(at);
-        query.ceiling = "read write".parse().expect("a scope");
+        query.max_scope = "read write".parse().expect("a scope");
         query
     };
     // A step that has no factor in common with the sizes comes to all of them.

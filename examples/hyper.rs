@@ -36,8 +36,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .endpoint("/token")
         .clients([Client::new("orders").secret(SECRET)])
         .targets([
-            Target::new("orders").aud("https://orders.example").owner("orders").scopes(["read"]),
-            Target::new("billing").aud("https://billing.example").callers(["orders"]).scopes(["read"]),
+            Target::new("orders").audience_claim("https://orders.example").served_by("orders").scopes(["read"]),
+            Target::new("billing").audience_claim("https://billing.example").allow_clients(["orders"]).scopes(["read"]),
         ])
         .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
         .signer(key.clone())

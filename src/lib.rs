@@ -24,8 +24,8 @@
 //!     .endpoint("/token")
 //!     .clients([Client::new("orders").secret("6c1f7a0f5d9b4e2a8f3c")])
 //!     .targets([
-//!         Target::new("orders").aud("https://orders.example").owner("orders").scopes(["read"]),
-//!         Target::new("billing").aud("https://billing.example").callers(["orders"]).scopes(["read"]),
+//!         Target::new("orders").audience_claim("https://orders.example").served_by("orders").scopes(["read"]),
+//!         Target::new("billing").audience_claim("https://billing.example").allow_clients(["orders"]).scopes(["read"]),
 //!     ])
 //!     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
 //!     .signer(LocalSigner::generate(Algorithm::ES256)?)
@@ -78,7 +78,7 @@
 //! | [`status::StatusCheck`] | [`StatusQuery`](status::StatusQuery) → [`Status`](status::Status) | [`status`](TokenExchangeBuilder::status) |
 //! | [`revocation::RevocationStore`] | [`RevocationQuestion`](revocation::RevocationQuestion) → [`RevocationState`](revocation::RevocationState) | [`revocations`](TokenExchangeBuilder::revocations) |
 //! | [`client_auth::ClientAuthenticator`] | [`Credentials`](client_auth::Credentials) → [`Authentication`](client_auth::Authentication) | [`client_authenticator`](TokenExchangeBuilder::client_authenticator) |
-//! | [`plug::Plug`] | [`http::Request`] → [`http::Response`] | [`fetch`](TokenExchangeBuilder::fetch) |
+//! | [`plug::Plug`] | [`http::Request`] → [`http::Response`] | [`http`](TokenExchangeBuilder::http) |
 //!
 //! # Issued tokens
 //!

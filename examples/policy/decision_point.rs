@@ -49,7 +49,7 @@ fn evaluations(query: &Query) -> Value {
         for who in [&subject, &party] {
             evaluations.push(json!({ "subject": who, "action": gate, "resource": resource }));
         }
-        for scope in query.ceiling.iter() {
+        for scope in query.max_scope.iter() {
             evaluations.push(json!({ "subject": subject, "action": { "name": scope }, "resource": resource }));
         }
     }
@@ -69,26 +69,26 @@ fn evaluations(query: &Query) -> Value {
 /// What the answers come to: every gate must be open, and a scope survives if it does at every target.
 fn decision(query: &Query, answer: &Value) -> Result<Decision, BoxError> {
     let answers = answer["evaluations"].as_array().ok_or("no `evaluations` in the answer")?;
-    let each_target = 2 + query.ceiling.len();
+    let each_target = 2 + query.max_scope.len();
     if answers.len() != query.targets.len() * each_target {
         return Err("an answer for each question is needed".into());
     }
     let permits = |answer: &Value| answer["decision"].as_bool().ok_or("an answer without `decision`");
-    let mut scope = query.ceiling.clone();
+    let mut scope = query.max_scope.clone();
     for (target, answers) in query.targets.iter().zip(answers.chunks(each_target)) {
         let (gates, scopes) = answers.split_at(2);
         if !permits(&gates[0])? || !permits(&gates[1])? {
-            return Ok(Decision::Deny(Denial::target(format!("the decision point closes `{target}`"))));
+            return Ok(Decision::from(Denial::target(format!("the decision point closes `{target}`"))));
         }
         let mut kept = Vec::new();
-        for (name, answer) in query.ceiling.iter().zip(scopes) {
+        for (name, answer) in query.max_scope.iter().zip(scopes) {
             if permits(answer)? {
                 kept.push(name);
             }
         }
         scope = scope.intersection(&Scope::from_tokens(kept)?);
     }
-    let mut grant = Grant::new(Semantics::Delegation).scope(scope).because("the decision point");
+    let mut grant = Grant::new(Semantics::Delegation).scope(scope).policy_id("the decision point");
     for lifetime in answers.iter().filter_map(|answer| answer["context"]["issuance"]["token_lifetime"].as_u64()) {
         grant = grant.max_lifetime(Duration::from_secs(lifetime).min(query.max_lifetime));
     }

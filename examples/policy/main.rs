@@ -25,7 +25,8 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_token_exchange::{
     Document, GRANT_TYPE, Reason, TokenExchangeBuilder, TokenExchangeLayer,
     audit::AuditEvent,
-    policy::{BoxPolicy, Policy},
+    plug::BoxPlug,
+    policy::{Decision, Policy, Query},
     records::TomlFile,
     signing::{Algorithm, LocalSigner},
 };
@@ -41,7 +42,7 @@ static KEY: LazyLock<LocalSigner> =
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let mut server = Server::start(records(RECORDS).parse()?, None::<BoxPolicy>)?;
+    let mut server = Server::start(records(RECORDS).parse()?, None::<BoxPlug<Query, Decision>>)?;
     consent(&mut server).await?;
     scopes(&mut server).await?;
     step_up(&mut server).await?;

@@ -75,7 +75,7 @@ fn token_exchange(
     secrets: &HashMap<&'static str, String>,
     events: Arc<Mutex<Vec<AuditEvent>>>,
 ) -> Result<TokenExchangeLayer, Box<dyn Error>> {
-    let service = |id: &str| Target::new(id).aud(format!("https://{id}.example")).owner(id);
+    let service = |id: &str| Target::new(id).audience_claim(format!("https://{id}.example")).served_by(id);
     let audit = tower::service_fn(move |event: AuditEvent| {
         let events = Arc::clone(&events);
         async move {
@@ -86,20 +86,20 @@ fn token_exchange(
     let layer = TokenExchangeLayer::builder(issuer)
         .endpoint("/token")
         .clients(secrets.iter().map(|(id, secret)| Client::new(*id).secret(secret)))
-        .clients(["ledger", "archive"].map(|id| Client::new(id).without_exchange()))
+        .clients(["ledger", "archive"].map(|id| Client::new(id).deny_exchange()))
         .targets([
             service("orders").scopes(["orders:read", "orders:write"]),
             service("billing")
-                .callers(["orders"])
+                .allow_clients(["orders"])
                 .scopes(["invoices:read", "invoices:write"])
                 .translate("orders:read", ["invoices:read"]),
             service("ledger")
                 .resource("https://ledger.example/api")
-                .callers(["billing", "reports"])
+                .allow_clients(["billing", "reports"])
                 .scopes(["entries:read", "entries:write"])
                 .translate("invoices:read", ["entries:read"])
                 .translate("reports:read", ["entries:read"]),
-            service("archive").callers(["orders"]).scopes(["orders:read"]),
+            service("archive").allow_clients(["orders"]).scopes(["orders:read"]),
             service("reports").scopes(["reports:read"]),
         ])
         .rules([

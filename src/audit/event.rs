@@ -2,7 +2,8 @@ use super::{Outcome, Stage};
 use crate::{
     client_auth::AuthenticationMethod,
     policy::Semantics,
-    protocol::{ErrorCode, Reason},
+    protocol::{ClientId, ErrorCode, IssuerId, NumericDate, Reason, Scope, TargetId, TokenId, TokenType},
+    records::Party,
 };
 use serde::{Serialize, Serializer};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -39,24 +40,24 @@ pub struct AuditEvent {
     /// The client that the request says it comes from.
     pub claimed_client_id: Option<String>,
     /// The client that it comes from.
-    pub client_id: Option<String>,
+    pub client_id: Option<ClientId>,
     /// How the client proved it.
     pub auth_method: Option<AuthenticationMethod>,
     /// What was asked for.
     pub requested: Requested,
     /// The subject.
-    pub subject: Option<PartyFacts>,
+    pub subject: Option<Party>,
     /// The subject token.
     pub subject_token: Option<TokenFacts>,
     /// Who acts.
-    pub actor: Option<PartyFacts>,
+    pub actor: Option<Party>,
     /// The actor token.
     pub actor_token: Option<TokenFacts>,
     /// Whether it is a delegation or an impersonation.
     pub semantics: Option<Semantics>,
     /// The actors that the token names, or would have named, the current one first; none in an impersonation, and none
     /// before that was decided.
-    pub act: Vec<PartyFacts>,
+    pub act: Vec<Party>,
     /// The number of these actors.
     pub act_depth: Option<usize>,
     /// What the policy said allowed it.
@@ -117,28 +118,18 @@ pub struct Requested {
     pub actor_token_type: Option<String>,
 }
 
-/// A party.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct PartyFacts {
-    /// Whose name it is.
-    pub iss: String,
-    /// The name.
-    pub sub: String,
-}
-
 /// A token that was handed in and found good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TokenFacts {
     /// The declared type.
-    pub token_type: String,
+    pub token_type: TokenType,
     /// Its issuer.
-    pub iss: String,
+    pub iss: IssuerId,
     /// Its name, if it has one.
-    pub jti: Option<String>,
-    /// When it expires, in seconds since 1970.
-    pub exp: u64,
+    pub jti: Option<TokenId>,
+    /// When it expires.
+    pub exp: NumericDate,
 }
 
 /// What was issued.
@@ -146,19 +137,19 @@ pub struct TokenFacts {
 #[non_exhaustive]
 pub struct Granted {
     /// The ids of the targets' records.
-    pub targets: Vec<String>,
+    pub targets: Vec<TargetId>,
     /// The `sub` of the issued token.
     pub sub: String,
     /// The scope.
-    pub scope: String,
+    pub scope: Scope,
     /// The type.
-    pub token_type: String,
+    pub token_type: TokenType,
     /// The name of the issued token.
-    pub jti: String,
+    pub jti: TokenId,
     /// The key that signed it.
     pub kid: String,
-    /// When it expires, in seconds since 1970.
-    pub exp: u64,
+    /// When it expires.
+    pub exp: NumericDate,
 }
 
 fn seconds_since_1970<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,9 +1,9 @@
-use super::{Attempt, Granted, PartyFacts, Requested, Stage, TokenFacts};
+use super::{Attempt, Granted, Requested, Stage, TokenFacts};
 use crate::exchange::Observer;
 use crate::{
     authority::{Bounded, Decided},
     client_auth::{Authenticated, Credentials, Resolved},
-    protocol::{Presented, escaped},
+    protocol::{NumericDate, Presented, escaped},
     records::Party,
     signing::Issued,
     status::StillValid,
@@ -30,7 +30,7 @@ impl Observer for Attempt {
 
     fn authenticated(&mut self, authenticated: &Authenticated) {
         let event = self.reached(Stage::Parameters);
-        event.client_id = Some(authenticated.client.id.clone());
+        event.client_id = Some((&authenticated.client.id).into());
         event.auth_method = Some(authenticated.method);
     }
 
@@ -69,26 +69,26 @@ impl Attempt {
     pub(crate) fn issued(&mut self, issued: &Issued) {
         let bounded = &issued.decided.bounded;
         self.reached(Stage::Answer).granted = Some(Granted {
-            targets: bounded.admitted.targets.iter().map(|target| target.id.clone()).collect(),
+            targets: bounded.admitted.targets.iter().map(|target| (&target.id).into()).collect(),
             sub: escaped(&bounded.issued_sub),
-            scope: issued.decided.within.scope().to_string(),
-            token_type: bounded.admitted.issue_as.to_string(),
-            jti: issued.jti.clone(),
+            scope: issued.decided.within.scope().clone(),
+            token_type: bounded.admitted.issue_as.clone(),
+            jti: (&issued.jti).into(),
             kid: issued.key_id.clone(),
-            exp: issued.expires_at,
+            exp: NumericDate::from_seconds(issued.expires_at),
         });
     }
 }
 
-fn party(party: &Party) -> PartyFacts {
-    PartyFacts { iss: escaped(&party.iss), sub: escaped(&party.sub) }
+fn party(party: &Party) -> Party {
+    Party::new(escaped(&party.iss), escaped(&party.sub))
 }
 
 fn token(token: &VerifiedToken) -> TokenFacts {
     TokenFacts {
-        token_type: escaped(token.token_type.as_str()),
-        iss: token.issuer.id.clone(),
-        jti: token.claims.get("jti").and_then(|jti| jti.as_str()).map(escaped),
-        exp: token.expires_at,
+        token_type: token.token_type.clone(),
+        iss: (&token.issuer.id).into(),
+        jti: token.claims.get("jti").and_then(|jti| jti.as_str()).map(|jti| escaped(jti).into()),
+        exp: NumericDate::from_seconds(token.expires_at),
     }
 }

@@ -38,7 +38,7 @@ use tower::Service;
 /// let audit = JsonLinesSink::file(&path)?;
 /// let layer = TokenExchangeLayer::builder("https://as.example")
 ///     .clients([Client::new("orders").secret("6c1f7a0f5d9b4e2a8f3c")])
-///     .targets([Target::new("billing").callers(["orders"]).scopes(["read"])])
+///     .targets([Target::new("billing").allow_clients(["orders"]).scopes(["read"])])
 ///     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
 ///     .signer(LocalSigner::generate(Algorithm::ES256)?)
 ///     .audit(audit.clone())

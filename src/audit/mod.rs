@@ -9,7 +9,7 @@ mod json_lines;
 mod outcome;
 mod sink;
 
-pub use event::{AuditEvent, Granted, PartyFacts, Requested, TokenFacts};
+pub use event::{AuditEvent, Granted, Requested, TokenFacts};
 pub use json_lines::JsonLinesSink;
 pub use outcome::{Outcome, Stage};
 pub use sink::TracingSink;

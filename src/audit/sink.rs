@@ -1,4 +1,5 @@
 use super::{AuditEvent, Outcome};
+use crate::protocol::TargetId;
 use std::{
     convert::Infallible,
     future::{Ready, ready},
@@ -79,7 +80,7 @@ macro_rules! emit {
             reason = $event.reason.map(|reason| reason.code()),
             detail = $event.detail,
             claimed_client_id = $event.claimed_client_id,
-            client_id = $event.client_id,
+            client_id = $event.client_id.as_ref().map(|client_id| client_id.as_str()),
             auth_method = $event.auth_method.map(|method| method.as_str()),
             requested_targets = (!$event.requested.targets.is_empty()).then(|| $event.requested.targets.join(" ")),
             requested_scope = $event.requested.scope,
@@ -87,27 +88,31 @@ macro_rules! emit {
             subject_iss = $event.subject.as_ref().map(|party| party.iss.as_str()),
             subject_sub = $event.subject.as_ref().map(|party| party.sub.as_str()),
             subject_token_type = $event.subject_token.as_ref().map(|token| token.token_type.as_str()),
-            subject_token_jti = $event.subject_token.as_ref().and_then(|token| token.jti.as_deref()),
-            subject_token_exp = $event.subject_token.as_ref().map(|token| token.exp),
+            subject_token_jti = $event.subject_token.as_ref().and_then(|token| token.jti.as_ref()).map(|jti| jti.as_str()),
+            subject_token_exp = $event.subject_token.as_ref().map(|token| token.exp.seconds()),
             actor_iss = $event.actor.as_ref().map(|party| party.iss.as_str()),
             actor_sub = $event.actor.as_ref().map(|party| party.sub.as_str()),
-            actor_token_jti = $event.actor_token.as_ref().and_then(|token| token.jti.as_deref()),
+            actor_token_jti = $event.actor_token.as_ref().and_then(|token| token.jti.as_ref()).map(|jti| jti.as_str()),
             semantics = $event.semantics.map(|semantics| semantics.as_str()),
             act = (!$event.act.is_empty()).then(|| serde_json::to_string(&$event.act).unwrap_or_default()),
             act_depth = $event.act_depth,
             policy_id = $event.policy_id,
             shadow = $event.shadow,
-            granted_targets = $event.granted.as_ref().map(|granted| granted.targets.join(" ")),
+            granted_targets = $event.granted.as_ref().map(|granted| joined(&granted.targets)),
             granted_sub = $event.granted.as_ref().map(|granted| granted.sub.as_str()),
-            granted_scope = $event.granted.as_ref().map(|granted| granted.scope.as_str()),
+            granted_scope = $event.granted.as_ref().map(|granted| granted.scope.to_string()),
             granted_token_type = $event.granted.as_ref().map(|granted| granted.token_type.as_str()),
             granted_jti = $event.granted.as_ref().map(|granted| granted.jti.as_str()),
             granted_kid = $event.granted.as_ref().map(|granted| granted.kid.as_str()),
-            granted_exp = $event.granted.as_ref().map(|granted| granted.exp),
+            granted_exp = $event.granted.as_ref().map(|granted| granted.exp.seconds()),
             alarm = $event.alarm.then_some(true),
             duration_us = u64::try_from($event.duration.as_micros()).unwrap_or(u64::MAX),
         )
     };
+}
+
+fn joined(targets: &[TargetId]) -> String {
+    targets.iter().map(TargetId::as_str).collect::<Vec<_>>().join(" ")
 }
 
 pub(super) fn trace(event: &AuditEvent) {

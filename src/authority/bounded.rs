@@ -8,8 +8,8 @@ use super::{
 use crate::{
     client_auth::Resolved,
     clock::Clock,
-    policy::{QueriedActor, QueriedSubject, Query},
-    protocol::{Reason, Rejection, Scope, refuse},
+    policy::{self, Query},
+    protocol::{ClientId, NumericDate, Reason, Rejection, Scope, TargetId, refuse},
     records::{Party, Registry, SubjectMapping, TENANT_SEPARATOR},
     token::{Validated, VerifiedToken, is_name},
 };
@@ -119,30 +119,30 @@ impl Bounded {
     /// The question to the policy.
     pub(crate) fn query(&self) -> Query {
         Query {
-            client_id: self.admitted.client.id.clone(),
-            subject: QueriedSubject {
+            client_id: ClientId::from(&self.admitted.client.id),
+            subject: policy::Subject {
                 party: self.subject.party(),
                 issued_sub: self.issued_sub.clone(),
                 origin: self.origin.clone(),
                 is_client: self.subject_is_client,
                 token_type: self.subject.token_type.clone(),
                 acr: self.login.acr.clone(),
-                auth_time: self.login.auth_seconds(),
-                claims: self.subject.claims.members().clone(),
+                auth_time: self.login.auth_seconds().map(NumericDate::from_seconds),
+                claims: self.subject.claims.clone(),
             },
-            actor: QueriedActor {
+            actor: policy::Actor {
                 party: self.actor.clone(),
                 is_client: self.actor_is_client,
                 by_token: self.actor_token.is_some(),
                 token_type: self.actor_token.as_ref().map(|actor| actor.token_type.clone()),
             },
             prior_actors: self.prior.parties().cloned().collect(),
-            targets: self.admitted.targets.iter().map(|target| target.id.clone()).collect(),
-            asked: self.admitted.scope.clone(),
-            ceiling: self.ceiling.scope.clone(),
+            targets: self.admitted.targets.iter().map(|target| TargetId::from(&target.id)).collect(),
+            requested_scope: self.admitted.scope.clone(),
+            max_scope: self.ceiling.scope.clone(),
             max_lifetime: self.ceiling.lifetime,
-            issue_as: self.admitted.issue_as.clone(),
-            now: self.now,
+            requested_token_type: self.admitted.issue_as.clone(),
+            now: NumericDate::from_seconds(self.now),
             sender_constrained: false,
             delegation_possible: self.delegation.is_ok(),
             impersonation_possible: self.impersonation.is_ok(),

@@ -47,7 +47,7 @@ impl Decided {
         if grant.max_depth.is_some_and(|depth| chain.depth() > depth) {
             return Err(refuse(Reason::ChainTooDeep).because(format_args!("{} actors", chain.depth())));
         }
-        Ok(Self { semantics: grant.semantics, within, chain, policy_id: grant.because, shadow: None, bounded })
+        Ok(Self { semantics: grant.semantics, within, chain, policy_id: grant.policy_id, shadow: None, bounded })
     }
 }
 
@@ -58,5 +58,5 @@ fn refused(denial: Denial) -> Rejection {
         DenialKind::NoRule => refuse(Reason::PolicyNoRule),
         DenialKind::StepUp(step_up) => refuse(Reason::StepUpRequired).with_step_up(step_up),
     };
-    if denial.why.is_empty() { rejection } else { rejection.because(denial.why) }
+    if denial.reason.is_empty() { rejection } else { rejection.because(denial.reason) }
 }

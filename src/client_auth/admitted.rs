@@ -57,7 +57,7 @@ fn declared(token: &Sensitive, token_type: &str) -> Result<Declared, Rejection> 
     if token.expose().len() > MAX_TOKEN_BYTES {
         return Err(refuse(Reason::TokenTooLarge));
     }
-    Ok(Declared { token: token.clone(), token_type: TokenType::new(token_type.to_owned()) })
+    Ok(Declared { token: token.clone(), token_type: TokenType::declared(token_type) })
 }
 
 /// A type that no issuer's record takes is refused before any token is looked at.

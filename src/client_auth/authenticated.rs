@@ -43,7 +43,7 @@ pub(crate) async fn authenticate(
     let credentials = Credentials::of(identification)?;
     let method = credentials.method();
     let challenged = |rejection: Rejection| match method {
-        AuthenticationMethod::ClientSecretBasic => rejection.challenged(),
+        AuthenticationMethod::ClientSecretBasic => rejection.with_challenge(),
         AuthenticationMethod::ClientSecretPost => rejection,
     };
     let Authentication::Client(id) = ask(authenticator, credentials, FAILING).await? else {

@@ -70,7 +70,7 @@ impl Credentials {
         let Identification { authorization, client_id, client_secret, client_assertion, .. } = identification;
         if *client_assertion {
             let rejection = refuse(Reason::ClientAssertionUnsupported);
-            return Err(if authorization.is_some() { rejection.challenged() } else { rejection });
+            return Err(if authorization.is_some() { rejection.with_challenge() } else { rejection });
         }
         let Some(header) = authorization else {
             let (Some(id), Some(secret)) = (client_id, client_secret) else {
@@ -82,12 +82,12 @@ impl Credentials {
         if client_secret.is_some() {
             return Err(refuse(Reason::SeveralClientCredentials));
         }
-        let header = header.to_str().map_err(|_| refuse(Reason::ClientCredentialsMalformed).challenged())?;
+        let header = header.to_str().map_err(|_| refuse(Reason::ClientCredentialsMalformed).with_challenge())?;
         let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
         if !scheme.eq_ignore_ascii_case("basic") {
-            return Err(refuse(Reason::ClientSchemeUnsupported).challenged());
+            return Err(refuse(Reason::ClientSchemeUnsupported).with_challenge());
         }
-        let malformed = || refuse(Reason::ClientCredentialsMalformed).challenged();
+        let malformed = || refuse(Reason::ClientCredentialsMalformed).with_challenge();
         let pair = basic::decode(token.trim_matches(' ')).ok_or_else(malformed)?;
         let readings = basic::readings(&pair).ok_or_else(malformed)?;
         // In one spelling: what a server cannot read, it may take for nothing.

@@ -1,4 +1,4 @@
-use crate::policy::Query;
+use crate::{policy::Query, protocol::TargetId};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -20,12 +20,16 @@ impl SuggestedRule {
         let Query { client_id, subject, actor, targets, .. } = query;
         let iss = &subject.party.iss;
         // What was asked for and is under the ceiling, else everything under it.
-        let scope = query.asked.as_ref().map_or(query.ceiling.clone(), |asked| asked.intersection(&query.ceiling));
+        let scope = query
+            .requested_scope
+            .as_ref()
+            .map_or(query.max_scope.clone(), |requested| requested.intersection(&query.max_scope));
         let scopes: Vec<&str> = scope.iter().collect();
         let impersonates = !query.delegation_possible;
 
         let mut code = format!("Rule::allow({client_id:?}, Subjects::of_issuer({iss:?})");
-        let mut toml = format!("[[rule]]\nclients = {}\nsubjects = {{ issuer = {}", quoted(client_id), quoted(iss));
+        let mut toml =
+            format!("[[rule]]\nclients = {}\nsubjects = {{ issuer = {}", quoted(client_id.as_str()), quoted(iss));
         if subject.is_client {
             code.push_str(".or_clients()");
             toml.push_str(", or_clients = true");
@@ -52,7 +56,7 @@ impl SuggestedRule {
         };
         let meaning = format!(
             "client `{client_id}` may exchange tokens of the subjects of `{iss}` for one at `{}`, {acting}, with `{scope}` at most",
-            targets.join("` and `"),
+            targets.iter().map(TargetId::as_str).collect::<Vec<_>>().join("` and `"),
         );
         Self { meaning, code, toml }
     }

@@ -134,7 +134,7 @@ impl Observer for Notes<'_> {
 
     fn admitted(&mut self, admitted: &Resolved) {
         for target in &admitted.targets {
-            self.note("target", format!("{}, with `aud` {}", target.id, target.audience_claim()));
+            self.note("target", format!("{}, with `aud` {}", target.id, target.aud));
         }
         let asked = admitted.scope.as_ref().map(ToString::to_string);
         self.note("scope asked for", asked.as_deref().unwrap_or("(whatever can be had)"));

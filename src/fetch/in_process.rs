@@ -30,7 +30,7 @@ const ANSWER_BYTES: usize = 256 * 1024;
 /// let authorization_server: Router = Router::new().route("/introspect", post(introspect));
 /// let own = Issuer::new("https://as.example").introspection(
 ///     Introspection::basic("https://as.example/introspect", "exchange", "rT4wK8sB3nH6jD1pX7mQ2vL9")
-///         .via(in_process(authorization_server.clone())),
+///         .http(in_process(authorization_server.clone())),
 /// );
 /// # let _ = (own, authorization_server);
 /// ```

@@ -14,22 +14,31 @@
 //! * one deadline for connecting, headers and body together; the body is bounded while it streams;
 //! * no proxy taken from the environment, no cookies, no decompression. HTTP/1.1.
 
-mod address;
 mod body;
-mod builder;
+#[cfg(feature = "fetch")]
 mod client;
-mod connect;
-mod error;
 mod in_process;
-mod tls;
 mod uri;
 
-#[cfg(test)]
-mod tests;
-
-pub use builder::HttpFetchBuilder;
-pub use client::HttpFetch;
-pub use error::{FetchConfigError, FetchError};
+#[cfg(feature = "fetch")]
+pub use client::{FetchConfigError, FetchError, HttpFetch, HttpFetchBuilder};
 pub use in_process::{InProcess, in_process};
-
 pub(crate) use uri::web_uri;
+
+use crate::plug::{BoxHttpService, boxed};
+
+/// Returns the HTTP service that is used where none is given: [`HttpFetch`] with its defaults.
+#[cfg(feature = "fetch")]
+pub(crate) fn default_service() -> BoxHttpService {
+    boxed(HttpFetch::new())
+}
+
+/// Returns a service that fails. No configuration that needs an HTTP service can be built with it ([`NO_CLIENT`]).
+#[cfg(not(feature = "fetch"))]
+pub(crate) fn default_service() -> BoxHttpService {
+    boxed(tower::service_fn(|_: http::Request<bytes::Bytes>| async { Err(NO_CLIENT) }))
+}
+
+/// The end of a configuration error in a build without the feature `fetch`.
+pub(crate) const NO_CLIENT: &str =
+    "this build has no HTTP client: enable the feature `fetch`, or give an HTTP service of your own";

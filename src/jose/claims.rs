@@ -1,12 +1,37 @@
 use super::parse_object;
 use crate::protocol::{Scope, ScopeError};
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
+use std::{fmt, str::FromStr, sync::Arc};
 
-/// The claims of a token (RFC 7519 section 4), each read with the one type that it may have.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Claims(Map<String, Value>);
+/// The claims of a token (RFC 7519 section 4): names with JSON values.
+///
+/// A clone shares the claims and costs nothing more than a counter. The `Debug` output holds the names of the claims
+/// and no values, because the values may be personal data.
+///
+/// ```
+/// use serde_json::json;
+/// use tower_token_exchange::token::Claims;
+///
+/// let mut claims = Claims::from_json(r#"{"sub":"alice","groups":["staff"]}"#)?;
+/// claims.insert("email", "alice@example.org");
+/// assert_eq!(claims.get("groups"), Some(&json!(["staff"])));
+/// assert!(claims.contains("email") && !claims.contains("phone"));
+///
+/// let built = Claims::from_iter([("sub", json!("alice"))]);
+/// assert_eq!(built.names().collect::<Vec<_>>(), ["sub"]);
+/// # Ok::<(), tower_token_exchange::token::ClaimsError>(())
+/// ```
+#[derive(Clone, Default, PartialEq)]
+pub struct Claims(Arc<Map<String, Value>>);
 
-/// A claim that is there and not what it must be.
+/// A text that is not a set of claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("claims are one JSON object without duplicate members, at most 16 levels deep (RFC 7519 section 4)")]
+#[non_exhaustive]
+pub struct ClaimsError;
+
+/// A claim that is present, and does not have the form that its definition requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Invalid(pub(crate) &'static str);
 
@@ -14,21 +39,52 @@ pub(crate) struct Invalid(pub(crate) &'static str);
 const LAST_SECOND: f64 = 9_007_199_254_740_991.0;
 
 impl Claims {
-    pub(crate) fn parse(json: &[u8]) -> Option<Self> {
-        parse_object(json).map(Self)
+    /// Creates an empty set of claims.
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Claims that somebody else read.
-    pub(crate) fn of(members: Map<String, Value>) -> Self {
-        Self(members)
+    /// Reads claims from the text of one JSON object.
+    ///
+    /// # Errors
+    /// [`ClaimsError`] if the text is not one JSON object, has a duplicate member, or is more than 16 levels deep.
+    pub fn from_json(json: impl AsRef<[u8]>) -> Result<Self, ClaimsError> {
+        parse_object(json.as_ref()).map(Self::from).ok_or(ClaimsError)
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+    /// Returns the value of a claim.
+    pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }
 
-    pub(crate) fn contains(&self, name: &str) -> bool {
+    /// Returns whether there is a claim of this name. A claim with the value `null` counts.
+    pub fn contains(&self, name: &str) -> bool {
         self.0.contains_key(name)
+    }
+
+    /// Adds a claim, and replaces a claim of the same name. Clones that were made before keep what they have.
+    pub fn insert(&mut self, name: impl Into<String>, value: impl Into<Value>) {
+        Arc::make_mut(&mut self.0).insert(name.into(), value.into());
+    }
+
+    /// Iterates over the names of the claims. The order has no meaning.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// Iterates over the claims. The order has no meaning.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+
+    /// Returns the number of claims.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns whether there are no claims.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn members(&self) -> &Map<String, Value> {
@@ -101,12 +157,65 @@ impl Claims {
     }
 }
 
+impl From<Map<String, Value>> for Claims {
+    fn from(members: Map<String, Value>) -> Self {
+        Self(Arc::new(members))
+    }
+}
+
+impl<N: Into<String>, V: Into<Value>> FromIterator<(N, V)> for Claims {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(claims: I) -> Self {
+        Map::from_iter(claims.into_iter().map(|(name, value)| (name.into(), value.into()))).into()
+    }
+}
+
+impl<N: Into<String>, V: Into<Value>> Extend<(N, V)> for Claims {
+    fn extend<I: IntoIterator<Item = (N, V)>>(&mut self, claims: I) {
+        let claims = claims.into_iter().map(|(name, value)| (name.into(), value.into()));
+        Arc::make_mut(&mut self.0).extend(claims);
+    }
+}
+
+impl FromStr for Claims {
+    type Err = ClaimsError;
+
+    fn from_str(json: &str) -> Result<Self, ClaimsError> {
+        Self::from_json(json)
+    }
+}
+
+impl Serialize for Claims {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+// The values may be personal data, which does not belong into a log.
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn claims(json: &str) -> Claims {
-        Claims::parse(json.as_bytes()).unwrap()
+        Claims::from_json(json).unwrap()
+    }
+
+    #[test]
+    fn a_changed_clone_leaves_the_original_alone() {
+        let original = claims(r#"{"sub":"alice"}"#);
+        let mut changed = original.clone();
+        changed.extend([("email", "alice@example.org")]);
+        assert_eq!((original.len(), changed.len()), (1, 2));
+    }
+
+    #[test]
+    fn debug_shows_names_and_no_values() {
+        assert_eq!(format!("{:?}", claims(r#"{"sub":"alice"}"#)), r#"{"sub"}"#);
     }
 
     #[test]

@@ -19,11 +19,12 @@ mod roca;
 mod wycheproof;
 
 pub use algorithm::{Algorithm, AlgorithmError};
+pub use claims::{Claims, ClaimsError};
 pub use ignored::{IgnoredKey, IgnoredReason};
 pub use key_set::{KeySet, KeySetError};
 pub use private_key::KeyError;
 
-pub(crate) use claims::{Claims, Invalid};
+pub(crate) use claims::Invalid;
 pub(crate) use compact::Compact;
 pub(crate) use header::{Header, RawHeader, media_type};
 pub(crate) use json::parse_object;

@@ -5,6 +5,7 @@ use crate::{
     client_auth::{AskLimits, Authenticator, client_table},
     clock::Clock,
     exchange::Exchange,
+    fetch::NO_CLIENT,
     issued::IssuedTokens,
     jwks::{Fetching, TrustedKeys},
     plug::boxed,
@@ -126,10 +127,14 @@ fn check_default_fetch(registry: &Registry, positions: &[String]) -> Result<(), 
     for (position, id) in positions.iter().enumerate() {
         let Some(issuer) = registry.issuer(id) else { continue };
         for (field, uri) in issuer.fetched_from() {
+            let refused = |help: String| Err(Record { kind: "issuer", position, name: id }.wrong(field, help));
+            if !cfg!(feature = "fetch") {
+                return refused(format!("`{uri}` must be fetched, and {NO_CLIENT}"));
+            }
             if uri.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() != Some("https")) {
                 let help =
                     format!("`{uri}` is not https: give a `fetch`, such as `HttpFetch` with `allow_loopback_http`");
-                return Err(Record { kind: "issuer", position, name: id }.wrong(field, help));
+                return refused(help);
             }
         }
     }

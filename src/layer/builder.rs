@@ -4,7 +4,7 @@ use crate::{
     body::Limits,
     client_auth::{Authenticator, ClientAuthenticator},
     clock::Clock,
-    fetch::HttpFetch,
+    fetch::default_service,
     issued::IssuedTokenEndpoint,
     jwks::Fetching,
     plug::{BoxHttpService, BoxPlug, HttpService, boxed},
@@ -121,7 +121,7 @@ impl TokenExchangeBuilder {
     /// again for another. Default: none.
     ///
     /// The client authenticates as for an exchange, with or without the right to that grant. It is told all claims of
-    /// a token that it holds (`client_id`) or that is for a target which it [owns](Target::owner); of any other that it
+    /// a token that it holds (`client_id`) or that is for a target which it [owns](Target::served_by); of any other that it
     /// is not active. So is a token that has expired or was [revoked](Self::revocations).
     ///
     /// The signer needs keys of its own for this: with those of the wrapped service, all of that one's tokens would count as
@@ -228,7 +228,7 @@ impl TokenExchangeBuilder {
     }
 
     /// What finds out whether tokens of this type are genuine, in place of signature and introspection. An issuer's
-    /// record must take the type too ([`Issuer::token_types`](crate::Issuer::token_types)). Replaces any given before.
+    /// record must take the type too ([`Issuer::accept_types`](crate::Issuer::accept_types)). Replaces any given before.
     pub fn token_verifier(mut self, token_type: TokenType, verifier: impl TokenVerifier) -> Self {
         self.verifiers.insert(token_type, boxed(verifier));
         self
@@ -240,10 +240,10 @@ impl TokenExchangeBuilder {
         self
     }
 
-    /// What fetches key sets and metadata of issuers, and asks introspection endpoints. Default: [`HttpFetch::new`],
+    /// What fetches key sets and metadata of issuers, and asks introspection endpoints. Default: `HttpFetch::new()` of the feature `fetch`,
     /// which reaches public `https` addresses only.
-    pub fn fetch(mut self, fetch: impl HttpService) -> Self {
-        self.fetch = Some(boxed(fetch));
+    pub fn http(mut self, service: impl HttpService) -> Self {
+        self.fetch = Some(boxed(service));
         self
     }
 
@@ -394,7 +394,7 @@ impl TokenExchangeBuilder {
             policy: self.policy,
             authenticator: self.authenticator,
             fetching: Fetching {
-                fetch: self.fetch.clone().unwrap_or_else(|| boxed(HttpFetch::new())),
+                fetch: self.fetch.clone().unwrap_or_else(|| default_service()),
                 clock: self.clock.clone(),
             },
             fetch_is_default: self.fetch.is_none(),

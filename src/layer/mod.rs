@@ -39,7 +39,7 @@ use tower::Layer;
 /// let layer = TokenExchangeLayer::builder("https://as.example")
 ///     .endpoint("/token")
 ///     .clients([Client::new("orders").secret("a-long-and-random-secret")])
-///     .targets([Target::new("billing").callers(["orders"]).scopes(["invoices:read"])])
+///     .targets([Target::new("billing").allow_clients(["orders"]).scopes(["invoices:read"])])
 ///     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"])])
 ///     .signer(LocalSigner::generate(Algorithm::ES256)?)
 ///     .build()?;
@@ -117,7 +117,7 @@ impl TokenExchangeLayer {
     /// let layer = TokenExchangeLayer::builder("https://as.example")
     ///     .signer(old.clone())
     /// #     .clients([Client::new("orders").secret("a-long-and-random-secret")])
-    /// #     .targets([Target::new("billing").callers(["orders"]).scopes(["invoices:read"])])
+    /// #     .targets([Target::new("billing").allow_clients(["orders"]).scopes(["invoices:read"])])
     /// #     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"])])
     ///     // …
     ///     .build()?;
@@ -152,7 +152,7 @@ impl TokenExchangeLayer {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let layer = TokenExchangeLayer::builder("https://as.example")
     ///     .clients([Client::new("orders").secret("a-long-and-random-secret")])
-    ///     .targets([Target::new("billing").callers(["orders"]).scopes(["read"])])
+    ///     .targets([Target::new("billing").allow_clients(["orders"]).scopes(["read"])])
     ///     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
     ///     .signer(LocalSigner::generate(Algorithm::ES256)?)
     ///     .build()?;
@@ -190,7 +190,7 @@ impl TokenExchangeLayer {
     /// # };
     /// # let layer = TokenExchangeLayer::builder("https://as.example")
     /// #     .clients([Client::new("orders").secret("a-long-and-random-secret")])
-    /// #     .targets([Target::new("billing").callers(["orders"]).scopes(["invoices:read"])])
+    /// #     .targets([Target::new("billing").allow_clients(["orders"]).scopes(["invoices:read"])])
     /// #     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"])])
     /// #     .signer(LocalSigner::generate(Algorithm::ES256)?)
     /// #     .build()?;
@@ -236,10 +236,10 @@ impl TokenExchangeLayer {
     /// let layer = TokenExchangeLayer::builder("https://as.example")
     ///     .issuers([Issuer::new("https://idp.example")
     ///         .jwks_uri("https://idp.example/jwks.json")
-    ///         .subjects(SubjectMapping::Prefix("idp|".into()))])
-    ///     .fetch(issuer)
+    ///         .map_subjects(SubjectMapping::Prefix("idp|".into()))])
+    ///     .http(issuer)
     /// #     .clients([Client::new("orders").secret("a-long-and-random-secret")])
-    /// #     .targets([Target::new("billing").callers(["orders"]).scopes(["invoices:read"])])
+    /// #     .targets([Target::new("billing").allow_clients(["orders"]).scopes(["invoices:read"])])
     /// #     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"])])
     /// #     .signer(LocalSigner::generate(Algorithm::ES256)?)
     ///     // …

@@ -2,66 +2,65 @@ use super::ShadowOutcome;
 use crate::protocol::StepUp;
 use std::time::Duration;
 
-/// Why a policy refused.
+/// The reason why a policy refuses an exchange.
+///
+/// | constructor | the client gets | reason code in the audit |
+/// |---|---|---|
+/// | [`Denial::new`] | `invalid_request` | `policy_denied` |
+/// | [`Denial::no_rule`] | `invalid_request` | `policy_no_rule` |
+/// | [`Denial::target`] | `invalid_target` | `policy_target_denied` |
+/// | [`Denial::step_up`] | `insufficient_user_authentication` | `step_up_required` |
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
 pub struct Denial {
-    pub(crate) why: String,
+    pub(crate) reason: String,
     pub(crate) kind: DenialKind,
     pub(crate) shadow: Option<ShadowOutcome>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum DenialKind {
-    /// Something spoke against it.
     Denied,
-    /// Something spoke against one of the targets.
-    Target,
-    /// Nothing spoke for it.
     NoRule,
-    /// It would be allowed if the subject logged in like this.
+    Target,
     StepUp(StepUp),
 }
 
-impl DenialKind {
-    /// Whether the client is told the same.
-    pub(super) fn tells_as(&self, other: &Self) -> bool {
-        // By default nobody learns whether something spoke against it or nothing for it.
-        let is_silent = |kind: &Self| matches!(kind, Self::Denied | Self::NoRule);
-        self == other || (is_silent(self) && is_silent(other))
-    }
-}
-
 impl Denial {
-    /// Nothing spoke for it.
-    pub fn no_rule(why: impl Into<String>) -> Self {
-        Self::of(DenialKind::NoRule, why)
+    /// Refuses the exchange. The audit event quotes the reason; the client never sees it.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), kind: DenialKind::Denied, shadow: None }
     }
 
-    /// The client may not have this target, or not for this subject: it is told `invalid_target`, as where its record
-    /// does not allow the target.
+    /// Refuses the exchange because no rule allows it. The client cannot tell this denial from [`Denial::new`].
+    pub fn no_rule(reason: impl Into<String>) -> Self {
+        Self { kind: DenialKind::NoRule, ..Self::new(reason) }
+    }
+
+    /// Refuses one of the targets, for this client or for this subject. The client gets `invalid_target`, the same
+    /// error as for a target that does not list the client among its callers.
     ///
     /// ```
     /// use tower_token_exchange::policy::{Decision, Denial, Query};
     ///
     /// fn decide(query: &Query) -> Decision {
     ///     match query.targets.iter().find(|target| *target == "payroll") {
-    ///         Some(closed) => Decision::Deny(Denial::target(format!("`{closed}` is closed until Monday"))),
+    ///         Some(closed) => Denial::target(format!("`{closed}` is closed until Monday")).into(),
     ///         None => Decision::delegate(),
     ///     }
     /// }
     /// # let _ = decide;
     /// ```
-    pub fn target(why: impl Into<String>) -> Self {
-        Self::of(DenialKind::Target, why)
+    pub fn target(reason: impl Into<String>) -> Self {
+        Self { kind: DenialKind::Target, ..Self::new(reason) }
     }
 
-    /// The subject must log in again, or more strongly (RFC 9470): with one of these `acr` values, the best first, and
-    /// no longer ago than `max_age`, in whole seconds.
+    /// Asks for a stronger or a more recent login of the subject (RFC 9470). The login must have one of the `acr` values,
+    /// the preferred value first, and must be at most `max_age` old, in whole seconds.
     ///
-    /// The client gets 400 and `insufficient_user_authentication` with `acr_values` and `max_age`, each where it is
-    /// given, so that it can send its user through a login that will do. It is the one denial of which the client is
-    /// told more than that there was one: give the policy's own values, never those of the request, and none with a
-    /// space in it.
+    /// The client gets 400 and `insufficient_user_authentication` with `acr_values` and `max_age`, so that the client
+    /// can send the user to a sufficient login. This is the only denial that reveals its details to the client: use the
+    /// policy's own values and never values from the request. An `acr` value must not contain a space.
     ///
     /// ```
     /// use std::time::Duration;
@@ -70,7 +69,7 @@ impl Denial {
     /// fn decide(query: &Query) -> Decision {
     ///     match query.subject.acr.as_deref() {
     ///         Some("phr" | "phrh") => Decision::delegate(),
-    ///         _ => Decision::Deny(Denial::step_up(["phr", "phrh"], Some(Duration::from_secs(300))).because("rule 7")),
+    ///         _ => Denial::step_up(["phr", "phrh"], Some(Duration::from_secs(300))).reason("rule 7").into(),
     ///     }
     /// }
     /// # let _ = decide;
@@ -78,17 +77,19 @@ impl Denial {
     pub fn step_up<T: Into<String>>(acr_values: impl IntoIterator<Item = T>, max_age: Option<Duration>) -> Self {
         let acr_values = acr_values.into_iter().map(Into::into).collect();
         let step_up = StepUp { acr_values, max_age: max_age.map(|age| age.as_secs()) };
-        Self::of(DenialKind::StepUp(step_up), "")
+        Self { kind: DenialKind::StepUp(step_up), ..Self::new("") }
     }
 
-    pub(super) fn of(kind: DenialKind, why: impl Into<String>) -> Self {
-        Self { why: why.into(), kind, shadow: None }
-    }
-
-    /// Says, for the audit, what refused it; never to the client.
-    #[must_use]
-    pub fn because(mut self, why: impl Into<String>) -> Self {
-        self.why = why.into();
+    /// Replaces the reason that the audit event quotes.
+    pub fn reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = reason.into();
         self
+    }
+
+    /// Whether the client gets the same error for both denials.
+    pub(super) fn has_same_effect(&self, other: &Self) -> bool {
+        // By default the client cannot tell an explicit denial from a missing rule.
+        let is_unexplained = |denial: &Self| matches!(denial.kind, DenialKind::Denied | DenialKind::NoRule);
+        self.kind == other.kind || (is_unexplained(self) && is_unexplained(other))
     }
 }

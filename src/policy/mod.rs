@@ -1,8 +1,101 @@
-//! The policies that ship: a [table](Table) of rules, and those that put others together ([`all`], [`any_deny`]). Any
-//! other policy is a [`tower::Service`] of your own.
+//! The policy: which client may exchange which token for which target.
+//!
+//! For every exchange the layer computes the *ceiling*, which is the most that the records allow. Then the layer asks the
+//! policy. The policy allows the exchange, up to the ceiling, or refuses the exchange.
+//!
+//! Most layers use a [`Table`] of rules. [`TokenExchangeBuilder::rules`](crate::TokenExchangeBuilder::rules) and
+//! [`Document`](crate::Document) build such a table and compare the rules with the records. A table can also be used alone:
+//!
+//! ```
+//! use tower_token_exchange::{
+//!     policy::{Decision, Names, Query, Rule, Subjects, Table},
+//!     records::Party,
+//! };
+//!
+//! let table = Table::new([
+//!     // The client `orders` may act for any user at the target `billing`, with the scope `invoices:read`.
+//!     Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"]),
+//!     // No client may act for an intern, at any target.
+//!     Rule::deny(Names::any(), Subjects::any().in_group("interns"), Names::any()).id("no interns"),
+//! ])?;
+//!
+//! let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "billing");
+//! assert!(matches!(table.decide(&query), Decision::Allow(_)));
+//!
+//! query.subject.claims.insert("groups", "interns");
+//! assert_eq!(table.decide(&query), Decision::deny("no interns"));
+//! # Ok::<(), tower_token_exchange::ConfigError>(())
+//! ```
+//!
+//! # A policy in code
+//!
+//! A [`Policy`] is a [`tower::Service`] that answers a [`Query`] with a [`Decision`]. An async closure is enough:
+//!
+//! ```
+//! use tower::{ServiceExt, service_fn};
+//! use tower_token_exchange::{
+//!     policy::{Decision, Denial, Grant, Query, Semantics},
+//!     records::Party,
+//! };
+//!
+//! let policy = service_fn(|query: Query| async move {
+//!     Ok::<_, std::io::Error>(match (query.client_id.as_str(), query.subject.acr.as_deref()) {
+//!         ("orders", Some("phr")) => Grant::new(Semantics::Delegation).policy_id("strong login").into(),
+//!         ("orders", _) => Denial::step_up(["phr"], None).into(),
+//!         _ => Denial::new("only `orders` may exchange tokens").into(),
+//!     })
+//! });
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let query = Query::new("web", Party::new("https://as.example", "alice"), "billing");
+//! assert_eq!(policy.oneshot(query).await?, Decision::deny("only `orders` may exchange tokens"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`TokenExchangeBuilder::policy`](crate::TokenExchangeBuilder::policy) takes such a policy. An `Err` means that the
+//! policy could not be asked: the exchange fails closed with 503.
+//!
+//! # A remote decision point
+//!
+//! A [`tower::ServiceBuilder`] stack around an HTTP client is a policy too. Give the stack a timeout, and a limit on the
+//! number of open questions:
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower::{BoxError, ServiceBuilder};
+//! use tower_token_exchange::policy::{Decision, Policy, Query};
+//!
+//! fn remote_policy() -> impl Policy {
+//!     ServiceBuilder::new()
+//!         .load_shed()
+//!         .concurrency_limit(64)
+//!         .timeout(Duration::from_millis(500))
+//!         .service_fn(|query: Query| async move { ask_the_decision_point(query).await })
+//! }
+//!
+//! async fn ask_the_decision_point(_: Query) -> Result<Decision, BoxError> {
+//!     Ok(Decision::delegate())
+//! }
+//! # let _ = remote_policy();
+//! ```
+//!
+//! # Several policies
+//!
+//! [`all`] allows what every policy allows. [`any_deny`] adds guards, which can only refuse, to a policy:
+//!
+//! ```
+//! use tower::service_fn;
+//! use tower_token_exchange::policy::{Decision, Query, Rule, Subjects, Table, any_deny};
+//!
+//! let table = Table::new([Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"])])?;
+//! let fraud_check = service_fn(|_: Query| async { Ok::<_, std::io::Error>(Decision::delegate()) });
+//! let policy = any_deny(table, [fraud_check]);
+//! # let _ = policy;
+//! # Ok::<(), tower_token_exchange::ConfigError>(())
+//! ```
 
-mod all;
-mod any_deny;
+mod combine;
 mod decision;
 mod denial;
 mod query;
@@ -11,11 +104,10 @@ mod table;
 
 use crate::plug::{BoxPlug, Plug};
 
-pub use all::{All, BoxPolicy, all, boxed};
-pub use any_deny::{AnyDeny, any_deny};
-pub use decision::{Decision, Grant, Semantics};
+pub use combine::{Combined, all, any_deny};
+pub use decision::{Decision, Grant, Semantics, SemanticsError};
 pub use denial::Denial;
-pub use query::{QueriedActor, QueriedSubject, Query};
+pub use query::{Actor, Query, Subject};
 pub use shadow::ShadowOutcome;
 pub use table::{Actors, Effect, Mismatch, Names, Rule, RuleTrace, Subjects, Table};
 
@@ -24,25 +116,27 @@ pub(crate) use table::check_rules;
 
 pub(crate) type PolicyPart = BoxPlug<Query, Decision>;
 
-/// What a policy is: it answers a [`Query`] with a [`Decision`].
+/// A [`tower::Service`] that answers a [`Query`] with a [`Decision`].
+///
+/// Every service that fits implements this trait.
 ///
 /// ```
 /// use tower_token_exchange::policy::{Decision, Policy, Query};
 ///
 /// fn assert_policy<P: Policy>(_: &P) {}
 ///
-/// let office_hours = tower::service_fn(|query: Query| async move {
+/// let only_orders = tower::service_fn(|query: Query| async move {
 ///     Ok::<_, std::io::Error>(match query.client_id.as_str() {
 ///         "orders" => Decision::delegate(),
 ///         _ => Decision::deny("only orders may exchange tokens"),
 ///     })
 /// });
-/// assert_policy(&office_hours);
+/// assert_policy(&only_orders);
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a policy",
     label = "not a `tower::Service<Query, Response = Decision>`",
-    note = "wrap an async closure: `tower::service_fn(|query: Query| async move {{ Ok::<_, BoxError>(answer) }})`",
+    note = "wrap an async closure: `tower::service_fn(|query: Query| async move {{ Ok::<_, BoxError>(decision) }})`",
     note = "the service must be `Clone + Send + Sync + 'static`, its future `Send`, its error `Into<tower::BoxError>`"
 )]
 pub trait Policy: Plug<Query, Decision> {}

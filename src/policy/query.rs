@@ -1,21 +1,23 @@
 use crate::{
     clock::Clock,
-    protocol::{Scope, TokenType},
+    jose::Claims,
+    protocol::{ClientId, NumericDate, Scope, TargetId, TokenType},
     records::Party,
 };
-use serde_json::{Map, Value};
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-/// What a policy is asked: facts that have been validated, and the ceiling that the records set.
+/// The question to a [`Policy`](super::Policy): the validated facts of one exchange, and the ceiling, which is the most
+/// that the records allow.
 ///
-/// No token and no secret is in it. Make one with [`Query::new`] to test a policy of your own, and set the fields
-/// that matter to it.
+/// A query holds no token and no secret.
+///
+/// [`Query::new`] makes a query for a unit test of a policy. The test then sets the fields that the policy reads:
 ///
 /// ```
-/// use tower_token_exchange::{Scope, policy::Query, records::Party};
+/// use tower_token_exchange::{policy::Query, records::Party};
 ///
 /// let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "billing");
-/// query.ceiling = "invoices:read".parse()?;
+/// query.max_scope = "invoices:read".parse()?;
 /// assert!(query.actor.is_client);
 /// # Ok::<(), tower_token_exchange::error::ScopeError>(())
 /// ```
@@ -23,85 +25,85 @@ use std::{fmt, time::Duration};
 #[non_exhaustive]
 pub struct Query {
     /// The authenticated client.
-    pub client_id: String,
-    /// On whose behalf.
-    pub subject: QueriedSubject,
-    /// Who acts if it becomes a delegation.
-    pub actor: QueriedActor,
-    /// The actors of the subject token before that, the latest first. For information: RFC 8693 section 4.1
-    /// forbids basing access control on any but the current one.
+    pub client_id: ClientId,
+    /// The party on whose behalf the client asks.
+    pub subject: Subject,
+    /// The party that acts if the policy allows a delegation.
+    pub actor: Actor,
+    /// The earlier actors of the subject token, the latest first. This list is information only: RFC 8693 section 4.1
+    /// forbids access control by any actor except the current one.
     pub prior_actors: Vec<Party>,
-    /// The ids of the targets' records.
-    pub targets: Vec<String>,
-    /// The scope that was asked for, if any was.
-    pub asked: Option<Scope>,
-    /// The most that can be granted.
-    pub ceiling: Scope,
-    /// The longest lifetime that can be granted.
+    /// The ids of the target records.
+    pub targets: Vec<TargetId>,
+    /// The scope that the client requests. `None` if the request has no `scope` parameter.
+    pub requested_scope: Option<Scope>,
+    /// The ceiling of the scope. A decision that grants more is a defect of the policy.
+    pub max_scope: Scope,
+    /// The ceiling of the lifetime. A decision that grants more is a defect of the policy.
     pub max_lifetime: Duration,
-    /// What the issued token will be.
-    pub issue_as: TokenType,
-    /// The time by the layer's clock, in seconds since 1970.
-    pub now: u64,
-    /// Whether what is issued will be bound to its sender. In this version it never is.
+    /// The type of the token that the client requests.
+    pub requested_token_type: TokenType,
+    /// The time of the question by the clock of the layer.
+    pub now: NumericDate,
+    /// Whether the issued token will be bound to its sender. In this version the value is always `false`.
     pub sender_constrained: bool,
-    /// Whether a delegation can be issued, by the rules for actors and chains.
+    /// Whether the rules for actors and chains permit a delegation.
     pub delegation_possible: bool,
-    /// Whether an impersonation can be issued: not where a chain or an actor token is.
+    /// Whether the layer can issue an impersonation. An actor token or an earlier actor rules an impersonation out.
     pub impersonation_possible: bool,
 }
 
-/// The subject of a [`Query`].
-#[derive(Clone)]
+/// The subject of a [`Query`]: the party on whose behalf the client asks.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct QueriedSubject {
-    /// The party, as the issuer of the subject token names it.
+pub struct Subject {
+    /// The party, under the name that the issuer of the subject token uses.
     pub party: Party,
-    /// The `sub` that the issued token will have.
+    /// The `sub` claim of the issued token.
     pub issued_sub: String,
-    /// The party that it probably was at a foreign issuer, before an earlier exchange made it ours: good enough to
-    /// refuse by, never to allow by.
+    /// The probable name of the party at a foreign issuer, if an earlier exchange mapped the subject to an own name.
+    /// A policy may refuse because of this name. A policy must not allow because of this name.
     pub origin: Option<Party>,
-    /// Whether it is one of our clients by itself: a token that no user stands behind.
+    /// Whether the subject is a client that acts for itself: no user is behind the subject token.
     pub is_client: bool,
     /// The declared type of the subject token.
     pub token_type: TokenType,
-    /// How it was authenticated (`acr`), as the issued token will say: an own token's, or what the issuer's record
-    /// makes of a foreign one's ([`Issuer::acr`](crate::Issuer::acr)).
+    /// The authentication context class (`acr`) that the issued token will have. For a token of a foreign issuer this
+    /// is the translation by the issuer's record ([`Issuer::map_acr`](crate::Issuer::map_acr)).
     pub acr: Option<String>,
-    /// When it was authenticated (`auth_time`), in seconds since 1970, rounded down; what the issued token will say.
-    pub auth_time: Option<u64>,
+    /// The time of the login (`auth_time`) that the issued token will have, rounded down.
+    pub auth_time: Option<NumericDate>,
     /// All claims of the subject token.
-    pub claims: Map<String, Value>,
+    pub claims: Claims,
 }
 
-/// The actor of a [`Query`].
+/// The actor of a [`Query`]: the party that acts for the subject.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct QueriedActor {
+pub struct Actor {
     /// The party.
     pub party: Party,
-    /// Whether that is the authenticated client itself.
+    /// Whether the party is the authenticated client itself.
     pub is_client: bool,
-    /// Whether an actor token says so. Without one, the client acts.
+    /// Whether an actor token proves the party. Without an actor token, the client is the actor.
     pub by_token: bool,
-    /// The declared type of the actor token, if there is one.
+    /// The declared type of the actor token. `None` without an actor token.
     pub token_type: Option<TokenType>,
 }
 
 impl Query {
-    /// A query as for a client that acts itself, without an actor token, with an empty ceiling, a lifetime of 300 s,
-    /// the system's time and everything possible.
-    pub fn new(client_id: impl Into<String>, subject: Party, target: impl Into<String>) -> Self {
+    /// Creates a query for a test. The client is the actor, there is no actor token, delegation and impersonation are
+    /// possible, the scope ceiling is empty, the lifetime ceiling is 300 s, and the time is the system's time.
+    pub fn new(client_id: impl Into<ClientId>, subject: Party, target: impl Into<TargetId>) -> Self {
         let client_id = client_id.into();
         Self {
-            actor: QueriedActor {
-                party: Party::new(&subject.iss, &client_id),
+            actor: Actor {
+                party: Party::new(&subject.iss, client_id.as_str()),
                 is_client: true,
                 by_token: false,
                 token_type: None,
             },
-            subject: QueriedSubject {
+            subject: Subject {
                 issued_sub: subject.sub.clone(),
                 origin: None,
                 is_client: false,
@@ -109,35 +111,19 @@ impl Query {
                 token_type: TokenType::ACCESS_TOKEN,
                 acr: None,
                 auth_time: None,
-                claims: Map::new(),
+                claims: Claims::new(),
             },
             client_id,
             prior_actors: Vec::new(),
             targets: vec![target.into()],
-            asked: None,
-            ceiling: Scope::empty(),
+            requested_scope: None,
+            max_scope: Scope::empty(),
             max_lifetime: Duration::from_secs(300),
-            issue_as: TokenType::ACCESS_TOKEN,
-            now: Clock::default().seconds(),
+            requested_token_type: TokenType::ACCESS_TOKEN,
+            now: NumericDate::from_seconds(Clock::default().seconds()),
             sender_constrained: false,
             delegation_possible: true,
             impersonation_possible: true,
         }
-    }
-}
-
-// The claims may hold what does not belong into a log.
-impl fmt::Debug for QueriedSubject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueriedSubject")
-            .field("party", &self.party)
-            .field("issued_sub", &self.issued_sub)
-            .field("origin", &self.origin)
-            .field("is_client", &self.is_client)
-            .field("token_type", &self.token_type)
-            .field("acr", &self.acr)
-            .field("auth_time", &self.auth_time)
-            .field("claims", &self.claims.keys().collect::<Vec<_>>())
-            .finish()
     }
 }

@@ -1,7 +1,9 @@
+use serde::{Serialize, Serializer};
 use std::fmt;
 
-/// What a policy would have decided if rules on trial were real: only where that is something else than what it did
-/// decide.
+/// The decision that a policy would make if its shadow rules were in force ([`Rule::shadow`](super::Rule::shadow)).
+///
+/// A decision carries a shadow outcome only if the outcome differs from the decision.
 ///
 /// ```
 /// use tower_token_exchange::policy::ShadowOutcome;
@@ -9,39 +11,49 @@ use std::fmt;
 /// let outcome = ShadowOutcome::WouldDeny { rule: "rule 3".to_owned() };
 /// assert_eq!(outcome.to_string(), "would deny: rule 3");
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ShadowOutcome {
-    /// It would allow what it refused, or allow something else.
+    /// The policy would allow the exchange, or would grant something else.
     WouldAllow {
-        /// The rule that would decide.
+        /// The name of the rule that would decide.
         rule: String,
     },
-    /// It would refuse what it allowed.
+    /// The policy would refuse the exchange.
     WouldDeny {
-        /// The rule that would decide.
+        /// The name of the rule that would decide.
         rule: String,
     },
-    /// It would want another login, or another one than it did want.
+    /// The policy would ask for another login.
     WouldStepUp {
-        /// The rule that would decide.
+        /// The name of the rule that would decide.
         rule: String,
     },
+}
+
+impl ShadowOutcome {
+    /// Returns the name of the rule that would decide.
+    pub fn rule(&self) -> &str {
+        match self {
+            Self::WouldAllow { rule } | Self::WouldDeny { rule } | Self::WouldStepUp { rule } => rule,
+        }
+    }
 }
 
 impl fmt::Display for ShadowOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (would, rule) = match self {
-            Self::WouldAllow { rule } => ("allow", rule),
-            Self::WouldDeny { rule } => ("deny", rule),
-            Self::WouldStepUp { rule } => ("step up", rule),
+        let effect = match self {
+            Self::WouldAllow { .. } => "allow",
+            Self::WouldDeny { .. } => "deny",
+            Self::WouldStepUp { .. } => "step up",
         };
-        write!(f, "would {would}: {rule}")
+        write!(f, "would {effect}: {}", self.rule())
     }
 }
 
-impl serde::Serialize for ShadowOutcome {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+/// Serialises the outcome as its text.
+impl Serialize for ShadowOutcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }

@@ -1,41 +1,60 @@
+use super::named_values;
 use http::StatusCode;
-use std::fmt;
 
-/// The `error` of a token endpoint's answer (RFC 6749 section 5.2, RFC 8693 section 2.2.2).
+/// An `error` code in the answer of a token endpoint (RFC 6749 section 5.2, RFC 8693 section 2.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorCode {
-    /// `invalid_request`: malformed, or a token that is not good (RFC 8693 section 2.2.2).
+    /// `invalid_request`: the request is malformed, or a token is not valid (RFC 8693 section 2.2.2).
     InvalidRequest,
-    /// `invalid_client`: the client is not who it says.
+    /// `invalid_client`: the client is not authenticated.
     InvalidClient,
     /// `unauthorized_client`: the client may not use this grant.
     UnauthorizedClient,
-    /// `unsupported_grant_type`.
+    /// `unsupported_grant_type`: the server does not support the grant type.
     UnsupportedGrantType,
-    /// `invalid_scope`: malformed, too much, or nothing left.
+    /// `invalid_scope`: the scope is malformed or exceeds the permitted scope, or nothing of the scope can be granted.
     InvalidScope,
-    /// `invalid_target`: malformed, unknown, not allowed or missing (RFC 8707 section 2).
+    /// `invalid_target`: the target is malformed, unknown, not allowed or missing (RFC 8707 section 2).
     InvalidTarget,
-    /// `invalid_dpop_proof` (RFC 9449 section 5).
+    /// `invalid_dpop_proof`: the DPoP proof is not accepted (RFC 9449 section 5).
     InvalidDpopProof,
-    /// `invalid_grant`: what an [`ErrorProfile`](crate::error::ErrorProfile) can say of a token that is not good.
+    /// `invalid_grant`: a token is not valid. Only an [`ErrorProfile`](crate::error::ErrorProfile) uses this code.
     InvalidGrant,
-    /// `access_denied`: what an [`ErrorProfile`](crate::error::ErrorProfile) can say of a denial. RFC 6749 has it for the
-    /// authorization endpoint only (section 4.1.2.1).
+    /// `access_denied`: the exchange is denied. Only an [`ErrorProfile`](crate::error::ErrorProfile) uses this code. RFC
+    /// 6749 defines the code for the authorization endpoint only (section 4.1.2.1).
     AccessDenied,
-    /// `actor_unauthorized`: the same, in draft-mcguinness-oauth-actor-profile.
+    /// `actor_unauthorized`: the actor may not act for the subject (draft-mcguinness-oauth-actor-profile). Only an
+    /// [`ErrorProfile`](crate::error::ErrorProfile) uses this code.
     ActorUnauthorized,
-    /// `insufficient_user_authentication`: the subject must log in again, or more strongly (RFC 9470 section 3).
+    /// `insufficient_user_authentication`: the subject must log in again, or with a stronger method (RFC
+    /// 9470 section 3).
     InsufficientUserAuthentication,
-    /// `server_error`: something here is broken.
+    /// `server_error`: the server has a defect.
     ServerError,
-    /// `temporarily_unavailable`: something here cannot be asked now.
+    /// `temporarily_unavailable`: a part of the server cannot answer now.
     TemporarilyUnavailable,
 }
 
 impl ErrorCode {
-    /// The code as it stands in the answer.
+    /// Every error code.
+    pub const ALL: &'static [Self] = &[
+        Self::InvalidRequest,
+        Self::InvalidClient,
+        Self::UnauthorizedClient,
+        Self::UnsupportedGrantType,
+        Self::InvalidScope,
+        Self::InvalidTarget,
+        Self::InvalidDpopProof,
+        Self::InvalidGrant,
+        Self::AccessDenied,
+        Self::ActorUnauthorized,
+        Self::InsufficientUserAuthentication,
+        Self::ServerError,
+        Self::TemporarilyUnavailable,
+    ];
+
+    /// The code as text.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
@@ -62,9 +81,9 @@ impl ErrorCode {
         }
     }
 
-    /// Whether a refusal that is about the exchange can be answered with it, without telling the client something
-    /// that is not so: that a server is down, that a grant is unknown or that a proof is missing.
-    pub(super) const fn can_stand_for_a_refusal(self) -> bool {
+    /// Whether an [`ErrorProfile`](crate::error::ErrorProfile) may answer a refusal with this code. The other codes would tell
+    /// the client something untrue, such as that the server is down or that a proof is missing.
+    pub(super) const fn is_for_profiles(self) -> bool {
         match self {
             Self::InvalidRequest | Self::InvalidGrant | Self::InvalidScope | Self::InvalidTarget => true,
             Self::InvalidClient | Self::UnauthorizedClient | Self::AccessDenied | Self::ActorUnauthorized => true,
@@ -74,14 +93,4 @@ impl ErrorCode {
     }
 }
 
-impl fmt::Display for ErrorCode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl serde::Serialize for ErrorCode {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
+named_values!(ErrorCode, as_str, "an OAuth error code");

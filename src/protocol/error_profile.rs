@@ -1,142 +1,149 @@
 use super::{ErrorCode, ReasonClass, Rejection};
 use http::StatusCode;
 
-/// Which `error` and status a client is told, for a layer that takes the place of another server: clients that were
-/// written for that one may act upon its answers.
+/// The `error` codes and statuses of refusals, for a layer that replaces another server whose clients depend on that
+/// server's answers.
 ///
-/// It maps whole [`ReasonClass`]es, never one reason of a class alone: that would tell an attacker which it was. For
-/// the same reason, answer [`Token`](ReasonClass::Token) and [`Denied`](ReasonClass::Denied) alike where you can. Told
-/// apart, they say to whoever found or stole a token that it is genuine.
+/// A profile maps whole [`ReasonClass`]es and never a single reason: a code for a single reason would tell an attacker
+/// which check failed. For the same reason, answer [`Token`](ReasonClass::Token) and [`Denied`](ReasonClass::Denied) with
+/// the same code if your clients permit. Different codes tell the holder of a stolen token that the token is genuine.
 ///
-/// Only the answer changes. The [`Reason`](crate::Reason) stays the same, the descriptions too; the audit event has the
-/// `error` that the client was told. What is wrong with a request or with the client's credentials is told as RFC 6749
-/// section 5.2 says, and a failure of this server as a failure: those cannot be mapped.
+/// A profile changes only the `error` and the status. The [`Reason`](crate::Reason) and the description stay. The audit
+/// event has the `error` of the answer. The classes [`Request`](ReasonClass::Request), [`Client`](ReasonClass::Client),
+/// [`StepUp`](ReasonClass::StepUp) and [`Failure`](ReasonClass::Failure) cannot be mapped.
 ///
 /// ```
 /// use tower_token_exchange::error::{ErrorCode, ErrorProfile, ReasonClass};
 ///
-/// // As the actor profile draft (draft-mcguinness-oauth-actor-profile) has it.
-/// let drafted = ErrorProfile::rfc8693()
+/// // The codes of draft-mcguinness-oauth-actor-profile.
+/// let profile = ErrorProfile::rfc8693()
 ///     .answer_for(ReasonClass::Token, ErrorCode::InvalidGrant)
 ///     .answer_for(ReasonClass::Denied, ErrorCode::ActorUnauthorized);
-/// # let _ = drafted;
+/// # let _ = profile;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use = "give it to `TokenExchangeBuilder::error_profile`"]
 pub struct ErrorProfile {
-    preset: &'static [Answer],
-    /// Goes before the preset.
-    given: Vec<Answer>,
+    preset: &'static [Mapping],
+    /// Mappings that take precedence over the preset.
+    given: Vec<Mapping>,
 }
 
-type Answer = (ReasonClass, ErrorCode, StatusCode);
+type Mapping = (ReasonClass, ErrorCode, StatusCode);
 
-const KEYCLOAK: &[Answer] = &[
+const KEYCLOAK: &[Mapping] = &[
     (ReasonClass::Grant, ErrorCode::InvalidRequest, StatusCode::BAD_REQUEST),
     (ReasonClass::Target, ErrorCode::InvalidRequest, StatusCode::BAD_REQUEST),
     (ReasonClass::Denied, ErrorCode::AccessDenied, StatusCode::FORBIDDEN),
 ];
-const SPRING: &[Answer] = &[
+const SPRING: &[Mapping] = &[
     (ReasonClass::Token, ErrorCode::InvalidGrant, StatusCode::BAD_REQUEST),
     (ReasonClass::Denied, ErrorCode::InvalidGrant, StatusCode::BAD_REQUEST),
 ];
-const OKTA: &[Answer] = &[
+const OKTA: &[Mapping] = &[
     (ReasonClass::Token, ErrorCode::InvalidGrant, StatusCode::BAD_REQUEST),
     (ReasonClass::Denied, ErrorCode::AccessDenied, StatusCode::BAD_REQUEST),
 ];
 
 impl ErrorProfile {
-    /// The answers of RFC 8693 section 2.2.2, RFC 8707 section 2 and RFC 6749 section 5.2; the default.
+    /// The default profile: the answers of RFC 8693 section 2.2.2, RFC 8707 section 2 and RFC 6749 section 5.2.
     pub fn rfc8693() -> Self {
         Self::default()
     }
 
-    /// The answers of Keycloak's standard token exchange (version 26), where they differ:
+    /// The answers of Keycloak's standard token exchange (version 26).
     ///
-    /// * a client that is not in the token's audience: 403 `access_denied`, here for all of
-    ///   [`Denied`](ReasonClass::Denied). It tells that the token is genuine, as Keycloak does;
-    /// * a client for which the exchange is not enabled: 400 `invalid_request`;
-    /// * an audience that is not available: 400 `invalid_request`. For one that does not exist at all Keycloak says
-    ///   `invalid_client`, which is not told apart here.
+    /// This profile differs from the default in three classes:
     ///
-    /// As in RFC 8693 there: 400 `invalid_request` for a bad subject token, `invalid_scope`. Taken from
-    /// `StandardTokenExchangeProvider` and `AbstractTokenExchangeProvider` of Keycloak's sources.
+    /// * [`Denied`](ReasonClass::Denied): 403 `access_denied`, as Keycloak answers if the client is not in the token's
+    ///   audience. This answer tells the client that the token is genuine.
+    /// * [`Grant`](ReasonClass::Grant): 400 `invalid_request`, as Keycloak answers if the exchange is not enabled for the
+    ///   client.
+    /// * [`Target`](ReasonClass::Target): 400 `invalid_request`, as Keycloak answers if the audience is not available. For
+    ///   an audience that does not exist, Keycloak answers `invalid_client`; this profile does not make that difference.
+    ///
+    /// The source is `StandardTokenExchangeProvider` and `AbstractTokenExchangeProvider` in the code of Keycloak.
     pub fn keycloak() -> Self {
         Self { preset: KEYCLOAK, given: Vec::new() }
     }
 
-    /// The answers of Spring Authorization Server (since 1.3, and in Spring Security 7), where they differ: 400
-    /// `invalid_grant` for a subject token or an actor token that is unknown or not active, and for a `may_act` that
-    /// names somebody else, so here for all of [`Token`](ReasonClass::Token) and [`Denied`](ReasonClass::Denied).
+    /// The answers of Spring Authorization Server (since version 1.3, and in Spring Security 7).
     ///
-    /// As in RFC 8693 there: `unauthorized_client` for a client without this grant, `invalid_scope`. Taken from
-    /// `OAuth2TokenExchangeAuthenticationProvider` of its sources.
+    /// This profile differs from the default in two classes: [`Token`](ReasonClass::Token) and
+    /// [`Denied`](ReasonClass::Denied) are answered with 400 `invalid_grant`, as Spring answers if a token is unknown or
+    /// not active, or if `may_act` names another party.
+    ///
+    /// The source is `OAuth2TokenExchangeAuthenticationProvider` in the code of Spring.
     pub fn spring() -> Self {
         Self { preset: SPRING, given: Vec::new() }
     }
 
-    /// The answers of Okta, where they differ: 400 `invalid_grant` for a token that is not good, as the reference of
-    /// its token endpoint has it for every grant, and 400 `access_denied` where an access policy refuses ("Policy
-    /// evaluation failed for this request"), here for all of [`Denied`](ReasonClass::Denied).
+    /// The answers of Okta.
     ///
-    /// A sign-on policy that the subject token does not meet is answered with `invalid_grant` there; that is not told
-    /// apart here. What Okta answers to a target or to a client without this grant is as in RFC 8693, as far as it is
-    /// documented.
+    /// This profile differs from the default in two classes: [`Token`](ReasonClass::Token) is answered with 400
+    /// `invalid_grant`, and [`Denied`](ReasonClass::Denied) with 400 `access_denied`, as Okta answers if an access policy
+    /// refuses. If the subject token does not meet a sign-on policy, Okta answers `invalid_grant`; this profile does not
+    /// make that difference.
+    ///
+    /// The source is the documentation of Okta's token endpoint.
     pub fn okta() -> Self {
         Self { preset: OKTA, given: Vec::new() }
     }
 
-    /// Answers all reasons of a class with this `error`, and 400; in place of what a preset says.
+    /// Answers all reasons of a class with this `error` and the status 400. The answer replaces the answer of a preset.
     ///
     /// # Errors
-    /// [`build`](crate::TokenExchangeBuilder::build) fails for a class that cannot be mapped, for an `error` that means
-    /// something else to a client, such as `server_error`, and for a class that was given two answers.
+    /// [`build`](crate::TokenExchangeBuilder::build) fails if the class cannot be mapped, if the `error` means something
+    /// else to a client, such as `server_error`, or if a class gets two different answers.
     pub fn answer_for(self, class: ReasonClass, error: ErrorCode) -> Self {
         self.answer_with(class, error, StatusCode::BAD_REQUEST)
     }
 
-    /// The same with a status of 400, 401 or 403. With 401 comes the challenge that HTTP demands (RFC 9110 section
-    /// 15.5.2), after which some client libraries do not show the `error` any more.
+    /// Answers all reasons of a class with this `error` and a status of 400, 401 or 403.
+    ///
+    /// The status 401 comes with a challenge, as HTTP demands (RFC 9110 section 15.5.2). Some client libraries do not show
+    /// the `error` of an answer with a challenge.
     ///
     /// # Errors
-    /// As with [`answer_for`](Self::answer_for), and for any other status.
+    /// [`build`](crate::TokenExchangeBuilder::build) fails for the reasons given at [`answer_for`](Self::answer_for), and
+    /// for any other status.
     pub fn answer_with(mut self, class: ReasonClass, error: ErrorCode, status: StatusCode) -> Self {
         self.given.push((class, error, status));
         self
     }
 
-    /// What is wrong with it, as the way out.
+    /// The first mistake in the profile, as *what is wrong; what to do*.
     pub(crate) fn problem(&self) -> Option<String> {
         self.given.iter().enumerate().find_map(|(position, (class, error, status))| {
             let before = &self.given[..position];
             if before.iter().any(|answer| answer.0 == *class && *answer != (*class, *error, *status)) {
-                return Some(format!("two answers for `{class}`: leave one out"));
+                return Some(format!("the class `{class}` has two answers; remove one"));
             }
             match class {
                 ReasonClass::Grant | ReasonClass::Target | ReasonClass::Scope => {}
                 ReasonClass::Token | ReasonClass::Denied => {}
                 ReasonClass::Request | ReasonClass::Client => {
-                    return Some(format!("RFC 6749 section 5.2 says what is answered for `{class}`: leave it out"));
+                    return Some(format!("RFC 6749 section 5.2 fixes the answer for the class `{class}`; remove this answer"));
                 }
                 ReasonClass::StepUp => {
-                    return Some("a client finds its way by what RFC 9470 says here: leave it out".to_owned());
+                    return Some("RFC 9470 section 3 fixes the answer for the class `step_up`; remove this answer".to_owned());
                 }
-                ReasonClass::Failure => return Some("a failure here must be told as one: leave it out".to_owned()),
+                ReasonClass::Failure => return Some("a failure of the server cannot be answered as a refusal; remove the answer for the class `failure`".to_owned()),
             }
-            if !error.can_stand_for_a_refusal() {
-                return Some(format!("`{error}` means something else to a client: give another for `{class}`"));
+            if !error.is_for_profiles() {
+                return Some(format!("the error `{error}` means something else to a client; choose another error for the class `{class}`"));
             }
             let allowed = [StatusCode::BAD_REQUEST, StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
             (!allowed.contains(status))
-                .then(|| format!("status {} for `{class}`: give 400, 401 or 403", status.as_u16()))
+                .then(|| format!("the status {} is not allowed for the class `{class}`; use 400, 401 or 403", status.as_u16()))
         })
     }
 
-    /// Has a refusal tell the client what this profile says.
+    /// Sets the answer of a refusal to the answer of this profile.
     pub(crate) fn applied_to(&self, rejection: Rejection) -> Rejection {
         let class = rejection.reason().class();
         match self.given.iter().chain(self.preset).find(|answer| answer.0 == class) {
-            Some((_, error, status)) => rejection.told(*error, *status),
+            Some((_, error, status)) => rejection.with_answer(*error, *status),
             None => rejection,
         }
     }
@@ -147,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_presets_hold_to_the_rules_for_everybody() {
+    fn every_preset_obeys_the_rules_for_profiles() {
         for preset in [ErrorProfile::rfc8693(), ErrorProfile::keycloak(), ErrorProfile::spring(), ErrorProfile::okta()]
         {
             let given = ErrorProfile { preset: &[], given: preset.preset.to_vec() };

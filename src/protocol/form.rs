@@ -1,11 +1,15 @@
 use super::{Reason, Rejection, refuse};
+use data_encoding::BASE64;
+use http::{HeaderValue, header::InvalidHeaderValue};
+use percent_encoding::percent_decode_str;
 use std::{borrow::Cow, collections::HashMap};
 
-/// More parameters than any client sends.
+/// The largest number of parameters in a form. No real client sends as many.
 const MAX_PARAMETERS: usize = 64;
 
-/// A form read strictly (RFC 6749 section 3.2 and appendix B): every parameter at most once, but `resource`
-/// and `audience` as often as they come; nothing broken anywhere.
+/// A form that was read strictly (RFC 6749 section 3.2 and appendix B).
+///
+/// A parameter other than `resource` and `audience` may not be repeated, and nothing in the form may be malformed.
 pub(crate) struct Form {
     single: HashMap<&'static str, String>,
     pub(crate) resources: Vec<String>,
@@ -39,8 +43,8 @@ impl Form {
             if seen.len() == MAX_PARAMETERS {
                 return Err(refuse(Reason::TooManyParameters));
             }
-            // Repeats count before empty values are dropped, and for unknown names too: section 3.2 forbids
-            // every repeat, and what this parser ignores another may read.
+            // Empty and unknown parameters may not be repeated either: RFC 6749 section 3.2 forbids every repeat, and
+            // another parser may read a parameter that this parser ignores.
             match name.as_ref() {
                 "resource" => form.resources.extend(non_empty(value)?),
                 "audience" => form.audiences.extend(non_empty(value)?),
@@ -56,7 +60,7 @@ impl Form {
         Ok(form)
     }
 
-    /// Takes a parameter out; an empty one is absent (RFC 6749 section 3.2).
+    /// Removes and returns a parameter. An empty parameter counts as absent (RFC 6749 section 3.2).
     pub(crate) fn take(&mut self, name: &'static str) -> Option<String> {
         self.single.remove(name)
     }
@@ -69,7 +73,7 @@ fn non_empty(value: Cow<'_, str>) -> Result<Option<String>, Rejection> {
     Ok((!value.is_empty()).then(|| value.into_owned()))
 }
 
-/// Form-decodes one name or value; anything that is not a whole escape, not UTF-8 or holds a NUL is an error.
+/// Form-decodes a name or a value. A broken escape, text that is not UTF-8 and a NUL are errors.
 fn decode(text: &[u8]) -> Result<Cow<'_, str>, Rejection> {
     form_decode(text)
         .and_then(|bytes| match bytes {
@@ -80,7 +84,7 @@ fn decode(text: &[u8]) -> Result<Cow<'_, str>, Rejection> {
         .ok_or_else(|| refuse(Reason::MalformedForm))
 }
 
-/// Undoes `application/x-www-form-urlencoded`, or `None` where an escape is broken.
+/// Decodes `application/x-www-form-urlencoded`. Returns `None` if an escape is broken.
 pub(crate) fn form_decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
         return Some(Cow::Borrowed(text));
@@ -101,29 +105,28 @@ pub(crate) fn form_decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(decoded))
 }
 
-/// Every value of this name in a form that was not judged.
+/// Returns every value of this name in a form that was not checked.
 pub(crate) fn form_values<'a>(form: &'a [u8], name: &'a str) -> impl Iterator<Item = String> + 'a {
     form_urlencoded::parse(form).filter(move |(found, _)| found == name).map(|(_, value)| value.into_owned())
 }
 
-/// Undoes percent escapes as a lenient server does: what is broken stays as it is.
-pub(crate) fn lenient_percent_decode(text: &str) -> String {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [byte, after @ ..] = rest {
-        let digit = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        match (byte, digit(0).zip(digit(1))) {
-            (b'%', Some((high, low))) => {
-                decoded.extend(u8::try_from(high * 16 + low));
-                rest = &after[2..];
-            }
-            _ => {
-                decoded.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
+/// Decodes percent escapes as a lenient server does: a broken escape stays as it is.
+pub(crate) fn lenient_percent_decode(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
+}
+
+/// Returns the `Authorization` header for this client, with the id and the secret form-encoded (RFC 6749 section 2.3.1).
+pub(crate) fn basic_authorization(client_id: &str, secret: &str) -> Result<HeaderValue, InvalidHeaderValue> {
+    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+    let pair = format!("{}:{}", encoded(client_id), encoded(secret));
+    basic_header(pair.as_bytes())
+}
+
+/// Returns the `Authorization` header for an id and a secret that are joined by a colon.
+pub(crate) fn basic_header(pair: &[u8]) -> Result<HeaderValue, InvalidHeaderValue> {
+    let mut header = HeaderValue::try_from(format!("Basic {}", BASE64.encode(pair)))?;
+    header.set_sensitive(true);
+    Ok(header)
 }
 
 #[cfg(test)]
@@ -141,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_and_what_is_refused() {
+    fn a_form_is_read_strictly() {
         let many: String = (0..65).map(|n| format!("x{n}=1&")).collect();
         let cases: &[(&str, Option<Reason>)] = &[
             ("", None),
@@ -170,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lenient_reader_leaves_what_is_broken() {
+    fn the_lenient_decoder_keeps_broken_escapes() {
         for (text, read) in [
             ("/token", "/token"),
             ("/%74oke%6E", "/token"),
@@ -184,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_value_is_absent() {
+    fn an_empty_parameter_is_absent() {
         let mut form = parse("scope=&audience=&resource=").unwrap();
         assert_eq!(form.take("scope"), None);
         assert!(form.audiences.is_empty() && form.resources.is_empty());

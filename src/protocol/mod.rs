@@ -1,13 +1,13 @@
-//! The values of the protocol: no I/O, no keys, no clock.
+//! The values of the protocol, without I/O, keys or clock.
 //!
-//! What is asked ([`TokenType`], [`Scope`]), what is answered, and the one table that turns
-//! every [`Reason`] for a refusal into a status, an error code and a fixed text.
+//! This room has the parameters of a request ([`TokenType`], [`Scope`], the form), the identifiers, and the answers. One
+//! table maps every [`Reason`] for a refusal to a status, an error code and a fixed description.
 
-mod basic;
 mod error_code;
 mod error_profile;
 mod form;
 mod ids;
+mod named_values;
 mod numeric_date;
 mod reason;
 mod reason_class;
@@ -15,25 +15,28 @@ mod rejection;
 mod request;
 mod response;
 mod scope;
+mod sensitive;
 mod target;
 mod token_type;
 
 pub use error_code::ErrorCode;
 pub use error_profile::ErrorProfile;
 pub use ids::{ClientId, IssuerId, KeyId, KeyIdError, TargetId, TokenId};
+pub use named_values::UnknownNameError;
 pub use numeric_date::NumericDate;
 pub use reason::Reason;
 pub use reason_class::ReasonClass;
-pub use scope::{Scope, ScopeError};
-pub(crate) use target::TargetName;
-pub use token_type::TokenType;
+pub use scope::{Scope, ScopeError, ScopeTokens};
+pub use token_type::{TokenType, TokenTypeError};
 
-pub(crate) use basic::{basic_authorization, basic_header};
 use form::Form;
-pub(crate) use form::{form_decode, form_values, lenient_percent_decode};
+pub(crate) use form::{basic_authorization, basic_header, form_decode, form_values, lenient_percent_decode};
+pub(crate) use named_values::named_values;
 pub(crate) use rejection::{Rejection, StepUp, escaped, refuse};
-pub(crate) use request::{Identification, Presented, Requested, Sensitive};
+pub(crate) use request::{Identification, Presented, Requested};
 pub(crate) use response::{Answer, error_response, json_response, success_response};
+pub(crate) use sensitive::Sensitive;
+pub(crate) use target::TargetName;
 
 /// The `grant_type` of RFC 8693 section 2.1.
 pub const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

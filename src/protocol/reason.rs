@@ -1,15 +1,14 @@
-use super::ErrorCode;
+use super::{ErrorCode, named_values};
 use http::StatusCode;
-use std::fmt;
 
-/// Makes [`Reason`] out of its table: the meaning, the name and the stable code, what the client is told, and what the
-/// operator can do about it.
+/// Defines [`Reason`] from its table. Each row has the meaning, the name, the code, the answer to the client and the remedy.
 macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal, $told:expr, $remedy:literal;)+) => {
-        /// Why an attempt was refused: for audit, metrics and outer layers, never for the client.
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal, $answer:expr, $remedy:literal;)+) => {
+        /// The reason for which the layer refused an attempt.
         ///
-        /// The layer puts it into the extensions of every error response that it makes. The codes are stable. All of
-        /// them, with what to do about each, are listed in [`reasons`](crate::manual::reasons).
+        /// The reason is for the audit, the metrics and outer layers. The client does not see the reason. The layer
+        /// puts the reason into the extensions of every error response that the layer makes. The codes are stable.
+        /// [`reasons`](crate::manual::reasons) lists every code with its meaning and its remedy.
         ///
         /// ```
         /// use tower_token_exchange::{Reason, error::{ErrorCode, ReasonClass}};
@@ -26,7 +25,7 @@ macro_rules! reasons {
         }
 
         impl Reason {
-            /// Every reason there is.
+            /// Every reason, in the order in which an exchange can meet the reasons.
             pub const ALL: &'static [Self] = &[$(Self::$name,)+];
 
             /// The stable code, in `snake_case`.
@@ -34,19 +33,19 @@ macro_rules! reasons {
                 match self { $(Self::$name => $code,)+ }
             }
 
-            /// What it means, in one sentence.
+            /// The meaning of the reason, in one or two sentences.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$name => concat!($($doc,)+).trim_ascii(),)+ }
             }
 
-            /// What the operator can do about it, in a sentence or two: whose mistake it is, and the setting that
-            /// decides, where there is one.
+            /// What the operator can do about the refusal. The text names the keys of the configuration file and the
+            /// methods of the builders that decide.
             pub const fn remedy(self) -> &'static str {
                 match self { $(Self::$name => $remedy,)+ }
             }
 
-            pub(super) const fn told(self) -> Told {
-                match self { $(Self::$name => $told,)+ }
+            pub(super) const fn answer(self) -> ClientAnswer {
+                match self { $(Self::$name => $answer,)+ }
             }
         }
     };
@@ -57,36 +56,26 @@ mod table;
 use super::reason_class::ReasonClass;
 pub use table::Reason;
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
-    }
-}
-
-impl serde::Serialize for Reason {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.code())
-    }
-}
+named_values!(Reason, code, "a reason code");
 
 impl Reason {
-    /// The class that it belongs to.
+    /// The class of the reason.
     pub const fn class(self) -> ReasonClass {
-        self.told().class
+        self.answer().class
     }
 
-    /// The `error` that the client is told, unless an [`ErrorProfile`](crate::error::ErrorProfile) says otherwise.
+    /// The `error` in the answer to the client, unless an [`ErrorProfile`](crate::error::ErrorProfile) sets another code.
     pub const fn error(self) -> ErrorCode {
-        self.told().error
+        self.answer().error
     }
 
-    /// The `error_description` that the client is told: one fixed text for each class.
+    /// The `error_description` in the answer to the client. Reasons that an outsider must not tell apart share one text.
     pub const fn description(self) -> &'static str {
-        self.told().description
+        self.answer().description
     }
 
-    /// Whether it shows a defect that could have widened what was granted, had the layer not caught it: somebody must
-    /// look at once.
+    /// Whether the reason shows a defect in a plug that would have widened a grant. The layer caught the defect, but an
+    /// operator must look at once.
     ///
     /// ```
     /// use tower_token_exchange::Reason;
@@ -98,10 +87,11 @@ impl Reason {
         matches!(self, Self::PolicyWidened)
     }
 
-    /// The status of the answer, unless an [`ErrorProfile`](crate::error::ErrorProfile) says otherwise. A refused client that
-    /// tried an `Authorization` header gets 401 instead.
+    /// The HTTP status of the answer, unless an [`ErrorProfile`](crate::error::ErrorProfile) sets another status.
+    ///
+    /// The class [`Client`](ReasonClass::Client) is answered with 401 if the client sent an `Authorization` header.
     pub const fn status(self) -> StatusCode {
-        self.told().status
+        self.answer().status
     }
 }
 
@@ -111,14 +101,14 @@ mod tests {
     use std::collections::{HashMap, HashSet};
 
     #[test]
-    fn codes_are_unique_and_in_snake_case() {
+    fn every_code_is_unique_and_in_snake_case() {
         let codes: HashSet<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
         assert_eq!(codes.len(), Reason::ALL.len());
         assert!(codes.iter().all(|code| code.bytes().all(|b| b == b'_' || b.is_ascii_lowercase())));
     }
 
     #[test]
-    fn what_the_client_is_told_fits_the_grammar_of_rfc_6749_section_5_2() {
+    fn every_answer_follows_the_grammar_of_rfc_6749() {
         for reason in Reason::ALL {
             let allowed = |byte: u8| matches!(byte, 0x20..=0x21 | 0x23..=0x5b | 0x5d..=0x7e);
             assert!(reason.description().bytes().all(allowed), "{reason}");
@@ -127,17 +117,28 @@ mod tests {
     }
 
     #[test]
-    fn a_class_that_says_nothing_has_one_answer() {
+    fn every_opaque_class_has_one_answer() {
         let mut answers = HashMap::new();
         for reason in Reason::ALL {
-            let told = (reason.error(), reason.description(), reason.status());
-            let known = match reason.class() {
+            let answer = (reason.error(), reason.description(), reason.status());
+            let expected = match reason.class() {
                 ReasonClass::Request | ReasonClass::Failure => continue,
-                // By default, a good token in the wrong hands is told from a bad one by nothing.
+                // By default, a client cannot tell a stolen token from an invalid token.
                 ReasonClass::Denied => answers.entry(ReasonClass::Token),
                 class => answers.entry(class),
             };
-            assert_eq!(*known.or_insert(told), told, "{reason}");
+            assert_eq!(*expected.or_insert(answer), answer, "{reason}");
         }
+    }
+
+    #[test]
+    fn every_code_can_be_read_back() {
+        for reason in Reason::ALL {
+            assert_eq!(reason.to_string().parse(), Ok(*reason));
+            let json = serde_json::to_string(reason).unwrap();
+            assert_eq!(serde_json::from_str::<Reason>(&json).unwrap(), *reason);
+        }
+        let error = "a\nb".parse::<Reason>().unwrap_err();
+        assert_eq!(error.to_string(), "`a\\u{a}b` is not a reason code");
     }
 }

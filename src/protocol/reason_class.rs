@@ -1,34 +1,48 @@
-use super::ErrorCode;
+use super::{ErrorCode, named_values};
 use http::StatusCode;
-use std::fmt;
 
-/// The classes of [`Reason`](crate::Reason)s. Within `Grant`, `Target`, `Scope` and `Token` with `Denied`, an outsider
-/// cannot tell one reason from another: they have one `error`, one description and one status. An
-/// [`ErrorProfile`](crate::error::ErrorProfile) can give each of these five another `error`.
+/// A class of [`Reason`](crate::Reason)s.
+///
+/// The reasons of `Grant` share one `error`, one description and one status, so that an outsider cannot tell one reason
+/// from another. The same is true for `Target`, for `Scope`, and for `Token` together with `Denied`. An
+/// [`ErrorProfile`](crate::error::ErrorProfile) can give another `error` to each of these five classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ReasonClass {
-    /// The request cannot be read, or says what no request may.
+    /// The request cannot be read, or breaks a rule for every request.
     Request,
-    /// The client did not prove who it is.
+    /// The client is not authenticated.
     Client,
     /// The client may not use this grant.
     Grant,
-    /// The target is not one that this client can have a token for.
+    /// The client cannot get a token for the target.
     Target,
-    /// The scope is none that can be granted.
+    /// The scope cannot be granted.
     Scope,
-    /// The subject token or the actor token is not good.
+    /// The subject token or the actor token is not valid.
     Token,
-    /// The tokens are good, but not for what was asked with them, or not in this client's hands.
+    /// The tokens are valid, but do not permit this exchange or do not belong to this client.
     Denied,
-    /// The subject must log in again, or more strongly.
+    /// The subject must log in again, or with a stronger method.
     StepUp,
-    /// This server, or one that it asks, failed; or the client went away.
+    /// This server or a plug failed, or the client closed the connection.
     Failure,
 }
 
 impl ReasonClass {
+    /// Every class.
+    pub const ALL: &'static [Self] = &[
+        Self::Request,
+        Self::Client,
+        Self::Grant,
+        Self::Target,
+        Self::Scope,
+        Self::Token,
+        Self::Denied,
+        Self::StepUp,
+        Self::Failure,
+    ];
+
     /// The name, in lower case.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -45,59 +59,61 @@ impl ReasonClass {
     }
 }
 
-impl fmt::Display for ReasonClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+named_values!(ReasonClass, as_str, "a class of reasons");
 
-/// What a reason amounts to for the client: a row of the table of reasons takes one of these.
+/// The answer to the client for a reason. Each row of the table of reasons has one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
+pub(super) struct ClientAnswer {
     pub(super) class: ReasonClass,
     pub(super) error: ErrorCode,
     pub(super) description: &'static str,
     pub(super) status: StatusCode,
 }
 
-impl Told {
+impl ClientAnswer {
     const fn new(class: ReasonClass, error: ErrorCode, description: &'static str) -> Self {
         Self { class, error, description, status: error.status() }
     }
 
-    /// With another status than that of its `error`.
+    /// Sets a status other than the usual status of the error code.
     pub(super) const fn status(self, status: StatusCode) -> Self {
         Self { status, ..self }
     }
 
-    /// With another `error` than `invalid_request`.
+    /// Sets an error code other than `invalid_request`.
     pub(super) const fn error(self, error: ErrorCode) -> Self {
         Self { error, status: error.status(), ..self }
     }
 }
 
-/// A request that is wrong in itself: its sender learns nothing from being told how.
-pub(super) const fn request(description: &'static str) -> Told {
-    Told::new(ReasonClass::Request, ErrorCode::InvalidRequest, description)
+/// The answer to a malformed request. The description may be precise, because the sender knows the request.
+pub(super) const fn request(description: &'static str) -> ClientAnswer {
+    ClientAnswer::new(ReasonClass::Request, ErrorCode::InvalidRequest, description)
 }
 
-// One wording for all refusals between which an outsider must not be able to tell.
+// `TOKEN` and `DENIED` share one text: an outsider must not be able to tell the two classes apart.
 const BAD_SUBJECT_OR_ACTOR: &str = "the subject token or the actor token is not acceptable";
-pub(super) const TOKEN: Told = Told::new(ReasonClass::Token, ErrorCode::InvalidRequest, BAD_SUBJECT_OR_ACTOR);
-pub(super) const DENIED: Told = Told::new(ReasonClass::Denied, ErrorCode::InvalidRequest, BAD_SUBJECT_OR_ACTOR);
-pub(super) const CLIENT: Told =
-    Told::new(ReasonClass::Client, ErrorCode::InvalidClient, "client authentication failed");
-pub(super) const GRANT: Told =
-    Told::new(ReasonClass::Grant, ErrorCode::UnauthorizedClient, "the client may not use this grant");
-pub(super) const TARGET: Told =
-    Told::new(ReasonClass::Target, ErrorCode::InvalidTarget, "the target is not acceptable");
-pub(super) const SCOPE: Told = Told::new(ReasonClass::Scope, ErrorCode::InvalidScope, "the scope is not acceptable");
-pub(super) const STEP_UP: Told = Told::new(
+pub(super) const TOKEN: ClientAnswer =
+    ClientAnswer::new(ReasonClass::Token, ErrorCode::InvalidRequest, BAD_SUBJECT_OR_ACTOR);
+pub(super) const DENIED: ClientAnswer =
+    ClientAnswer::new(ReasonClass::Denied, ErrorCode::InvalidRequest, BAD_SUBJECT_OR_ACTOR);
+pub(super) const CLIENT: ClientAnswer =
+    ClientAnswer::new(ReasonClass::Client, ErrorCode::InvalidClient, "client authentication failed");
+pub(super) const GRANT: ClientAnswer =
+    ClientAnswer::new(ReasonClass::Grant, ErrorCode::UnauthorizedClient, "the client may not use this grant");
+pub(super) const TARGET: ClientAnswer =
+    ClientAnswer::new(ReasonClass::Target, ErrorCode::InvalidTarget, "the target is not acceptable");
+pub(super) const SCOPE: ClientAnswer =
+    ClientAnswer::new(ReasonClass::Scope, ErrorCode::InvalidScope, "the scope is not acceptable");
+pub(super) const STEP_UP: ClientAnswer = ClientAnswer::new(
     ReasonClass::StepUp,
     ErrorCode::InsufficientUserAuthentication,
     "the user must log in again or more strongly",
 );
-pub(super) const BROKEN: Told =
-    Told::new(ReasonClass::Failure, ErrorCode::ServerError, "the server could not complete the request");
-pub(super) const UNAVAILABLE: Told =
-    Told::new(ReasonClass::Failure, ErrorCode::TemporarilyUnavailable, "the server cannot answer now; try again later");
+pub(super) const BROKEN: ClientAnswer =
+    ClientAnswer::new(ReasonClass::Failure, ErrorCode::ServerError, "the server could not complete the request");
+pub(super) const UNAVAILABLE: ClientAnswer = ClientAnswer::new(
+    ReasonClass::Failure,
+    ErrorCode::TemporarilyUnavailable,
+    "the server cannot answer now; try again later",
+);

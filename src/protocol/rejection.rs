@@ -2,52 +2,53 @@ use super::{ErrorCode, Reason};
 use http::StatusCode;
 use std::fmt;
 
-/// A refusal on its way out: the reason, for the operator's eyes what exactly was found, and what the client is told.
+/// A refusal: the reason, the detail for the audit, and the answer to the client.
 #[derive(Clone, Debug)]
 pub(crate) struct Rejection {
     reason: Reason,
     detail: Option<String>,
     challenge: bool,
-    /// In place of what the reason says.
-    told: Option<(ErrorCode, StatusCode)>,
+    /// The answer of an error profile, which replaces the answer of the reason.
+    answer: Option<(ErrorCode, StatusCode)>,
     step_up: Option<Box<StepUp>>,
     shadow: Option<String>,
 }
 
-/// How the subject must have logged in (RFC 9470 section 3).
+/// The login that the policy requires of the subject (RFC 9470 section 3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StepUp {
-    /// Any of these; empty where the strength does not matter.
+    /// The accepted values of `acr`, any of which is sufficient. Empty if any login is accepted.
     pub(crate) acr_values: Vec<String>,
-    /// No longer ago than this, in seconds.
+    /// The greatest age of the login in seconds.
     pub(crate) max_age: Option<u64>,
 }
 
-/// The short way to a [`Rejection`].
+/// Returns a refusal for this reason.
 pub(crate) fn refuse(reason: Reason) -> Rejection {
-    Rejection { reason, detail: None, challenge: false, told: None, step_up: None, shadow: None }
+    Rejection { reason, detail: None, challenge: false, answer: None, step_up: None, shadow: None }
 }
 
 impl Rejection {
-    /// Says more, to the audit only. Never give it a token or a secret.
+    /// Adds a detail for the audit. The detail must not contain a token or a secret.
     pub(crate) fn because(mut self, detail: impl fmt::Display) -> Self {
         self.detail = Some(escaped(&detail.to_string()));
         self
     }
 
-    /// The client tried an `Authorization` header, so HTTP wants 401 and a challenge (RFC 6749 section 5.2).
-    pub(crate) fn challenged(mut self) -> Self {
+    /// Answers `invalid_client` with 401 and a challenge, because the client sent an `Authorization` header (RFC 6749
+    /// section 5.2).
+    pub(crate) fn with_challenge(mut self) -> Self {
         self.challenge = true;
         self
     }
 
-    /// Tells the client how the subject must have logged in.
+    /// Adds the required login to the answer.
     pub(crate) fn with_step_up(mut self, step_up: StepUp) -> Self {
         self.step_up = Some(Box::new(step_up));
         self
     }
 
-    /// Says, to the audit only, what the policy would have decided with the rules on trial.
+    /// Adds the decision of the shadow rules, for the audit.
     pub(crate) fn with_shadow(mut self, shadow: Option<String>) -> Self {
         self.shadow = shadow.map(|shadow| escaped(&shadow));
         self
@@ -61,9 +62,9 @@ impl Rejection {
         self.step_up.as_deref()
     }
 
-    /// The client is told this instead; see [`ErrorProfile`](super::ErrorProfile).
-    pub(super) fn told(mut self, error: ErrorCode, status: StatusCode) -> Self {
-        self.told = Some((error, status));
+    /// Replaces the answer of the reason, as an [`ErrorProfile`](super::ErrorProfile) says.
+    pub(super) fn with_answer(mut self, error: ErrorCode, status: StatusCode) -> Self {
+        self.answer = Some((error, status));
         self
     }
 
@@ -75,14 +76,14 @@ impl Rejection {
         self.detail.as_deref()
     }
 
-    /// The `error` that the client is told.
+    /// The `error` of the answer.
     pub(crate) fn error(&self) -> ErrorCode {
-        self.told.map_or_else(|| self.reason.error(), |(error, _)| error)
+        self.answer.map_or_else(|| self.reason.error(), |(error, _)| error)
     }
 
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
-        match self.told {
+        match self.answer {
             Some((_, status)) => status,
             None if self.challenge && self.error() == ErrorCode::InvalidClient => StatusCode::UNAUTHORIZED,
             None => self.reason.status(),
@@ -90,7 +91,7 @@ impl Rejection {
     }
 }
 
-/// Makes a text from outside fit for a log line: escaped, and at most 256 characters.
+/// Makes an untrusted text safe for a log line: escapes unprintable characters, and cuts off after 256 characters.
 pub(crate) fn escaped(text: &str) -> String {
     const MAX: usize = 256;
     let plain = |c: char| c.is_ascii_graphic() || c == ' ' || c.is_alphanumeric();
@@ -110,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn log_lines_cannot_be_forged() {
+    fn an_untrusted_text_cannot_forge_a_log_line() {
         assert_eq!(escaped("a\nb\u{202e}"), "a\\u{a}b\\u{202e}");
         assert_eq!(escaped(&"x".repeat(1000)).chars().count(), 257);
     }

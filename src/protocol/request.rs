@@ -1,26 +1,5 @@
-use super::{Form, GRANT_TYPE, Reason, Rejection, refuse};
+use super::{Form, GRANT_TYPE, Reason, Rejection, Sensitive, refuse};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
-use std::fmt;
-
-/// A token or secret as it came: never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Sensitive(String);
-
-impl Sensitive {
-    pub(crate) fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    pub(crate) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Sensitive {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
 
 /// What the client asks for, as it came and not yet judged (RFC 8693 section 2.1).
 #[derive(Debug)]

@@ -1,12 +1,12 @@
-use super::{Reason, Rejection, Scope, TokenType};
+use super::{ErrorCode, Reason, Rejection, Scope, TokenType};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-/// How long a client should wait before it asks again after a 503, in seconds.
+/// The seconds after which a client should try again after a 503.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
-/// What a successful exchange tells the client (RFC 8693 section 2.2.1).
+/// The answer to a successful exchange (RFC 8693 section 2.2.1).
 pub(crate) struct Answer<'a> {
     pub(crate) access_token: &'a str,
     pub(crate) issued_token_type: &'a TokenType,
@@ -17,15 +17,15 @@ pub(crate) struct Answer<'a> {
 #[derive(Serialize)]
 struct Success<'a> {
     access_token: &'a str,
-    issued_token_type: &'a str,
+    issued_token_type: &'a TokenType,
     token_type: &'static str,
     expires_in: u64,
-    scope: String,
+    scope: &'a Scope,
 }
 
 #[derive(Serialize)]
 struct Failure {
-    error: &'static str,
+    error: ErrorCode,
     error_description: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     acr_values: Option<String>,
@@ -37,21 +37,21 @@ pub(crate) fn success_response(answer: &Answer<'_>) -> Response<Bytes> {
     let is_access_token = *answer.issued_token_type == TokenType::ACCESS_TOKEN;
     let body = Success {
         access_token: answer.access_token,
-        issued_token_type: answer.issued_token_type.as_str(),
+        issued_token_type: answer.issued_token_type,
         token_type: if is_access_token { "Bearer" } else { "N_A" },
         expires_in: answer.expires_in,
-        scope: answer.scope.to_string(),
+        scope: answer.scope,
     };
     json_response(StatusCode::OK, &body)
 }
 
-/// The answer to a refusal. Its [`Reason`] rides in the response's extensions, for outer layers only.
+/// The response to a refusal. The extensions of the response have the [`Reason`], for outer layers.
 pub(crate) fn error_response(rejection: &Rejection) -> Response<Bytes> {
     let reason = rejection.reason();
     let status = rejection.status();
     let step_up = rejection.step_up();
     let body = Failure {
-        error: rejection.error().as_str(),
+        error: rejection.error(),
         error_description: reason.description(),
         acr_values: step_up.map(|step_up| step_up.acr_values.join(" ")).filter(|values| !values.is_empty()),
         max_age: step_up.and_then(|step_up| step_up.max_age),
@@ -72,9 +72,9 @@ pub(crate) fn error_response(rejection: &Rejection) -> Response<Bytes> {
     response
 }
 
-/// An answer that nobody may keep.
+/// A JSON response that no cache may store.
 pub(crate) fn json_response(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
-    // Only strings and integers go in, and serde_json writes those into memory without an error.
+    // Writing strings and integers to memory cannot fail.
     let bytes = serde_json::to_vec(body).unwrap_or_default();
     let mut response = Response::new(Bytes::from(bytes));
     *response.status_mut() = status;

@@ -1,40 +1,44 @@
-use std::fmt;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::{fmt, slice, str::FromStr};
 
-/// At most so many scope tokens in one list.
+/// The largest number of scope tokens in a scope.
 const MAX_TOKENS: usize = 64;
-/// At most so many bytes in one scope token.
+/// The largest number of bytes in a scope token.
 const MAX_TOKEN_BYTES: usize = 256;
 
-/// A list of scope tokens (RFC 6749 section 3.3): each at most once, in the order given, compared byte for byte.
+/// A list of scope tokens (RFC 6749 section 3.3), without repeats and in the given order.
 ///
-/// At most 64 tokens of at most 256 bytes each.
+/// A scope has at most 64 tokens of at most 256 bytes each. Tokens are compared byte for byte.
 ///
 /// ```
 /// use tower_token_exchange::Scope;
 ///
-/// let asked: Scope = "orders:read orders:write".parse()?;
-/// let granted = asked.intersection(&"orders:read profile".parse()?);
+/// let requested: Scope = "orders:read orders:write".parse()?;
+/// let granted = requested.intersection(&"orders:read profile".parse()?);
 /// assert_eq!(granted.to_string(), "orders:read");
 /// # Ok::<(), tower_token_exchange::error::ScopeError>(())
 /// ```
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Scope(Vec<Box<str>>);
 
-/// A text that is not a scope list.
+/// A text that is not a list of scope tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a scope is a list of 1 to 64 tokens of printable ASCII without `\"` and `\\`, at most 256 bytes each, one space between"
+    "not a scope: use 1 to 64 tokens with one space between two tokens; a token has 1 to 256 printable ASCII characters other than `\"` and `\\`"
 )]
 #[non_exhaustive]
 pub struct ScopeError;
 
 impl Scope {
-    /// The scope with nothing in it.
+    /// The scope without any token.
     pub const fn empty() -> Self {
         Self(Vec::new())
     }
 
-    /// A scope from its tokens.
+    /// A scope from its tokens. A repeated token counts once.
+    ///
+    /// # Errors
+    /// [`ScopeError`] if a token breaks the grammar of RFC 6749 section 3.3, or if a limit is exceeded.
     pub fn from_tokens<T: AsRef<str>>(tokens: impl IntoIterator<Item = T>) -> Result<Self, ScopeError> {
         let mut scope = Self::empty();
         for token in tokens {
@@ -45,7 +49,7 @@ impl Scope {
             if scope.contains(token) {
                 continue;
             }
-            // Before the next comparison, so that a long list costs no more than a short one.
+            // The check comes before the next comparison, so that a huge list costs no more than an allowed list.
             if scope.0.len() == MAX_TOKENS {
                 return Err(ScopeError);
             }
@@ -54,47 +58,75 @@ impl Scope {
         Ok(scope)
     }
 
-    /// Whether nothing is in it.
+    /// Whether the scope has no tokens.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many tokens are in it.
+    /// The number of tokens.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether this very token is in it.
+    /// Whether the scope has this token.
     pub fn contains(&self, token: &str) -> bool {
         self.0.iter().any(|own| **own == *token)
     }
 
-    /// The tokens, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|token| &**token)
+    /// Iterates over the tokens in order.
+    pub fn iter(&self) -> ScopeTokens<'_> {
+        ScopeTokens(self.0.iter())
     }
 
-    /// What is in both, in the order of `self`.
+    /// The tokens that are in both scopes, in the order of `self`.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         Self(self.0.iter().filter(|token| other.contains(token)).cloned().collect())
     }
 
-    /// What is in `self` and not in `other`.
+    /// The tokens of `self` that are not in `other`.
     #[must_use]
     pub fn difference(&self, other: &Self) -> Self {
         Self(self.0.iter().filter(|token| !other.contains(token)).cloned().collect())
     }
 
-    /// Whether everything in `self` is in `other` too.
+    /// Whether `other` has every token of `self`.
     pub fn is_subset(&self, other: &Self) -> bool {
         self.0.iter().all(|token| other.contains(token))
     }
 }
 
-impl std::str::FromStr for Scope {
+/// An iterator over the tokens of a [`Scope`].
+#[derive(Clone, Debug)]
+pub struct ScopeTokens<'a>(slice::Iter<'a, Box<str>>);
+
+impl<'a> Iterator for ScopeTokens<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        self.0.next().map(|token| &**token)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.0.size_hint()
+    }
+}
+
+impl ExactSizeIterator for ScopeTokens<'_> {}
+
+impl<'a> IntoIterator for &'a Scope {
+    type Item = &'a str;
+    type IntoIter = ScopeTokens<'a>;
+
+    fn into_iter(self) -> ScopeTokens<'a> {
+        self.iter()
+    }
+}
+
+impl FromStr for Scope {
     type Err = ScopeError;
 
+    /// Reads a list with single spaces between the tokens. An empty text is an error.
     fn from_str(text: &str) -> Result<Self, ScopeError> {
         Self::from_tokens(text.split(' '))
     }
@@ -112,15 +144,24 @@ impl fmt::Display for Scope {
     }
 }
 
-impl serde::Serialize for Scope {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scope({self})")
+    }
+}
+
+/// A scope is serialized as a text with spaces between the tokens.
+impl Serialize for Scope {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-impl fmt::Debug for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Scope({self})")
+/// A scope is deserialized from a text with spaces between the tokens. An empty text is the empty scope.
+impl<'de> Deserialize<'de> for Scope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() { Ok(Self::empty()) } else { text.parse().map_err(de::Error::custom) }
     }
 }
 
@@ -134,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn grammar() {
+    fn scopes_follow_the_grammar_of_rfc_6749() {
         for good in ["a", "a b", "orders:read https://x.example/y", "!", "~"] {
             assert_eq!(good.parse::<Scope>().unwrap().to_string(), good);
         }
@@ -146,8 +187,8 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_far_too_long_is_not_compared_with_itself() {
-        // Each with each, this would take minutes.
+    fn a_huge_list_is_refused_fast() {
+        // Comparing every pair of tokens would take minutes.
         let list = (0..500_000).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
         assert_eq!(list.parse::<Scope>(), Err(ScopeError));
     }
@@ -158,8 +199,24 @@ mod tests {
     }
 
     #[test]
-    fn case_matters() {
+    fn scopes_are_case_sensitive() {
         let lower: Scope = "read".parse().unwrap();
         assert!(lower.intersection(&"Read".parse().unwrap()).is_empty());
+    }
+
+    #[test]
+    fn scopes_survive_json() {
+        for text in ["", "a b"] {
+            let json = serde_json::Value::from(text);
+            let scope: Scope = serde_json::from_value(json.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&scope).unwrap(), json);
+        }
+        assert!(serde_json::from_str::<Scope>(r#""a  b""#).is_err());
+    }
+
+    #[test]
+    fn scopes_iterate_in_order() {
+        let scope: Scope = "b a".parse().unwrap();
+        assert_eq!((&scope).into_iter().collect::<Vec<_>>(), ["b", "a"]);
     }
 }

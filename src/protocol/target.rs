@@ -1,9 +1,9 @@
 use http::Uri;
 use std::fmt;
 
-/// A target as a client names it: `resource` or `audience` (RFC 8693 section 2.1, RFC 8707 section 2).
+/// The name of a target in a request: a `resource` or an `audience` (RFC 8693 section 2.1, RFC 8707 section 2).
 ///
-/// The two are separate name spaces: a `resource` never finds a logical audience name, or the other way round.
+/// The two kinds are separate name spaces: a `resource` never matches the name of an `audience`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum TargetName {
     /// An absolute URI without a fragment, in canonical form.
@@ -13,7 +13,7 @@ pub(crate) enum TargetName {
 }
 
 impl TargetName {
-    /// The name as text, without its kind.
+    /// The name without its kind.
     pub(crate) fn as_str(&self) -> &str {
         let (Self::Resource(name) | Self::Audience(name)) = self;
         name
@@ -30,31 +30,31 @@ impl fmt::Display for TargetName {
     }
 }
 
-/// Why a text cannot be a target's name.
+/// The problem of a text that is not the name of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct InvalidTarget(pub(crate) &'static str);
+pub(crate) struct TargetNameError(pub(crate) &'static str);
 
 impl TargetName {
-    /// Reads a `resource` value. What is not in canonical form is refused, never mended: two spellings of one
-    /// resource would let a comparison be fooled.
-    pub(crate) fn resource(text: &str) -> Result<Self, InvalidTarget> {
+    /// Reads a `resource` value, which must be in canonical form. Names are compared byte for byte, so a second spelling
+    /// of a resource would avoid a comparison.
+    pub(crate) fn resource(text: &str) -> Result<Self, TargetNameError> {
         let Some((scheme, rest)) = text.split_once(':') else {
-            return Err(InvalidTarget("not an absolute URI"));
+            return Err(TargetNameError("the text is not an absolute URI"));
         };
         let mut letters = scheme.bytes();
         if !letters.next().is_some_and(|first| first.is_ascii_lowercase())
             || !letters.all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'+' | b'-' | b'.'))
         {
-            return Err(InvalidTarget("scheme is missing or not in lower case"));
+            return Err(TargetNameError("the scheme is missing or not in lower case"));
         }
         if rest.is_empty() {
-            return Err(InvalidTarget("nothing after the scheme"));
+            return Err(TargetNameError("the URI has nothing after the scheme"));
         }
         if text.contains('#') {
-            return Err(InvalidTarget("has a fragment"));
+            return Err(TargetNameError("the URI has a fragment"));
         }
         if !text.bytes().all(is_uri_byte) {
-            return Err(InvalidTarget("has a character that a URI cannot have"));
+            return Err(TargetNameError("the text has a character that is not allowed in a URI"));
         }
         check_escapes(text)?;
         if rest.starts_with("//") {
@@ -64,9 +64,9 @@ impl TargetName {
     }
 
     /// Reads an `audience` value: printable ASCII without spaces.
-    pub(crate) fn audience(text: &str) -> Result<Self, InvalidTarget> {
+    pub(crate) fn audience(text: &str) -> Result<Self, TargetNameError> {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(InvalidTarget("an audience is printable ASCII without spaces"));
+            return Err(TargetNameError("an audience is printable ASCII without spaces"));
         }
         Ok(Self::Audience(text.to_owned()))
     }
@@ -76,15 +76,15 @@ fn is_uri_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=%".contains(&byte)
 }
 
-fn check_escapes(text: &str) -> Result<(), InvalidTarget> {
+fn check_escapes(text: &str) -> Result<(), TargetNameError> {
     let mut rest = text.as_bytes();
     while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
         let (Some(high), Some(low)) = (hex(rest.get(at + 1)), hex(rest.get(at + 2))) else {
-            return Err(InvalidTarget("has a broken percent escape"));
+            return Err(TargetNameError("the URI has a broken percent escape"));
         };
         let byte = high * 16 + low;
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            return Err(InvalidTarget("escapes a character that needs no escape"));
+            return Err(TargetNameError("the URI escapes a character that needs no escape"));
         }
         rest = &rest[at + 3..];
     }
@@ -95,30 +95,30 @@ fn hex(byte: Option<&u8>) -> Option<u8> {
     byte.and_then(|byte| char::from(*byte).to_digit(16)).map(|digit| digit as u8)
 }
 
-fn check_authority(text: &str, scheme: &str) -> Result<(), InvalidTarget> {
+fn check_authority(text: &str, scheme: &str) -> Result<(), TargetNameError> {
     let Ok(uri) = text.parse::<Uri>() else {
-        return Err(InvalidTarget("not a URI"));
+        return Err(TargetNameError("the text is not a URI"));
     };
     let Some(authority) = uri.authority() else {
-        return Err(InvalidTarget("has no host"));
+        return Err(TargetNameError("the URI has no host"));
     };
     if authority.host().is_empty() {
-        return Err(InvalidTarget("has no host"));
+        return Err(TargetNameError("the URI has no host"));
     }
     if authority.as_str().contains('@') {
-        return Err(InvalidTarget("has user information"));
+        return Err(TargetNameError("the URI has user information"));
     }
     if authority.host().bytes().any(|byte| byte.is_ascii_uppercase()) {
-        return Err(InvalidTarget("host is not in lower case"));
+        return Err(TargetNameError("the host is not in lower case"));
     }
     if matches!((scheme, authority.port_u16()), ("https", Some(443)) | ("http", Some(80))) {
-        return Err(InvalidTarget("names the default port"));
+        return Err(TargetNameError("the URI names the default port"));
     }
     if authority.port().is_none() && authority.as_str().ends_with(':') {
-        return Err(InvalidTarget("has an empty port"));
+        return Err(TargetNameError("the URI has an empty port"));
     }
     if uri.path().split('/').any(|segment| matches!(segment, "." | "..")) {
-        return Err(InvalidTarget("has a dot segment"));
+        return Err(TargetNameError("the URI has a dot segment"));
     }
     Ok(())
 }
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resources_are_canonical_or_refused() {
+    fn a_resource_is_canonical_or_refused() {
         for good in [
             "https://backend.example.com/api",
             "https://backend.example.com",
@@ -177,13 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_quoted_with_its_kind() {
+    fn a_target_name_is_shown_with_its_kind() {
         let read = [TargetName::resource("urn:example:b"), TargetName::audience("b")];
         assert_eq!(read.map(|name| name.unwrap().to_string()), ["resource urn:example:b", "audience b"]);
     }
 
     #[test]
-    fn audiences_are_one_printable_word() {
+    fn an_audience_is_one_printable_word() {
         assert!(TargetName::audience("urn:example:cooperation-context").is_ok());
         for bad in ["", "aud1 aud2", "a\u{7f}", "ä"] {
             assert!(TargetName::audience(bad).is_err(), "{bad:?}");

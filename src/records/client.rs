@@ -92,7 +92,7 @@ impl Client {
 
     /// Known as an owner of targets or as an actor, but may not use this grant: `unauthorized_client`.
     #[must_use]
-    pub fn without_exchange(mut self) -> Self {
+    pub fn deny_exchange(mut self) -> Self {
         self.may_exchange = false;
         self
     }
@@ -170,15 +170,15 @@ impl Client {
 
     /// The client may present actor tokens of this party, as a platform does for the agents that it runs.
     #[must_use]
-    pub fn carries(mut self, iss: impl Into<String>, sub: impl Into<String>) -> Self {
-        self.carries.push(Party::new(iss, sub));
+    pub fn allow_actor(mut self, actor: Party) -> Self {
+        self.carries.push(actor);
         self
     }
 
     /// The tenants that the client works for: it presents no token of another
-    /// ([`Issuer::tenants`](super::Issuer::tenants)). Without it: none of an issuer that has several.
+    /// ([`Issuer::accept_tenants`](super::Issuer::accept_tenants)). Without it: none of an issuer that has several.
     #[must_use]
-    pub fn tenants<T: Into<String>>(mut self, tenants: impl IntoIterator<Item = T>) -> Self {
+    pub fn allow_tenants<T: Into<String>>(mut self, tenants: impl IntoIterator<Item = T>) -> Self {
         self.tenants = names(tenants);
         self
     }

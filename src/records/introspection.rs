@@ -59,10 +59,10 @@ impl Introspection {
         }
     }
 
-    /// Asks through this service instead of the layer's [`fetch`](crate::TokenExchangeBuilder::fetch): the wrapped
+    /// Asks through this service instead of the layer's [`http`](crate::TokenExchangeBuilder::http): the wrapped
     /// service itself, for one, which [`fetch::in_process`](crate::fetch::in_process) makes askable.
     #[must_use]
-    pub fn via(mut self, service: impl HttpService) -> Self {
+    pub fn http(mut self, service: impl HttpService) -> Self {
         self.via = Some(boxed(service));
         self
     }

@@ -16,8 +16,8 @@ use std::{mem, time::Duration};
 ///
 /// let idp = Issuer::new("https://idp.example")
 ///     .jwks_uri("https://idp.example/jwks.json")
-///     .subjects(SubjectMapping::Prefix("idp|".into()))
-///     .presenters(["orders"]);
+///     .map_subjects(SubjectMapping::Prefix("idp|".into()))
+///     .allow_presenters(["orders"]);
 /// # let _ = idp;
 /// ```
 #[derive(Clone, Debug)]
@@ -145,7 +145,7 @@ impl Issuer {
     ///
     /// let idp = Issuer::new("https://idp.example/realms/staff")
     ///     .discovery() // https://idp.example/realms/staff/.well-known/openid-configuration
-    ///     .subjects(SubjectMapping::Prefix("staff|".into()));
+    ///     .map_subjects(SubjectMapping::Prefix("staff|".into()));
     /// # let _ = idp;
     /// ```
     #[must_use]
@@ -169,16 +169,16 @@ impl Issuer {
     }
 
     /// The token types that are taken from this issuer, with no rules beyond what the type demands unless
-    /// [`Issuer::tokens`] has some. Default:
+    /// [`Issuer::accept`] has some. Default:
     /// `access_token` for our own, `jwt` for a foreign one (RFC 8693 section 3 keeps `access_token` for tokens of this
     /// authorization server).
     ///
     /// A type of your own is validated by the rules for `jwt`.
     #[must_use]
-    pub fn token_types(mut self, types: impl IntoIterator<Item = TokenType>) -> Self {
+    pub fn accept_types(mut self, types: impl IntoIterator<Item = TokenType>) -> Self {
         for token_type in types {
             if !self.accepts(&token_type) {
-                self.tokens.push(TokenRules::of(token_type));
+                self.tokens.push(TokenRules::new(token_type));
             }
         }
         self
@@ -186,7 +186,7 @@ impl Issuer {
 
     /// Takes one more type of token from this issuer, with rules of its own, which replace any given for it before.
     #[must_use]
-    pub fn tokens(mut self, rules: TokenRules) -> Self {
+    pub fn accept(mut self, rules: TokenRules) -> Self {
         self.tokens.retain(|before| before.token_type != rules.token_type);
         self.tokens.push(rules);
         self
@@ -220,23 +220,27 @@ impl Issuer {
     ///
     /// With one tenant this is a required value. With several, the issuer's names are those of its tenants: a `sub` is
     /// `<tenant>|<sub>` everywhere, in rules and in what is issued, and a client presents only tokens of the tenants in
-    /// its record ([`Client::tenants`](super::Client::tenants)).
+    /// its record ([`Client::allow_tenants`](super::Client::allow_tenants)).
     #[must_use]
-    pub fn tenants<T: Into<String>>(mut self, claim: impl Into<String>, accepted: impl IntoIterator<Item = T>) -> Self {
+    pub fn accept_tenants<T: Into<String>>(
+        mut self,
+        claim: impl Into<String>,
+        accepted: impl IntoIterator<Item = T>,
+    ) -> Self {
         self.tenants = Some(Tenants { claim: claim.into(), accepted: names(accepted) });
         self
     }
 
     /// What a foreign issuer calls us in `aud`. Default: our own issuer identifier.
     #[must_use]
-    pub fn our_names<T: Into<String>>(mut self, names_there: impl IntoIterator<Item = T>) -> Self {
+    pub fn accepted_audiences<T: Into<String>>(mut self, names_there: impl IntoIterator<Item = T>) -> Self {
         self.our_names = names(names_there);
         self
     }
 
     /// How a foreign issuer's subjects become ours. Required for a foreign issuer.
     #[must_use]
-    pub fn subjects(mut self, mapping: SubjectMapping) -> Self {
+    pub fn map_subjects(mut self, mapping: SubjectMapping) -> Self {
         self.subjects = Some(mapping);
         self
     }
@@ -244,14 +248,14 @@ impl Issuer {
     /// What a foreign issuer calls one of our clients, in `aud`, `azp`, `client_id`, `may_act` or as an actor's
     /// `sub`. A name without such an entry is not one of ours.
     #[must_use]
-    pub fn client_name(mut self, name_there: impl Into<String>, client_id: impl Into<String>) -> Self {
+    pub fn map_client(mut self, name_there: impl Into<String>, client_id: impl Into<String>) -> Self {
         self.client_names.push((name_there.into(), client_id.into()));
         self
     }
 
     /// The clients that may present any of this issuer's tokens that are meant for us.
     #[must_use]
-    pub fn presenters<T: Into<String>>(mut self, client_ids: impl IntoIterator<Item = T>) -> Self {
+    pub fn allow_presenters<T: Into<String>>(mut self, client_ids: impl IntoIterator<Item = T>) -> Self {
         self.presenters = names(client_ids);
         self
     }
@@ -280,7 +284,7 @@ impl Issuer {
 
     /// What an `acr` of a foreign issuer is called here. One without such an entry is left out.
     #[must_use]
-    pub fn acr(mut self, value_there: impl Into<String>, value_here: impl Into<String>) -> Self {
+    pub fn map_acr(mut self, value_there: impl Into<String>, value_here: impl Into<String>) -> Self {
         self.acr.push((value_there.into(), value_here.into()));
         self
     }

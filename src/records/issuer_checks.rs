@@ -27,7 +27,7 @@ pub(super) fn complete(
 ) -> Result<Issuer, ConfigError> {
     let own = registry.is_own(&issuer.id);
     if issuer.tokens.is_empty() {
-        issuer = issuer.token_types([if own { TokenType::ACCESS_TOKEN } else { TokenType::JWT }]);
+        issuer = issuer.accept_types([if own { TokenType::ACCESS_TOKEN } else { TokenType::JWT }]);
     }
     check_own(&issuer, own)
         .and_then(|()| {

@@ -178,30 +178,30 @@ impl TryFrom<Document> for Issuer {
                 return Err(format!("tokens: `{}` twice: keep one", rules.token_type));
             }
         }
-        issuer = tokens.into_iter().fold(issuer, Self::tokens);
+        issuer = tokens.into_iter().fold(issuer, Self::accept);
         issuer.untyped_access_tokens |= document.allow_untyped_access_tokens;
         if let Some(names) = document.our_names {
-            issuer = issuer.our_names(names);
+            issuer = issuer.accepted_audiences(names);
         }
         issuer.leeway = text::duration("leeway", document.leeway)?;
         issuer.max_age = text::duration("max_age", document.max_age)?;
         if let Some(TenantsDocument { claim, accepted }) = document.tenants {
-            issuer = issuer.tenants(claim, accepted);
+            issuer = issuer.accept_tenants(claim, accepted);
         }
         if let Some(subjects) = document.subjects {
-            issuer = issuer.subjects(subjects.mapping());
+            issuer = issuer.map_subjects(subjects.mapping());
         }
         for (there, here) in document.client_names.0 {
-            issuer = issuer.client_name(there, here);
+            issuer = issuer.map_client(there, here);
         }
         if let Some(presenters) = document.presenters {
-            issuer = issuer.presenters(presenters);
+            issuer = issuer.allow_presenters(presenters);
         }
         issuer.actor_tokens |= document.allow_actor_tokens;
         issuer.act |= document.trust_act;
         issuer.may_act |= document.trust_may_act;
         for (there, here) in document.acr.0 {
-            issuer = issuer.acr(there, here);
+            issuer = issuer.map_acr(there, here);
         }
         if let Some(claims) = document.claims {
             issuer = issuer.claims(claims);
@@ -250,7 +250,7 @@ impl IntrospectionDocument {
 
 impl TokensDocument {
     fn record(self) -> Result<TokenRules, String> {
-        let mut rules = TokenRules::of(text::token_type(self.token_type)?).typ(self.typ).audiences(self.audiences);
+        let mut rules = TokenRules::new(text::token_type(self.token_type)?).typ(self.typ).audiences(self.audiences);
         for claim in self.require {
             rules = rules.require(claim);
         }

@@ -4,7 +4,7 @@ use crate::{jose::Algorithm, protocol::TokenType};
 /// Records for issuers whose tokens are documented by their vendors. Each is a start: whatever is said after it counts.
 ///
 /// All but the last take their keys by discovery, take `jwt` (or `id_token`) only, and put the identifier in front of
-/// foreign subjects, which is safe and long: [`Issuer::subjects`] makes them shorter. None lets any client present a
+/// foreign subjects, which is safe and long: [`Issuer::map_subjects`] makes them shorter. None lets any client present a
 /// token, nor maps the name of one.
 ///
 /// Where a vendor's tokens for a service look like those for a user, as with Keycloak and Auth0, so they do here: rules
@@ -17,12 +17,15 @@ impl Issuer {
     ///
     /// ```
     /// # use tower_token_exchange::Issuer;
-    /// let realm = Issuer::keycloak("https://login.example", "staff").client_name("web-frontend", "web");
+    /// let realm = Issuer::keycloak("https://login.example", "staff").map_client("web-frontend", "web");
     /// # let _ = realm;
     /// ```
     pub fn keycloak(base: &str, realm: &str) -> Self {
-        Self::preset(format!("{}/realms/{realm}", base.trim_end_matches('/'))).tokens(
-            TokenRules::of(TokenType::JWT).typ(["JWT", "at+jwt"]).require_value("typ", "Bearer").presenter_claim("azp"),
+        Self::preset(format!("{}/realms/{realm}", base.trim_end_matches('/'))).accept(
+            TokenRules::new(TokenType::JWT)
+                .typ(["JWT", "at+jwt"])
+                .require_value("typ", "Bearer")
+                .presenter_claim("azp"),
         )
     }
 
@@ -35,15 +38,15 @@ impl Issuer {
     /// ```
     /// # use tower_token_exchange::Issuer;
     /// let entra = Issuer::entra_id("6babcaad-604b-40ac-a9d7-9fd97c0b779f")
-    ///     .our_names(["6e74172b-be56-4843-9ff4-e66a39bb12e3"]); // the application id of our API
+    ///     .accepted_audiences(["6e74172b-be56-4843-9ff4-e66a39bb12e3"]); // the application id of our API
     /// # let _ = entra;
     /// ```
     pub fn entra_id(tenant: &str) -> Self {
         Self::preset(format!("https://login.microsoftonline.com/{tenant}/v2.0"))
             .algorithms([Algorithm::RS256])
-            .tenants("tid", [tenant])
-            .tokens(
-                TokenRules::of(TokenType::JWT)
+            .accept_tenants("tid", [tenant])
+            .accept(
+                TokenRules::new(TokenType::JWT)
                     .require_value("ver", "2.0")
                     .require("azp")
                     .require("scp")
@@ -60,12 +63,12 @@ impl Issuer {
     ///
     /// ```
     /// # use tower_token_exchange::Issuer;
-    /// let okta = Issuer::okta("https://acme.okta.com/oauth2/default").our_names(["api://exchange"]);
+    /// let okta = Issuer::okta("https://acme.okta.com/oauth2/default").accepted_audiences(["api://exchange"]);
     /// # let _ = okta;
     /// ```
     pub fn okta(issuer: impl Into<String>) -> Self {
-        Self::preset(issuer).algorithms([Algorithm::RS256]).tokens(
-            TokenRules::of(TokenType::JWT).require("cid").forbid("nonce").presenter_claim("cid").scope_claim("scp"),
+        Self::preset(issuer).algorithms([Algorithm::RS256]).accept(
+            TokenRules::new(TokenType::JWT).require("cid").forbid("nonce").presenter_claim("cid").scope_claim("scp"),
         )
     }
 
@@ -76,12 +79,12 @@ impl Issuer {
     ///
     /// ```
     /// # use tower_token_exchange::Issuer;
-    /// let auth0 = Issuer::auth0("acme.eu.auth0.com").our_names(["https://exchange.acme.example"]);
+    /// let auth0 = Issuer::auth0("acme.eu.auth0.com").accepted_audiences(["https://exchange.acme.example"]);
     /// # let _ = auth0;
     /// ```
     pub fn auth0(domain: &str) -> Self {
-        Self::preset(format!("https://{domain}/")).algorithms([Algorithm::RS256, Algorithm::PS256]).tokens(
-            TokenRules::of(TokenType::JWT)
+        Self::preset(format!("https://{domain}/")).algorithms([Algorithm::RS256, Algorithm::PS256]).accept(
+            TokenRules::new(TokenType::JWT)
                 .typ(["JWT", "at+jwt"])
                 .require("azp")
                 .require("scope")
@@ -93,19 +96,19 @@ impl Issuer {
     /// Google accounts: ID tokens, since its access tokens are opaque to others. `client_name` says which of our clients
     /// an `aud` means.
     ///
-    /// Tokens of organizations name theirs in `hd`: [`Issuer::tenants`] limits them to yours.
+    /// Tokens of organizations name theirs in `hd`: [`Issuer::accept_tenants`] limits them to yours.
     ///
     /// ```
     /// # use tower_token_exchange::Issuer;
     /// let google = Issuer::google()
-    ///     .tenants("hd", ["acme.example"])
-    ///     .client_name("32555940559.apps.googleusercontent.com", "web");
+    ///     .accept_tenants("hd", ["acme.example"])
+    ///     .map_client("32555940559.apps.googleusercontent.com", "web");
     /// # let _ = google;
     /// ```
     pub fn google() -> Self {
         Self::preset("https://accounts.google.com")
             .algorithms([Algorithm::RS256])
-            .tokens(TokenRules::of(TokenType::ID_TOKEN).require("iat"))
+            .accept(TokenRules::new(TokenType::ID_TOKEN).require("iat"))
     }
 
     /// A Kubernetes cluster: the projected tokens of its service accounts, which name `audience`, the one that was asked
@@ -121,8 +124,8 @@ impl Issuer {
     /// # let _ = cluster;
     /// ```
     pub fn kubernetes(issuer: impl Into<String>, audience: impl Into<String>) -> Self {
-        Self::preset(issuer).algorithms([Algorithm::RS256, Algorithm::ES256]).tokens(
-            TokenRules::of(TokenType::JWT)
+        Self::preset(issuer).algorithms([Algorithm::RS256, Algorithm::ES256]).accept(
+            TokenRules::new(TokenType::JWT)
                 .audiences([audience.into()])
                 .require("kubernetes.io")
                 .require("iat")
@@ -147,8 +150,8 @@ impl Issuer {
         let mut issuer = Self::new(&id)
             .jwks_uri(bundle_uri)
             .algorithms([ES256, ES384, PS256, PS384, PS512, RS256, RS384, RS512])
-            .subjects(SubjectMapping::Prefix(format!("{id}|")))
-            .tokens(TokenRules::of(TokenType::JWT));
+            .map_subjects(SubjectMapping::Prefix(format!("{id}|")))
+            .accept(TokenRules::new(TokenType::JWT));
         (issuer.spiffe, issuer.keys_are_preset) = (true, true);
         issuer
     }
@@ -162,7 +165,7 @@ impl Issuer {
     fn preset(id: impl Into<String>) -> Self {
         let id = id.into();
         let prefix = SubjectMapping::Prefix(format!("{id}|"));
-        let mut issuer = Self::new(id).discovery().subjects(prefix);
+        let mut issuer = Self::new(id).discovery().map_subjects(prefix);
         issuer.keys_are_preset = true;
         issuer
     }

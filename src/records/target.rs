@@ -10,9 +10,9 @@ use std::time::Duration;
 ///
 /// let billing = Target::new("billing")
 ///     .resource("https://billing.example/api")
-///     .aud("https://billing.example")
-///     .owner("billing")
-///     .callers(["orders"])
+///     .audience_claim("https://billing.example")
+///     .served_by("billing")
+///     .allow_clients(["orders"])
 ///     .scopes(["invoices:read", "invoices:write"])
 ///     .translate("orders:read", ["invoices:read"]);
 /// # let _ = billing;
@@ -33,7 +33,7 @@ pub struct Target {
 
 impl Target {
     /// A target by its id, which is its logical name too: `audience=<id>` finds it. Its `aud` is the id until
-    /// [`Target::aud`] says otherwise.
+    /// [`Target::audience_claim`] says otherwise.
     pub fn new(id: impl Into<String>) -> Self {
         let id = id.into();
         Self {
@@ -59,28 +59,28 @@ impl Target {
 
     /// One more logical name under which `audience` finds the target (RFC 8693 section 2.1).
     #[must_use]
-    pub fn audience(mut self, name: impl Into<String>) -> Self {
+    pub fn name(mut self, name: impl Into<String>) -> Self {
         self.audiences.push(name.into());
         self
     }
 
     /// The `aud` of tokens for this target (RFC 9068 section 3). No two targets share one.
     #[must_use]
-    pub fn aud(mut self, aud: impl Into<String>) -> Self {
+    pub fn audience_claim(mut self, aud: impl Into<String>) -> Self {
         self.aud = aud.into();
         self
     }
 
     /// The client that is this service: it may exchange the tokens that it receives here.
     #[must_use]
-    pub fn owner(mut self, client_id: impl Into<String>) -> Self {
+    pub fn served_by(mut self, client_id: impl Into<String>) -> Self {
         self.owner = Some(client_id.into());
         self
     }
 
     /// The clients that may ask for tokens for this target.
     #[must_use]
-    pub fn callers<T: Into<String>>(mut self, client_ids: impl IntoIterator<Item = T>) -> Self {
+    pub fn allow_clients<T: Into<String>>(mut self, client_ids: impl IntoIterator<Item = T>) -> Self {
         self.callers = names(client_ids);
         self
     }
@@ -123,10 +123,5 @@ impl Target {
     /// The id of the record.
     pub fn id(&self) -> &str {
         &self.id
-    }
-
-    /// The `aud` of tokens for this target.
-    pub fn audience_claim(&self) -> &str {
-        &self.aud
     }
 }

@@ -31,7 +31,7 @@ impl TryFrom<Document> for Target {
         target.resources = document.resources;
         target.audiences.extend(document.audiences);
         if let Some(aud) = document.aud {
-            target = target.aud(aud);
+            target = target.audience_claim(aud);
         }
         target.owner = document.owner;
         target.callers = document.callers;

@@ -17,11 +17,9 @@ pub(crate) fn token_type(name: String) -> Result<TokenType, String> {
         "access_token" => Ok(TokenType::ACCESS_TOKEN),
         "id_token" => Ok(TokenType::ID_TOKEN),
         "jwt" => Ok(TokenType::JWT),
-        // A mistyped name would be a type that nobody ever declares.
-        _ if !name.contains(':') => {
-            Err(format!("tokens: type `{name}` is no URI, and none of `jwt`, `access_token` and `id_token`"))
-        }
-        _ => Ok(TokenType::new(name)),
+        // A misspelt name would be a type that no client ever declares.
+        _ => TokenType::new(name.as_str())
+            .map_err(|_| format!("tokens: type `{name}` is no URI, and none of `jwt`, `access_token` and `id_token`")),
     }
 }
 

@@ -10,8 +10,8 @@ use serde_json::Value;
 /// ```
 /// use tower_token_exchange::{Issuer, TokenType, records::TokenRules};
 ///
-/// let idp = Issuer::new("https://idp.example").tokens(
-///     TokenRules::of(TokenType::JWT)
+/// let idp = Issuer::new("https://idp.example").accept(
+///     TokenRules::new(TokenType::JWT)
 ///         .typ(["at+jwt"])
 ///         .audiences(["https://as.example/exchange"])
 ///         .require("azp")
@@ -35,7 +35,7 @@ impl TokenRules {
     /// The rules for tokens that are declared to be of this type: so far only what the type itself demands.
     ///
     /// A type of your own is held to what `jwt` demands.
-    pub fn of(token_type: TokenType) -> Self {
+    pub fn new(token_type: TokenType) -> Self {
         Self {
             token_type,
             typ: Vec::new(),
@@ -77,7 +77,7 @@ impl TokenRules {
     }
 
     /// What `aud` must name, at least one of. For a foreign `jwt` this takes the place of
-    /// [`Issuer::our_names`](super::Issuer::our_names); for other tokens it comes on top.
+    /// [`Issuer::accepted_audiences`](super::Issuer::accepted_audiences); for other tokens it comes on top.
     #[must_use]
     pub fn audiences<T: Into<String>>(mut self, audiences: impl IntoIterator<Item = T>) -> Self {
         self.audiences = names(audiences);

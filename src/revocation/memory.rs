@@ -26,7 +26,7 @@ use tower::Service;
 ///     .revocation_endpoint("/revoke")
 ///     .revocations(MemoryRevocations::new(100_000))
 ///     .clients([Client::new("orders").secret("a-long-and-random-secret")])
-///     .targets([Target::new("billing").callers(["orders"]).scopes(["read"])])
+///     .targets([Target::new("billing").allow_clients(["orders"]).scopes(["read"])])
 ///     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
 ///     .signer(LocalSigner::generate(Algorithm::ES256)?)
 ///     .build()?;

@@ -163,7 +163,7 @@ fn lenient_segments(path: &str) -> Vec<String> {
     let without_parameters = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
     let mut unescaped = without_parameters.collect::<Vec<_>>().join("/");
     for _ in 0..3 {
-        unescaped = lenient_percent_decode(&unescaped);
+        unescaped = lenient_percent_decode(&unescaped).into_owned();
     }
     let mut segments: Vec<String> = Vec::new();
     for segment in unescaped.to_lowercase().split(['/', '\\']) {

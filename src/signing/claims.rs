@@ -20,7 +20,7 @@ pub(super) fn typ(issue_as: &TokenType) -> &'static str {
 /// target's record, none copied because it was there.
 pub(super) fn build(decided: &Decided, own_issuer: &str, stamp: &Stamp<'_>) -> Map<String, Value> {
     let bounded = &decided.bounded;
-    let audiences: Vec<&str> = bounded.admitted.targets.iter().map(|target| target.audience_claim()).collect();
+    let audiences: Vec<&str> = bounded.admitted.targets.iter().map(|target| target.aud.as_str()).collect();
     let aud = match audiences[..] {
         [one] => json!(one),
         _ => json!(audiences),

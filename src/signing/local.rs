@@ -1,6 +1,6 @@
 use super::{PublishedKeys, Signature, SigningRequest};
 use crate::jose::{Algorithm, KeyError, PrivateKey};
-use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
+use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use std::{
     fmt,
     fs::OpenOptions,

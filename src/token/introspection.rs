@@ -107,7 +107,7 @@ impl Introspector {
                 return Err(refuse(Reason::TokenTypeConfused).because(detail));
             }
         }
-        Ok(Claims::of(answer))
+        Ok(answer.into())
     }
 
     fn unavailable(&self, problem: &str) -> Rejection {

@@ -29,7 +29,7 @@ impl<'a> Jwt<'a> {
     }
 
     pub(super) fn claims(&self) -> Result<Claims, Rejection> {
-        Claims::parse(&self.jws.payload).ok_or_else(|| refuse(Reason::TokenClaimsMalformed))
+        Claims::from_json(&self.jws.payload).map_err(|_| refuse(Reason::TokenClaimsMalformed))
     }
 
     /// Whether one of the issuer's keys signed it, with an algorithm of the issuer's.

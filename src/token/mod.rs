@@ -10,7 +10,10 @@ mod validated;
 mod verified;
 mod verifier;
 
-pub use crate::protocol::{NumericDate, TokenId};
+pub use crate::{
+    jose::{Claims, ClaimsError},
+    protocol::{NumericDate, ScopeTokens, TokenId},
+};
 pub use plugged::{TokenRole, TokenToVerify, TokenVerifier, Verification};
 
 pub(crate) use introspection::Introspector;

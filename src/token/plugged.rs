@@ -1,9 +1,9 @@
 use crate::{
+    jose::Claims,
     plug::{BoxPlug, Failing, Plug, ask},
     protocol::{Reason, Rejection, Sensitive, TokenType, refuse},
 };
-use serde_json::{Map, Value};
-use std::fmt;
+use serde_json::Value;
 
 pub(crate) type TokenVerifierPart = BoxPlug<TokenToVerify, Verification>;
 
@@ -79,12 +79,12 @@ impl TokenToVerify {
 }
 
 /// The answer of a [`TokenVerifier`].
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Verification {
     /// The token is genuine, and this is what it says, in the claims of a JWT (RFC 7519 section 4.1): `iss`, `sub`,
     /// `aud` and `exp` are needed.
-    Verified(Map<String, Value>),
+    Verified(Claims),
     /// It is not.
     #[non_exhaustive]
     Rejected {
@@ -96,7 +96,7 @@ pub enum Verification {
 impl Verification {
     /// A genuine token that says this.
     pub fn verified<N: Into<String>>(claims: impl IntoIterator<Item = (N, Value)>) -> Self {
-        Self::Verified(claims.into_iter().map(|(name, value)| (name.into(), value)).collect())
+        Self::Verified(claims.into_iter().collect())
     }
 
     /// A token that is not genuine; the words go to the audit, never to the client.
@@ -105,20 +105,7 @@ impl Verification {
     }
 }
 
-// The claims may hold what does not belong into a log.
-impl fmt::Debug for Verification {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Verified(claims) => f.debug_tuple("Verified").field(&claims.keys().collect::<Vec<_>>()).finish(),
-            Self::Rejected { why } => f.debug_struct("Rejected").field("why", why).finish(),
-        }
-    }
-}
-
-pub(super) async fn claims_by(
-    verifier: &TokenVerifierPart,
-    question: TokenToVerify,
-) -> Result<Map<String, Value>, Rejection> {
+pub(super) async fn claims_by(verifier: &TokenVerifierPart, question: TokenToVerify) -> Result<Claims, Rejection> {
     match ask(verifier, question, FAILING).await? {
         Verification::Verified(claims) => Ok(claims),
         Verification::Rejected { why } => Err(refuse(Reason::TokenVerifierRejected).because(why)),

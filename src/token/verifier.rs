@@ -46,7 +46,7 @@ impl Verifier {
         let Declared { token, token_type } = declared;
         if let Some(verifier) = self.plugged.get(token_type) {
             let question = TokenToVerify::new(token.expose(), token_type.clone(), role);
-            let claims = Claims::of(plugged::claims_by(verifier, question).await?);
+            let claims = plugged::claims_by(verifier, question).await?;
             let issuer = self.issuer(&claims, token_type, role)?;
             return Ok(Vouched { issuer, typ: Typ::None, claims });
         }

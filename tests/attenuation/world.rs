@@ -444,27 +444,27 @@ impl ClientSpec {
             client = client.max_lifetime(Duration::from_secs(lifetime));
         }
         let switches: [Switch<Client>; 5] = [
-            (!self.may_exchange, Client::without_exchange),
+            (!self.may_exchange, Client::deny_exchange),
             (self.self_exchange, Client::allow_self_exchange),
             (self.several_audiences, Client::allow_several_audiences),
             (self.repeated_actors, Client::allow_repeated_actors),
             (self.jwt_output, Client::allow_jwt_output),
         ];
         let client = switches.into_iter().filter(|(on, _)| *on).fold(client, |client, (_, switch)| switch(client));
-        self.carries.iter().fold(client, |client, (iss, sub)| client.carries(*iss, *sub))
+        self.carries.iter().fold(client, |client, (iss, sub)| client.allow_actor(Party::new(*iss, *sub)))
     }
 }
 
 impl TargetSpec {
     fn record(&self, index: usize) -> Target {
         let mut target = Target::new(TARGETS[index])
-            .aud(aud_of(index))
+            .audience_claim(aud_of(index))
             .resource(format!("{}/api", aud_of(index)))
-            .callers(named(&self.callers, CLIENTS))
+            .allow_clients(named(&self.callers, CLIENTS))
             .scopes(self.scopes.names())
             .claims(named(&self.claims, EXTRA));
         if let Some(owner) = self.owner {
-            target = target.owner(CLIENTS[owner]);
+            target = target.served_by(CLIENTS[owner]);
         }
         for (upstream, here) in self.translation.iter().flatten() {
             target = target.translate(SCOPES[*upstream], here.names());
@@ -480,18 +480,18 @@ impl IssuerSpec {
     fn record(&self) -> Issuer {
         let mut issuer = Issuer::new(IDP)
             .keys(FOREIGN.1.clone())
-            .subjects(SubjectMapping::Prefix(PREFIX.into()))
-            .token_types([TokenType::JWT])
-            .presenters(named(&self.presenters, CLIENTS))
+            .map_subjects(SubjectMapping::Prefix(PREFIX.into()))
+            .accept_types([TokenType::JWT])
+            .allow_presenters(named(&self.presenters, CLIENTS))
             .claims(named(&self.claims, EXTRA));
         for (index, _) in self.client_names.iter().enumerate().filter(|(_, is_in)| **is_in) {
-            issuer = issuer.client_name(NAMES_THERE[index], CLIENTS[index]);
+            issuer = issuer.map_client(NAMES_THERE[index], CLIENTS[index]);
         }
         if self.id_tokens {
-            issuer = issuer.token_types([TokenType::ID_TOKEN]);
+            issuer = issuer.accept_types([TokenType::ID_TOKEN]);
         }
         if self.acr {
-            issuer = issuer.acr(ACR.0, ACR.1);
+            issuer = issuer.map_acr(ACR.0, ACR.1);
         }
         let switches: [Switch<Issuer>; 3] = [
             (self.actor_tokens, Issuer::allow_actor_tokens),
@@ -554,12 +554,12 @@ impl Said {
             Self::CannotBeAsked => return Err("not now"),
         };
         let semantics = if impersonation { Semantics::Impersonation } else { Semantics::Delegation };
-        let ceiling = || query.ceiling.iter().map(str::to_owned);
+        let ceiling = || query.max_scope.iter().map(str::to_owned);
         let more = |scopes: Scopes| scopes.names().into_iter().map(str::to_owned);
         let mut grant = Grant::new(semantics);
         grant = match scope {
             SaidScope::Nothing => grant,
-            SaidScope::AsTheCeiling => grant.scope(query.ceiling.clone()),
+            SaidScope::AsTheCeiling => grant.scope(query.max_scope.clone()),
             SaidScope::TheCeilingAnd(scopes) => {
                 grant.scope(Scope::from_tokens(ceiling().chain(more(*scopes))).unwrap())
             }
@@ -666,7 +666,7 @@ impl World {
             .max_chain_depth(server.max_depth)
             .signer(OWN.key.clone())
             .audit(audit)
-            .fetch(fetch);
+            .http(fetch);
         let builder = if server.strict { builder.strict_scope() } else { builder };
         let builder = match policy {
             // As a policy, for the rules may name what no record of the case allows, which `rules` would tell.
@@ -716,8 +716,14 @@ impl World {
                 semantics: event.semantics.map(Semantics::as_str),
             };
             let granted = event.granted.unwrap();
-            assert_eq!((granted.sub, granted.exp), (issued.claims["sub"].as_str().unwrap().into(), issued.exp()));
-            assert_eq!((granted.scope, granted.jti), (text(&issued, "scope"), text(&issued, "jti")));
+            assert_eq!(
+                (granted.sub, granted.exp.seconds()),
+                (issued.claims["sub"].as_str().unwrap().into(), issued.exp())
+            );
+            assert_eq!(
+                (granted.scope.to_string(), granted.jti.to_string()),
+                (text(&issued, "scope"), text(&issued, "jti"))
+            );
             return Outcome::Issued(Box::new(issued));
         };
         let told = json!({ "error": reason.error().as_str(), "error_description": reason.description() });

@@ -40,13 +40,16 @@ fn plan_of(clients: impl IntoIterator<Item = Client>) -> Plan {
             all
         },
         |targets| {
-            targets.into_iter().map(|t| if t.id() == "billing" { t.callers(callers.clone()) } else { t }).collect()
+            targets
+                .into_iter()
+                .map(|t| if t.id() == "billing" { t.allow_clients(callers.clone()) } else { t })
+                .collect()
         },
     );
     let idp = tower_token_exchange::Issuer::new("https://users.example")
         .keys(plan.idp.keys())
-        .subjects(tower_token_exchange::records::SubjectMapping::Prefix("users|".into()))
-        .presenters(known);
+        .map_subjects(tower_token_exchange::records::SubjectMapping::Prefix("users|".into()))
+        .allow_presenters(known);
     plan.with(|builder| builder.issuers([idp]))
 }
 
@@ -72,7 +75,7 @@ async fn assert_let_in(world: &mut World, name: &str, id: &str, method: &str, re
     assert_eq!(reply.status, StatusCode::OK, "{name}, {id}: {}", reply.text);
     assert_eq!(reply.claims()["client_id"], id, "{name}");
     let event = world.event().await;
-    assert_eq!(event.client_id.as_deref(), Some(id), "{name}");
+    assert_eq!(event.client_id, Some(id.into()), "{name}");
     assert_eq!(event.auth_method.map(|used| used.as_str()), Some(method), "{name}");
 }
 
@@ -328,7 +331,7 @@ async fn an_authenticator_of_ones_own_has_the_word_within_the_records() {
         std::future::ready(Ok::<_, Infallible>(answer))
     });
     let exchanges_not = |mut clients: Vec<Client>| {
-        clients.push(Client::new("no-exchange").without_exchange());
+        clients.push(Client::new("no-exchange").deny_exchange());
         clients
     };
     let plan = plan_with(exchanges_not, |targets| targets).with(|builder| builder.client_authenticator(own));

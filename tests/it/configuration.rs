@@ -26,11 +26,11 @@ fn client() -> Client {
 }
 
 fn target() -> Target {
-    Target::new("billing").aud("https://billing.example").callers(["orders"]).scopes(["read", "write"])
+    Target::new("billing").audience_claim("https://billing.example").allow_clients(["orders"]).scopes(["read", "write"])
 }
 
 fn foreign(id: &str) -> Issuer {
-    Issuer::new(id).jwks_uri("https://idp.example/jwks.json").subjects(SubjectMapping::Prefix(format!("{id}|")))
+    Issuer::new(id).jwks_uri("https://idp.example/jwks.json").map_subjects(SubjectMapping::Prefix(format!("{id}|")))
 }
 
 /// Without clients and targets, which a case brings.
@@ -60,7 +60,7 @@ fn federated(list: impl IntoIterator<Item = Issuer>) -> TokenExchangeBuilder {
 }
 
 fn mapped(id: &str, mapping: SubjectMapping) -> Issuer {
-    Issuer::new(id).jwks_uri("https://idp.example/jwks.json").subjects(mapping)
+    Issuer::new(id).jwks_uri("https://idp.example/jwks.json").map_subjects(mapping)
 }
 
 fn prefix(text: &str) -> SubjectMapping {
@@ -119,7 +119,7 @@ fn of_the_layer() -> Vec<Mistake> {
                     .answer_for(ReasonClass::Token, ErrorCode::InvalidRequest),
             ),
             errs,
-            "`token`: leave one out",
+            "`token` has two answers; remove one",
         ),
         (
             "two statuses for one class",
@@ -131,7 +131,12 @@ fn of_the_layer() -> Vec<Mistake> {
             errs,
             "two answers",
         ),
-        ("an outage told as a mistake", answer(ReasonClass::Failure, ErrorCode::InvalidRequest), errs, "leave it out"),
+        (
+            "an outage told as a mistake",
+            answer(ReasonClass::Failure, ErrorCode::InvalidRequest),
+            errs,
+            "remove the answer",
+        ),
         ("a mistake told as an outage", answer(ReasonClass::Denied, ErrorCode::ServerError), errs, "something else"),
         ("busy for a bad token", answer(ReasonClass::Token, ErrorCode::TemporarilyUnavailable), errs, "something else"),
         ("no such grant", answer(ReasonClass::Grant, ErrorCode::UnsupportedGrantType), errs, "something else"),
@@ -235,12 +240,17 @@ fn of_clients() -> Vec<Mistake> {
 
 fn of_targets() -> Vec<Mistake> {
     let of = |target: Target| targets([target]);
-    let two = |other: Target| targets([target().resource("https://billing.example/api").audience("invoices"), other]);
+    let two = |other: Target| targets([target().resource("https://billing.example/api").name("invoices"), other]);
     let next = || Target::new("ledger").scopes(["read"]);
     vec![
-        ("an unknown caller", of(target().callers(["orders", "nobody"])), "target `billing`: callers", "`nobody`"),
-        ("an unknown owner", of(target().owner("nobody")), "target `billing`: owner: ", "`nobody`"),
-        ("a caller in another case", of(target().callers(["Orders"])), "target `billing`: callers", "register"),
+        (
+            "an unknown caller",
+            of(target().allow_clients(["orders", "nobody"])),
+            "target `billing`: callers",
+            "`nobody`",
+        ),
+        ("an unknown owner", of(target().served_by("nobody")), "target `billing`: owner: ", "`nobody`"),
+        ("a caller in another case", of(target().allow_clients(["Orders"])), "target `billing`: callers", "register"),
         ("no scopes", of(target().scopes(Vec::<String>::new())), "target `billing`: scopes: ", "list"),
         ("a scope with a space", of(target().scopes(["read write"])), "target `billing`: scopes: ", "space"),
         (
@@ -250,28 +260,33 @@ fn of_targets() -> Vec<Mistake> {
             "owner",
         ),
         ("no lifetime", of(target().max_lifetime(Duration::ZERO)), "target `billing`: max_lifetime: ", "1 s"),
-        ("an empty aud", of(target().aud("")), "target `billing`: aud: ", "its own"),
+        ("an empty aud", of(target().audience_claim("")), "target `billing`: aud: ", "its own"),
         (
             "an aud twice",
-            two(next().aud("https://billing.example")),
+            two(next().audience_claim("https://billing.example")),
             "target `ledger`: aud: ",
             "`https://billing.example`",
         ),
-        ("an id twice", two(Target::new("billing").aud("b2").scopes(["read"])), "target `billing`: ", "already names"),
+        (
+            "an id twice",
+            two(Target::new("billing").audience_claim("b2").scopes(["read"])),
+            "target `billing`: ",
+            "already names",
+        ),
         (
             "an id that is another's alias",
             two(Target::new("invoices").scopes(["read"])),
             "target `invoices`: audience: ",
             "`billing`",
         ),
-        ("an alias that is another's id", two(next().audience("billing")), "target `ledger`: audience: ", "`billing`"),
+        ("an alias that is another's id", two(next().name("billing")), "target `ledger`: audience: ", "`billing`"),
         (
             "a resource twice",
             two(next().resource("https://billing.example/api")),
             "target `ledger`: resource: ",
             "`billing`",
         ),
-        ("a name twice in one", of(target().audience("billing")), "target `billing`: audience: ", "`billing`"),
+        ("a name twice in one", of(target().name("billing")), "target `billing`: audience: ", "`billing`"),
         ("a relative resource", of(target().resource("/api")), "target `billing`: resource", "`/api`"),
         (
             "a resource with a fragment",
@@ -309,8 +324,8 @@ fn of_targets() -> Vec<Mistake> {
             "target `billing`: resource",
             "escape",
         ),
-        ("an audience with a space", of(target().audience("a b")), "target `billing`: audience: ", "without spaces"),
-        ("an empty id", of(Target::new("").aud("x").scopes(["read"])), "target ``: ", "printable"),
+        ("an audience with a space", of(target().name("a b")), "target `billing`: audience: ", "without spaces"),
+        ("an empty id", of(Target::new("").audience_claim("x").scopes(["read"])), "target ``: ", "printable"),
         (
             "a translation into what is not there",
             of(target().translate("up", ["read", "admin"])),
@@ -338,19 +353,19 @@ fn of_issuers() -> Vec<Mistake> {
     let away =
         tower::service_fn(|_: http::Request<bytes::Bytes>| async { Err::<http::Response<bytes::Bytes>, _>("away") });
     let same = "could name the same subject";
-    let uri = |uri: &str| issuers([Issuer::new(IDP).jwks_uri(uri).subjects(prefix("idp|"))]);
+    let uri = |uri: &str| issuers([Issuer::new(IDP).jwks_uri(uri).map_subjects(prefix("idp|"))]);
     let keep = || SubjectMapping::Keep;
     let claim = || SubjectMapping::Claim("email".into());
     vec![
         (
             "no keys",
-            issuers([Issuer::new(IDP).subjects(prefix("idp|"))]),
+            issuers([Issuer::new(IDP).map_subjects(prefix("idp|"))]),
             "issuer `https://idp.example`: keys: ",
             "jwks_uri",
         ),
         (
             "a set without a usable key",
-            issuers([Issuer::new(IDP).keys(no_keys).subjects(prefix("idp|"))]),
+            issuers([Issuer::new(IDP).keys(no_keys).map_subjects(prefix("idp|"))]),
             "issuer `https://idp.example`: keys: ",
             "P-256",
         ),
@@ -382,7 +397,7 @@ fn of_issuers() -> Vec<Mistake> {
         ),
         (
             "keys nowhere, for a fetch of one's own",
-            uri("").fetch(away),
+            uri("").http(away),
             "issuer `https://idp.example`: jwks_uri: ",
             "absolute URL",
         ),
@@ -401,27 +416,26 @@ fn of_issuers() -> Vec<Mistake> {
         ("no algorithms", issuers([foreign(IDP).algorithms([])]), "issuer `https://idp.example`: algorithms: ", "name"),
         (
             "an unknown presenter",
-            issuers([foreign(IDP).presenters(["nobody"])]),
+            issuers([foreign(IDP).allow_presenters(["nobody"])]),
             "issuer `https://idp.example`: presenters: ",
             "`nobody`",
         ),
         (
             "a name for nobody",
-            issuers([foreign(IDP).client_name("there", "nobody")]),
+            issuers([foreign(IDP).map_client("there", "nobody")]),
             "issuer `https://idp.example`: client_name",
             "`nobody`",
         ),
         (
             "refresh tokens",
-            issuers([foreign(IDP).token_types([TokenType::REFRESH_TOKEN])]),
+            issuers([foreign(IDP).accept_types([TokenType::REFRESH_TOKEN])]),
             "issuer `https://idp.example`: token_types: ",
             "leave it out",
         ),
         (
             "SAML assertions",
-            issuers([
-                foreign(IDP).token_types([TokenType::JWT, TokenType::new("urn:ietf:params:oauth:token-type:saml2")])
-            ]),
+            issuers([foreign(IDP)
+                .accept_types([TokenType::JWT, TokenType::from_static("urn:ietf:params:oauth:token-type:saml2")])]),
             "issuer `https://idp.example`: token_types: ",
             "saml2",
         ),
@@ -434,13 +448,13 @@ fn of_issuers() -> Vec<Mistake> {
         ("ourselves twice", issuers([own(), own()]), "issuer `https://as.example`: ", "twice"),
         (
             "our own subjects mapped",
-            issuers([own().subjects(keep())]),
+            issuers([own().map_subjects(keep())]),
             "issuer `https://as.example`: subjects",
             "leave it out",
         ),
         (
             "our own clients renamed",
-            issuers([own().client_name("a", "orders")]),
+            issuers([own().map_client("a", "orders")]),
             "issuer `https://as.example`: subjects or client_name: ",
             "leave it out",
         ),
@@ -455,7 +469,7 @@ fn of_issuers() -> Vec<Mistake> {
         ("no subjects of ours, and a record", federated([own()]), "federated_subjects_only: ", "leave one"),
         (
             "a name for two clients",
-            issuers([foreign(IDP).client_name("there", "orders").client_name("there", "orders")]),
+            issuers([foreign(IDP).map_client("there", "orders").map_client("there", "orders")]),
             "issuer `https://idp.example`: client_name: ",
             "two clients",
         ),
@@ -734,7 +748,7 @@ fn what_is_no_mistake_is_not_told() {
         ),
         (
             "auds that differ by a slash",
-            targets([target(), Target::new("l").aud("https://billing.example/").scopes(["r"])]),
+            targets([target(), Target::new("l").audience_claim("https://billing.example/").scopes(["r"])]),
         ),
         ("a translation into nothing", targets([target().translate("up", Vec::<String>::new())])),
         ("a foreign issuer", issuers([foreign(IDP)])),
@@ -745,11 +759,11 @@ fn what_is_no_mistake_is_not_told() {
         ("our own record and a prefix", issuers([Issuer::new(AS), foreign(IDP)])),
         (
             "ID tokens and a vendor's",
-            issuers([foreign(IDP).token_types([TokenType::ID_TOKEN, TokenType::new("urn:x:y")])]),
+            issuers([foreign(IDP).accept_types([TokenType::ID_TOKEN, TokenType::from_static("urn:x:y")])]),
         ),
         (
             "keys at a port",
-            issuers([Issuer::new(IDP).jwks_uri("https://idp.example:8443/k?v=1").subjects(prefix("i|"))]),
+            issuers([Issuer::new(IDP).jwks_uri("https://idp.example:8443/k?v=1").map_subjects(prefix("i|"))]),
         ),
         ("an empty policy, which allows nothing", good().rules([])),
         (

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tower_token_exchange::{
     Client, Issuer, Reason, Target, TokenExchangeLayer, TokenType,
     policy::{Actors, Decision, Names, Query, Rule, Subjects},
-    records::SubjectMapping,
+    records::{Party, SubjectMapping},
     signing::Algorithm,
 };
 
@@ -19,16 +19,16 @@ fn plan_of(idp_record: impl FnOnce(Issuer) -> Issuer, clients: impl FnOnce(Clien
     let own = Minter::new(AS, Algorithm::ES256);
     let idp = Minter::new(IDP, Algorithm::ES256);
     let ids = ["orders", "billing", "reports", "selfish", "plural"];
-    let target = |id: &str| Target::new(id).aud(format!("https://{id}.example")).scopes(["read", "write"]);
+    let target = |id: &str| Target::new(id).audience_claim(format!("https://{id}.example")).scopes(["read", "write"]);
     let record = |id: &str| clients(Client::new(id).secret(secret_of(id)));
     let builder = TokenExchangeLayer::builder(AS)
         .clock(|| std::time::UNIX_EPOCH + std::time::Duration::from_secs(NOW))
         .clients(ids.map(record))
         .targets([
-            target("orders").owner("orders"),
-            target("billing").owner("billing").callers(ids),
-            target("plural").owner("plural"),
-            target("ledger").callers(["billing"]),
+            target("orders").served_by("orders"),
+            target("billing").served_by("billing").allow_clients(ids),
+            target("plural").served_by("plural"),
+            target("ledger").allow_clients(["billing"]),
         ])
         .issuers([idp_record(Issuer::new(IDP).keys(idp.keys()))])
         .rules([Rule::allow(Names::any(), Subjects::any().or_clients(), Names::any())
@@ -39,15 +39,15 @@ fn plan_of(idp_record: impl FnOnce(Issuer) -> Issuer, clients: impl FnOnce(Clien
 }
 
 fn prefixed(issuer: Issuer) -> Issuer {
-    issuer.subjects(SubjectMapping::Prefix("idp|".into()))
+    issuer.map_subjects(SubjectMapping::Prefix("idp|".into()))
 }
 
 /// The foreign issuer as far as it can be believed.
 fn trusted(issuer: Issuer) -> Issuer {
     prefixed(issuer)
-        .client_name("orders-there", "orders")
-        .client_name("billing-there", "billing")
-        .presenters(["orders"])
+        .map_client("orders-there", "orders")
+        .map_client("billing-there", "billing")
+        .allow_presenters(["orders"])
         .allow_actor_tokens()
         .trust_act()
         .trust_may_act()
@@ -57,11 +57,11 @@ fn trusted(issuer: Issuer) -> Issuer {
 fn carrier(client: Client) -> Client {
     match client.id() {
         "orders" => client
-            .carries(IDP, "agent-7")
-            .carries(AS, "helper")
-            .carries(AS, "alice")
-            .carries(IDP, "bob")
-            .carries(AS, "idp|bob"),
+            .allow_actor(Party::new(IDP, "agent-7"))
+            .allow_actor(Party::new(AS, "helper"))
+            .allow_actor(Party::new(AS, "alice"))
+            .allow_actor(Party::new(IDP, "bob"))
+            .allow_actor(Party::new(AS, "idp|bob")),
         _ => client,
     }
 }
@@ -162,7 +162,7 @@ async fn without_an_actor_token_the_client_acts() {
 #[tokio::test]
 async fn an_actor_token_counts_for_the_client_and_for_those_that_it_carries() {
     let partner = Minter::new(PARTNER, Algorithm::ES256);
-    let record = Issuer::new(PARTNER).keys(partner.keys()).subjects(SubjectMapping::Prefix("partner|".into()));
+    let record = Issuer::new(PARTNER).keys(partner.keys()).map_subjects(SubjectMapping::Prefix("partner|".into()));
     let mut world = plan_of(trusted, carrier).with(|builder| builder.issuers([record])).start().await;
     let subject = world.own.access_token(json!({}));
     let (own, idp) = (world.own.clone(), world.idp.clone());
@@ -407,7 +407,7 @@ async fn a_chain_that_cannot_be_kept_whole_is_refused() {
 
 #[tokio::test]
 async fn a_foreign_chain_counts_only_where_the_record_says_so() {
-    let listed = |issuer| prefixed(issuer).presenters(["orders"]);
+    let listed = |issuer| prefixed(issuer).allow_presenters(["orders"]);
     let mut world = plan_of(listed, plain).start().await;
     for act in [chain(&["gateway"]), json!({ "iss": IDP, "sub": "gateway" }), json!("gateway"), json!({})] {
         let refused = foreign(&mut world, "orders", json!({ "act": act })).await;
@@ -591,8 +591,7 @@ async fn may_act_relates_a_client_to_a_token_and_overrides_no_denial() {
 
 #[tokio::test]
 async fn a_foreign_may_act_restricts_always_and_relates_only_where_trusted() {
-    let mapped =
-        |issuer| prefixed(issuer).client_name("orders-there", "orders").client_name("billing-there", "billing");
+    let mapped = |issuer| prefixed(issuer).map_client("orders-there", "orders").map_client("billing-there", "billing");
     let named = json!({ "may_act": { "sub": "orders-there" } });
     let other = json!({ "may_act": { "sub": "billing-there" } });
     let lookalike = json!({ "may_act": { "sub": "orders" } });
@@ -600,7 +599,7 @@ async fn a_foreign_may_act_restricts_always_and_relates_only_where_trusted() {
     let mut world = plan_of(mapped, plain).start().await;
     assert_eq!(foreign(&mut world, "orders", named.clone()).await, Err(Reason::PresenterUnrelated));
 
-    let mut world = plan_of(|issuer| mapped(issuer).presenters(["orders"]), plain).start().await;
+    let mut world = plan_of(|issuer| mapped(issuer).allow_presenters(["orders"]), plain).start().await;
     assert!(foreign(&mut world, "orders", named.clone()).await.is_ok());
     assert_eq!(foreign(&mut world, "orders", other.clone()).await, Err(Reason::MayActMismatch));
     assert_eq!(foreign(&mut world, "orders", lookalike.clone()).await, Err(Reason::MayActMismatch));
@@ -690,8 +689,8 @@ async fn a_resource_that_is_called_as_a_client_is_not_that_client() {
     let plan = || {
         plan_of(prefixed, plain).with(|builder| {
             builder.clients(["gateway", "stock"].map(|id| Client::new(id).secret(secret_of(id)))).targets([
-                Target::new("stock").owner("gateway").scopes(["read"]),
-                Target::new("depot").callers(["gateway", "stock"]).scopes(["read"]),
+                Target::new("stock").served_by("gateway").scopes(["read"]),
+                Target::new("depot").allow_clients(["gateway", "stock"]).scopes(["read"]),
             ])
         })
     };
@@ -717,9 +716,9 @@ async fn names_of_a_foreign_issuer_are_not_ours() {
     };
     let idp = |issuer| {
         prefixed(issuer)
-            .presenters(["orders"])
-            .client_name("selfish-there", "selfish")
-            .client_name("plural-there", "plural")
+            .allow_presenters(["orders"])
+            .map_client("selfish-there", "selfish")
+            .map_client("plural-there", "plural")
     };
     let mut world = plan_of(idp, records).start().await;
     let [unrelated, not_for_us] = [Reason::PresenterUnrelated, Reason::TokenNotForUs].map(Err);
@@ -752,7 +751,7 @@ async fn names_of_a_foreign_issuer_are_not_ours() {
 
 #[tokio::test]
 async fn another_name_of_ours_takes_the_place_of_our_identifier() {
-    let idp = |issuer| prefixed(issuer).presenters(["orders"]).our_names(["urn:us"]);
+    let idp = |issuer| prefixed(issuer).allow_presenters(["orders"]).accepted_audiences(["urn:us"]);
     let mut world = plan_of(idp, plain).start().await;
     assert!(foreign(&mut world, "orders", json!({ "aud": "urn:us" })).await.is_ok());
     assert_eq!(foreign(&mut world, "orders", json!({ "aud": AS })).await, Err(Reason::TokenNotForUs));
@@ -763,9 +762,9 @@ async fn an_id_token_is_presented_by_the_client_that_it_was_issued_to() {
     let records = |client: Client| client.scopes_for_scopeless_subjects(["read"]);
     let idp = |issuer| {
         prefixed(issuer)
-            .token_types([TokenType::ID_TOKEN])
-            .client_name("orders-there", "orders")
-            .client_name("billing-there", "billing")
+            .accept_types([TokenType::ID_TOKEN])
+            .map_client("orders-there", "orders")
+            .map_client("billing-there", "billing")
     };
     let mut world = plan_of(idp, records).start().await;
     let [unrelated, not_for_us] = [Reason::PresenterUnrelated, Reason::TokenNotForUs].map(Err);
@@ -809,7 +808,7 @@ async fn how_a_foreign_subject_becomes_ours() {
     ];
     for (mapping, changes, expected) in cases {
         let case = format!("{mapping:?} {changes}");
-        let plan = plan_of(|issuer| issuer.subjects(mapping).presenters(["orders"]), plain);
+        let plan = plan_of(|issuer| issuer.map_subjects(mapping).allow_presenters(["orders"]), plain);
         let mut world = plan.with(|builder| builder.federated_subjects_only()).start().await;
         let found = foreign(&mut world, "orders", changes).await;
         assert_eq!(found.map(|claims| claims["sub"].as_str().unwrap().to_owned()), expected, "{case}");
@@ -819,7 +818,7 @@ async fn how_a_foreign_subject_becomes_ours() {
 #[tokio::test]
 async fn a_mapped_subject_is_a_name_too() {
     let by_claim = SubjectMapping::Claim("username".into());
-    let plan = plan_of(|issuer| issuer.subjects(by_claim).presenters(["orders"]), plain);
+    let plan = plan_of(|issuer| issuer.map_subjects(by_claim).allow_presenters(["orders"]), plain);
     let mut world = plan.with(|builder| builder.federated_subjects_only()).start().await;
     // What no `sub` may be, no claim in its place may be either.
     for name in ["bob\nroot".to_owned(), "bob\u{0}".to_owned(), "x".repeat(20_000)] {
@@ -832,7 +831,7 @@ async fn a_mapped_subject_is_a_name_too() {
 
 #[tokio::test]
 async fn how_the_subject_once_logged_in_is_copied_or_left_out() {
-    let idp = |issuer| prefixed(issuer).presenters(["orders"]).acr("theirs", "ours");
+    let idp = |issuer| prefixed(issuer).allow_presenters(["orders"]).map_acr("theirs", "ours");
     let mut world = plan_of(idp, plain).start().await;
     let kept = |claims: Value| {
         let members =
@@ -941,7 +940,7 @@ async fn a_token_of_ours_is_exchanged_again_by_the_one_who_received_it() {
 
 #[tokio::test]
 async fn a_foreign_subject_keeps_its_name_through_two_hops() {
-    let idp = |issuer| prefixed(issuer).presenters(["orders"]).trust_act();
+    let idp = |issuer| prefixed(issuer).allow_presenters(["orders"]).trust_act();
     let mut world = plan_of(idp, plain).start().await;
     let token = world.idp.foreign(json!({ "act": { "sub": "app" } }));
     let reply = world.post_as("orders", &foreign_form(&token, JWT)).await;
@@ -958,7 +957,7 @@ async fn a_foreign_subject_keeps_its_name_through_two_hops() {
 
 #[tokio::test]
 async fn a_deny_finds_a_foreign_subject_at_the_second_hop_too() {
-    let mut world = plan_of(|issuer| prefixed(issuer).presenters(["orders"]), plain)
+    let mut world = plan_of(|issuer| prefixed(issuer).allow_presenters(["orders"]), plain)
         .with(|builder| {
             builder.rules([
                 Rule::allow(Names::any(), Subjects::any(), Names::any()).scopes(Names::any()),
@@ -982,9 +981,9 @@ async fn a_deny_finds_a_foreign_subject_at_the_second_hop_too() {
 #[tokio::test]
 async fn what_a_foreign_issuer_says_is_carried_only_where_its_record_believes_it() {
     for (believed, expected) in [(vec![], json!(null)), (vec!["roles"], json!(["admin"]))] {
-        let mut world = plan_of(|issuer| prefixed(issuer).presenters(["orders"]).claims(believed), plain)
+        let mut world = plan_of(|issuer| prefixed(issuer).allow_presenters(["orders"]).claims(believed), plain)
             .with(|builder| {
-                let target = Target::new("roles").callers(["orders"]).scopes(["read"]).claims(["roles"]);
+                let target = Target::new("roles").allow_clients(["orders"]).scopes(["read"]).claims(["roles"]);
                 builder.targets([target])
             })
             .start()
@@ -1002,7 +1001,7 @@ async fn an_untyped_token_is_an_access_token_only_where_the_record_says_so_and_i
     let untyped = |issuer: Issuer| issuer.allow_untyped_access_tokens();
     let types = [TokenType::ACCESS_TOKEN, TokenType::ID_TOKEN];
     let record = |issuer| {
-        prefixed(issuer).presenters(["orders"]).client_name("orders-there", "orders").token_types(types.clone())
+        prefixed(issuer).allow_presenters(["orders"]).map_client("orders-there", "orders").accept_types(types.clone())
     };
     let scope = json!({});
     let id_token = json!({ "scope": null, "azp": AS });

@@ -20,7 +20,7 @@ fn at(jwks: &Jwks, path: &str) -> Minter {
 
 /// A world that believes the issuer of these keys.
 async fn world_of(key: &Minter, time: &Time) -> World {
-    timed(plan(), time).with(|builder| builder.issuers([record(key.iss).discovery()]).fetch(loopback())).start().await
+    timed(plan(), time).with(|builder| builder.issuers([record(key.iss).discovery()]).http(loopback())).start().await
 }
 
 /// A site with an issuer that OpenID Connect Discovery finds.
@@ -220,7 +220,7 @@ async fn metadata_of_one_issuer_do_not_reach_another() {
     let (jwks, key, time) = site().await;
     let (rival_jwks, rival, _) = site().await;
     let mut world = timed(plan(), &time)
-        .with(|builder| builder.issuers([record(key.iss).discovery(), record(rival.iss).discovery()]).fetch(loopback()))
+        .with(|builder| builder.issuers([record(key.iss).discovery(), record(rival.iss).discovery()]).http(loopback()))
         .start()
         .await;
     assert_good(&mut world, &token(&key), "its own").await;
@@ -242,9 +242,9 @@ async fn an_identifier_that_metadata_cannot_be_found_for_is_told_at_build_time()
     let build = |issuer: Issuer, fetch: Option<HttpFetch>| {
         plan()
             .with(|builder| {
-                let builder = builder.issuers([issuer.subjects(SubjectMapping::Prefix("x|".into()))]);
+                let builder = builder.issuers([issuer.map_subjects(SubjectMapping::Prefix("x|".into()))]);
                 match fetch {
-                    Some(fetch) => builder.fetch(fetch),
+                    Some(fetch) => builder.http(fetch),
                     None => builder,
                 }
             })

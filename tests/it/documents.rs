@@ -268,7 +268,7 @@ async fn keys_are_kept_and_an_issuer_that_is_gone_stops_at_once() {
         "issuer": REMOTE, "jwks_uri": jwks.url(), "subjects": { "prefix": "remote|" }, "presenters": ["orders"],
     });
     let known = with("/issuer", json!([record]));
-    let mut world = from_document(&known).with(|builder| builder.fetch(loopback())).start().await;
+    let mut world = from_document(&known).with(|builder| builder.http(loopback())).start().await;
     assert_good(&mut world, &token(&remote), "known").await;
     world.layer.reload(document(&known)).unwrap();
     assert_good(&mut world, &token(&remote), "still known").await;

@@ -30,7 +30,7 @@ use tower_token_exchange::{
     audit::{AuditEvent, Outcome, Stage, TracingSink},
     client_auth::{Authentication, ClientAuthenticator, Credentials},
     policy::{Actors, Decision, Grant, Names, Policy, Query, Rule, Semantics, Subjects},
-    records::SubjectMapping,
+    records::{Party, SubjectMapping},
     signing::{Algorithm, LocalSigner, Signature, Signer, SigningRequest},
 };
 use tracing_subscriber::layer::SubscriberExt;
@@ -390,7 +390,7 @@ async fn a_policy_chooses_within_the_ceiling_or_not_at_all() {
     }
     let everything: Decide = |_| Decision::delegate();
     let ceiling: Decide =
-        |query| Decision::Allow(grant().scope(query.ceiling.clone()).max_lifetime(query.max_lifetime));
+        |query| Decision::Allow(grant().scope(query.max_scope.clone()).max_lifetime(query.max_lifetime));
     let one_scope: Decide = |_| Decision::Allow(grant().scope("read".parse().unwrap()));
     let one_second: Decide = |_| Decision::Allow(grant().max_lifetime(seconds(1)));
     let more_scope: Decide = |_| Decision::Allow(grant().scope("read write admin".parse().unwrap()));
@@ -488,7 +488,7 @@ async fn an_authenticator_cannot_make_clients_up() {
             async { Ok::<_, Infallible>(answer) }
         });
         let owner = |mut clients: Vec<Client>| {
-            clients.push(Client::new("owner").secret(secret_of("owner")).without_exchange());
+            clients.push(Client::new("owner").secret(secret_of("owner")).deny_exchange());
             clients
         };
         let mut desk =
@@ -632,7 +632,7 @@ async fn a_client_that_hangs_up_leaves_one_event() {
     assert_eq!((event.outcome, event.reason), (Outcome::Error, Some(Reason::ClientGone)));
     assert_eq!(event.error, None, "it was told nothing");
     assert_eq!((event.stage, event.granted), (Stage::Policy, None));
-    assert_eq!(event.client_id.as_deref(), Some("orders"));
+    assert_eq!(event.client_id, Some("orders".into()));
     assert_eq!(event.subject.unwrap().sub, "alice");
     assert_eq!(world.exchange(&subject).await.status, StatusCode::OK);
     assert_eq!(world.event().await.outcome, Outcome::Issued);
@@ -819,7 +819,8 @@ async fn the_fields_of_the_tracing_event_are_stable() {
     };
 
     let carrier = |clients: Vec<Client>| {
-        let carry = |client: Client| if client.id() == "orders" { client.carries(AS, "agent") } else { client };
+        let carry =
+            |client: Client| if client.id() == "orders" { client.allow_actor(Party::new(AS, "agent")) } else { client };
         clients.into_iter().map(carry).collect()
     };
     let rule = Rule::allow(Names::any(), Subjects::any(), Names::any()).actors(Actors::any()).scopes(Names::any());
@@ -902,8 +903,8 @@ async fn no_token_and_no_secret_is_written_anywhere() {
     note(&Client::new("orders").secret(secret_of("orders")), &seen);
     let remote = Issuer::new("https://remote.example")
         .jwks_uri("https://remote.example/jwks.json")
-        .subjects(SubjectMapping::Prefix("r|".into()))
-        .presenters(["orders"]);
+        .map_subjects(SubjectMapping::Prefix("r|".into()))
+        .allow_presenters(["orders"]);
     let broken = service_fn(|_: Request<Bytes>| async { Err::<http::Response<Bytes>, _>(io::Error::other(CAUSE)) });
     let plan = plan.with(|builder| {
         builder
@@ -911,7 +912,7 @@ async fn no_token_and_no_secret_is_written_anywhere() {
             .policy(policy)
             .client_authenticator(authenticator)
             .issuers([remote])
-            .fetch(broken)
+            .http(broken)
             .audit(TracingSink)
     });
     note(&plan.builder, &seen);

@@ -83,9 +83,9 @@ fn cast() -> Cast {
     let every_type = [TokenType::ACCESS_TOKEN, TokenType::ID_TOKEN, TokenType::JWT];
     let issuer = |id: &str, prefix: &str| {
         Issuer::new(id)
-            .subjects(SubjectMapping::Prefix(prefix.into()))
-            .presenters(["orders"])
-            .client_name("orders-there", "orders")
+            .map_subjects(SubjectMapping::Prefix(prefix.into()))
+            .allow_presenters(["orders"])
+            .map_client("orders-there", "orders")
             .allow_actor_tokens()
             .trust_act()
     };
@@ -98,18 +98,21 @@ fn cast() -> Cast {
             Client::new("billing").secret(secret_of("billing")),
         ])
         .targets([
-            Target::new("orders").aud("https://orders.example").owner("orders").scopes(["read"]),
-            Target::new("billing").aud("https://billing.example").callers(["orders"]).scopes(["read", "write"]),
+            Target::new("orders").audience_claim("https://orders.example").served_by("orders").scopes(["read"]),
+            Target::new("billing")
+                .audience_claim("https://billing.example")
+                .allow_clients(["orders"])
+                .scopes(["read", "write"]),
         ])
         .issuers([
-            Issuer::new(AS).token_types(every_type.clone()),
-            issuer(IDP, "idp|").keys(idp.keys()).token_types(every_type),
+            Issuer::new(AS).accept_types(every_type.clone()),
+            issuer(IDP, "idp|").keys(idp.keys()).accept_types(every_type),
             issuer(RIVAL, "rival|").keys(rival.keys()),
             issuer(ODD, "odd|").keys(key_set(odd_keys)),
             issuer(STRICT, "strict|").keys(key_set([bare, jwks(&idp.key)[0].clone()])).algorithms([Algorithm::ES256]),
         ])
         .rules([Rule::allow(Names::any(), Subjects::any(), Names::any()).actors(Actors::any()).scopes(Names::any())])
-        .fetch(service_fn(move |_: Request<bytes::Bytes>| {
+        .http(service_fn(move |_: Request<bytes::Bytes>| {
             counter.fetch_add(1, Ordering::SeqCst);
             async { Err::<http::Response<bytes::Bytes>, _>(std::io::Error::other("nothing is to be fetched")) }
         }))
@@ -914,7 +917,7 @@ async fn tokens_of_every_algorithm_are_taken() {
         .collect();
     let stripped = |key: &LocalSigner, changes: Value| key_set([changed(jwks(key)[0].clone(), changes)]);
     let issuer = |iss: &str, keys: KeySet| {
-        Issuer::new(iss).keys(keys).subjects(SubjectMapping::Prefix(format!("{iss}|"))).presenters(["orders"])
+        Issuer::new(iss).keys(keys).map_subjects(SubjectMapping::Prefix(format!("{iss}|"))).allow_presenters(["orders"])
     };
     let edwards = minters.iter().find(|(_, minter)| minter.key.algorithm() == Algorithm::EdDSA).unwrap().1.clone();
     let bare = json!({ "alg": null, "kid": null, "use": null });

@@ -19,7 +19,7 @@ fn planned() -> Plan {
     plan_with(
         |mut clients| {
             // A resource server: it asks about tokens and gets none.
-            clients.push(Client::new("ledger").secret(secret_of("ledger")).without_exchange());
+            clients.push(Client::new("ledger").secret(secret_of("ledger")).deny_exchange());
             clients
         },
         |targets| targets,
@@ -79,7 +79,7 @@ async fn whom_a_token_concerns_is_told_what_it_says() {
 async fn the_owner_of_a_target_need_not_have_the_grant() {
     let planned = plan_with(
         |mut clients| {
-            clients[1] = Client::new("billing").secret(secret_of("billing")).without_exchange();
+            clients[1] = Client::new("billing").secret(secret_of("billing")).deny_exchange();
             clients
         },
         |targets| targets,

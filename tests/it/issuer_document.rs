@@ -103,22 +103,22 @@ fn records() -> Vec<(&'static str, Value, Issuer)> {
                 .discovery()
                 .algorithms([Algorithm::ES256, Algorithm::PS384, Algorithm::EdDSA])
                 .allow_untyped_access_tokens()
-                .our_names(["us", AS])
+                .accepted_audiences(["us", AS])
                 .leeway(Duration::from_secs(5))
                 .max_age(Duration::from_secs(5400))
-                .subjects(SubjectMapping::Prefix("idp|".into()))
-                .presenters(["orders", "billing"])
+                .map_subjects(SubjectMapping::Prefix("idp|".into()))
+                .allow_presenters(["orders", "billing"])
                 .allow_actor_tokens()
                 .trust_act()
                 .trust_may_act()
                 .claims(["groups", "tenant"])
-                .tenants("tid", ["red", "blue"])
-                .client_name("a-there", "orders")
-                .client_name("b-there", "billing")
-                .acr("gold", "high")
-                .acr("tin", "low")
-                .tokens(
-                    TokenRules::of(TokenType::JWT)
+                .accept_tenants("tid", ["red", "blue"])
+                .map_client("a-there", "orders")
+                .map_client("b-there", "billing")
+                .map_acr("gold", "high")
+                .map_acr("tin", "low")
+                .accept(
+                    TokenRules::new(TokenType::JWT)
                         .typ(["JWT", "at+jwt"])
                         .require("azp")
                         .require("iat")
@@ -130,21 +130,21 @@ fn records() -> Vec<(&'static str, Value, Issuer)> {
                         .presenter_claim("azp")
                         .scope_claim("scp"),
                 )
-                .token_types([
+                .accept_types([
                     TokenType::ACCESS_TOKEN,
                     TokenType::ID_TOKEN,
-                    TokenType::new("urn:example:token-type:badge"),
+                    TokenType::from_static("urn:example:token-type:badge"),
                 ]),
         ),
         (
             "issuer = 'https://idp.example'\nsubjects = 'keep'",
             json!({ "issuer": IDP, "subjects": "keep" }),
-            Issuer::new(IDP).subjects(SubjectMapping::Keep),
+            Issuer::new(IDP).map_subjects(SubjectMapping::Keep),
         ),
         (
             "issuer = 'https://idp.example'\nsubjects.claim = 'email'",
             json!({ "issuer": IDP, "subjects": { "claim": "email" } }),
-            Issuer::new(IDP).subjects(SubjectMapping::Claim("email".into())),
+            Issuer::new(IDP).map_subjects(SubjectMapping::Claim("email".into())),
         ),
         (
             "issuer = 'https://idp.example'
@@ -198,9 +198,9 @@ fn presets() -> Vec<(&'static str, Value, Issuer)> {
             }),
             Issuer::google()
                 .jwks_uri("https://mirror.example/keys")
-                .subjects(SubjectMapping::Prefix("g|".into()))
+                .map_subjects(SubjectMapping::Prefix("g|".into()))
                 .max_age(Duration::from_secs(600))
-                .tenants("hd", ["acme.example"]),
+                .accept_tenants("hd", ["acme.example"]),
         ),
         // One more type beside that of the preset, and other rules for the preset's own.
         (
@@ -209,14 +209,14 @@ fn presets() -> Vec<(&'static str, Value, Issuer)> {
                 "preset": { "okta": { "issuer": "https://o.example" } },
                 "tokens": [{ "type": "id_token", "require": ["amr"] }],
             }),
-            Issuer::okta("https://o.example").tokens(TokenRules::of(TokenType::ID_TOKEN).require("amr")),
+            Issuer::okta("https://o.example").accept(TokenRules::new(TokenType::ID_TOKEN).require("amr")),
         ),
         (
             "preset.okta.issuer = 'https://o.example'\n[[tokens]]\ntype = 'jwt'\nscope_claim = 'scp'",
             json!({
                 "preset": { "okta": { "issuer": "https://o.example" } }, "tokens": [{ "type": "jwt", "scope_claim": "scp" }],
             }),
-            Issuer::okta("https://o.example").tokens(TokenRules::of(TokenType::JWT).scope_claim("scp")),
+            Issuer::okta("https://o.example").accept(TokenRules::new(TokenType::JWT).scope_claim("scp")),
         ),
     ]
 }
@@ -287,7 +287,7 @@ async fn an_endpoint_of_a_document_is_asked_as_the_builder_s_is() {
             let response = Response::builder().header(header::CONTENT_TYPE, "application/json").body(answer.clone());
             async { Ok::<_, Infallible>(response.unwrap()) }
         });
-        let mut world = plan().with(|builder| builder.issuers([record]).fetch(endpoint)).start().await;
+        let mut world = plan().with(|builder| builder.issuers([record]).http(endpoint)).start().await;
         world.exchange("opaque").await;
         assert_eq!(world.reason().await, expected);
         let request = asked.lock().unwrap().remove(0);
@@ -400,7 +400,7 @@ fn without_issuers() -> TokenExchangeBuilder {
     use tower_token_exchange::{Client, Target, TokenExchangeLayer, policy::Rule, signing::LocalSigner};
     TokenExchangeLayer::builder(AS)
         .clients([Client::new("orders").secret(secret_of("orders"))])
-        .targets([Target::new("billing").callers(["orders"]).scopes(["read"])])
+        .targets([Target::new("billing").allow_clients(["orders"]).scopes(["read"])])
         .rules(Vec::<Rule>::new())
         .signer(LocalSigner::generate(Algorithm::ES256).unwrap())
 }
@@ -453,7 +453,7 @@ fn a_document_says_what_introspection_keeps() {
     assert!(record("soon").unwrap_err().to_string().contains("time_to_live"));
     let subjects = || SubjectMapping::Prefix("opaque|".into());
     for (ttl, good) in [("1d", true), ("2d", false), ("0s", false)] {
-        let built = plan().builder.issuers([record(ttl).unwrap().subjects(subjects())]).build();
+        let built = plan().builder.issuers([record(ttl).unwrap().map_subjects(subjects())]).build();
         assert_eq!(built.is_ok(), good, "{ttl}");
     }
 }

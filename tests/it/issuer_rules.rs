@@ -9,7 +9,7 @@ use std::time::Duration;
 use tower_token_exchange::{
     Client, Issuer, Reason, Target, TokenExchangeLayer, TokenType,
     policy::{Actors, Names, Rule, Subjects},
-    records::{SubjectMapping, TokenRules},
+    records::{Party, SubjectMapping, TokenRules},
     signing::Algorithm,
 };
 
@@ -26,12 +26,12 @@ fn record(vendor: &Minter) -> Issuer {
 
 /// What a token of this type must be, beyond what the type demands.
 async fn ruled(vendor: &Minter, rules: TokenRules) -> World {
-    let record = record(vendor).tokens(rules);
+    let record = record(vendor).accept(rules);
     plan().with(|builder| builder.issuers([record])).start().await
 }
 
 fn jwt() -> TokenRules {
-    TokenRules::of(TokenType::JWT)
+    TokenRules::new(TokenType::JWT)
 }
 
 /// What becomes of a token in the hands of a client, after a look at what the client is told.
@@ -154,9 +154,9 @@ async fn a_record_says_which_claims_must_be_there_and_which_must_not() {
 async fn a_record_says_what_a_token_of_a_type_names_us() {
     let vendor = vendor();
     let api = "https://as.example/exchange";
-    let names = |issuer: Issuer| issuer.our_names(["us-there", "us-too"]).client_name("orders-there", "orders");
-    let types = [jwt().audiences([api]), TokenRules::of(TokenType::ID_TOKEN).audiences(["orders-there", "other"])];
-    let record = types.into_iter().fold(names(record(&vendor)), Issuer::tokens);
+    let names = |issuer: Issuer| issuer.accepted_audiences(["us-there", "us-too"]).map_client("orders-there", "orders");
+    let types = [jwt().audiences([api]), TokenRules::new(TokenType::ID_TOKEN).audiences(["orders-there", "other"])];
+    let record = types.into_iter().fold(names(record(&vendor)), Issuer::accept);
     let clients = |clients: Vec<Client>| {
         clients
             .into_iter()
@@ -202,7 +202,7 @@ const OTHER: &str = "https://other.example";
 
 /// A second issuer with names for us alone, and no audiences.
 fn names_only(vendor: &Minter) -> Issuer {
-    crate::jwks::record(OTHER).keys(vendor.keys()).our_names(["us-there", "us-too"])
+    crate::jwks::record(OTHER).keys(vendor.keys()).accepted_audiences(["us-there", "us-too"])
 }
 
 #[tokio::test]
@@ -212,10 +212,10 @@ async fn a_record_says_which_claim_names_the_client() {
     let world_of = async |rules: TokenRules| {
         let record = Issuer::new(VENDOR)
             .keys(vendor.keys())
-            .subjects(SubjectMapping::Prefix("vendor|".into()))
-            .client_name("orders-there", "orders")
-            .client_name("billing-there", "billing")
-            .tokens(rules);
+            .map_subjects(SubjectMapping::Prefix("vendor|".into()))
+            .map_client("orders-there", "orders")
+            .map_client("billing-there", "billing")
+            .accept(rules);
         plan_with(selfish, |targets| targets).with(|builder| builder.issuers([record])).start().await
     };
     let (mut by_default, mut by_cid) = (world_of(jwt()).await, world_of(jwt().presenter_claim("cid")).await);
@@ -321,13 +321,13 @@ async fn each_issuer_has_its_clock_and_its_age() {
 async fn no_token_is_of_two_kinds() {
     let vendor = vendor();
     let every_type = [TokenType::ACCESS_TOKEN, TokenType::ID_TOKEN, TokenType::JWT];
-    let foreign = record(&vendor).client_name("orders-there", "orders").token_types(every_type.clone());
+    let foreign = record(&vendor).map_client("orders-there", "orders").accept_types(every_type.clone());
     let scopeless = |clients: Vec<Client>| {
         clients.into_iter().map(|client| client.scopes_for_scopeless_subjects(["read"])).collect()
     };
     let plan = plan_with(scopeless, |targets| targets);
     let mut world =
-        plan.with(|builder| builder.issuers([foreign, Issuer::new(AS).token_types(every_type)])).start().await;
+        plan.with(|builder| builder.issuers([foreign, Issuer::new(AS).accept_types(every_type)])).start().await;
     let own = world.own.clone();
     let mut seen = std::collections::BTreeSet::new();
     let parties = [(&own, "orders"), (&own, "https://orders.example"), (&vendor, "orders-there"), (&vendor, AS)];
@@ -361,9 +361,9 @@ async fn no_token_is_of_two_kinds() {
 async fn tokens_with_a_purpose_of_their_own_are_never_subjects_or_actors() {
     let vendor = vendor();
     let every_type = [TokenType::ACCESS_TOKEN, TokenType::JWT];
-    let demanding = crate::jwks::record(OTHER).keys(vendor.keys()).tokens(jwt().typ(["at+jwt", "vendor+jwt"]));
-    let record = record(&vendor).token_types(every_type.clone()).allow_untyped_access_tokens().allow_actor_tokens();
-    let own = Issuer::new(AS).token_types([TokenType::ACCESS_TOKEN]).allow_untyped_access_tokens();
+    let demanding = crate::jwks::record(OTHER).keys(vendor.keys()).accept(jwt().typ(["at+jwt", "vendor+jwt"]));
+    let record = record(&vendor).accept_types(every_type.clone()).allow_untyped_access_tokens().allow_actor_tokens();
+    let own = Issuer::new(AS).accept_types([TokenType::ACCESS_TOKEN]).allow_untyped_access_tokens();
     let mut world = plan().with(|builder| builder.issuers([record, demanding, own])).start().await;
     let subject_token = world.own.access_token(json!({}));
     let types = [
@@ -441,16 +441,24 @@ fn tenancy(vendor: &Minter, change: impl FnOnce(Issuer) -> Issuer) -> Plan {
     let idp = Minter::new(IDP, Algorithm::ES256);
     let clients = [("red", &["red"][..]), ("blue", &["blue"]), ("both", &["red", "blue"]), ("none", &[])];
     let ids = clients.map(|(id, _)| id);
-    let record =
-        Issuer::new(VENDOR).keys(vendor.keys()).tenants("tid", ["red", "blue"]).presenters(ids).allow_actor_tokens();
+    let record = Issuer::new(VENDOR)
+        .keys(vendor.keys())
+        .accept_tenants("tid", ["red", "blue"])
+        .allow_presenters(ids)
+        .allow_actor_tokens();
     let client = |(id, tenants): (&str, &[&str])| {
         let carries =
             [(VENDOR, "red|agent"), (VENDOR, "blue|agent"), (AS, "vendor|blue|agent"), (AS, "vendor|red|agent")];
-        let client = Client::new(id).secret(secret_of(id)).tenants(tenants.iter().copied());
-        carries.into_iter().fold(client, |client, (iss, sub)| client.carries(iss, sub))
+        let client = Client::new(id).secret(secret_of(id)).allow_tenants(tenants.iter().copied());
+        carries.into_iter().fold(client, |client, (iss, sub)| client.allow_actor(Party::new(iss, sub)))
     };
-    let target =
-        |id: &str| Target::new(id).aud(format!("https://{id}.example")).owner(id).callers(ids).scopes(["read"]);
+    let target = |id: &str| {
+        Target::new(id)
+            .audience_claim(format!("https://{id}.example"))
+            .served_by(id)
+            .allow_clients(ids)
+            .scopes(["read"])
+    };
     let builder = TokenExchangeLayer::builder(AS)
         .clock(|| std::time::UNIX_EPOCH + Duration::from_secs(NOW))
         .clients(clients.map(client))
@@ -462,13 +470,13 @@ fn tenancy(vendor: &Minter, change: impl FnOnce(Issuer) -> Issuer) -> Plan {
 }
 
 fn prefixed(issuer: Issuer) -> Issuer {
-    issuer.subjects(SubjectMapping::Prefix("vendor|".into()))
+    issuer.map_subjects(SubjectMapping::Prefix("vendor|".into()))
 }
 
 #[tokio::test]
 async fn one_tenant_is_a_claim_with_one_value() {
     let vendor = vendor();
-    let one = |issuer: Issuer| prefixed(issuer.tenants("tid", ["red"]));
+    let one = |issuer: Issuer| prefixed(issuer.accept_tenants("tid", ["red"]));
     let mut world = tenancy(&vendor, one).start().await;
     let refused = Err(Reason::TokenTenantRefused);
     let tokens = [
@@ -499,7 +507,7 @@ async fn one_tenant_is_a_claim_with_one_value() {
 #[tokio::test]
 async fn th_43_no_exchange_crosses_the_line_between_tenants() {
     let vendor = vendor();
-    let mapped = |mapping: SubjectMapping| move |issuer: Issuer| issuer.subjects(mapping);
+    let mapped = |mapping: SubjectMapping| move |issuer: Issuer| issuer.map_subjects(mapping);
     let plans = [
         ("prefix", "vendor|", tenancy(&vendor, prefixed)),
         ("keep", "", tenancy(&vendor, mapped(SubjectMapping::Keep)).with(|builder| builder.federated_subjects_only())),
@@ -623,9 +631,9 @@ async fn rules_know_subjects_by_tenant_and_name() {
 #[tokio::test]
 async fn th_42_no_client_of_anybody_is_a_user() {
     let vendor = vendor();
-    let by_cid = crate::jwks::record(OTHER).keys(vendor.keys()).tokens(jwt().presenter_claim("cid"));
-    let several = record(&vendor).tenants("tid", ["red", "blue"]);
-    let clients = |clients: Vec<Client>| clients.into_iter().map(|client| client.tenants(["red"])).collect();
+    let by_cid = crate::jwks::record(OTHER).keys(vendor.keys()).accept(jwt().presenter_claim("cid"));
+    let several = record(&vendor).accept_tenants("tid", ["red", "blue"]);
+    let clients = |clients: Vec<Client>| clients.into_iter().map(|client| client.allow_tenants(["red"])).collect();
     let allow = |subjects: Subjects| Rule::allow(Names::any(), subjects, Names::any()).scopes(Names::any());
     let users = Subjects::any();
     for (subjects, of_client) in [(users.clone().or_clients(), Ok(())), (users, Err(Reason::PolicyNoRule))] {
@@ -673,10 +681,10 @@ async fn th_42_no_exchange_makes_a_user_of_a_client() {
 fn th_16_untyped_access_tokens_and_jwts_of_one_issuer_have_the_same_rules() {
     let built = |rules: [TokenRules; 2]| {
         let vendor = vendor();
-        let record = rules.into_iter().fold(record(&vendor).allow_untyped_access_tokens(), Issuer::tokens);
+        let record = rules.into_iter().fold(record(&vendor).allow_untyped_access_tokens(), Issuer::accept);
         plan().builder.issuers([record]).build().map(|_| ())
     };
-    let access_tokens = || TokenRules::of(TokenType::ACCESS_TOKEN);
+    let access_tokens = || TokenRules::new(TokenType::ACCESS_TOKEN);
     let error = built([access_tokens().require("tid"), jwt()]).unwrap_err();
     assert!(error.field().ends_with("allow_untyped_access_tokens"), "{error}");
     assert!(built([access_tokens(), jwt().forbid("nonce")]).is_err());

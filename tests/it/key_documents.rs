@@ -111,8 +111,8 @@ fn substituted(document: &Value, position: usize, signer: &LocalSigner) -> Value
 async fn verdict(keys: &Value, position: usize, key: &LocalSigner) -> Option<Reason> {
     let vendor = Issuer::new(VENDOR)
         .keys(key_set(keys))
-        .subjects(SubjectMapping::Prefix("vendor|".into()))
-        .presenters(["orders"]);
+        .map_subjects(SubjectMapping::Prefix("vendor|".into()))
+        .allow_presenters(["orders"]);
     let mut world = plan().with(|builder| builder.issuers([vendor])).start().await;
     let minter = Minter { iss: VENDOR, key: key.clone() };
     let header = changed(minter.header("JWT"), json!({ "kid": kid(keys, position) }));

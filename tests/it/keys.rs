@@ -287,9 +287,7 @@ async fn nobody_is_asked_for_keys_on_behalf_of_a_stranger() {
     let rival_key = Minter { key: rival_key.key.with_key_id(key.key.key_id()), ..rival_key };
     let (jwks, rival_jwks) = (Jwks::up(Answer::keys(&key)).await, Jwks::up(Answer::keys(&rival_key)).await);
     let mut world = timed(plan(), &time)
-        .with(|builder| {
-            builder.issuers([remote(REMOTE, jwks.url()), remote(RIVAL, rival_jwks.url())]).fetch(loopback())
-        })
+        .with(|builder| builder.issuers([remote(REMOTE, jwks.url()), remote(RIVAL, rival_jwks.url())]).http(loopback()))
         .start()
         .await;
 
@@ -347,7 +345,7 @@ async fn the_default_client_does_not_reach_into_this_machine() {
         format!("https://2130706433:{port}/jwks.json"),
         format!("https://0.0.0.0:{port}/jwks.json"),
     ] {
-        let given = plan().with(|builder| builder.issuers([remote(REMOTE, &url)]).fetch(HttpFetch::new()));
+        let given = plan().with(|builder| builder.issuers([remote(REMOTE, &url)]).http(HttpFetch::new()));
         let unasked = plan().with(|builder| builder.issuers([remote(REMOTE, &url)])).builder.build();
         assert_eq!(unasked.is_ok(), url.starts_with("https:"), "{url}: plain http needs a fetch that permits it");
         let mut world = given.start().await;
@@ -413,7 +411,7 @@ async fn a_fetch_that_fails_in_any_way_is_an_outage_of_one_issuer() {
         fn assert_plug(_: &impl Plug<Request<Bytes>, http::Response<Bytes>>) {}
         assert_plug(&fetch);
         let plan = timed(plan(), &time)
-            .with(|builder| builder.issuers([remote(REMOTE, "https://remote.example/jwks.json")]).fetch(fetch));
+            .with(|builder| builder.issuers([remote(REMOTE, "https://remote.example/jwks.json")]).http(fetch));
         let (idp, builder) = (plan.idp, plan.builder);
         let layer = builder.build().unwrap();
         let started = tokio::time::Instant::now();
@@ -450,7 +448,7 @@ async fn a_fetch_goes_on_when_those_who_waited_have_gone() {
             Ok::<_, Infallible>(http::Response::new(Bytes::from(keys)))
         }
     });
-    let plan = plan().with(|builder| builder.issuers([remote(REMOTE, "https://remote.example/jwks.json")]).fetch(slow));
+    let plan = plan().with(|builder| builder.issuers([remote(REMOTE, "https://remote.example/jwks.json")]).http(slow));
     let layer = plan.builder.build().unwrap();
     let token = token(&key);
     let impatient = tokio::time::timeout(Duration::from_secs(1), post(&layer, &token)).await;
@@ -590,7 +588,7 @@ async fn what_a_fetch_says_of_its_failure_cannot_forge_a_log_line() {
         async { Err::<http::Response<Bytes>, _>(io::Error::other(text)) }
     });
     let mut world = plan()
-        .with(|builder| builder.issuers([remote(REMOTE, "https://remote.example/jwks.json")]).fetch(broken))
+        .with(|builder| builder.issuers([remote(REMOTE, "https://remote.example/jwks.json")]).http(broken))
         .start()
         .await;
     world.post_as("orders", &form(&token(&key))).await;
@@ -665,7 +663,7 @@ fn a_fetch_that_ends_with_its_runtime_is_begun_anew_in_the_next() {
         }
     });
     let plan = plan()
-        .with(|builder| builder.issuers([remote(REMOTE, "https://remote.example/jwks.json")]).fetch(hangs_at_first));
+        .with(|builder| builder.issuers([remote(REMOTE, "https://remote.example/jwks.json")]).http(hangs_at_first));
     let layer = plan.builder.build().unwrap();
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime().block_on(async {

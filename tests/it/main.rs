@@ -7,6 +7,7 @@ mod jwks;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audit_event;
 mod audit_json_lines;
 mod client_authentication;
 mod composition;

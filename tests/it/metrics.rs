@@ -431,7 +431,7 @@ async fn what_is_known_of_a_token_is_a_hit() {
             let response = response.body(body.clone()).unwrap();
             async { Ok::<_, Infallible>(response) }
         });
-        let record = Introspection::bearer("https://as.example/introspect", "secret").via(endpoint);
+        let record = Introspection::bearer("https://as.example/introspect", "secret").http(endpoint);
         let record = if entries > 0 { record.cache(entries, Duration::from_secs(60)) } else { record };
         let plan = plan().with(|builder| builder.issuers([Issuer::new(AS).introspection(record)]));
         let world = plan.start().await;

@@ -15,13 +15,14 @@ use std::{
 use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
 use tower_token_exchange::{
     Reason, Scope,
-    policy::{BoxPolicy, Decision, Denial, Grant, Policy, Query, Semantics, Table, all, any_deny, boxed},
+    plug::{BoxPlug, boxed},
+    policy::{Decision, Denial, Grant, Policy, Query, Semantics, Table, all, any_deny},
     records::Party,
 };
 
 fn query() -> Query {
     let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "billing");
-    query.ceiling = scope("a b c x");
+    query.max_scope = scope("a b c x");
     query
 }
 
@@ -30,7 +31,7 @@ fn scope(text: &str) -> Scope {
 }
 
 /// A policy that always says this, and counts how often it was asked.
-fn says(decision: &Decision, asked: &Arc<AtomicUsize>) -> BoxPolicy {
+fn says(decision: &Decision, asked: &Arc<AtomicUsize>) -> BoxPlug<Query, Decision> {
     let (decision, asked) = (decision.clone(), Arc::clone(asked));
     boxed(service_fn(move |_: Query| {
         asked.fetch_add(1, Ordering::Relaxed);
@@ -38,11 +39,11 @@ fn says(decision: &Decision, asked: &Arc<AtomicUsize>) -> BoxPolicy {
     }))
 }
 
-fn away() -> BoxPolicy {
+fn away() -> BoxPlug<Query, Decision> {
     boxed(service_fn(|_: Query| ready(Err::<Decision, _>("away"))))
 }
 
-fn told(decisions: &[Decision]) -> Vec<BoxPolicy> {
+fn told(decisions: &[Decision]) -> Vec<BoxPlug<Query, Decision>> {
     let nobody = Arc::default();
     decisions.iter().map(|decision| says(decision, &nobody)).collect()
 }
@@ -77,8 +78,8 @@ async fn grants_are_intersected() {
             delegation().max_lifetime(seconds(7)),
         ),
         (vec![delegation().max_depth(1), delegation().max_depth(3)], delegation().max_depth(1)),
-        (vec![delegation().because("one"), delegation().because("two")], delegation().because("one, two")),
-        (vec![delegation(), delegation().because("two")], delegation().because("two")),
+        (vec![delegation().policy_id("one"), delegation().policy_id("two")], delegation().policy_id("one, two")),
+        (vec![delegation(), delegation().policy_id("two")], delegation().policy_id("two")),
         (vec![Grant::new(Semantics::Impersonation); 3], Grant::new(Semantics::Impersonation)),
     ];
     for (grants, expected) in cases {
@@ -89,7 +90,7 @@ async fn grants_are_intersected() {
 
 #[tokio::test]
 async fn who_disagrees_on_the_semantics_allows_nothing_together() {
-    let one = Decision::Allow(delegation().because("one"));
+    let one = Decision::Allow(delegation().policy_id("one"));
     let decided = ask(all(told(&[one, Decision::impersonate()]))).await.unwrap();
     assert_eq!(decided, Decision::deny("one allows delegation, a policy impersonation"));
 }
@@ -114,7 +115,7 @@ async fn the_first_denial_is_the_answer_and_nobody_behind_it_is_asked() {
 
 #[tokio::test]
 async fn a_guard_grants_nothing() {
-    let decided = Decision::Allow(delegation().scope(scope("a")).because("the table"));
+    let decided = Decision::Allow(delegation().scope(scope("a")).policy_id("the table"));
     let guards = [
         Decision::impersonate(),
         Decision::Allow(delegation().scope(scope("b"))),
@@ -144,7 +145,7 @@ async fn one_that_cannot_be_asked_makes_the_whole_fail() {
 
 #[tokio::test]
 async fn nobody_allows_nothing() {
-    assert_eq!(ask(all(told(&[]))).await.unwrap(), Decision::deny("none of no policies"));
+    assert_eq!(ask(all(told(&[]))).await.unwrap(), Decision::deny("`all` has no policies"));
     assert!(matches!(ask(all([Table::new([]).unwrap()])).await.unwrap(), Decision::Deny(_)));
 }
 

@@ -13,7 +13,7 @@ const IDP: &str = "https://idp.example";
 
 fn query() -> Query {
     let mut query = Query::new("orders", Party::new(AS, "alice"), "billing");
-    query.ceiling = "read write".parse().unwrap();
+    query.max_scope = "read write".parse().unwrap();
     query
 }
 

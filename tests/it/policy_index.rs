@@ -71,8 +71,8 @@ impl Said {
     fn matches(&self, query: &Query) -> bool {
         let lists = |list: &Option<Vec<&str>>, name: &str| list.as_ref().is_none_or(|list| list.contains(&name));
         let names = |party: &Party| self.issuer.is_none_or(|iss| iss == party.iss) && lists(&self.subs, &party.sub);
-        let mut targets = query.targets.iter().map(|target| lists(&self.targets, target));
-        lists(&self.clients, &query.client_id)
+        let mut targets = query.targets.iter().map(|target| lists(&self.targets, target.as_str()));
+        lists(&self.clients, query.client_id.as_str())
             && (names(&query.subject.party) || !self.allows && query.subject.origin.as_ref().is_some_and(names))
             && self.claims.iter().all(|(name, wanted)| match query.subject.claims.get(*name) {
                 Some(Value::Array(held)) => held.contains(wanted),
@@ -87,7 +87,7 @@ impl Said {
 
     fn granted(&self, query: &Query) -> Scope {
         let here = |scope: &&str| self.scopes.as_ref().is_none_or(|list| list.contains(scope));
-        Scope::from_tokens(query.ceiling.iter().filter(here)).unwrap()
+        Scope::from_tokens(query.max_scope.iter().filter(here)).unwrap()
     }
 }
 
@@ -103,7 +103,7 @@ fn read_through(said: &[Said], with_shadow: bool, query: &Query) -> Decision {
         }
         let possible = if rule.impersonation { query.impersonation_possible } else { query.delegation_possible };
         let granted = rule.granted(query);
-        let worth = query.asked.as_ref().map_or(granted.len(), |asked| asked.intersection(&granted).len());
+        let worth = query.requested_scope.as_ref().map_or(granted.len(), |asked| asked.intersection(&granted).len());
         let ready = !rule.strong || query.subject.acr.as_deref() == Some("strong");
         if best.is_none_or(|(was, could, most, _)| (ready, possible, worth) > (was, could, most)) {
             best = Some((ready, possible, worth, position));
@@ -116,12 +116,12 @@ fn read_through(said: &[Said], with_shadow: bool, query: &Query) -> Decision {
         (true, _) => {}
         (false, true) => {
             let why = format!("{}: logged in nobody knows when, with acr `weak`", name(position));
-            return Decision::Deny(Denial::step_up(["strong"], None).because(why));
+            return Denial::step_up(["strong"], None).reason(why).into();
         }
         (false, false) => return no_rule,
     }
     let semantics = if rule.impersonation { Semantics::Impersonation } else { Semantics::Delegation };
-    Decision::Allow(Grant::new(semantics).scope(rule.granted(query)).because(name(position)))
+    Decision::Allow(Grant::new(semantics).scope(rule.granted(query)).policy_id(name(position)))
 }
 
 fn some_names() -> impl Strategy<Value = Vec<&'static str>> {
@@ -175,7 +175,8 @@ fn query() -> impl Strategy<Value = Query> {
         query.subject.is_client = is_client;
         query.subject.claims.extend(groups.map(|groups| ("groups".to_owned(), groups)));
         query.subject.claims.extend(level.map(|level| ("level".to_owned(), json!(level))));
-        (query.targets, query.ceiling, query.asked) = (rest.0.into_iter().map(str::to_owned).collect(), rest.1, rest.2);
+        (query.targets, query.max_scope, query.requested_scope) =
+            (rest.0.into_iter().map(Into::into).collect(), rest.1, rest.2);
         let strong;
         let id_token;
         [
@@ -196,8 +197,8 @@ fn query() -> impl Strategy<Value = Query> {
 fn read_twice(said: &[Said], query: &Query) -> Decision {
     let (decided, would) = (read_through(said, false, query), read_through(said, true, query));
     let told = |decision: &Decision| match decision {
-        Decision::Allow(grant) => Decision::Allow(grant.clone().because("")),
-        Decision::Deny(denial) if is_step_up(denial) => Decision::Deny(denial.clone().because("")),
+        Decision::Allow(grant) => Decision::Allow(grant.clone().policy_id("")),
+        Decision::Deny(denial) if is_step_up(denial) => Decision::Deny(denial.clone().reason("")),
         Decision::Deny(_) => Decision::deny(""),
     };
     if told(&decided) == told(&would) {
@@ -213,13 +214,13 @@ fn read_twice(said: &[Said], query: &Query) -> Decision {
 }
 
 fn is_step_up(denial: &Denial) -> bool {
-    denial.clone().because("") == Denial::step_up(["strong"], None)
+    denial.clone().reason("") == Denial::step_up(["strong"], None)
 }
 
 /// No rule is said in words of its own.
 fn in_our_words(decision: Decision) -> Decision {
     match decision {
-        Decision::Deny(denial) if format!("{denial:?}").contains("NoRule") => Decision::Deny(denial.because("")),
+        Decision::Deny(denial) if format!("{denial:?}").contains("NoRule") => Decision::Deny(denial.reason("")),
         other => other,
     }
 }

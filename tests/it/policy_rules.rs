@@ -8,11 +8,12 @@ use tower_token_exchange::{
     Issuer, Reason, TokenType,
     policy::{Decision, Denial, Names, Query, Rule, Subjects, Table},
     records::{Party, SubjectMapping},
+    token::NumericDate,
 };
 
 fn query_with(change: impl FnOnce(&mut Query)) -> Query {
     let mut query = Query::new("orders", Party::new(AS, "alice"), "billing");
-    (query.ceiling, query.now) = ("read write".parse().unwrap(), NOW);
+    (query.max_scope, query.now) = ("read write".parse().unwrap(), NumericDate::from_seconds(NOW));
     change(&mut query);
     query
 }
@@ -29,13 +30,13 @@ fn decide(rules: impl IntoIterator<Item = Rule>, query: &Query) -> Decision {
 fn allowed_by(rules: impl IntoIterator<Item = Rule>, query: &Query) -> Option<String> {
     let Decision::Allow(grant) = decide(rules, query) else { return None };
     let text = format!("{grant:?}");
-    Some(text.split("because: Some(\"").nth(1).unwrap().split('"').next().unwrap().to_owned())
+    Some(text.split("policy_id: Some(\"").nth(1).unwrap().split('"').next().unwrap().to_owned())
 }
 
 /// What would have to be told, whatever the audit is told beside.
 fn step_up(decision: Decision) -> Option<Denial> {
     let Decision::Deny(denial) = decision else { return None };
-    let denial = denial.because("");
+    let denial = denial.reason("");
     (denial != Denial::no_rule("") && Decision::Deny(denial.clone()) != Decision::deny("")).then_some(denial)
 }
 
@@ -73,7 +74,7 @@ fn a_group_is_a_claim() {
         (json!({ "finance": true }), false, false),
         (json!([["finance"]]), false, false),
     ] {
-        let query = query_with(|query| _ = query.subject.claims.insert("groups".into(), groups.clone()));
+        let query = query_with(|query| query.subject.claims.insert("groups", groups.clone()));
         assert_eq!(allowed_by([finance()], &query).is_some(), one, "{groups}");
         assert_eq!(allowed_by([both()], &query).is_some(), two, "{groups}");
     }
@@ -117,9 +118,9 @@ fn a_login_must_be_strong_and_young_enough() {
     for (acr, auth_time, expected) in cases {
         let query = query_with(|query| {
             query.subject.acr = acr.map(str::to_owned);
-            query.subject.auth_time = auth_time;
+            query.subject.auth_time = auth_time.map(NumericDate::from_seconds);
             // What the token says counts for nothing where what would be issued says nothing.
-            query.subject.claims = json!({ "acr": "phr", "auth_time": NOW }).as_object().unwrap().clone();
+            query.subject.claims = json!({ "acr": "phr", "auth_time": NOW }).as_object().unwrap().clone().into();
         });
         let told = [
             Denial::step_up(["phrh", "phr"], None),
@@ -219,9 +220,9 @@ async fn a_foreign_login_is_worth_what_its_record_says() {
         let base = plan();
         let partner = Issuer::new("https://partner.example")
             .keys(base.idp.keys())
-            .subjects(SubjectMapping::Prefix("partner|".into()))
-            .presenters(["orders"])
-            .acr("urn:theirs:strong", "phr");
+            .map_subjects(SubjectMapping::Prefix("partner|".into()))
+            .allow_presenters(["orders"])
+            .map_acr("urn:theirs:strong", "phr");
         let rule = Rule::allow("orders", Subjects::of_issuer("https://partner.example"), "billing")
             .scopes(Names::any())
             .require_acr(["phr"]);

@@ -12,7 +12,7 @@ use tower_token_exchange::{
 
 fn query() -> Query {
     let mut query = Query::new("orders", Party::new(AS, "alice"), "billing");
-    query.ceiling = "read write".parse().unwrap();
+    query.max_scope = "read write".parse().unwrap();
     query
 }
 

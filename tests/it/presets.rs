@@ -52,7 +52,7 @@ impl Vendor {
         });
         let well_known = format!("{}/.well-known/openid-configuration", iss.trim_end_matches('/'));
         let site = Site::from([(well_known, metadata), (jwks_uri.to_owned(), json!({ "keys": [jwk(&key)] }))]);
-        let record = record.presenters(["orders"]);
+        let record = record.allow_presenters(["orders"]);
         let own = json!({ "alg": "RS256", "kid": key.key_id() });
         Self { record, site, key, header: changed(own, header), claims: dated(iss, claims), declared: JWT }
     }
@@ -72,9 +72,9 @@ impl Vendor {
         let builder = TokenExchangeLayer::builder(AS)
             .clock(|| std::time::UNIX_EPOCH + Duration::from_secs(NOW))
             .clients([client])
-            .targets([Target::new("billing").callers(["orders"]).scopes(["read", "write"])])
+            .targets([Target::new("billing").allow_clients(["orders"]).scopes(["read", "write"])])
             .issuers([self.record.clone()].into_iter().chain(more))
-            .fetch(fetch(self.site.clone()))
+            .http(fetch(self.site.clone()))
             .rules([Rule::allow(Names::any(), Subjects::any(), Names::any()).scopes(Names::any())])
             .signer(own.key.clone());
         Plan { own, idp, builder }.start().await
@@ -194,7 +194,7 @@ async fn exchanged(world: &mut World, token: &str, declared: &str) -> Result<(St
 async fn keycloak() {
     let iss = "https://login.example/realms/staff";
     let keycloak = Vendor::discovered(
-        Issuer::keycloak("https://login.example/", "staff").our_names([OURS]),
+        Issuer::keycloak("https://login.example/", "staff").accepted_audiences([OURS]),
         iss,
         "https://login.example/realms/staff/protocol/openid-connect/certs",
         json!({ "typ": "JWT" }),
@@ -243,7 +243,7 @@ async fn entra_id() {
     let api = "6e74172b-be56-4843-9ff4-e66a39bb12e3";
     let iss = of(tenant);
     let entra = Vendor::discovered(
-        Issuer::entra_id(tenant).our_names([api]),
+        Issuer::entra_id(tenant).accepted_audiences([api]),
         &iss,
         &format!("https://login.microsoftonline.com/{tenant}/discovery/v2.0/keys"),
         json!({ "typ": "JWT" }),
@@ -289,7 +289,7 @@ async fn entra_id() {
 async fn okta() {
     let iss = "https://acme.okta.com/oauth2/default";
     let okta = Vendor::discovered(
-        Issuer::okta(iss).our_names([OURS]),
+        Issuer::okta(iss).accepted_audiences([OURS]),
         iss,
         "https://acme.okta.com/oauth2/default/v1/keys",
         json!({}),
@@ -324,7 +324,7 @@ async fn okta() {
 async fn auth0() {
     let iss = "https://acme.eu.auth0.com/";
     let auth0 = Vendor::discovered(
-        Issuer::auth0("acme.eu.auth0.com").our_names([OURS]),
+        Issuer::auth0("acme.eu.auth0.com").accepted_audiences([OURS]),
         iss,
         "https://acme.eu.auth0.com/.well-known/jwks.json",
         json!({ "typ": "JWT" }),
@@ -359,7 +359,10 @@ async fn auth0() {
 async fn google() {
     let (iss, client) = ("https://accounts.google.com", "32555940559.apps.googleusercontent.com");
     let mut google = Vendor::discovered(
-        Issuer::google().tenants("hd", ["acme.example"]).client_name(client, "orders").client_name("other", "orders"),
+        Issuer::google()
+            .accept_tenants("hd", ["acme.example"])
+            .map_client(client, "orders")
+            .map_client("other", "orders"),
         iss,
         "https://www.googleapis.com/oauth2/v3/certs",
         json!({ "typ": "JWT" }),
@@ -454,7 +457,7 @@ fn trust_domain() -> (Vendor, [LocalSigner; 3]) {
         changed(jwk(unsaid), json!({ "use": null })),
     ] });
     let site = Site::from([(BUNDLE.to_owned(), bundle)]);
-    let record = Issuer::spiffe("example.org", BUNDLE).our_names([OURS]).presenters(["orders"]);
+    let record = Issuer::spiffe("example.org", BUNDLE).accepted_audiences([OURS]).allow_presenters(["orders"]);
     let header = json!({ "alg": "RS256", "kid": "vendor-1", "typ": "JWT" });
     let claims =
         json!({ "sub": "spiffe://example.org/ns/shop/sa/orders", "aud": [OURS], "exp": NOW + 300, "iat": NOW });
@@ -531,7 +534,8 @@ async fn trust_domains_do_not_speak_for_each_other() {
     let partners = LocalSigner::generate(Algorithm::ES256).unwrap().with_key_id("vendor-1");
     let bundle = json!({ "keys": [changed(jwk(&partners), json!({ "use": "jwt-svid" }))] });
     workloads.site.insert(PARTNERS_BUNDLE.to_owned(), bundle);
-    let partner = Issuer::spiffe("partner.example", PARTNERS_BUNDLE).our_names([OURS]).presenters(["orders"]);
+    let partner =
+        Issuer::spiffe("partner.example", PARTNERS_BUNDLE).accepted_audiences([OURS]).allow_presenters(["orders"]);
     let mut world = workloads.world([partner]).await;
     let own_key = workloads.key.clone();
     let (ours, theirs) = ("spiffe://example.org", "spiffe://partner.example");

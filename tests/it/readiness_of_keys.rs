@@ -28,7 +28,7 @@ const ELSEWHERE: &str = "https://remote.example/jwks.json";
 
 /// A layer with a remote issuer, without a network.
 fn layer(fetch: impl Plug<Request<Bytes>, http::Response<Bytes>>) -> TokenExchangeLayer {
-    plan().with(|builder| builder.issuers([remote(REMOTE, ELSEWHERE)]).fetch(fetch)).builder.build().unwrap()
+    plan().with(|builder| builder.issuers([remote(REMOTE, ELSEWHERE)]).http(fetch)).builder.build().unwrap()
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn keys_are_loaded_before_the_first_request() {
     let (jwks, other_jwks) = (Jwks::up(Answer::keys(&key)).await, Jwks::up(Answer::keys(&other)).await);
     let mut world = timed(plan(), &time)
         .with(|builder| {
-            builder.issuers([remote(REMOTE, jwks.url()), remote(other.iss, other_jwks.url())]).fetch(loopback())
+            builder.issuers([remote(REMOTE, jwks.url()), remote(other.iss, other_jwks.url())]).http(loopback())
         })
         .start()
         .await;
@@ -165,7 +165,7 @@ async fn discovery_and_the_key_set_share_the_time() {
         assert_ne!(request.uri().path(), "/.well-known/oauth-authorization-server");
         Ok::<_, Infallible>(http::Response::new(Bytes::from(body)))
     });
-    let plan = plan().with(|builder| builder.issuers([record(REMOTE).discovery()]).fetch(slow));
+    let plan = plan().with(|builder| builder.issuers([record(REMOTE).discovery()]).http(slow));
     let layer = plan.builder.build().unwrap();
     let started = Instant::now();
     assert!(!layer.load_keys().await.is_ready());
@@ -186,7 +186,7 @@ async fn issuers_without_any_keys_are_left_out_and_our_own_counts_both_kinds() {
         let keys = legacy.clone();
         async { Ok::<_, Infallible>(http::Response::new(Bytes::from(keys))) }
     });
-    let plan = plan().with(|builder| builder.issuers([Issuer::new(AS).jwks_uri(ELSEWHERE)]).fetch(fetch));
+    let plan = plan().with(|builder| builder.issuers([Issuer::new(AS).jwks_uri(ELSEWHERE)]).http(fetch));
     let layer = plan.builder.build().unwrap();
     let own = |readiness: Readiness| {
         let own = readiness.issuers.into_iter().find(|issuer| issuer.issuer == AS).unwrap();

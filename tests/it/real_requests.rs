@@ -167,12 +167,12 @@ async fn repeated_targets_count_by_what_they_resolve_to() {
         let mut targets: Vec<Target> = targets
             .into_iter()
             .map(|target| match target.id() {
-                "billing" => target.resource(V2.1).audience(ALIAS.1),
-                "ledger" => target.callers(["orders"]).resource(URN.1),
+                "billing" => target.resource(V2.1).name(ALIAS.1),
+                "ledger" => target.allow_clients(["orders"]).resource(URN.1),
                 _ => target,
             })
             .collect();
-        targets.push(Target::new("archive").callers(["orders"]).scopes(["read", "write"]));
+        targets.push(Target::new("archive").allow_clients(["orders"]).scopes(["read", "write"]));
         targets
     };
     let all = "https://billing.example https://ledger.example archive";
@@ -272,7 +272,7 @@ async fn requested_token_type_is_what_is_issued_or_the_request_is_refused() {
         let token = body["access_token"].as_str().unwrap();
         assert_eq!(segment(token, 0)["typ"], typ, "{asked:?}");
         let event = world.event().await;
-        assert_eq!(event.granted.unwrap().token_type, issued);
+        assert_eq!(event.granted.unwrap().token_type.as_str(), issued);
 
         // An `N_A` token is no access token: the service that received it cannot exchange it as one.
         let form = [
@@ -348,7 +348,7 @@ async fn without_a_target_the_record_says_which_it_is() {
     for (client, asked, expected) in cases {
         let change = |record: Client| if record.id() == "orders" { client(record) } else { record };
         let archive = |mut targets: Vec<Target>| {
-            targets.push(Target::new("archive").callers(["orders"]).scopes(["read", "write"]));
+            targets.push(Target::new("archive").allow_clients(["orders"]).scopes(["read", "write"]));
             targets
         };
         let plan = plan_with(|clients| clients.into_iter().map(change).collect(), archive);
@@ -375,9 +375,9 @@ async fn token_types_of_vendors_are_taken_where_the_record_names_them() {
     let plan = plan();
     let cluster = Issuer::new("https://cluster.example")
         .keys(plan.idp.keys())
-        .token_types([TokenType::new(K8S)])
-        .subjects(SubjectMapping::Prefix("cluster|".into()))
-        .presenters(["orders"]);
+        .accept_types([TokenType::from_static(K8S)])
+        .map_subjects(SubjectMapping::Prefix("cluster|".into()))
+        .allow_presenters(["orders"]);
     let mut plan = plan.with(|builder| builder.issuers([cluster]));
     plan.idp.iss = "https://cluster.example";
     let mut world = plan.start().await;

@@ -14,7 +14,7 @@ use tower_token_exchange::{
     Client, GRANT_TYPE, Issuer, Reason, Target, TokenExchangeLayer, TokenType,
     jwks::KeySet,
     policy::{Actors, Names, Rule, Subjects},
-    records::SubjectMapping,
+    records::{Party, SubjectMapping},
     signing::Algorithm,
 };
 
@@ -55,26 +55,26 @@ fn rfc_plan_with(clock: u64, idp: Minter) -> Plan {
         .clock(move || UNIX_EPOCH + Duration::from_secs(clock))
         .clients([
             client("lobby"),
-            client("desk").carries(ORIGINAL, "admin@example.net").allow_jwt_output(),
+            client("desk").allow_actor(Party::new(ORIGINAL, "admin@example.net")).allow_jwt_output(),
             client("stranger").allow_jwt_output(),
             Client::new("rs08").secret("long-secure-random-secret"),
         ])
         .targets([
             Target::new(CONTEXT)
-                .callers(["lobby", "desk", "stranger"])
+                .allow_clients(["lobby", "desk", "stranger"])
                 .scopes(["orders", "profile", "history", "status", "feed"]),
-            Target::new("rs08").aud("https://rs08.example.com").owner("rs08").scopes(["api"]),
+            Target::new("rs08").audience_claim("https://rs08.example.com").served_by("rs08").scopes(["api"]),
             Target::new("backend")
                 .resource("https://backend.example.com/api")
-                .aud("https://backend.example.com")
-                .callers(["rs08"])
+                .audience_claim("https://backend.example.com")
+                .allow_clients(["rs08"])
                 .max_lifetime(Duration::from_secs(60))
                 .scopes(["api"]),
         ])
         .issuers([Issuer::new(ORIGINAL)
             .keys(KeySet::from_json(keys.to_string()).unwrap())
-            .subjects(SubjectMapping::Keep)
-            .presenters(["lobby", "desk", "stranger"])
+            .map_subjects(SubjectMapping::Keep)
+            .allow_presenters(["lobby", "desk", "stranger"])
             .allow_actor_tokens()])
         .federated_subjects_only()
         .rules([
@@ -265,7 +265,7 @@ async fn section_2_3_with_its_opaque_token_is_refused_and_with_a_jwt_it_is_answe
     assert_eq!(reply.headers["cache-control"], "no-store");
     let event = world.event().await;
     assert_eq!(event.reason, Some(Reason::TokenMalformed));
-    assert_eq!(event.client_id.as_deref(), Some("rs08"));
+    assert_eq!(event.client_id, Some("rs08".into()));
 
     let claims = json!({
         "iss": RFC_AS, "sub": "bdc@example.com", "aud": "https://rs08.example.com", "exp": CLOCK + 600, "iat": CLOCK,
@@ -292,14 +292,13 @@ fn chain_plan() -> Plan {
     let builder = TokenExchangeLayer::builder(ISSUER)
         .clock(|| UNIX_EPOCH + Duration::from_secs(1_443_904_050))
         .clients(services.map(|id| Client::new(id).secret(secret_of(id))))
-        .targets(
-            [("26", services[1]), ("16", services[0])]
-                .map(|(id, service)| Target::new(id).aud(service).owner(service).callers(services).scopes(["s"])),
-        )
+        .targets([("26", services[1]), ("16", services[0])].map(|(id, service)| {
+            Target::new(id).audience_claim(service).served_by(service).allow_clients(services).scopes(["s"])
+        }))
         .issuers([Issuer::new(ORIGINAL)
             .keys(idp.keys())
-            .subjects(SubjectMapping::Prefix("original|".into()))
-            .presenters(services)
+            .map_subjects(SubjectMapping::Prefix("original|".into()))
+            .allow_presenters(services)
             .trust_may_act()
             .trust_act()])
         .rules([Rule::allow(Names::any(), Subjects::any(), Names::any()).scopes(Names::any())])
@@ -393,12 +392,12 @@ async fn what_the_rfc_issued_can_be_exchanged_again() {
         .clock(|| UNIX_EPOCH + Duration::from_secs(CLOCK))
         .clients([Client::new(cooperator).secret(secret_of(cooperator))])
         .targets([
-            Target::new(CONTEXT).owner(cooperator).scopes(["orders"]),
-            Target::new("next").callers([cooperator]).scopes(["orders", "feed"]),
+            Target::new(CONTEXT).served_by(cooperator).scopes(["orders"]),
+            Target::new("next").allow_clients([cooperator]).scopes(["orders", "feed"]),
         ])
         .issuers([Issuer::new(RFC_AS)
             .keys(KeySet::from_json(format!(r#"{{"keys":[{AS_KEY}]}}"#)).unwrap())
-            .token_types([TokenType::ACCESS_TOKEN, TokenType::JWT])
+            .accept_types([TokenType::ACCESS_TOKEN, TokenType::JWT])
             .allow_untyped_access_tokens()])
         .rules([Rule::allow(cooperator, Subjects::any(), "next").scopes(Names::any())])
         .signer(own.key.clone());
@@ -431,11 +430,11 @@ async fn the_grant_of_the_identity_chaining_draft_is_a_good_foreign_jwt() {
     let builder = TokenExchangeLayer::builder(own.iss)
         .clock(|| UNIX_EPOCH + Duration::from_secs(1_695_287_700))
         .clients([Client::new("app").secret(secret_of("app")).scopes_for_scopeless_subjects(["read"])])
-        .targets([Target::new("api").callers(["app"]).scopes(["read"])])
+        .targets([Target::new("api").allow_clients(["app"]).scopes(["read"])])
         .issuers([Issuer::new("https://as.a.example/auth")
             .keys(KeySet::from_json(KEYS).unwrap())
-            .subjects(SubjectMapping::Prefix("a|".into()))
-            .presenters(["app"])])
+            .map_subjects(SubjectMapping::Prefix("a|".into()))
+            .allow_presenters(["app"])])
         .rules([Rule::allow("app", Subjects::any(), "api").scopes(["read"])])
         .signer(own.key.clone());
     let world = Plan { idp: Minter::new(ORIGINAL, Algorithm::ES256), own, builder }.start().await;

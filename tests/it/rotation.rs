@@ -34,7 +34,7 @@ struct Scene {
 impl Scene {
     async fn begin(jwks: Jwks, issuer: Issuer) -> Self {
         let time = Time::new();
-        let plan = timed(plan(), &time).with(|builder| builder.issuers([issuer]).fetch(loopback()));
+        let plan = timed(plan(), &time).with(|builder| builder.issuers([issuer]).http(loopback()));
         Self { world: plan.start().await, jwks, time, fetches: 0, failures: 0 }
     }
 

@@ -231,9 +231,9 @@ fn query() -> impl Strategy<Value = Query> {
     (names, targets, vec(select(GROUPS.to_vec()), 0..3), 0..3_usize).prop_map(
         |((client, iss, sub), targets, groups, actor)| {
             let mut query = Query::new(client, Party::new(iss, sub), targets[0]);
-            query.targets = targets.into_iter().map(str::to_owned).collect();
-            query.ceiling = "read".parse().unwrap();
-            query.subject.claims.insert("groups".into(), json!(groups));
+            query.targets = targets.into_iter().map(Into::into).collect();
+            query.max_scope = "read".parse().unwrap();
+            query.subject.claims.insert("groups", json!(groups));
             query.actor.by_token = actor > 0;
             if actor == 2 {
                 (query.actor.party, query.actor.is_client) = (Party::new(AS, "agent"), false);
@@ -252,15 +252,15 @@ proptest! {
         queries in vec(query(), 40),
     ) {
         let build = |rules: &[Rule]| {
-            let client = |id: &str| Client::new(id).secret(secret_of(id)).carries(AS, "agent");
-            let target = |id: &str| Target::new(id).callers(["orders", "web"]).scopes(["read"]);
-            let idp = Issuer::new(IDP).keys(KEYS.with(|keys| keys.clone())).subjects(SubjectMapping::Prefix("idp|".into()));
+            let client = |id: &str| Client::new(id).secret(secret_of(id)).allow_actor(Party::new(AS, "agent"));
+            let target = |id: &str| Target::new(id).allow_clients(["orders", "web"]).scopes(["read"]);
+            let idp = Issuer::new(IDP).keys(KEYS.with(|keys| keys.clone())).map_subjects(SubjectMapping::Prefix("idp|".into()));
             TokenExchangeLayer::builder(AS)
                 .clients(["orders", "web"].map(client))
                 .targets(["billing", "ledger"].map(target))
                 .issuers([idp])
                 .rules(rules.to_vec())
-                .fetch(tower::service_fn(|_| async { Err::<http::Response<bytes::Bytes>, _>("nobody is asked") }))
+                .http(tower::service_fn(|_| async { Err::<http::Response<bytes::Bytes>, _>("nobody is asked") }))
                 .signer(KEY.with(LocalSigner::clone))
                 .build()
         };

@@ -71,7 +71,7 @@ impl Case {
         let client = |record: Client| if record.id() == "orders" { (self.client)(record) } else { record };
         let target = |record: Target| match record.id() {
             "billing" => (self.billing)(record),
-            "ledger" => (self.ledger)(record.callers(["orders"])),
+            "ledger" => (self.ledger)(record.allow_clients(["orders"])),
             _ => record,
         };
         let most = if self.at_both { 2 } else { 1 };
@@ -275,9 +275,9 @@ async fn an_id_token_is_worth_what_the_client_s_record_says() {
         let plan = plan_with(|clients| clients.into_iter().map(client).collect(), |targets| targets);
         let op = Issuer::new("https://op.example")
             .keys(plan.idp.keys())
-            .token_types([TokenType::ID_TOKEN])
-            .client_name("orders-at-op", "orders")
-            .subjects(SubjectMapping::Prefix("op|".into()));
+            .accept_types([TokenType::ID_TOKEN])
+            .map_client("orders-at-op", "orders")
+            .map_subjects(SubjectMapping::Prefix("op|".into()));
         let mut plan = plan.with(|builder| builder.issuers([op]));
         plan.idp.iss = "https://op.example";
         let mut world = plan.start().await;
@@ -384,7 +384,7 @@ async fn the_shortest_lifetime_counts() {
         let client = |record: Client| if record.id() == "orders" { client(record) } else { record };
         let target = |record: Target| match record.id() {
             "billing" => billing(record),
-            "ledger" => ledger(record.callers(["orders"])),
+            "ledger" => ledger(record.allow_clients(["orders"])),
             _ => record,
         };
         let plan = plan_with(
@@ -435,7 +435,7 @@ async fn claims_are_carried_by_name_and_no_others() {
     for (name, billing, ledger, at_both, expected) in cases {
         let target = |record: Target| match record.id() {
             "billing" => billing(record),
-            "ledger" => ledger(record.callers(["orders"])),
+            "ledger" => ledger(record.allow_clients(["orders"])),
             _ => record,
         };
         let plan = plan_with(|clients| clients, |targets| targets.into_iter().map(target).collect());
@@ -467,21 +467,21 @@ async fn claims_are_carried_by_name_and_no_others() {
 async fn aud_is_the_target_s_own_and_a_string_where_it_is_one() {
     let cases: [(Change<Target>, Change<Target>, bool, Value); 5] = [
         (|t| t, |t| t, false, json!("https://billing.example")),
-        (|t| t.aud("urn:example:billing"), |t| t, false, json!("urn:example:billing")),
+        (|t| t.audience_claim("urn:example:billing"), |t| t, false, json!("urn:example:billing")),
         // The names that find a target are not what it is called in the token.
         (
-            |t| t.audience("https://other.example").resource("https://r.example/"),
+            |t| t.name("https://other.example").resource("https://r.example/"),
             |t| t,
             false,
             json!("https://billing.example"),
         ),
         (|t| t, |t| t, true, json!(["https://billing.example", "https://ledger.example"])),
-        (|t| t.aud("b"), |t| t.aud("l"), true, json!(["b", "l"])),
+        (|t| t.audience_claim("b"), |t| t.audience_claim("l"), true, json!(["b", "l"])),
     ];
     for (billing, ledger, at_both, expected) in cases {
         let target = |record: Target| match record.id() {
             "billing" => billing(record),
-            "ledger" => ledger(record.callers(["orders"])),
+            "ledger" => ledger(record.allow_clients(["orders"])),
             _ => record,
         };
         let client = |record: Client| record.allow_several_audiences();
@@ -503,7 +503,7 @@ async fn aud_is_the_target_s_own_and_a_string_where_it_is_one() {
 #[tokio::test]
 async fn a_target_without_an_aud_of_its_own_is_called_by_its_id() {
     let archive = |mut targets: Vec<Target>| {
-        targets.push(Target::new("urn:example:archive").callers(["orders"]).scopes(["read"]));
+        targets.push(Target::new("urn:example:archive").allow_clients(["orders"]).scopes(["read"]));
         targets
     };
     let world = plan_with(|clients| clients, archive).start().await;

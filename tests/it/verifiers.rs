@@ -81,24 +81,27 @@ fn genuine() -> Value {
 /// Takes both types of its tokens, from clients and from those who act.
 fn record() -> Issuer {
     Issuer::new(DESK)
-        .token_types([SAML2, BADGE].map(TokenType::new))
-        .subjects(SubjectMapping::Prefix("desk|".into()))
-        .presenters(["orders"])
+        .accept_types([SAML2, BADGE].map(TokenType::from_static))
+        .map_subjects(SubjectMapping::Prefix("desk|".into()))
+        .allow_presenters(["orders"])
         .allow_actor_tokens()
 }
 
 /// A world that asks the desk about both; `orders` runs its agents.
 fn plan_of(desk: &Desk, record: Issuer) -> Plan {
     let carrier = |clients: Vec<Client>| {
-        clients.into_iter().map(|client| client.carries(DESK, "agent-7").carries(IDP, "agent-7")).collect()
+        clients
+            .into_iter()
+            .map(|client| client.allow_actor(Party::new(DESK, "agent-7")).allow_actor(Party::new(IDP, "agent-7")))
+            .collect()
     };
     let rule = Rule::allow(Names::any(), Subjects::any().or_clients(), Names::any()).actors(Actors::any());
     let rules = [rule.scopes(Names::any())];
     plan_with(carrier, |targets| targets).with(|builder| {
         let builder = builder.issuers([record]).rules(rules);
-        [SAML2, BADGE]
-            .into_iter()
-            .fold(builder, |builder, token_type| builder.token_verifier(TokenType::new(token_type), desk.verifier()))
+        [SAML2, BADGE].into_iter().fold(builder, |builder, token_type| {
+            builder.token_verifier(TokenType::from_static(token_type), desk.verifier())
+        })
     })
 }
 
@@ -181,12 +184,15 @@ async fn a_token_that_is_no_jwt_is_worth_what_its_verifier_says() {
 async fn what_a_verifier_says_is_held_to_the_rules_for_a_jwt() {
     let desk = Desk::default();
     let rules = |token_type| {
-        TokenRules::of(TokenType::new(token_type)).require_value("level", 2).forbid("guest").presenter_claim("app")
+        TokenRules::new(TokenType::from_static(token_type))
+            .require_value("level", 2)
+            .forbid("guest")
+            .presenter_claim("app")
     };
     let record = record()
-        .tokens(rules(SAML2))
-        .tokens(rules(BADGE).scope_claim("rights"))
-        .tenants("site", ["north"])
+        .accept(rules(SAML2))
+        .accept(rules(BADGE).scope_claim("rights"))
+        .accept_tenants("site", ["north"])
         .leeway(Duration::from_secs(5))
         .max_age(Duration::from_secs(600));
     let mut world = plan_of(&desk, record).start().await;
@@ -274,7 +280,9 @@ async fn no_verifier_makes_an_actor_or_a_client() {
         assert_eq!(found, expected, "{changes}");
     }
     // Without the record's leave nobody acts by such a token.
-    let quiet = Issuer::new(DESK).token_types([TokenType::new(BADGE)]).subjects(SubjectMapping::Prefix("desk|".into()));
+    let quiet = Issuer::new(DESK)
+        .accept_types([TokenType::from_static(BADGE)])
+        .map_subjects(SubjectMapping::Prefix("desk|".into()));
     let mut world = plan_of(&desk, quiet).start().await;
     desk.vouches(json!({ "sub": "agent-7" }));
     assert_eq!(acting(&mut world, BADGE).await, Err(Reason::ActorIssuerNotTrusted));
@@ -308,7 +316,7 @@ async fn a_verifier_that_cannot_answer_stops_this_exchange_and_no_other() {
 #[tokio::test(start_paused = true)]
 async fn a_verifier_that_never_answers_is_an_outage() {
     let desk = Desk::default();
-    let record = crate::jwks::record(DESK).token_types([TokenType::JWT]);
+    let record = crate::jwks::record(DESK).accept_types([TokenType::JWT]);
     let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
     let plan = plan().with(|builder| {
         builder.issuers([record]).token_verifier(TokenType::JWT, desk.verifier()).audit(recorder(sender))
@@ -330,8 +338,8 @@ async fn a_verifier_is_asked_about_its_type_alone() {
     // The last one given for a type counts; one for a type that no record takes is never asked.
     let plan = plan_of(&desk, record()).with(|builder| {
         builder
-            .token_verifier(TokenType::new(BADGE), other.verifier())
-            .token_verifier(TokenType::new("urn:example:token-type:pass"), other.verifier())
+            .token_verifier(TokenType::from_static(BADGE), other.verifier())
+            .token_verifier(TokenType::from_static("urn:example:token-type:pass"), other.verifier())
     });
     let mut world = plan.start().await;
     let (own, idp) = (world.own.clone(), world.idp.clone());

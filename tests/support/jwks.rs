@@ -198,7 +198,7 @@ pub fn loopback() -> HttpFetch {
 
 /// The record of a foreign issuer whose tokens `orders` may present, but for its keys.
 pub fn record(iss: &str) -> Issuer {
-    Issuer::new(iss).subjects(SubjectMapping::Prefix(format!("{iss}|"))).presenters(["orders"])
+    Issuer::new(iss).map_subjects(SubjectMapping::Prefix(format!("{iss}|"))).allow_presenters(["orders"])
 }
 
 pub fn remote(iss: &str, uri: impl Into<String>) -> Issuer {
@@ -212,7 +212,7 @@ pub fn timed(plan: Plan, time: &Time) -> Plan {
 
 /// A world that believes the issuer behind this endpoint.
 pub async fn world(jwks: &Jwks, time: &Time) -> World {
-    timed(plan(), time).with(|builder| builder.issuers([remote(REMOTE, jwks.url())]).fetch(loopback())).start().await
+    timed(plan(), time).with(|builder| builder.issuers([remote(REMOTE, jwks.url())]).http(loopback())).start().await
 }
 
 /// How things stand with the issuer that is not in every world.

@@ -122,19 +122,19 @@ pub fn plan_with(
 ) -> Plan {
     let own = Minter::new(AS, Algorithm::ES256);
     let idp = Minter::new(IDP, Algorithm::ES256);
-    let target = |id: &str| Target::new(id).aud(format!("https://{id}.example")).scopes(["read", "write"]);
+    let target = |id: &str| Target::new(id).audience_claim(format!("https://{id}.example")).scopes(["read", "write"]);
     let builder = TokenExchangeLayer::builder(AS)
         .clock(|| UNIX_EPOCH + Duration::from_secs(NOW))
         .clients(clients(["orders", "billing", "reports"].map(|id| Client::new(id).secret(secret_of(id))).into()))
         .targets(targets(vec![
-            target("orders").owner("orders"),
-            target("billing").owner("billing").callers(["orders"]).resource("https://billing.example/api"),
-            target("ledger").callers(["billing"]),
+            target("orders").served_by("orders"),
+            target("billing").served_by("billing").allow_clients(["orders"]).resource("https://billing.example/api"),
+            target("ledger").allow_clients(["billing"]),
         ]))
         .issuers([Issuer::new(IDP)
             .keys(idp.keys())
-            .subjects(SubjectMapping::Prefix("idp|".into()))
-            .presenters(["orders"])
+            .map_subjects(SubjectMapping::Prefix("idp|".into()))
+            .allow_presenters(["orders"])
             .claims(["tenant", "groups", "address", "level", "vip"])])
         .rules([Rule::allow(Names::any(), Subjects::any().or_clients(), Names::any()).scopes(Names::any())])
         .signer(own.key.clone());

@@ -155,7 +155,7 @@ impl Gateway {
             .guard()
             .document(document(config, &endpoints)?)
             .client_authenticator(authenticator.clone())
-            .fetch(fetch)
+            .http(fetch)
             .signer(config.signer.clone())
             .max_lifetime(settings.limits.max_lifetime)
             .revocations(stores.revocations)

@@ -5,7 +5,7 @@ mod question;
 
 use super::{Authentication, AuthenticationMethod, Credentials};
 use crate::{
-    fetch::HttpFetch,
+    fetch::{NO_CLIENT, default_service},
     plug::{BoxHttpService, HttpService, boxed},
     records::{ConfigError, is_absolute},
 };
@@ -50,7 +50,7 @@ const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(300);
 /// let layer = TokenExchangeLayer::builder("https://as.example")
 ///     .client_authenticator(legacy)
 ///     .clients([Client::new("orders")])
-///     .targets([Target::new("billing").callers(["orders"]).scopes(["read"])])
+///     .targets([Target::new("billing").allow_clients(["orders"]).scopes(["read"])])
 ///     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
 ///     .signer(LocalSigner::generate(Algorithm::ES256)?)
 ///     .build()?;
@@ -105,7 +105,7 @@ impl ServerAuthenticatorBuilder {
         Self { service: None, endpoint, method, entries: 10_000, time_to_live: Duration::from_secs(60) }
     }
 
-    /// What asks: an [`HttpFetch`] with options of its own, or the wrapped service itself
+    /// What asks: an [`HttpFetch`](crate::fetch::HttpFetch) with options of its own, or the wrapped service itself
     /// ([`in_process`](crate::fetch::in_process)). Default: `HttpFetch::new()`.
     pub fn fetch(mut self, service: impl HttpService) -> Self {
         self.service = Some(boxed(service));
@@ -135,7 +135,10 @@ impl ServerAuthenticatorBuilder {
         }
         let known = Known::new(entries, time_to_live)
             .ok_or_else(|| ConfigError::new("cache", "no randomness to be had from the system"))?;
-        let service = service.unwrap_or_else(|| boxed(HttpFetch::new()));
+        if service.is_none() && !cfg!(feature = "fetch") {
+            return Err(ConfigError::new("fetch", NO_CLIENT));
+        }
+        let service = service.unwrap_or_else(default_service);
         Ok(ServerAuthenticator(Arc::new(Shared { service, endpoint, method, known })))
     }
 }

@@ -75,7 +75,7 @@ impl Table {
     /// ])?;
     ///
     /// let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "ledger");
-    /// query.ceiling = "read".parse().unwrap_or_default();
+    /// query.max_scope = "read".parse().unwrap_or_default();
     /// let lines: Vec<String> = table.explain(&query).iter().map(ToString::to_string).collect();
     /// assert_eq!(lines, [
     ///     "rule 1 (allow) does not match: it is for other targets, or not for all of these",

@@ -134,7 +134,7 @@ mod tests {
         ] {
             let rules: Vec<Rule> = (0..1000).map(rule).collect();
             let mut query = Query::new(client, party, target);
-            query.subject.claims.insert("groups".into(), ["group-7"].into_iter().collect());
+            query.subject.claims.insert("groups", serde_json::json!(["group-7"]));
             let found: Vec<usize> = Index::of(&rules).unwrap().candidates(&query).collect();
             assert_eq!(found, [7], "{:?}", rules[7]);
         }

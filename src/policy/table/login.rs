@@ -14,7 +14,7 @@ impl Rule {
     /// Allows it to subjects whose login was one of these (`acr`), the best first. Where that alone is amiss, and no
     /// other rule allows it, the client is told (RFC 9470): 400, `insufficient_user_authentication`, with `acr_values`,
     /// and `max_age` if the rule has one. Values of a foreign issuer count as its record translates them
-    /// ([`Issuer::acr`](crate::Issuer::acr)), and not at all without.
+    /// ([`Issuer::map_acr`](crate::Issuer::map_acr)), and not at all without.
     ///
     /// ```
     /// use tower_token_exchange::{policy::{Decision, Query, Rule, Subjects, Table}, records::Party};
@@ -41,15 +41,20 @@ impl Rule {
     ///
     /// ```
     /// use std::time::Duration;
-    /// use tower_token_exchange::{policy::{Decision, Query, Rule, Subjects, Table}, records::Party};
+    /// use tower_token_exchange::{
+    ///     policy::{Decision, Query, Rule, Subjects, Table},
+    ///     records::Party,
+    ///     token::NumericDate,
+    /// };
     ///
     /// let rule = Rule::allow("orders", Subjects::any(), "payments").scopes(["pay"]);
     /// let table = Table::new([rule.max_auth_age(Duration::from_secs(300))])?;
     ///
     /// let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "payments");
-    /// query.subject.auth_time = Some(query.now - 301);
+    /// query.now = NumericDate::from_seconds(1_000);
+    /// query.subject.auth_time = Some(NumericDate::from_seconds(699));
     /// assert!(matches!(table.decide(&query), Decision::Deny(_)));
-    /// query.subject.auth_time = Some(query.now - 300);
+    /// query.subject.auth_time = Some(NumericDate::from_seconds(700));
     /// assert!(matches!(table.decide(&query), Decision::Allow(_)));
     /// # Ok::<(), tower_token_exchange::ConfigError>(())
     /// ```
@@ -75,11 +80,11 @@ impl Login {
         let acr = query.subject.acr.as_ref().map_or("no acr".to_owned(), |acr| format!("acr `{acr}`"));
         let age = age(query).map_or("nobody knows when".to_owned(), |age| format!("{age} s ago"));
         let acr_values = self.acr_values.iter().flatten();
-        Denial::step_up(acr_values, self.max_age).because(format!("{rule}: logged in {age}, with {acr}"))
+        Denial::step_up(acr_values, self.max_age).reason(format!("{rule}: logged in {age}, with {acr}"))
     }
 }
 
 /// How long ago the subject logged in, in seconds.
 fn age(query: &Query) -> Option<u64> {
-    query.subject.auth_time.map(|time| query.now.saturating_sub(time))
+    query.subject.auth_time.map(|time| query.now.saturating_since(time).as_secs())
 }

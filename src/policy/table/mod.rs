@@ -109,7 +109,7 @@ impl Table {
         }
         let would = Verdict::of(&matching, query);
         match would.shadow_outcome() {
-            Some(outcome) if !would.decision(query).is_like(&decision) => decision.with_shadow(outcome),
+            Some(outcome) if !would.decision(query).has_same_effect(&decision) => decision.with_shadow(outcome),
             _ => decision,
         }
     }

@@ -58,7 +58,8 @@ impl Names {
     }
 
     /// Whether the name is one of them. The list must be in order.
-    pub(super) fn include(&self, name: &str) -> bool {
+    pub(super) fn include(&self, name: impl AsRef<str>) -> bool {
+        let name = name.as_ref();
         match &self.0 {
             List::Any => true,
             List::One(own) => **own == *name,

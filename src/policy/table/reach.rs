@@ -87,8 +87,8 @@ fn example_of(allow: &Rule) -> Query {
     let issuer = allow.subjects.issuer.as_deref().unwrap_or(NOBODY);
     let subject = Party::new(issuer, first(&allow.subjects.subs));
     let mut query = Query::new(first(&allow.clients), subject, first(&allow.targets));
-    query.subject.claims = example_claims(allow.subjects.claims());
-    query.subject.token_type = allow.subjects.types().first().cloned().unwrap_or_else(|| TokenType::new(NOBODY));
+    query.subject.claims = example_claims(allow.subjects.claims()).into();
+    query.subject.token_type = allow.subjects.types().first().cloned().unwrap_or_else(|| TokenType::declared(NOBODY));
     query
 }
 

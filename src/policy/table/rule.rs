@@ -176,7 +176,7 @@ impl Rule {
     ///
     /// let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "billing");
     /// assert_eq!(table.decide(&query).shadow(), None);
-    /// query.subject.claims.insert("groups".into(), ["interns"].into_iter().collect());
+    /// query.subject.claims.insert("groups", "interns");
     /// let decision = table.decide(&query);
     /// assert!(matches!(decision, Decision::Allow(_)));
     /// assert_eq!(decision.shadow().map(ToString::to_string).as_deref(), Some("would deny: no interns"));

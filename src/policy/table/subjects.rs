@@ -1,6 +1,6 @@
 use super::names::{Names, Pool};
 use crate::{
-    policy::{QueriedSubject, Query},
+    policy::{Query, Subject},
     protocol::TokenType,
     records::Party,
 };
@@ -87,7 +87,7 @@ impl Subjects {
     ///
     /// let mut query = Query::new("orders", Party::new("https://idp.example", "alice"), "billing");
     /// assert!(matches!(table.decide(&query), Decision::Deny(_)));
-    /// query.subject.claims.insert("groups".into(), json!(["staff", "finance"]));
+    /// query.subject.claims.insert("groups", json!(["staff", "finance"]));
     /// assert!(matches!(table.decide(&query), Decision::Allow(_)));
     /// # Ok::<(), tower_token_exchange::ConfigError>(())
     /// ```
@@ -155,13 +155,13 @@ impl Subjects {
             && is_within(allowed.types(), self.types())
     }
 
-    pub(super) fn have_type_of(&self, subject: &QueriedSubject) -> bool {
+    pub(super) fn have_type_of(&self, subject: &Subject) -> bool {
         let types = self.types();
         types.is_empty() || types.contains(&subject.token_type)
     }
 
     /// The first claim that a subject does not have as wanted.
-    pub(super) fn missing_claim(&self, subject: &QueriedSubject) -> Option<&str> {
+    pub(super) fn missing_claim(&self, subject: &Subject) -> Option<&str> {
         self.claims().iter().find(|(name, wanted)| !has_claim(subject, name, wanted)).map(|(name, _)| name.as_str())
     }
 }
@@ -177,7 +177,7 @@ fn is_within(these: &[TokenType], those: &[TokenType]) -> bool {
     those.is_empty() || (!these.is_empty() && these.iter().all(|kind| those.contains(kind)))
 }
 
-fn has_claim(subject: &QueriedSubject, name: &str, wanted: &Value) -> bool {
+fn has_claim(subject: &Subject, name: &str, wanted: &Value) -> bool {
     match subject.claims.get(name) {
         Some(Value::Array(many)) => many.contains(wanted) || wanted.as_array() == Some(many),
         Some(one) => one == wanted,

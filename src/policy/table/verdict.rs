@@ -85,12 +85,12 @@ impl Rule {
 
     /// How much it grants of what was asked.
     pub(super) fn worth(&self, query: &Query) -> usize {
-        let asked = |scope: &&str| query.asked.as_ref().is_none_or(|asked| asked.contains(scope));
-        query.ceiling.iter().filter(asked).filter(|scope| self.grants(scope)).count()
+        let asked = |scope: &&str| query.requested_scope.as_ref().is_none_or(|asked| asked.contains(scope));
+        query.max_scope.iter().filter(asked).filter(|scope| self.grants(scope)).count()
     }
 
     pub(super) fn grant(&self, query: &Query) -> Grant {
-        let granted = query.ceiling.iter().filter(|scope| self.grants(scope));
+        let granted = query.max_scope.iter().filter(|scope| self.grants(scope));
         let limits = self.limits.as_deref().copied().unwrap_or_default();
         Grant {
             semantics: self.semantics(),
@@ -98,7 +98,7 @@ impl Rule {
             scope: Some(Scope::from_tokens(granted).unwrap_or_default()),
             max_lifetime: limits.lifetime.map(|lifetime| lifetime.min(query.max_lifetime)),
             max_depth: limits.depth,
-            because: Some(self.name()),
+            policy_id: Some(self.name()),
             shadow: None,
         }
     }

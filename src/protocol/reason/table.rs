@@ -1,7 +1,7 @@
 //! Every reason for a refusal, in the order in which an exchange can meet them.
 
 use super::super::reason_class::{
-    BROKEN, CLIENT, DENIED, GRANT, SCOPE, STEP_UP, TARGET, TOKEN, Told, UNAVAILABLE, request,
+    BROKEN, CLIENT, ClientAnswer, DENIED, GRANT, SCOPE, STEP_UP, TARGET, TOKEN, UNAVAILABLE, request,
 };
 use crate::protocol::ErrorCode;
 use http::StatusCode;

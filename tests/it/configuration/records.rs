@@ -19,26 +19,26 @@ fn at(endpoint: &str) -> Introspection {
 
 /// Without keys, asked about its tokens.
 fn asked(id: &str) -> Issuer {
-    Issuer::new(id).subjects(prefix(&format!("{id}|"))).introspection(endpoint())
+    Issuer::new(id).map_subjects(prefix(&format!("{id}|"))).introspection(endpoint())
 }
 
 fn jwt() -> TokenRules {
-    TokenRules::of(TokenType::JWT)
+    TokenRules::new(TokenType::JWT)
 }
 
 fn id_token() -> TokenRules {
-    TokenRules::of(TokenType::ID_TOKEN)
+    TokenRules::new(TokenType::ID_TOKEN)
 }
 
 fn access_token() -> TokenRules {
-    TokenRules::of(TokenType::ACCESS_TOKEN)
+    TokenRules::new(TokenType::ACCESS_TOKEN)
 }
 
 /// Somebody who knows tokens of these types.
 fn verifying(builder: TokenExchangeBuilder, types: &[&'static str]) -> TokenExchangeBuilder {
     types.iter().fold(builder, |builder, token_type| {
         let verifier = tower::service_fn(|_: TokenToVerify| async { Ok::<_, &str>(Verification::rejected("x")) });
-        builder.token_verifier(TokenType::new(*token_type), verifier)
+        builder.token_verifier(TokenType::from_static(*token_type), verifier)
     })
 }
 
@@ -59,14 +59,14 @@ pub(super) fn mistakes() -> Vec<Mistake> {
     add("keys and a place", one(foreign(IDP).keys(keys())), sources.clone(), "keep one");
     add(
         "keys and a search",
-        one(Issuer::new(IDP).keys(keys()).discovery().subjects(prefix("i|"))),
+        one(Issuer::new(IDP).keys(keys()).discovery().map_subjects(prefix("i|"))),
         sources.clone(),
         "one",
     );
     add("a place and a search", one(foreign(IDP).discovery()), sources.clone(), "one");
     add("a place, a search and a place", one(foreign(IDP).discovery().jwks_uri("https://x.example/k")), sources, "one");
     let discovery = "issuer `https://idp.example?x=1`: discovery: ".to_owned();
-    let searched = |id: &str| one(Issuer::new(id).discovery().subjects(prefix("i|")));
+    let searched = |id: &str| one(Issuer::new(id).discovery().map_subjects(prefix("i|")));
     add("a search below a query", searched("https://idp.example?x=1"), discovery, "`jwks_uri`");
     add("a search below a name", searched("idp"), "issuer `idp`: discovery: ".into(), "absolute URL");
     add(
@@ -75,7 +75,7 @@ pub(super) fn mistakes() -> Vec<Mistake> {
         "issuer `http://idp.example`: discovery: ".into(),
         "https",
     );
-    let user = one(Issuer::new(IDP).jwks_uri("https://u:p@idp.example/k").subjects(prefix("i|")));
+    let user = one(Issuer::new(IDP).jwks_uri("https://u:p@idp.example/k").map_subjects(prefix("i|")));
     add("keys behind a password", user, format!("{idp}jwks_uri: "), "`fetch`");
 
     // An endpoint that cannot be asked.
@@ -110,10 +110,11 @@ pub(super) fn mistakes() -> Vec<Mistake> {
     // Two that would be asked about the same token.
     let other = "issuer `https://other.example`: introspection: ";
     add("two asked about JWTs", issuers([asked(IDP), asked(OTHER)]), other.into(), "`https://idp.example`");
-    let both = [TokenType::JWT, TokenType::new(BADGE)];
-    let shared = issuers([asked(IDP).token_types(both.clone()), asked(OTHER).token_types([TokenType::new(BADGE)])]);
+    let both = [TokenType::JWT, TokenType::from_static(BADGE)];
+    let shared =
+        issuers([asked(IDP).accept_types(both.clone()), asked(OTHER).accept_types([TokenType::from_static(BADGE)])]);
     add("two asked about badges", shared, other.into(), "a type of its own");
-    let ours = issuers([own().introspection(endpoint()), asked(IDP).token_types([TokenType::ACCESS_TOKEN])]);
+    let ours = issuers([own().introspection(endpoint()), asked(IDP).accept_types([TokenType::ACCESS_TOKEN])]);
     add("ours and another's access tokens", ours, field.clone(), "`https://as.example`");
     let keyed = issuers([asked(IDP), foreign(OTHER).introspection(endpoint())]);
     add("two asked, one with keys", keyed, other.into(), "a type of its own");
@@ -135,7 +136,7 @@ pub(super) fn mistakes() -> Vec<Mistake> {
     );
 
     // Tenants.
-    let tenants = |claim: &str, accepted: &[&str]| one(foreign(IDP).tenants(claim, accepted.iter().copied()));
+    let tenants = |claim: &str, accepted: &[&str]| one(foreign(IDP).accept_tenants(claim, accepted.iter().copied()));
     let field = format!("{idp}tenants: ");
     add("tenants by no claim", tenants("", &["red"]), field.clone(), "name the claim");
     add("no tenants", tenants("tid", &[]), field.clone(), "at least one");
@@ -145,33 +146,34 @@ pub(super) fn mistakes() -> Vec<Mistake> {
     for claim in ["iss", "sub", "aud", "exp"] {
         add("tenants by a claim with a meaning", tenants(claim, &["red"]), field.clone(), "meaning");
     }
-    let several = || foreign(IDP).tenants("tid", ["red", "blue"]);
+    let several = || foreign(IDP).accept_tenants("tid", ["red", "blue"]);
     let trust = format!("{idp}trust_act or trust_may_act: ");
     add("actors of several tenants", one(several().trust_act()), trust.clone(), "one tenant");
     add("grants of several tenants", one(several().trust_may_act()), trust, "leave the trust out");
-    add("tenants of ours", one(own().tenants("tid", ["red"])), format!("{layer}tenants: "), "leave it out");
-    add("names of ours for us", one(own().our_names(["us"])), format!("{layer}our_names: "), "leave it out");
+    add("tenants of ours", one(own().accept_tenants("tid", ["red"])), format!("{layer}tenants: "), "leave it out");
+    add("names of ours for us", one(own().accepted_audiences(["us"])), format!("{layer}our_names: "), "leave it out");
 
     // One name for us and for a client of ours.
-    let named = |issuer: Issuer, name: &str| issuer.client_name(name, "orders");
-    let two = || foreign(IDP).token_types([TokenType::ID_TOKEN, TokenType::JWT]);
+    let named = |issuer: Issuer, name: &str| issuer.map_client(name, "orders");
+    let two = || foreign(IDP).accept_types([TokenType::ID_TOKEN, TokenType::JWT]);
     let field = format!("{idp}client_name: ");
-    add("us and a client", one(named(two().our_names(["x", "us"]), "us")), field.clone(), "`our_names`");
+    add("us and a client", one(named(two().accepted_audiences(["x", "us"]), "us")), field.clone(), "`our_names`");
     add("us by our issuer and a client", one(named(two(), AS)), field.clone(), "`https://as.example`");
-    let by_type = foreign(IDP).tokens(id_token()).tokens(jwt().audiences(["us"]));
+    let by_type = foreign(IDP).accept(id_token()).accept(jwt().audiences(["us"]));
     add("an audience and a client", one(named(by_type, "us")), field.clone(), "`audiences`");
-    let badge = foreign(IDP).tokens(id_token()).tokens(TokenRules::of(TokenType::new(BADGE)).audiences(["us"]));
+    let badge =
+        foreign(IDP).accept(id_token()).accept(TokenRules::new(TokenType::from_static(BADGE)).audiences(["us"]));
     add("a badge's audience and a client", one(named(badge, "us")), field, "take no ID tokens");
 
     // Rules that no token can keep.
     let field = format!("{idp}token_types: ");
-    let ruled = |rules: TokenRules| one(foreign(IDP).tokens(rules));
+    let ruled = |rules: TokenRules| one(foreign(IDP).accept(rules));
     add("a type that is never taken", ruled(jwt().typ(["logout+jwt"])), field.clone(), "`logout+jwt`");
     add("the same in full", ruled(jwt().typ(["JWT", "application/DPoP+JWT"])), field.clone(), "`dpop+jwt`");
     add("an access token that is a JWT", ruled(access_token().typ(["JWT"])), field.clone(), "`jwt`");
     add("an ID token that is an access token", ruled(id_token().typ(["at+jwt"])), field.clone(), "`at+jwt`");
     add("an ID token of a vendor", ruled(id_token().typ(["vnd.x+jwt"])), field.clone(), "`vnd.x+jwt`");
-    let ours = one(own().tokens(jwt().typ(["at+jwt"])));
+    let ours = one(own().accept(jwt().typ(["at+jwt"])));
     add("a JWT of ours that is an access token", ours, format!("{layer}token_types: "), "`at+jwt`");
     add("required and forbidden", ruled(jwt().require("azp").forbid("azp")), field.clone(), "`azp`");
     add(
@@ -204,20 +206,20 @@ pub(super) fn mistakes() -> Vec<Mistake> {
     }
     add(
         "a refresh token of ours",
-        one(own().token_types([TokenType::REFRESH_TOKEN])),
+        one(own().accept_types([TokenType::REFRESH_TOKEN])),
         format!("{layer}token_types: "),
         "never",
     );
 
     // Types that nobody can verify.
-    let saml = || foreign(IDP).token_types([TokenType::new(SAML2)]);
+    let saml = || foreign(IDP).accept_types([TokenType::from_static(SAML2)]);
     add("SAML and nobody to read it", one(saml()), field.clone(), "`token_verifier`");
     add("SAML and a verifier for badges", verifying(one(saml()), &[BADGE]), field.clone(), "`token_verifier`");
-    let saml1 = foreign(IDP).token_types([TokenType::new("urn:ietf:params:oauth:token-type:saml1")]);
+    let saml1 = foreign(IDP).accept_types([TokenType::from_static("urn:ietf:params:oauth:token-type:saml1")]);
     add("SAML 1 and a verifier for SAML 2", verifying(one(saml1), &[SAML2]), field, "saml1");
     let keyless = |types: &[&'static str]| {
-        let types: Vec<_> = types.iter().map(|token_type| TokenType::new(*token_type)).collect();
-        verifying(one(Issuer::new(IDP).subjects(prefix("i|")).token_types(types)), &[BADGE])
+        let types: Vec<_> = types.iter().map(|token_type| TokenType::from_static(*token_type)).collect();
+        verifying(one(Issuer::new(IDP).map_subjects(prefix("i|")).accept_types(types)), &[BADGE])
     };
     add("JWTs without keys beside badges", keyless(&[BADGE, JWT]), format!("{idp}keys: "), "`introspection`");
     add("badges of two kinds, one verified", keyless(&[BADGE, "urn:x:pass"]), format!("{idp}keys: "), "`jwks_uri`");
@@ -233,42 +235,49 @@ pub(super) fn mistakes() -> Vec<Mistake> {
 pub(super) fn good_ones() -> Vec<(&'static str, TokenExchangeBuilder)> {
     let one = |issuer: Issuer| issuers([issuer]);
     let own = || Issuer::new(AS);
-    let badges = || TokenType::new(BADGE);
-    let two = || foreign(IDP).token_types([TokenType::ID_TOKEN, TokenType::JWT]);
+    let badges = || TokenType::from_static(BADGE);
+    let two = || foreign(IDP).accept_types([TokenType::ID_TOKEN, TokenType::JWT]);
     vec![
         ("the place of the keys, mended", one(foreign(IDP).jwks_uri("https://mirror.example/k"))),
         ("a preset's search, replaced", one(Issuer::google().jwks_uri("https://mirror.example/k"))),
         ("asked and nothing else", one(asked(IDP))),
         ("asked, and keys", one(foreign(IDP).introspection(endpoint().every_token()))),
-        ("asked in the clear, by a fetch", one(asked(IDP).introspection(at("http://idp.example/i"))).fetch(away())),
-        ("asked in the clear, within", one(asked(IDP).introspection(at("http://idp.example/i").via(away())))),
-        ("two asked about types of their own", issuers([asked(IDP), asked(OTHER).token_types([badges()])])),
+        ("asked in the clear, by a fetch", one(asked(IDP).introspection(at("http://idp.example/i"))).http(away())),
+        ("asked in the clear, within", one(asked(IDP).introspection(at("http://idp.example/i").http(away())))),
+        ("two asked about types of their own", issuers([asked(IDP), asked(OTHER).accept_types([badges()])])),
         ("ours asked, and another's JWTs", issuers([own().introspection(endpoint()), asked(IDP)])),
         ("60 s of leeway", one(foreign(IDP).leeway(Duration::from_secs(60)))),
         ("an age of a second", one(foreign(IDP).max_age(Duration::from_secs(1)))),
-        ("one tenant whose actors are believed", one(foreign(IDP).tenants("tid", ["red"]).trust_act().trust_may_act())),
-        ("several tenants who may act", one(foreign(IDP).tenants("tid", ["red", "blue"]).allow_actor_tokens())),
-        ("us and a client by two names", one(two().our_names(["us"]).client_name("web", "orders"))),
+        (
+            "one tenant whose actors are believed",
+            one(foreign(IDP).accept_tenants("tid", ["red"]).trust_act().trust_may_act()),
+        ),
+        ("several tenants who may act", one(foreign(IDP).accept_tenants("tid", ["red", "blue"]).allow_actor_tokens())),
+        ("us and a client by two names", one(two().accepted_audiences(["us"]).map_client("web", "orders"))),
         ("us and a client by one, for ID tokens alone", {
-            one(foreign(IDP).token_types([TokenType::ID_TOKEN]).our_names(["us"]).client_name("us", "orders"))
+            one(foreign(IDP).accept_types([TokenType::ID_TOKEN]).accepted_audiences(["us"]).map_client("us", "orders"))
         }),
-        ("us and a client by one, for JWTs alone", one(foreign(IDP).our_names(["us"]).client_name("us", "orders"))),
-        ("a vendor's type", one(foreign(IDP).tokens(jwt().typ(["vnd.x+jwt", "at+jwt"])))),
+        (
+            "us and a client by one, for JWTs alone",
+            one(foreign(IDP).accepted_audiences(["us"]).map_client("us", "orders")),
+        ),
+        ("a vendor's type", one(foreign(IDP).accept(jwt().typ(["vnd.x+jwt", "at+jwt"])))),
         ("untyped access tokens", {
-            one(own().allow_untyped_access_tokens().tokens(access_token().typ(["JWT", "at+jwt"])))
+            one(own().allow_untyped_access_tokens().accept(access_token().typ(["JWT", "at+jwt"])))
         }),
         (
             "a value twice",
-            one(foreign(IDP).tokens(jwt().require("ver").require_value("ver", 2).require_value("ver", 2))),
+            one(foreign(IDP).accept(jwt().require("ver").require_value("ver", 2).require_value("ver", 2))),
         ),
-        ("a hash in an ID token", one(foreign(IDP).tokens(id_token().require("at_hash").require("nonce")))),
-        ("a client in a JWT", one(foreign(IDP).tokens(jwt().require("client_id").require("scope")))),
+        ("a hash in an ID token", one(foreign(IDP).accept(id_token().require("at_hash").require("nonce")))),
+        ("a client in a JWT", one(foreign(IDP).accept(jwt().require("client_id").require("scope")))),
         ("badges and nobody's keys", {
-            let record = Issuer::new(IDP).subjects(prefix("i|")).token_types([badges(), TokenType::new(SAML2)]);
+            let record =
+                Issuer::new(IDP).map_subjects(prefix("i|")).accept_types([badges(), TokenType::from_static(SAML2)]);
             verifying(one(record), &[BADGE, SAML2])
         }),
         ("a verifier that nobody needs", verifying(good(), &[BADGE])),
-        ("badges that are JWTs", one(foreign(IDP).token_types([badges()]))),
+        ("badges that are JWTs", one(foreign(IDP).accept_types([badges()]))),
         ("every preset", {
             issuers([
                 Issuer::keycloak("https://login.example", "staff"),

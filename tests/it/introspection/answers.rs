@@ -132,7 +132,7 @@ async fn an_answer_that_is_no_answer_is_an_outage() {
 async fn what_is_said_of_a_token_is_held_to_the_rules_for_a_jwt() {
     let endpoint = Endpoint::up().await;
     let change = |issuer: Issuer| issuer.introspection(endpoint.record()).max_age(Duration::from_secs(900));
-    let mut world = plan().with(|builder| builder.issuers([change(Issuer::new(AS))]).fetch(loopback())).start().await;
+    let mut world = plan().with(|builder| builder.issuers([change(Issuer::new(AS))]).http(loopback())).start().await;
     let cases = vec![
         (json!({}), GOOD),
         (json!({ "iss": null }), GOOD),
@@ -267,7 +267,7 @@ async fn an_endpoint_that_never_answers_is_an_outage_after_five_seconds() {
             let response = http::Response::builder().header(header::CONTENT_TYPE, "application/json");
             response.body(Bytes::from(answer))
         });
-        Introspection::basic("https://idp.example/introspect", LAYER_ID, LAYER_SECRET).via(slow)
+        Introspection::basic("https://idp.example/introspect", LAYER_ID, LAYER_SECRET).http(slow)
     };
     for (seconds, expected) in [(4, StatusCode::OK), (6, StatusCode::SERVICE_UNAVAILABLE)] {
         let plan = without_idp();

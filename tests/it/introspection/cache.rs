@@ -57,7 +57,7 @@ async fn what_is_kept_is_held_to_the_rules_each_time() {
     let own = Issuer::new(AS)
         .introspection(endpoint.record().cache(10, Duration::from_secs(3600)))
         .max_age(Duration::from_secs(60));
-    let plan = plan().with(|builder| builder.issuers([own]).fetch(loopback()));
+    let plan = plan().with(|builder| builder.issuers([own]).http(loopback()));
     let mut world = timed(plan, &time).start().await;
     exchanged(&mut world, OPAQUE).await.unwrap();
     // In the hands of somebody else it is worth no more than it was.

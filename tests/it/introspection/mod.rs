@@ -130,7 +130,7 @@ fn active(changes: Value) -> Value {
 /// Our own issuer is asked, as its record says.
 fn asking(endpoint: &Endpoint, change: impl FnOnce(Introspection) -> Introspection) -> Plan {
     let own = Issuer::new(AS).introspection(change(endpoint.record()));
-    plan().with(|builder| builder.issuers([own]).fetch(loopback()))
+    plan().with(|builder| builder.issuers([own]).http(loopback()))
 }
 
 /// An endpoint of ours, and a world that asks it.
@@ -180,12 +180,15 @@ fn in_short(outcome: Result<Value, Reason>) -> Result<(), Reason> {
 /// A world where the test writes the foreign issuer's record.
 fn without_idp() -> Plan {
     let (own, idp) = (Minter::new(AS, Algorithm::ES256), Minter::new(IDP, Algorithm::ES256));
-    let target = |id: &str| Target::new(id).aud(format!("https://{id}.example")).scopes(["read", "write"]);
+    let target = |id: &str| Target::new(id).audience_claim(format!("https://{id}.example")).scopes(["read", "write"]);
     let client = |id: &str| Client::new(id).secret(secret_of(id)).scopes_for_scopeless_subjects(["read"]);
     let builder = TokenExchangeLayer::builder(AS)
         .clock(|| UNIX_EPOCH + Duration::from_secs(NOW))
         .clients(["orders", "billing"].map(client))
-        .targets([target("orders").owner("orders"), target("billing").owner("billing").callers(["orders"])])
+        .targets([
+            target("orders").served_by("orders"),
+            target("billing").served_by("billing").allow_clients(["orders"]),
+        ])
         .rules([Rule::allow(Names::any(), Subjects::any(), Names::any()).scopes(Names::any())])
         .signer(own.key.clone());
     Plan { own, idp, builder }

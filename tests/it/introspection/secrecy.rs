@@ -72,7 +72,7 @@ async fn the_default_sink_tells_neither() {
     endpoint.says(&active(json!({ "iss": IDP, "aud": AS, "sub": "bob" })));
     let idp = crate::jwks::record(IDP).introspection(endpoint.record());
     let plan = without_idp();
-    let layer = plan.builder.issuers([idp]).fetch(loopback()).audit(TracingSink).build().unwrap();
+    let layer = plan.builder.issuers([idp]).http(loopback()).audit(TracingSink).build().unwrap();
     assert_eq!(crate::jwks::post(&layer, OPAQUE).await.0, StatusCode::OK);
     endpoint.says(&json!({ "active": [OPAQUE] }));
     assert_eq!(crate::jwks::post(&layer, OPAQUE).await.0, StatusCode::SERVICE_UNAVAILABLE);
@@ -91,7 +91,7 @@ async fn the_records_show_neither() {
         assert_silent(&format!("{issuer:?}"), "the issuer's record");
         let builder = plan().builder.issuers([issuer]);
         assert_silent(&format!("{builder:?}"), "the builder");
-        assert_silent(&format!("{:?}", builder.fetch(loopback()).build().unwrap()), "the layer");
+        assert_silent(&format!("{:?}", builder.http(loopback()).build().unwrap()), "the layer");
     }
     // A mistake in the record is told without the credentials.
     let odd = Issuer::new(AS).introspection(Introspection::bearer("https://as.example/introspect", "zq9bearer\nline"));

@@ -5,7 +5,7 @@ use tower_token_exchange::{
     Client,
     fetch::in_process,
     policy::{Actors, Names, Rule, Subjects},
-    records::TokenRules,
+    records::{Party, TokenRules},
     signing::Algorithm,
 };
 
@@ -27,7 +27,7 @@ async fn the_wrapped_service_itself_can_be_asked() {
     let endpoint = Endpoint::up().await;
     let old = endpoint.router().route("/token", axum::routing::post(|| async { "the old token endpoint" }));
     let record = Introspection::basic("https://as.example/introspect", LAYER_ID, LAYER_SECRET);
-    let own = Issuer::new(AS).introspection(record.via(in_process(old.clone())));
+    let own = Issuer::new(AS).introspection(record.http(in_process(old.clone())));
     // No fetch is given: nothing goes over the network.
     let plan = plan().with(|builder| builder.issuers([own]));
     let (sender, mut events) = tokio::sync::mpsc::unbounded_channel();
@@ -137,8 +137,9 @@ async fn a_token_goes_to_the_issuer_that_can_know_it_and_to_no_other() {
 #[tokio::test]
 async fn no_issuer_answers_for_another() {
     let legacy = Endpoint::up().await;
-    let plan = plan().with(|builder| builder.issuers([keyless(LEGACY, &legacy).token_types([TokenType::new(BADGE)])]));
-    let mut world = plan.with(|builder| builder.fetch(loopback())).start().await;
+    let plan = plan()
+        .with(|builder| builder.issuers([keyless(LEGACY, &legacy).accept_types([TokenType::from_static(BADGE)])]));
+    let mut world = plan.with(|builder| builder.http(loopback())).start().await;
     for iss in [AS, IDP, "https://stranger.example", "https://legacy.example/"] {
         legacy.says(&foreign(iss, json!({})));
         assert_eq!(declared(&mut world, OPAQUE, BADGE).await, Err(Reason::TokenIssuerUnknown), "{iss}");
@@ -172,8 +173,8 @@ async fn no_issuer_answers_for_another() {
 #[tokio::test]
 async fn a_jwt_of_an_issuer_without_keys_is_what_the_issuer_says() {
     let legacy = Endpoint::up().await;
-    let record = keyless(LEGACY, &legacy).tokens(TokenRules::of(TokenType::JWT).typ(["JWT"]).require("tid"));
-    let plan = plan().with(|builder| builder.issuers([record]).fetch(loopback()));
+    let record = keyless(LEGACY, &legacy).accept(TokenRules::new(TokenType::JWT).typ(["JWT"]).require("tid"));
+    let plan = plan().with(|builder| builder.issuers([record]).http(loopback()));
     let mut world = plan.start().await;
     let minter = Minter::new(LEGACY, Algorithm::ES256);
     let claims = json!({ "iss": LEGACY, "sub": "root", "aud": AS, "exp": 1, "tid": "t", "cnf": {}, "scope": "admin" });
@@ -265,10 +266,10 @@ async fn an_opaque_token_is_no_id_token() {
     let idp_minter = Minter::new(IDP, Algorithm::ES256);
     let idp = crate::jwks::record(IDP)
         .keys(idp_minter.keys())
-        .client_name("orders-there", "orders")
-        .token_types([TokenType::ID_TOKEN, TokenType::JWT])
+        .map_client("orders-there", "orders")
+        .accept_types([TokenType::ID_TOKEN, TokenType::JWT])
         .introspection(endpoint.record());
-    let mut world = without_idp().with(|builder| builder.issuers([idp]).fetch(loopback())).start().await;
+    let mut world = without_idp().with(|builder| builder.issuers([idp]).http(loopback())).start().await;
     // An access token of a server that says little of it; in other clothes it would be a login.
     endpoint.says(&foreign(IDP, json!({ "aud": "orders-there", "client_id": null, "scope": null })));
     assert_eq!(declared(&mut world, OPAQUE, ID_TOKEN).await, Err(Reason::TokenMalformed));
@@ -282,11 +283,13 @@ async fn an_opaque_token_is_no_id_token() {
 #[tokio::test]
 async fn an_actor_can_be_known_by_introspection_where_its_issuer_may_say_who_acts() {
     let endpoint = Endpoint::up().await;
-    let carries = |clients: Vec<Client>| clients.into_iter().map(|client| client.carries(LEGACY, "agent-7")).collect();
+    let carries = |clients: Vec<Client>| {
+        clients.into_iter().map(|client| client.allow_actor(Party::new(LEGACY, "agent-7"))).collect()
+    };
     let allowed = |allow: bool| {
-        let record = keyless(LEGACY, &endpoint).token_types([TokenType::new(BADGE)]);
+        let record = keyless(LEGACY, &endpoint).accept_types([TokenType::from_static(BADGE)]);
         let record = if allow { record.allow_actor_tokens() } else { record };
-        plan_with(carries, |targets| targets).with(|builder| builder.issuers([record]).fetch(loopback()))
+        plan_with(carries, |targets| targets).with(|builder| builder.issuers([record]).http(loopback()))
     };
     for allow in [true, false] {
         let rule = Rule::allow(Names::any(), Subjects::any(), Names::any()).actors(Actors::any());

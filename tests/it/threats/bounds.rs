@@ -17,7 +17,10 @@ use std::{
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tower_token_exchange::policy::{Actors, Decision, Grant, Query, Semantics};
+use tower_token_exchange::{
+    policy::{Actors, Decision, Grant, Query, Semantics},
+    records::Party,
+};
 
 /// A world with this clock.
 fn timed(plan: Plan, clock: &Arc<AtomicU64>) -> Plan {
@@ -30,7 +33,9 @@ fn timed(plan: Plan, clock: &Arc<AtomicU64>) -> Plan {
 #[tokio::test]
 async fn th_25_no_exchange_makes_a_session_longer() {
     let clock = Arc::new(AtomicU64::new(NOW));
-    let records = |clients| changing("orders", |client| client.allow_self_exchange().carries(AS, "helper"))(clients);
+    let records = |clients| {
+        changing("orders", |client| client.allow_self_exchange().allow_actor(Party::new(AS, "helper")))(clients)
+    };
     let long = |plan: Plan| {
         let rule = anything().actors(Actors::any()).max_lifetime(Duration::from_secs(86_400));
         plan.with(|builder| builder.max_lifetime(Duration::from_secs(86_400)).rules([rule]))
@@ -100,7 +105,7 @@ async fn th_34_nothing_is_read_beyond_its_bound() {
     let weak = key_set([1024, 2040, 2048, 8192, 8200, 16_384].map(rsa_of));
     let partner = Minter::new(PARTNER, Algorithm::ES256);
     let two = |mut targets: Vec<Target>| {
-        targets.push(Target::new("second").callers(["orders"]).scopes(["read", "write"]));
+        targets.push(Target::new("second").allow_clients(["orders"]).scopes(["read", "write"]));
         targets
     };
     let record = partner_record(&partner).keys(weak);

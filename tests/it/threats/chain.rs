@@ -14,7 +14,7 @@ fn agent() -> Value {
 
 /// `orders` runs the agents 7 and 9 of the second foreign issuer.
 fn platform(client: Client) -> Client {
-    client.carries(PARTNER, "agent-7").carries(PARTNER, "agent-9")
+    client.allow_actor(Party::new(PARTNER, "agent-7")).allow_actor(Party::new(PARTNER, "agent-9"))
 }
 
 /// A token by which a client of ours shows itself as an actor.
@@ -32,7 +32,13 @@ fn chain(subs: &[&str]) -> Value {
 
 /// Beside the usual plan, services that all call each other.
 fn mesh(ids: [&'static str; 6]) -> Plan {
-    let target = |id| Target::new(id).aud(format!("https://{id}.example")).owner(id).callers(ids).scopes(["read"]);
+    let target = |id| {
+        Target::new(id)
+            .audience_claim(format!("https://{id}.example"))
+            .served_by(id)
+            .allow_clients(ids)
+            .scopes(["read"])
+    };
     plan().with(|builder| builder.clients(ids.map(client)).targets(ids.map(target)))
 }
 
@@ -49,7 +55,7 @@ async fn th_03_two_good_tokens_do_not_make_a_delegation() {
             .scopes(Names::any())
     };
     let targets = |mut targets: Vec<Target>| {
-        targets.push(Target::new("archive").callers(["orders"]).scopes(["read"]));
+        targets.push(Target::new("archive").allow_clients(["orders"]).scopes(["read"]));
         open_billing(targets)
     };
     let plan = plan_with(changing("orders", platform), targets);
@@ -121,7 +127,7 @@ async fn th_03_two_good_tokens_do_not_make_a_delegation() {
 async fn th_04_nobody_acts_under_the_name_of_another() {
     use Reason::*;
     let partner = partner();
-    let record = partner_record(&partner).allow_actor_tokens().client_name("orders-there", "orders");
+    let record = partner_record(&partner).allow_actor_tokens().map_client("orders-there", "orders");
     let rules = || [anything().actors(Actors::any())];
     let plan = plan_with(changing("orders", platform), open_billing);
     let mut world = plan.with(|builder| builder.issuers([record]).rules(rules())).start().await;
@@ -163,9 +169,14 @@ async fn th_04_nobody_acts_under_the_name_of_another() {
 #[tokio::test]
 async fn th_05_a_delegated_token_is_no_credential_of_an_actor() {
     use Reason::*;
-    let carrier = |client: Client| client.carries(AS, "alice").carries(AS, "orders").carries(PARTNER, "agent-7");
+    let carrier = |client: Client| {
+        client
+            .allow_actor(Party::new(AS, "alice"))
+            .allow_actor(Party::new(AS, "orders"))
+            .allow_actor(Party::new(PARTNER, "agent-7"))
+    };
     let partner = partner();
-    let record = partner_record(&partner).allow_actor_tokens().trust_act().presenters(["orders", "billing"]);
+    let record = partner_record(&partner).allow_actor_tokens().trust_act().allow_presenters(["orders", "billing"]);
     let rules = || [anything().actors(Actors::any())];
     let plan = plan_with(changing("billing", carrier), same);
     let mut world = plan.with(|builder| builder.issuers([record]).rules(rules())).start().await;
@@ -202,11 +213,18 @@ async fn th_06_subject_and_actor_do_not_change_places() {
     let partner = partner();
     let idle = Minter::new("https://idle.example", Algorithm::ES256);
     // A client that carries whoever it wants: no record keeps the attack away but those for subjects and actors.
-    let greedy =
-        |client: Client| platform(client).carries(AS, "alice").carries(AS, "partner|bob").carries(PARTNER, "bob");
+    let greedy = |client: Client| {
+        platform(client)
+            .allow_actor(Party::new(AS, "alice"))
+            .allow_actor(Party::new(AS, "partner|bob"))
+            .allow_actor(Party::new(PARTNER, "bob"))
+    };
     let records = [
         partner_record(&partner).allow_actor_tokens(),
-        Issuer::new(idle.iss).keys(idle.keys()).subjects(SubjectMapping::Prefix("idle|".into())).presenters(["orders"]),
+        Issuer::new(idle.iss)
+            .keys(idle.keys())
+            .map_subjects(SubjectMapping::Prefix("idle|".into()))
+            .allow_presenters(["orders"]),
     ];
     let plan = plan_with(changing("orders", greedy), same);
     let rules = || [anything().actors(Actors::any())];
@@ -430,7 +448,7 @@ async fn th_10_impersonation_is_never_what_comes_by_itself() {
     };
     let targets = |targets| {
         let mut targets = open_billing(targets);
-        targets.push(Target::new("archive").callers(["orders"]).scopes(["read"]));
+        targets.push(Target::new("archive").allow_clients(["orders"]).scopes(["read"]));
         targets
     };
     let mut world = plan_with(same, targets).with(|builder| builder.rules([for_alice()])).start().await;
@@ -455,7 +473,7 @@ async fn th_11_may_act_makes_nobody_an_actor_who_may_not() {
     use Reason::*;
     let partner = partner();
     let record = |partner: &Minter| {
-        partner_record(partner).client_name("reports-there", "reports").client_name("orders-there", "orders")
+        partner_record(partner).map_client("reports-there", "reports").map_client("orders-there", "orders")
     };
     let names = |sub: &str| json!({ "may_act": { "sub": sub } });
 

@@ -59,8 +59,8 @@ async fn th_16_a_token_is_of_the_kind_that_it_is() {
     let partner = partner();
     let types = [TokenType::ACCESS_TOKEN, TokenType::ID_TOKEN, TokenType::JWT];
     let records = [
-        Issuer::new(AS).token_types(types.clone()),
-        partner_record(&partner).token_types(types).client_name("orders-there", "orders"),
+        Issuer::new(AS).accept_types(types.clone()),
+        partner_record(&partner).accept_types(types).map_client("orders-there", "orders"),
     ];
     let scopeless = changing("orders", |client| client.scopes_for_scopeless_subjects(["read"]));
     let mut world = plan_with(scopeless, same).with(|builder| builder.issuers(records)).start().await;
@@ -83,7 +83,7 @@ async fn th_16_a_token_is_of_the_kind_that_it_is() {
         }
     }
     // What another server calls its access token is a JWT to this one (RFC 8693 section 3), if it is nothing else.
-    let records = [partner_record(&partner).token_types([TokenType::JWT])];
+    let records = [partner_record(&partner).accept_types([TokenType::JWT])];
     let mut world = plan().with(|builder| builder.issuers(records)).start().await;
     let access_token = partner.sign(&partner.header("at+jwt"), &segment(&partner.foreign(json!({})), 1));
     ask_foreign("orders", &access_token).token(&mut world, "a foreign access token as a JWT").await;
@@ -95,7 +95,7 @@ async fn th_16_a_token_is_of_the_kind_that_it_is() {
 async fn th_16_an_id_token_without_a_hash_is_no_jwt() {
     let types = [TokenType::ACCESS_TOKEN, TokenType::ID_TOKEN, TokenType::JWT];
     let records = changing("orders", |client| client.scopes_for_scopeless_subjects(["read"]).allow_self_exchange());
-    let own_record = Issuer::new(AS).token_types(types);
+    let own_record = Issuer::new(AS).accept_types(types);
     let mut world = plan_with(records, same).with(|builder| builder.issuers([own_record])).start().await;
     let own = world.own.clone();
     let id_token = |aud: &str| {
@@ -197,7 +197,8 @@ async fn th_18_nobody_becomes_a_subject_of_another_issuer() {
         (SubjectMapping::Keep, false),
         (SubjectMapping::Claim("email".into()), false),
     ] {
-        let record = Issuer::new(PARTNER).keys(partner.keys()).subjects(mapping.clone()).presenters(["orders"]);
+        let record =
+            Issuer::new(PARTNER).keys(partner.keys()).map_subjects(mapping.clone()).allow_presenters(["orders"]);
         let built = super::plan().with(|builder| builder.issuers([record])).builder.build();
         assert_eq!(built.is_ok(), builds, "{mapping:?}");
     }
@@ -284,7 +285,7 @@ async fn th_44_a_refresh_token_is_not_exchanged() {
     }
     ask("orders", &own.access_token(json!({}))).token(&mut world, "an access token").await;
 
-    let built = plan().with(|builder| builder.issuers([Issuer::new(AS).token_types([TokenType::REFRESH_TOKEN])]));
+    let built = plan().with(|builder| builder.issuers([Issuer::new(AS).accept_types([TokenType::REFRESH_TOKEN])]));
     assert!(built.builder.build().is_err(), "no record can ask for it");
 }
 
@@ -293,7 +294,7 @@ async fn th_44_a_refresh_token_is_not_exchanged() {
 #[tokio::test]
 async fn th_44_a_refresh_token_is_not_exchanged_where_headers_have_no_type_either() {
     let untyped = Issuer::new(AS).allow_untyped_access_tokens();
-    let jwts = Issuer::new(AS).token_types([TokenType::ACCESS_TOKEN, TokenType::JWT]);
+    let jwts = Issuer::new(AS).accept_types([TokenType::ACCESS_TOKEN, TokenType::JWT]);
     for (record, declared) in [(untyped, ACCESS_TOKEN), (jwts, JWT)] {
         let records = changing("orders", Client::allow_self_exchange);
         let mut world = plan_with(records, same).with(|builder| builder.issuers([record])).start().await;

@@ -4,7 +4,7 @@ use super::*;
 use crate::support::*;
 use serde_json::json;
 use std::collections::BTreeSet;
-use tower_token_exchange::policy::Actors;
+use tower_token_exchange::{policy::Actors, records::Party};
 
 /// The claims of a token by name.
 fn names_of(claims: &Value) -> BTreeSet<&str> {
@@ -18,8 +18,8 @@ const ALWAYS: [&str; 9] = ["iss", "sub", "aud", "exp", "iat", "jti", "client_id"
 #[tokio::test]
 async fn th_27_a_login_does_not_get_better_by_an_exchange() {
     let partner = partner();
-    let record = partner_record(&partner).allow_actor_tokens().acr("theirs", "low");
-    let plan = plan_with(changing("orders", |client| client.carries(PARTNER, "agent-7")), same);
+    let record = partner_record(&partner).allow_actor_tokens().map_acr("theirs", "low");
+    let plan = plan_with(changing("orders", |client| client.allow_actor(Party::new(PARTNER, "agent-7"))), same);
     let rules = || [anything().actors(Actors::any())];
     let mut world = plan.with(|builder| builder.issuers([record]).rules(rules())).start().await;
     let own = world.own.clone();
@@ -74,7 +74,7 @@ async fn th_27_a_login_does_not_get_better_by_an_exchange() {
 
     // Nobody may write it: no target's record can ask for it by name.
     for name in ["acr", "amr", "auth_time"] {
-        let target = Target::new("careless").callers(["orders"]).scopes(["read"]).claims([name]);
+        let target = Target::new("careless").allow_clients(["orders"]).scopes(["read"]).claims([name]);
         assert!(super::plan().with(|builder| builder.targets([target])).builder.build().is_err(), "{name}");
     }
 }
@@ -87,8 +87,8 @@ async fn th_28_no_claim_is_carried_on_unless_both_records_name_it() {
     let partner = partner();
     let target = |id: &str, claims: &[&str]| {
         Target::new(id)
-            .aud(format!("https://{id}.example"))
-            .callers(["orders"])
+            .audience_claim(format!("https://{id}.example"))
+            .allow_clients(["orders"])
             .scopes(["read"])
             .claims(claims.to_vec())
     };
@@ -317,14 +317,14 @@ async fn th_39_what_is_missing_is_not_taken_for_a_yes() {
 async fn th_46_names_are_equal_or_they_are_not() {
     use Reason::*;
     let targets = |mut targets: Vec<Target>| {
-        let files = Target::new("files").callers(["orders"]).resource("https://files.example/a");
+        let files = Target::new("files").allow_clients(["orders"]).resource("https://files.example/a");
         targets.push(
             files
                 .scopes(["read", "read:all", "write", "admin"])
                 .translate("read", ["read"])
                 .translate("all", ["admin"]),
         );
-        targets.push(Target::new("plain").callers(["orders"]).scopes(["read", "read:all", "read:", "write"]));
+        targets.push(Target::new("plain").allow_clients(["orders"]).scopes(["read", "read:all", "read:", "write"]));
         targets
     };
     let clients = changing("reports", |client| client.scopes(["read"]));

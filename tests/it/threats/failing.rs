@@ -95,8 +95,8 @@ async fn breakable(which: Which, clock: &Arc<AtomicU64>) -> (World, Minter, Arc<
     });
     let record = Issuer::new(PARTNER)
         .jwks_uri("https://partner.example/jwks.json")
-        .subjects(SubjectMapping::Prefix("partner|".into()))
-        .presenters(["orders"]);
+        .map_subjects(SubjectMapping::Prefix("partner|".into()))
+        .allow_presenters(["orders"]);
     let authenticator = service_fn(|credentials: Credentials| async move {
         let known = credentials.readings().any(|reading| reading == ("orders", secret_of("orders").as_str()));
         Ok::<_, Infallible>(if known { Authentication::Client("orders".into()) } else { Authentication::Rejected })
@@ -113,7 +113,7 @@ async fn breakable(which: Which, clock: &Arc<AtomicU64>) -> (World, Minter, Arc<
     // Long enough for a slow machine, short enough to wait for.
     let plan = plan.with(|builder| {
         let fetch = Breakable { part: fetch, fault: fetch_fault };
-        builder.issuers([record]).fetch(fetch).deadline(Duration::from_secs(2))
+        builder.issuers([record]).http(fetch).deadline(Duration::from_secs(2))
     });
     let plan = plan.with(|builder| match which {
         Which::Authenticator => builder.client_authenticator(Breakable { part: authenticator, fault: with }),

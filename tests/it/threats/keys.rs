@@ -59,11 +59,11 @@ async fn world_of(jwks: &Jwks, clock: &Arc<AtomicU64>) -> World {
     let now = Arc::clone(clock);
     let record = Issuer::new(REMOTE)
         .jwks_uri(jwks.url("/jwks.json"))
-        .subjects(SubjectMapping::Prefix("remote|".into()))
-        .presenters(["orders"]);
+        .map_subjects(SubjectMapping::Prefix("remote|".into()))
+        .allow_presenters(["orders"]);
     let fetch = HttpFetch::builder().allow_loopback_http().build().unwrap();
     let clock = move || UNIX_EPOCH + Duration::from_secs(now.load(SeqCst));
-    plan().with(|builder| builder.issuers([record]).fetch(fetch).clock(clock)).start().await
+    plan().with(|builder| builder.issuers([record]).http(fetch).clock(clock)).start().await
 }
 
 fn remote() -> Minter {

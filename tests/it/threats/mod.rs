@@ -134,7 +134,10 @@ fn partner() -> Minter {
 
 /// The second foreign issuer, whose tokens `orders` may present.
 fn partner_record(partner: &Minter) -> Issuer {
-    Issuer::new(PARTNER).keys(partner.keys()).subjects(SubjectMapping::Prefix("partner|".into())).presenters(["orders"])
+    Issuer::new(PARTNER)
+        .keys(partner.keys())
+        .map_subjects(SubjectMapping::Prefix("partner|".into()))
+        .allow_presenters(["orders"])
 }
 
 fn client(id: &str) -> Client {
@@ -157,7 +160,8 @@ fn same<T>(records: T) -> T {
 
 /// `billing` may be called by every client of the plan.
 fn open_billing(targets: Vec<Target>) -> Vec<Target> {
-    let open = |target: Target| if target.id() == "billing" { target.callers(["orders", "reports"]) } else { target };
+    let open =
+        |target: Target| if target.id() == "billing" { target.allow_clients(["orders", "reports"]) } else { target };
     targets.into_iter().map(open).collect()
 }
 

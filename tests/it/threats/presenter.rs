@@ -15,7 +15,7 @@ use tower_token_exchange::{
 async fn th_01_a_stolen_token_buys_no_other() {
     use Reason::*;
     let more_clients = |mut clients: Vec<Client>| {
-        clients.push(client("dormant").without_exchange());
+        clients.push(client("dormant").deny_exchange());
         clients
     };
     let mut world = plan_with(more_clients, open_billing).start().await;
@@ -80,10 +80,10 @@ async fn th_02_nobody_presents_a_token_that_was_made_for_another_client() {
     let partner = partner();
     let record = Issuer::new(PARTNER)
         .keys(partner.keys())
-        .subjects(SubjectMapping::Prefix("partner|".into()))
-        .token_types([TokenType::JWT, TokenType::ID_TOKEN])
-        .client_name("orders-there", "orders")
-        .client_name("reports-there", "reports");
+        .map_subjects(SubjectMapping::Prefix("partner|".into()))
+        .accept_types([TokenType::JWT, TokenType::ID_TOKEN])
+        .map_client("orders-there", "orders")
+        .map_client("reports-there", "reports");
     let records = |clients: Vec<Client>| {
         let scopeless = |client: Client| client.scopes_for_scopeless_subjects(["read"]);
         changing("orders", Client::allow_self_exchange)(clients.into_iter().map(scopeless).collect())
@@ -134,9 +134,9 @@ async fn th_02_nobody_presents_a_token_that_was_made_for_another_client() {
 async fn th_40_a_fellow_audience_cannot_use_the_token_of_all() {
     let records = changing("orders", Client::allow_several_audiences);
     let partner = partner();
-    let record = partner_record(&partner).presenters(["orders", "billing"]);
+    let record = partner_record(&partner).allow_presenters(["orders", "billing"]);
     let targets = |mut targets: Vec<Target>| {
-        targets.push(Target::new("archive").callers(["orders", "billing"]).scopes(["read", "write"]));
+        targets.push(Target::new("archive").allow_clients(["orders", "billing"]).scopes(["read", "write"]));
         targets
     };
     let mut world = plan_with(records, targets).with(|builder| builder.issuers([record])).start().await;
@@ -180,7 +180,7 @@ async fn th_42_a_client_is_not_taken_for_the_user_of_its_name() {
         clients
     };
     let targets = |mut targets: Vec<Target>| {
-        targets.push(Target::new("open").callers(["alice", "orders"]).scopes(["read", "write"]));
+        targets.push(Target::new("open").allow_clients(["alice", "orders"]).scopes(["read", "write"]));
         targets
     };
     let rules = || [anything().actors(Actors::any())];

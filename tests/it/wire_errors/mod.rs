@@ -445,7 +445,7 @@ fn in_query(client: &str) -> String {
 fn with_odd_clients() -> Plan {
     let odd = |mut clients: Vec<Client>| {
         clients.push(Client::new("no-secret"));
-        clients.push(Client::new("no-exchange").secret(secret_of("no-exchange")).without_exchange());
+        clients.push(Client::new("no-exchange").secret(secret_of("no-exchange")).deny_exchange());
         clients
     };
     plan_with(odd, |targets| targets)
@@ -612,7 +612,7 @@ fn policy() -> Vec<Row> {
             .saying(&[("acr_values", r#""phrh phr""#), ("max_age", "300")]),
         step_up("a policy that wants another login, in its own words", ask())
             .in_world(|| {
-                let wants = || Decision::Deny(Denial::step_up(["mfa"], None).because(CANARY));
+                let wants = || Decision::Deny(Denial::step_up(["mfa"], None).reason(CANARY));
                 plan().with(|builder| builder.policy(decides(move |_| wants())))
             })
             .saying(&[("acr_values", r#""mfa""#)]),
@@ -672,10 +672,10 @@ fn failures() -> Vec<Row> {
                 let plan = plan();
                 let remote = Issuer::new("https://remote.example")
                     .jwks_uri("https://remote.example/jwks.json")
-                    .subjects(SubjectMapping::Prefix("remote|".into()))
-                    .presenters(["orders"]);
+                    .map_subjects(SubjectMapping::Prefix("remote|".into()))
+                    .allow_presenters(["orders"]);
                 let away = tower::service_fn(|_: Request<Bytes>| async { Err::<http::Response<Bytes>, _>(CANARY) });
-                let mut plan = plan.with(|builder| builder.issuers([remote]).fetch(away));
+                let mut plan = plan.with(|builder| builder.issuers([remote]).http(away));
                 plan.idp.iss = "https://remote.example";
                 plan
             })
@@ -881,7 +881,7 @@ async fn a_client_that_goes_away_leaves_its_event_too() {
     let event = world.event().await;
     assert_eq!(event.reason, Some(Reason::ClientGone), "{event:?}");
     assert_eq!(event.outcome.as_str(), "error");
-    assert_eq!(event.client_id.as_deref(), Some("orders"));
+    assert_eq!(event.client_id, Some("orders".into()));
     assert!(event.granted.is_none() && world.no_event());
 }
 

@@ -29,7 +29,7 @@ fn with_own(change: impl FnOnce(Issuer) -> Issuer) -> Plan {
 }
 
 fn of_access_tokens() -> TokenRules {
-    TokenRules::of(TokenType::ACCESS_TOKEN)
+    TokenRules::new(TokenType::ACCESS_TOKEN)
 }
 
 /// One token for each reason; `hostile_tokens` has the rest.
@@ -166,15 +166,15 @@ pub(super) fn records() -> Vec<Row> {
         own("iat is too long ago", Reason::TokenTooOld, |world| world.own.access_token(json!({ "iat": NOW - 61 })))
             .in_world(|| with_own(|own| own.max_age(Duration::from_secs(60)))),
         own("another typ than is demanded", Reason::TokenTypRefused, |world| headed(world, json!({ "typ": "JWT" })))
-            .in_world(|| with_own(|own| own.allow_untyped_access_tokens().tokens(of_access_tokens().typ(["at+jwt"])))),
+            .in_world(|| with_own(|own| own.allow_untyped_access_tokens().accept(of_access_tokens().typ(["at+jwt"])))),
         own("without a claim that is demanded", Reason::TokenClaimRequired, |world| {
             world.own.access_token(json!({ "ver": CANARY }))
         })
-        .in_world(|| with_own(|own| own.tokens(of_access_tokens().require_value("ver", "2.0")))),
+        .in_world(|| with_own(|own| own.accept(of_access_tokens().require_value("ver", "2.0")))),
         own("with a claim that is forbidden", Reason::TokenClaimForbidden, |world| {
             world.own.access_token(json!({ "nonce": CANARY }))
         })
-        .in_world(|| with_own(|own| own.tokens(of_access_tokens().forbid("nonce")))),
+        .in_world(|| with_own(|own| own.accept(of_access_tokens().forbid("nonce")))),
         own("a type that is taken from others only", Reason::TokenTypeNotAccepted, |world| {
             world.idp.foreign(json!({ "client_id": CANARY }))
         }),
@@ -193,13 +193,13 @@ const TENANTS: &str = "https://tenants.example";
 
 /// An issuer of two tenants; `orders` works for one of them.
 fn with_tenants() -> Plan {
-    let red = |clients: Vec<Client>| clients.into_iter().map(|client| client.tenants(["red"])).collect();
+    let red = |clients: Vec<Client>| clients.into_iter().map(|client| client.allow_tenants(["red"])).collect();
     let plan = plan_with(red, |targets| targets);
     let tenants = Issuer::new(TENANTS)
         .keys(plan.idp.keys())
-        .tenants("tid", ["red", "blue"])
-        .subjects(SubjectMapping::Prefix("tenants|".into()))
-        .presenters(["orders"]);
+        .accept_tenants("tid", ["red", "blue"])
+        .map_subjects(SubjectMapping::Prefix("tenants|".into()))
+        .allow_presenters(["orders"]);
     plan.with(|builder| builder.issuers([tenants]))
 }
 
@@ -211,9 +211,11 @@ where
     F: Future<Output = Result<Verification, &'static str>> + Send + 'static,
 {
     let desk = Issuer::new("https://desk.example")
-        .token_types([TokenType::new(BADGE)])
-        .subjects(SubjectMapping::Prefix("desk|".into()));
-    plan().with(|builder| builder.issuers([desk]).token_verifier(TokenType::new(BADGE), tower::service_fn(verify)))
+        .accept_types([TokenType::from_static(BADGE)])
+        .map_subjects(SubjectMapping::Prefix("desk|".into()));
+    plan().with(|builder| {
+        builder.issuers([desk]).token_verifier(TokenType::from_static(BADGE), tower::service_fn(verify))
+    })
 }
 
 /// A world whose own opaque tokens are asked about, and always with this answer.
@@ -222,7 +224,7 @@ fn with_introspection(answer: fn() -> Result<Value, &'static str>) -> Plan {
         let response = http::Response::builder().header(header::CONTENT_TYPE, "application/json");
         answer().map(|answer| response.body(Bytes::from(answer.to_string())).unwrap())
     });
-    let record = Introspection::basic("https://as.example/introspect", "layer", secret_of("layer")).via(endpoint);
+    let record = Introspection::basic("https://as.example/introspect", "layer", secret_of("layer")).http(endpoint);
     with_own(|own| own.introspection(record))
 }
 

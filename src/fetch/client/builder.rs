@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use super::{FetchConfigError, HttpFetch, address::Reach, client::Limits, connect::Connector, tls};
+use super::{FetchConfigError, HttpFetch, Limits, address::Reach, connect::Connector, tls};
 
 /// Configures an [`HttpFetch`]. Every option widens or bounds one thing, and none is needed.
 ///

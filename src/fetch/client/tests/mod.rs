@@ -1,5 +1,6 @@
 mod guard;
 mod limits;
+mod uris;
 
 use std::{
     net::SocketAddr,

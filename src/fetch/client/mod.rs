@@ -1,3 +1,17 @@
+//! The HTTP client that ships with the feature `fetch`.
+
+mod address;
+mod builder;
+pub(super) mod connect;
+mod error;
+pub(super) mod tls;
+
+#[cfg(test)]
+mod tests;
+
+pub use builder::HttpFetchBuilder;
+pub use error::{FetchConfigError, FetchError};
+
 use std::{
     fmt,
     pin::Pin,
@@ -6,7 +20,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, Version};
+use http::{Request, Response, Uri, Version, uri::Scheme};
 use http_body_util::Full;
 use hyper_util::{
     client::legacy::Client,
@@ -15,16 +29,17 @@ use hyper_util::{
 use tower::Service;
 
 use super::{
-    FetchError, HttpFetchBuilder,
     body::{self, Unread},
-    connect::Connector,
-    uri,
+    uri::host_of,
 };
+use connect::Connector;
 
+/// The bounds of one exchange.
 #[derive(Clone, Copy)]
-pub(super) struct Limits {
-    pub(super) timeout: Duration,
-    pub(super) body: usize,
+struct Limits {
+    timeout: Duration,
+    /// In bytes.
+    body: usize,
 }
 
 /// An HTTP client that goes out only to where it may, and comes back in time with a bounded answer.
@@ -70,7 +85,7 @@ impl HttpFetch {
         HttpFetchBuilder::new()
     }
 
-    pub(super) fn with(connector: Connector, loopback_http: bool, limits: Limits) -> Self {
+    fn with(connector: Connector, loopback_http: bool, limits: Limits) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(30))
@@ -114,13 +129,25 @@ impl Service<Request<Bytes>> for HttpFetch {
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
         let this = self.clone();
         Box::pin(async move {
-            let host = uri::vet(request.uri(), this.loopback_http)?.to_owned();
+            let host = vet(request.uri(), this.loopback_http)?.to_owned();
             let timeout = this.limits.timeout;
             match tokio::time::timeout(timeout, this.fetch(request, &host)).await {
                 Ok(fetched) => fetched,
                 Err(_) => Err(FetchError::TimedOut { host, timeout }),
             }
         })
+    }
+}
+
+/// Returns the host of a URI that may be fetched. The addresses behind the host are checked on connecting.
+fn vet(uri: &Uri, loopback_http: bool) -> Result<&str, FetchError> {
+    let host = host_of(uri).map_err(|problem| FetchError::InvalidUri { problem })?;
+    match uri.scheme() {
+        Some(scheme) if *scheme == Scheme::HTTPS || *scheme == Scheme::HTTP && loopback_http => Ok(host),
+        scheme => {
+            let scheme = scheme.map(Scheme::to_string).unwrap_or_default();
+            Err(FetchError::RefusedScheme { host: host.to_owned(), scheme })
+        }
     }
 }
 
