@@ -7,7 +7,7 @@
 use crate::{
     jose::{Algorithm, Claims, Compact, Header, KeySet, KeyUse, base64url},
     metadata::ServerMetadata,
-    protocol::{GRANT_TYPE, Presented, Reason, Rejection, Scope},
+    protocol::{GRANT_TYPE, Reason, Rejection, Scope, TokenRequest},
     service::{form_carries_exchange_grant, json_carries_exchange_grant},
 };
 use http::{HeaderMap, Uri};
@@ -118,10 +118,10 @@ pub fn form(data: &[u8]) {
     if let Ok(json) = serde_json::from_slice::<Value>(data) {
         assert!(json_carries_exchange_grant(data).is_some_and(|carries| carries || !holds_exchange_grant(&json)));
     }
-    let requested = match Presented::read(&HeaderMap::new(), data) {
-        Ok(presented) => {
+    let requested = match TokenRequest::read(&HeaderMap::new(), data) {
+        Ok(request) => {
             assert_eq!(grants, [GRANT_TYPE]);
-            presented.requested
+            request.requested
         }
         Err(rejection) => {
             match rejection.reason() {

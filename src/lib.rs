@@ -175,6 +175,7 @@ mod random;
 pub mod records;
 pub mod revocation;
 pub mod service;
+mod settings;
 pub mod signing;
 pub mod status;
 pub mod token;

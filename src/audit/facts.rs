@@ -1,18 +1,15 @@
 use super::{Attempt, Granted, Requested, Stage, TokenFacts};
-use crate::exchange::Observer;
 use crate::{
-    authority::{Bounded, Decided},
-    client_auth::{Authenticated, Credentials, Resolved},
-    protocol::{NumericDate, Presented, escaped},
+    client_auth::Credentials,
+    exchange::{Authenticated, Bounded, Decided, Issued, Observer, Presented, Resolved, StillValid, Validated},
+    protocol::{NumericDate, escaped},
     records::Party,
-    signing::Issued,
-    status::StillValid,
-    token::{Validated, VerifiedToken},
+    token::VerifiedToken,
 };
 
 impl Observer for Attempt {
     fn presented(&mut self, presented: &Presented) {
-        let Presented { identification, requested } = presented;
+        let (identification, requested) = (presented.identification(), presented.requested());
         let first_reading = Credentials::of(identification)
             .ok()
             .and_then(|credentials| credentials.readings().next().map(|(id, _)| escaped(id)));
@@ -30,52 +27,50 @@ impl Observer for Attempt {
 
     fn authenticated(&mut self, authenticated: &Authenticated) {
         let event = self.reached(Stage::Parameters);
-        event.client_id = Some((&authenticated.client.id).into());
-        event.auth_method = Some(authenticated.method);
+        event.client_id = Some((&authenticated.client().id).into());
+        event.auth_method = Some(authenticated.method());
     }
 
-    fn admitted(&mut self, _: &Resolved) {
+    fn resolved(&mut self, _: &Resolved) {
         self.reached(Stage::Tokens);
     }
 
     fn validated(&mut self, validated: &Validated) {
         let event = self.reached(Stage::Authority);
-        event.subject = Some(party(&validated.subject.party()));
-        event.subject_token = Some(token(&validated.subject));
-        event.actor = validated.actor.as_ref().map(|actor| party(&actor.party()));
-        event.actor_token = validated.actor.as_ref().map(token);
+        event.subject = Some(party(&validated.subject().party()));
+        event.subject_token = Some(token(validated.subject()));
+        event.actor = validated.actor_token().map(|actor| party(&actor.party()));
+        event.actor_token = validated.actor_token().map(token);
     }
 
     fn bounded(&mut self, bounded: &Bounded) {
         let event = self.reached(Stage::Status);
-        event.actor = Some(party(&bounded.actor));
+        event.actor = Some(party(&bounded.actor().party));
     }
 
-    fn standing(&mut self, _: &StillValid) {
+    fn still_valid(&mut self, _: &StillValid) {
         self.reached(Stage::Policy);
     }
 
     fn decided(&mut self, decided: &Decided) {
+        let grant = decided.grant();
         let event = self.reached(Stage::Issue);
-        event.semantics = Some(decided.semantics);
-        event.act = decided.chain.parties().map(party).collect();
-        event.act_depth = Some(decided.chain.depth());
-        event.policy_id = decided.policy_id.as_deref().map(escaped);
-        event.shadow = decided.shadow.as_deref().map(escaped);
+        event.semantics = Some(grant.semantics());
+        event.act = grant.chain().parties().map(party).collect();
+        event.act_depth = Some(grant.chain().depth());
+        event.policy_id = grant.policy_id().map(escaped);
+        event.shadow = decided.shadow().map(escaped);
     }
-}
 
-impl Attempt {
-    pub(crate) fn issued(&mut self, issued: &Issued) {
-        let bounded = &issued.decided.bounded;
+    fn issued(&mut self, issued: &Issued) {
         self.reached(Stage::Answer).granted = Some(Granted {
-            targets: bounded.admitted.targets.iter().map(|target| (&target.id).into()).collect(),
-            sub: escaped(&bounded.issued_sub),
-            scope: issued.decided.within.scope().clone(),
-            token_type: bounded.admitted.issue_as.clone(),
-            jti: (&issued.jti).into(),
-            kid: issued.key_id.clone(),
-            exp: NumericDate::from_seconds(issued.expires_at),
+            targets: issued.targets().iter().map(|target| (&target.id).into()).collect(),
+            sub: escaped(issued.issued_sub()),
+            scope: issued.grant().scope().clone(),
+            token_type: issued.issued_token_type().clone(),
+            jti: issued.jti().into(),
+            kid: issued.key_id().to_owned(),
+            exp: NumericDate::from_seconds(issued.expires_at()),
         });
     }
 }

@@ -1,6 +1,5 @@
-use super::bounded::Authority;
+use super::Facts;
 use crate::{
-    client_auth::Resolved,
     protocol::{Reason, Rejection, Scope, refuse},
     records::{ClientRecord, TargetRecord},
     token::VerifiedToken,
@@ -18,14 +17,14 @@ pub(crate) struct Ceiling {
 
 /// One thing that a ceiling is lowered by, and what it leaves.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Lowered<'a> {
-    Scope(By<'a>, &'a Scope),
-    Lifetime(By<'a>, Duration),
+pub(crate) enum CeilingStep<'a> {
+    Scope(LimitSource<'a>, &'a Scope),
+    Lifetime(LimitSource<'a>, Duration),
 }
 
 /// What lowers a ceiling.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum By<'a> {
+pub(crate) enum LimitSource<'a> {
     SubjectToken,
     ActorToken,
     /// Instead of a subject token without a known scope.
@@ -39,42 +38,47 @@ pub(crate) enum By<'a> {
 }
 
 impl Ceiling {
-    pub(super) fn of(
-        authority: &Authority,
-        admitted: &Resolved,
-        subject: &VerifiedToken,
-        actor: Option<&VerifiedToken>,
+    /// Computes the ceiling. `trace` receives each step that lowers the ceiling, in order.
+    pub(crate) fn compute(
+        facts: &Facts<'_>,
+        max_lifetime: Duration,
+        now: u64,
+        mut trace: impl FnMut(CeilingStep<'_>),
     ) -> Result<Self, Rejection> {
-        Self::noting(authority, admitted, subject, actor, &mut |_| {})
-    }
-
-    /// The same, with all that lowers it told in its order.
-    pub(crate) fn noting(
-        authority: &Authority,
-        admitted: &Resolved,
-        subject: &VerifiedToken,
-        actor: Option<&VerifiedToken>,
-        note: &mut impl FnMut(Lowered<'_>),
-    ) -> Result<Self, Rejection> {
-        let Resolved { client, targets, .. } = admitted;
-        let expires_at = actor.map_or(subject.expires_at, |actor| actor.expires_at.min(subject.expires_at));
-        let now = authority.clock.seconds();
+        let Facts { client, targets, subject, actor_token, .. } = *facts;
+        let expires_at = actor_token.map_or(subject.expires_at, |actor| actor.expires_at.min(subject.expires_at));
         let left = |token: &VerifiedToken| Duration::from_secs(token.expires_at.saturating_sub(now));
-        let records = targets.iter().map(|target| (By::Target(target), target.max_lifetime));
-        let tokens = [(By::SubjectToken, Some(left(subject))), (By::ActorToken, actor.map(left))];
-        let bounds = records.chain([(By::Client, client.max_lifetime)]).chain(tokens);
-        note(Lowered::Lifetime(By::Layer, authority.max_lifetime));
-        let lifetime = bounds.fold(authority.max_lifetime, |longest, (by, bound)| {
-            let lowered = bound.map_or(longest, |bound| bound.min(longest));
+        let records = targets.iter().map(|target| (LimitSource::Target(target), target.max_lifetime));
+        let tokens =
+            [(LimitSource::SubjectToken, Some(left(subject))), (LimitSource::ActorToken, actor_token.map(left))];
+        let limits = records.chain([(LimitSource::Client, client.max_lifetime)]).chain(tokens);
+        trace(CeilingStep::Lifetime(LimitSource::Layer, max_lifetime));
+        let lifetime = limits.fold(max_lifetime, |longest, (source, limit)| {
+            let lowered = limit.map_or(longest, |limit| limit.min(longest));
             if lowered < longest {
-                note(Lowered::Lifetime(by, lowered));
+                trace(CeilingStep::Lifetime(source, lowered));
             }
             lowered
         });
         if lifetime < Duration::from_secs(1) {
             return Err(refuse(Reason::TokenExpired));
         }
-        Ok(Self { scope: scope(client, targets, subject, note)?, lifetime, expires_at })
+        Ok(Self { scope: scope(client, targets, subject, &mut trace)?, lifetime, expires_at })
+    }
+
+    /// Refuses a requested scope that the ceiling leaves nothing of, before the policy is asked.
+    pub(super) fn check_requested(&self, requested: Option<&Scope>, strict: bool) -> Result<(), Rejection> {
+        let Some(requested) = requested else { return Ok(()) };
+        let ceiling = &self.scope;
+        let beyond = requested.difference(ceiling);
+        if beyond.len() == requested.len() {
+            let detail = format!("of `{requested}` nothing is under the ceiling `{ceiling}`");
+            return Err(refuse(Reason::ScopeEmpty).because(detail));
+        }
+        if strict && !beyond.is_empty() {
+            return Err(refuse(Reason::ScopeExceeded).because(format_args!("`{beyond}` is above the ceiling")));
+        }
+        Ok(())
     }
 }
 
@@ -83,30 +87,30 @@ fn scope(
     client: &ClientRecord,
     targets: &[Arc<TargetRecord>],
     subject: &VerifiedToken,
-    note: &mut impl FnMut(Lowered<'_>),
+    trace: &mut impl FnMut(CeilingStep<'_>),
 ) -> Result<Scope, Rejection> {
-    let (by, upstream) = match &subject.scope {
-        Some(scope) => (By::SubjectToken, scope),
-        None => (By::ScopelessSubjects, &client.scopeless_subject_scopes),
+    let (source, upstream) = match &subject.scope {
+        Some(scope) => (LimitSource::SubjectToken, scope),
+        None => (LimitSource::ScopelessSubjects, &client.scopeless_subject_scopes),
     };
-    note(Lowered::Scope(by, upstream));
+    trace(CeilingStep::Scope(source, upstream));
     let mut ceiling: Option<Scope> = None;
     for target in targets {
         let worth = match &target.translation {
             // A record's own set is in the target's words already.
             Some(entries) if subject.scope.is_some() => {
                 let worth = translated(upstream, entries);
-                note(Lowered::Scope(By::Translation(target), &worth));
+                trace(CeilingStep::Scope(LimitSource::Translation(target), &worth));
                 Cow::Owned(worth)
             }
             _ => Cow::Borrowed(upstream),
         };
         let here = worth.intersection(&target.scopes);
-        note(Lowered::Scope(By::Target(target), &here));
+        trace(CeilingStep::Scope(LimitSource::Target(target), &here));
         ceiling = Some(match ceiling {
             Some(before) => {
                 let common = before.intersection(&here);
-                note(Lowered::Scope(By::SeveralTargets, &common));
+                trace(CeilingStep::Scope(LimitSource::SeveralTargets, &common));
                 common
             }
             None => here,
@@ -115,7 +119,7 @@ fn scope(
     let mut ceiling = ceiling.unwrap_or_default();
     if let Some(cap) = &client.scopes {
         ceiling = ceiling.intersection(cap);
-        note(Lowered::Scope(By::Client, &ceiling));
+        trace(CeilingStep::Scope(LimitSource::Client, &ceiling));
     }
     if ceiling.is_empty() {
         let worth = match &subject.scope {

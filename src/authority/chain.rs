@@ -1,4 +1,4 @@
-use super::acting::canonical_name;
+use super::names::local_name;
 use crate::{
     protocol::{Reason, Rejection, refuse},
     records::{Party, Registry},
@@ -13,10 +13,10 @@ const MAX_BYTES: usize = 4096;
 
 /// The actors of a token, the current one first (RFC 8693 section 4.1).
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct ActChain(Vec<Actor>);
+pub(crate) struct ActChain(Vec<Hop>);
 
 #[derive(Clone, Debug, PartialEq)]
-struct Actor {
+struct Hop {
     party: Party,
     /// What else the chain says about it.
     members: Map<String, Value>,
@@ -25,7 +25,7 @@ struct Actor {
 impl ActChain {
     /// Reads the chain of a subject token, whole or not at all. A hop without `iss` is in the name space of the
     /// issuer that it came from.
-    pub(crate) fn of(token: &VerifiedToken) -> Result<Self, Rejection> {
+    pub(super) fn read(token: &VerifiedToken) -> Result<Self, Rejection> {
         let Some(outermost) = token.claims.get("act") else { return Ok(Self::default()) };
         if !token.issuer.act {
             return Err(refuse(Reason::ChainNotTrusted).because(format_args!("issuer `{}`", token.issuer.id)));
@@ -50,7 +50,7 @@ impl ActChain {
             if !members.values().all(Value::is_string) {
                 return Err(malformed("a name inside `act` is no name"));
             }
-            chain.push(Actor { party: Party { iss, sub }, members });
+            chain.push(Hop { party: Party { iss, sub }, members });
         }
         Ok(Self(chain))
     }
@@ -68,19 +68,19 @@ impl ActChain {
     }
 
     /// The chain with this party as the current actor: the same chain if it already is.
-    pub(crate) fn extended(
+    pub(super) fn extended(
         mut self,
         registry: &Registry,
         party: &Party,
         may_repeat: bool,
         max_depth: usize,
     ) -> Result<Self, Rejection> {
-        let position = self.parties().position(|known| canonical_name(registry, &known.iss, &known.sub) == *party);
+        let position = self.parties().position(|known| local_name(registry, &known.iss, &known.sub) == *party);
         if position != Some(0) {
             if position.is_some() && !may_repeat {
                 return Err(refuse(Reason::ActorRepeated).because(format_args!("`{}`", party.sub)));
             }
-            self.0.insert(0, Actor { party: party.clone(), members: Map::new() });
+            self.0.insert(0, Hop { party: party.clone(), members: Map::new() });
         }
         if self.depth() > max_depth {
             return Err(refuse(Reason::ChainTooDeep).because(format_args!("{} actors", self.depth())));

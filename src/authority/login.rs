@@ -12,7 +12,7 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    pub(super) fn of(subject: &VerifiedToken, now: u64) -> Self {
+    pub(super) fn read(subject: &VerifiedToken, now: u64) -> Self {
         let claim = |name| subject.claims.get(name);
         // Nobody logged in later than now; a minute is for clocks.
         let is_past = |value: &&Value| value.as_f64().is_some_and(|time| (0.0..=(now + 60) as f64).contains(&time));
@@ -28,7 +28,7 @@ impl Login {
     }
 
     /// In whole seconds since 1970, rounded down, so that a login is never taken for younger than it is.
-    pub(super) fn auth_seconds(&self) -> Option<u64> {
+    pub(crate) fn auth_seconds(&self) -> Option<u64> {
         let time = self.auth_time.as_ref()?;
         time.as_u64().or_else(|| Some(time.as_f64()? as u64))
     }

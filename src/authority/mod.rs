@@ -1,17 +1,28 @@
-//! What may be granted at most, by the records alone; whether all who take part are still good; what the policy is asked;
-//! and the clamp on its answer.
+//! The most that the records allow: who takes part, which actor chain results, and the ceiling for the policy.
+//!
+//! [`Parameters`] resolves the request against the records. [`Bounds`] holds the limits of the request.
+//! [`EffectiveGrant`] holds the grant of the policy after the check against these limits.
 
-mod acting;
-mod bounded;
+mod actor;
+mod bounds;
 mod ceiling;
 mod chain;
-mod decided;
+mod facts;
+mod grant;
 mod login;
+mod names;
+mod parameters;
+mod parties;
 mod presenter;
-mod within;
+mod semantics;
 
-pub(crate) use bounded::{Authority, Bounded};
-pub(crate) use ceiling::{By, Ceiling, Lowered};
+pub(crate) use actor::Actor;
+pub(crate) use bounds::Bounds;
+pub(crate) use ceiling::{Ceiling, CeilingStep, LimitSource};
 pub(crate) use chain::ActChain;
-pub(crate) use decided::Decided;
+pub(crate) use facts::Facts;
+pub(crate) use grant::EffectiveGrant;
 pub(crate) use login::Login;
+pub(crate) use parameters::Parameters;
+pub(crate) use parties::Parties;
+pub(crate) use semantics::PossibleSemantics;

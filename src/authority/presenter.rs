@@ -1,4 +1,4 @@
-use super::acting::origin;
+use super::names::origin;
 use crate::{
     protocol::{Reason, Rejection, TokenType, refuse},
     records::{ClientRecord, Registry},

@@ -1,7 +1,6 @@
 //! Who is calling, and what it may ask for at all.
 
-mod admitted;
-mod authenticated;
+mod authenticate;
 mod basic;
 mod credentials;
 #[cfg(feature = "server-authenticator")]
@@ -13,8 +12,7 @@ pub use credentials::{AuthenticationMethod, Credentials};
 pub use server_authenticator::{ServerAuthenticator, ServerAuthenticatorBuilder};
 pub use table::Authentication;
 
-pub(crate) use admitted::{AskLimits, Declared, Resolved};
-pub(crate) use authenticated::{Authenticated, authenticate};
+pub(crate) use authenticate::{authenticate, authenticate_for_exchange};
 pub(crate) use table::{Authenticator, client_table};
 
 /// What a client authenticator is: it turns the [`Credentials`] that a request presented into the client, or

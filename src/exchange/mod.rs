@@ -1,145 +1,112 @@
-//! The page to read first: one token exchange, from the request to the answer.
+//! One token exchange, from the request to the answer. This page is the page to read first.
 //!
-//! Each stage takes the value of the stage before it and returns a richer one, and each value has one
-//! constructor. So no step can be skipped or moved: the types would not fit.
+//! An exchange passes eight stages. Each stage is a type, and its constructor takes the value of the stage before. So
+//! the compiler checks that no stage is left out and that no two stages change places.
 //!
 //! ```text
 //! Presented → Authenticated → Resolved → Validated → Bounded → StillValid → Decided → Issued
 //! ```
 //!
-//! No rule stands on this page. What a stage checks is in its own room.
+//! The first stage that finds a problem ends the exchange with a refusal. No rule is on this page: each stage calls the
+//! module that has the rules.
 
 mod observer;
+mod stages;
 
 pub(crate) use observer::Observer;
+pub(crate) use stages::{Authenticated, Bounded, Decided, Issued, Presented, Resolved, StillValid, Validated};
 
 use crate::{
-    audit::{Attempt, Audit},
-    authority::{Authority, Bounded, Decided},
-    client_auth::{AskLimits, Authenticated, Authenticator, Resolved},
-    issued::{IssuedToken, IssuedTokenEndpoint, IssuedTokens},
+    client_auth::Authenticator,
     policy::{PolicyPart, Table},
-    protocol::{ErrorProfile, Presented, Reason, Rejection, error_response, refuse, success_response},
+    protocol::Rejection,
     records::Registry,
-    signing::{Issuance, Issued},
-    status::{StatusChecks, StillValid},
-    token::{Validated, Verifier},
+    settings::Settings,
+    signing::Signer,
+    status::StatusChecks,
+    token::Verifier,
 };
-use bytes::Bytes;
-use futures_util::FutureExt;
-use http::{HeaderMap, Response};
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use http::HeaderMap;
+use std::sync::Arc;
 
-/// Everything that an exchange asks.
+/// The parts that an exchange asks, with the records and the settings of the layer.
 #[derive(Clone)]
 pub(crate) struct Exchange {
     pub(crate) registry: Arc<Registry>,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) authenticator: Authenticator,
-    pub(crate) ask_limits: AskLimits,
     pub(crate) verifier: Verifier,
-    pub(crate) authority: Authority,
-    pub(crate) standing: StatusChecks,
+    pub(crate) status: StatusChecks,
     pub(crate) policy: PolicyPart,
-    /// The same once more where it is a table, which can say why.
+    /// The policy once more if the policy is a table of rules, which can explain its decisions.
     pub(crate) table: Option<Table>,
-    pub(crate) issuance: Issuance,
-    /// What becomes of the tokens after they were issued.
-    pub(crate) issued_tokens: IssuedTokens,
-    pub(crate) audit: Audit,
-    /// What the client is told of a refusal.
-    pub(crate) errors: ErrorProfile,
-    /// For all stages together.
-    pub(crate) deadline: Duration,
+    pub(crate) signer: Signer,
 }
 
 impl Exchange {
-    /// Answers a request for this grant. It always has an answer, and it leaves exactly one audit event.
-    pub(crate) async fn answer(&self, mut attempt: Attempt, headers: &HeaderMap, body: &[u8]) -> Response<Bytes> {
-        let outcome = self.in_time(self.issued(&mut attempt, headers, body)).await;
-        match attempt.finish(outcome).await {
-            Ok(issued) => success_response(&issued.answer()),
-            Err(rejection) => error_response(&rejection),
-        }
-    }
-
-    /// Refuses a request before it could be read. That is an attempt too.
-    pub(crate) async fn refuse(&self, attempt: Attempt, reason: Reason) -> Response<Bytes> {
-        let rejection = self.errors.applied_to(refuse(reason));
-        let _ = attempt.finish::<()>(Err(rejection.clone())).await;
-        error_response(&rejection)
-    }
-
-    /// Answers a client that asks about a token which was issued here.
-    pub(crate) async fn answer_about(
+    /// Runs all eight stages.
+    pub(crate) async fn issue(
         &self,
-        about: IssuedTokenEndpoint,
-        token: &IssuedToken,
+        observer: &mut impl Observer,
         headers: &HeaderMap,
-        form: &[u8],
-    ) -> Response<Bytes> {
-        let answer = self.in_time(self.issued_tokens.answer(about, token, headers, form)).await;
-        answer.unwrap_or_else(|rejection| error_response(&rejection))
-    }
+        body: &[u8],
+    ) -> Result<Issued, Rejection> {
+        let stages = async {
+            let decided = self.stages_until_decided(observer, headers, body).await?;
 
-    /// Answers a client whose form about a token could not be read.
-    pub(crate) fn refuse_about(&self, reason: Reason) -> Response<Bytes> {
-        error_response(&self.errors.applied_to(refuse(reason)))
-    }
-
-    /// Neither silence nor a panic of a stage is the last word.
-    pub(crate) async fn in_time<T>(&self, stages: impl Future<Output = Result<T, Rejection>>) -> Result<T, Rejection> {
-        let outcome = match tokio::time::timeout(self.deadline, AssertUnwindSafe(stages).catch_unwind()).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_panic)) => Err(refuse(Reason::Internal)),
-            Err(_elapsed) => Err(refuse(Reason::DeadlineExceeded)),
+            // 8. The token is signed.
+            let issued = Issued::issue(decided, &self.signer, &self.registry, &self.settings.clock).await?;
+            observer.issued(&issued);
+            Ok(issued)
         };
-        outcome.map_err(|rejection| self.errors.applied_to(rejection))
+        self.settings.in_time(stages).await
     }
 
-    async fn issued(&self, attempt: &mut Attempt, headers: &HeaderMap, body: &[u8]) -> Result<Issued, Rejection> {
-        let decided = self.decided(attempt, &self.authenticator, headers, body).await?;
-
-        // The token.
-        let issued = Issued::by(&self.issuance, decided).await?;
-        attempt.issued(&issued);
-        Ok(issued)
-    }
-
-    /// All stages but the last. Whoever only wants to know why ends here.
-    pub(crate) async fn decided(
+    /// Runs the stages up to the decision of the policy, for a dry run.
+    pub(crate) async fn decide(
         &self,
-        witness: &mut impl Observer,
-        authenticator: &Authenticator,
+        observer: &mut impl Observer,
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Decided, Rejection> {
-        // What was asked: a form that can be read in one way only.
+        self.settings.in_time(self.stages_until_decided(observer, headers, body)).await
+    }
+
+    async fn stages_until_decided(
+        &self,
+        observer: &mut impl Observer,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Decided, Rejection> {
+        let Self { registry, settings, authenticator, verifier, status, policy, .. } = self;
+
+        // 1. The form is read.
         let presented = Presented::read(headers, body)?;
-        witness.presented(&presented);
+        observer.presented(&presented);
 
-        // Who asks. Nothing is fetched or decoded for anybody else.
-        let authenticated = Authenticated::by(authenticator, &self.registry, presented).await?;
-        witness.authenticated(&authenticated);
+        // 2. The client is authenticated. Nothing is fetched or decoded for a client that is not.
+        let authenticated = Authenticated::authenticate(presented, authenticator, registry).await?;
+        observer.authenticated(&authenticated);
 
-        // Whether this client may send these parameters: token types, targets, scope.
-        let admitted = Resolved::by(&self.registry, &self.ask_limits, authenticated)?;
-        witness.admitted(&admitted);
+        // 3. The parameters are resolved against the records: token types, targets, scope.
+        let resolved = Resolved::resolve(authenticated, registry, settings.max_targets)?;
+        observer.resolved(&resolved);
 
-        // Whether the subject token is good, and then the actor token.
-        let validated = Validated::by(&self.verifier, admitted).await?;
-        witness.validated(&validated);
+        // 4. The subject token and the actor token are validated.
+        let validated = Validated::validate(resolved, verifier).await?;
+        observer.validated(&validated);
 
-        // What the records allow at most: presenter, actor chain, scope, lifetime.
-        let bounded = Bounded::by(&self.authority, validated)?;
-        witness.bounded(&bounded);
+        // 5. The records set the bounds: presenter, actor chain, scope, lifetime.
+        let bounded = Bounded::bound(validated, registry, settings)?;
+        observer.bounded(&bounded);
 
-        // Whether all who take part are still good.
-        let standing = StillValid::by(&self.standing, bounded).await?;
-        witness.standing(&standing);
+        // 6. Revocations and the status of the parties are checked.
+        let still_valid = StillValid::check(bounded, status).await?;
+        observer.still_valid(&still_valid);
 
-        // What the policy chooses within that.
-        let decided = Decided::by(&self.policy, self.authority.strict_scope, standing).await?;
-        witness.decided(&decided);
+        // 7. The policy decides within the bounds.
+        let decided = Decided::decide(still_valid, policy, settings.strict_scope).await?;
+        observer.decided(&decided);
         Ok(decided)
     }
 }

@@ -1,18 +1,13 @@
-use crate::{
-    authority::{Bounded, Decided},
-    client_auth::{Authenticated, Resolved},
-    protocol::Presented,
-    status::StillValid,
-    token::Validated,
-};
+use super::stages::{Authenticated, Bounded, Decided, Issued, Presented, Resolved, StillValid, Validated};
 
-/// Who writes down what becomes of a request: it is shown the value of each stage before the next stage can fail.
+/// Records what happens to a request. An observer sees the value of each stage before the next stage can fail.
 pub(crate) trait Observer: Send {
     fn presented(&mut self, presented: &Presented);
     fn authenticated(&mut self, authenticated: &Authenticated);
-    fn admitted(&mut self, admitted: &Resolved);
+    fn resolved(&mut self, resolved: &Resolved);
     fn validated(&mut self, validated: &Validated);
     fn bounded(&mut self, bounded: &Bounded);
-    fn standing(&mut self, standing: &StillValid);
+    fn still_valid(&mut self, still_valid: &StillValid);
     fn decided(&mut self, decided: &Decided);
+    fn issued(&mut self, _: &Issued) {}
 }

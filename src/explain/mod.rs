@@ -21,15 +21,13 @@ use std::convert::Infallible;
 /// Parameters that prove who the client is. An explanation takes that for granted.
 const PROOFS: [&[u8]; 3] = [b"client_secret", b"client_assertion", b"client_assertion_type"];
 
-impl Exchange {
-    /// Goes through the stages of a request as if it came from this client.
-    pub(crate) async fn explain(&self, client_id: &str, form: &[u8]) -> Explanation {
-        let mut notes = Notes::new(self, client_id);
-        let (authenticator, headers, form) = (believing(client_id), identifying(client_id), without_proofs(form));
-        let stages = self.decided(&mut notes, &authenticator, &headers, &form);
-        let outcome = self.in_time(stages).await;
-        notes.explanation(outcome.err())
-    }
+/// Goes through the stages of a request as if the request came from this client.
+pub(crate) async fn explain(exchange: &Exchange, client_id: &str, form: &[u8]) -> Explanation {
+    let exchange = Exchange { authenticator: believing(client_id), ..exchange.clone() };
+    let mut notes = Notes::new(&exchange, client_id);
+    let (headers, form) = (identifying(client_id), without_proofs(form));
+    let outcome = exchange.decide(&mut notes, &headers, &form).await;
+    notes.explanation(outcome.err())
 }
 
 /// An authenticator that takes anybody's word for being this client.

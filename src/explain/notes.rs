@@ -1,14 +1,12 @@
 use super::{Explanation, Fact, RecordTrace, Refusal, StageTrace, SuggestedRule};
 use crate::{
     audit::{Outcome, Stage},
-    authority::{Bounded, By, Ceiling, Decided, Lowered},
-    client_auth::{Authenticated, Resolved},
-    exchange::{Exchange, Observer},
+    authority::{Ceiling, CeilingStep, LimitSource},
+    exchange::{Authenticated, Bounded, Decided, Exchange, Observer, Presented, Resolved, StillValid, Validated},
     policy::{Query, RuleTrace},
-    protocol::{Presented, Reason, Rejection, TargetName, escaped},
+    protocol::{Reason, Rejection, TargetName, escaped},
     records::Party,
-    status::StillValid,
-    token::{Validated, VerifiedToken},
+    token::VerifiedToken,
 };
 
 /// Whoever takes notes of the stages, for an [`Explanation`].
@@ -87,7 +85,7 @@ impl<'a> Notes<'a> {
     }
 
     fn note_token(&mut self, whose: &str, token: &VerifiedToken) {
-        let now = self.exchange.authority.clock.seconds();
+        let now = self.exchange.settings.clock.seconds();
         self.note(whose, named(&token.party()));
         self.note(format!("{whose}'s token is"), token.token_type.as_str());
         self.note_some("issued to", token.presenter.as_deref());
@@ -97,54 +95,54 @@ impl<'a> Notes<'a> {
         self.note("good for", format!("{} s more", token.expires_at.saturating_sub(now)));
     }
 
+    /// Notes how the ceiling comes about, also for a request that another check of the same stage refuses.
     fn note_ceiling(&mut self, validated: &Validated) {
-        let Validated { admitted, subject, actor } = validated;
-        let mut steps = Vec::new();
-        // If there is none, the stage says so itself.
-        let _ = Ceiling::noting(&self.exchange.authority, admitted, subject, actor.as_ref(), &mut |lowered| {
-            steps.push(match lowered {
-                Lowered::Scope(by, scope) => (format!("scope, by {}", cause(by)), shown(&scope.to_string())),
-                Lowered::Lifetime(by, longest) => {
-                    (format!("lifetime, by {}", cause(by)), format!("{} s", longest.as_secs()))
-                }
-            });
+        let Exchange { registry, settings, .. } = self.exchange;
+        let now = settings.clock.seconds();
+        // The stage itself reports a ceiling that cannot be computed.
+        let _ = Ceiling::compute(&validated.facts(registry), settings.max_lifetime, now, |step| match step {
+            CeilingStep::Scope(source, scope) => {
+                self.note(format!("scope, by {}", cause(source)), shown(&scope.to_string()));
+            }
+            CeilingStep::Lifetime(source, longest) => {
+                self.note(format!("lifetime, by {}", cause(source)), format!("{} s", longest.as_secs()));
+            }
         });
-        steps.into_iter().for_each(|(about, found)| self.note(about, found));
     }
 }
 
 impl Observer for Notes<'_> {
     fn presented(&mut self, presented: &Presented) {
-        let asked = &presented.requested;
-        let names: Vec<&str> = asked.resources.iter().chain(&asked.audiences).map(String::as_str).collect();
-        asked.resources.iter().for_each(|name| self.note_target(name, TargetName::resource(name).ok()));
-        asked.audiences.iter().for_each(|name| self.note_target(name, TargetName::audience(name).ok()));
-        self.note_some("subject_token_type", asked.subject_token_type.as_deref());
-        self.note_some("actor_token_type", asked.actor_token_type.as_deref());
+        let requested = presented.requested();
+        let names: Vec<&str> = requested.resources.iter().chain(&requested.audiences).map(String::as_str).collect();
+        requested.resources.iter().for_each(|name| self.note_target(name, TargetName::resource(name).ok()));
+        requested.audiences.iter().for_each(|name| self.note_target(name, TargetName::audience(name).ok()));
+        self.note_some("subject_token_type", requested.subject_token_type.as_deref());
+        self.note_some("actor_token_type", requested.actor_token_type.as_deref());
         self.note_some("resource or audience", (!names.is_empty()).then(|| names.join(" ")));
-        self.note_some("scope", asked.scope.as_deref());
-        self.note_some("requested_token_type", asked.requested_token_type.as_deref());
+        self.note_some("scope", requested.scope.as_deref());
+        self.note_some("requested_token_type", requested.requested_token_type.as_deref());
         self.reached(Stage::Client);
     }
 
     fn authenticated(&mut self, authenticated: &Authenticated) {
-        self.note("client", &authenticated.client.id);
+        self.note("client", &authenticated.client().id);
         self.reached(Stage::Parameters);
     }
 
-    fn admitted(&mut self, admitted: &Resolved) {
-        for target in &admitted.targets {
+    fn resolved(&mut self, resolved: &Resolved) {
+        for target in resolved.targets() {
             self.note("target", format!("{}, with `aud` {}", target.id, target.aud));
         }
-        let asked = admitted.scope.as_ref().map(ToString::to_string);
-        self.note("scope asked for", asked.as_deref().unwrap_or("(whatever can be had)"));
-        self.note("to be issued", admitted.issue_as.as_str());
+        let requested = resolved.requested_scope().map(ToString::to_string);
+        self.note("scope asked for", requested.as_deref().unwrap_or("(whatever can be had)"));
+        self.note("to be issued", resolved.issued_token_type().as_str());
         self.reached(Stage::Tokens);
     }
 
     fn validated(&mut self, validated: &Validated) {
-        self.note_token("subject", &validated.subject);
-        if let Some(actor) = &validated.actor {
+        self.note_token("subject", validated.subject());
+        if let Some(actor) = validated.actor_token() {
             self.note_token("actor", actor);
         }
         self.reached(Stage::Authority);
@@ -152,31 +150,31 @@ impl Observer for Notes<'_> {
     }
 
     fn bounded(&mut self, bounded: &Bounded) {
-        self.note("subject here", &bounded.issued_sub);
-        self.note("who acts", named(&bounded.actor));
-        let acted = bounded.prior.parties().map(named).collect::<Vec<_>>().join(", ");
+        self.note("subject here", bounded.issued_sub());
+        self.note("who acts", named(&bounded.actor().party));
+        let acted = bounded.prior_actors().parties().map(named).collect::<Vec<_>>().join(", ");
         self.note_some("who acted before", (!acted.is_empty()).then_some(acted));
-        self.note("delegation", possible(bounded.delegation.as_ref().err()));
-        self.note("impersonation", possible(bounded.impersonation.as_ref().err()));
+        self.note("delegation", possible(bounded.delegation_problem()));
+        self.note("impersonation", possible(bounded.impersonation_problem()));
         self.reached(Stage::Status);
     }
 
-    fn standing(&mut self, standing: &StillValid) {
-        let checks = &self.exchange.standing;
-        let asked = checks.status.is_some() || checks.revocations.is_some();
-        self.note("still good", if asked { "yes" } else { "(nobody is asked: the layer has no status check)" });
+    fn still_valid(&mut self, still_valid: &StillValid) {
+        let is_checked = self.exchange.status.are_configured();
+        self.note("still good", if is_checked { "yes" } else { "(nobody is asked: the layer has no status check)" });
         self.reached(Stage::Policy);
-        let query = standing.bounded.query();
+        let query = still_valid.policy_query();
         self.rules = self.exchange.table.as_ref().map(|table| table.explain(&query)).unwrap_or_default();
         self.query = Some(query);
     }
 
     fn decided(&mut self, decided: &Decided) {
-        self.note("decision", decided.semantics.as_str());
-        self.note_some("allowed by", decided.policy_id.as_deref());
-        self.note("scope granted", decided.within.scope().to_string());
-        self.note("lifetime granted", format!("{} s", decided.within.lifetime().as_secs()));
-        self.note_some("on trial", decided.shadow.as_deref());
+        let grant = decided.grant();
+        self.note("decision", grant.semantics().as_str());
+        self.note_some("allowed by", grant.policy_id());
+        self.note("scope granted", grant.scope().to_string());
+        self.note("lifetime granted", format!("{} s", grant.lifetime().as_secs()));
+        self.note_some("on trial", decided.shadow());
         self.reached(Stage::Issue);
     }
 }
@@ -193,15 +191,15 @@ fn possible(problem: Option<&Rejection>) -> String {
     problem.map_or_else(|| "possible".to_owned(), |rejection| format!("impossible: {}", rejection.reason()))
 }
 
-fn cause(by: By<'_>) -> String {
-    match by {
-        By::SubjectToken => "the subject token".to_owned(),
-        By::ActorToken => "the actor token".to_owned(),
-        By::ScopelessSubjects => "the client's `scopes_for_scopeless_subjects`".to_owned(),
-        By::Translation(target) => format!("`translate` of target `{}`", target.id),
-        By::Target(target) => format!("target `{}`", target.id),
-        By::SeveralTargets => "what the targets have in common".to_owned(),
-        By::Client => "the client's record".to_owned(),
-        By::Layer => "the layer".to_owned(),
+fn cause(source: LimitSource<'_>) -> String {
+    match source {
+        LimitSource::SubjectToken => "the subject token".to_owned(),
+        LimitSource::ActorToken => "the actor token".to_owned(),
+        LimitSource::ScopelessSubjects => "the client's `scopes_for_scopeless_subjects`".to_owned(),
+        LimitSource::Translation(target) => format!("`translate` of target `{}`", target.id),
+        LimitSource::Target(target) => format!("target `{}`", target.id),
+        LimitSource::SeveralTargets => "what the targets have in common".to_owned(),
+        LimitSource::Client => "the client's record".to_owned(),
+        LimitSource::Layer => "the layer".to_owned(),
     }
 }

@@ -2,16 +2,16 @@
 
 use crate::{
     client_auth::{Authenticator, authenticate},
-    clock::Clock,
+    exchange::Exchange,
     jose::{Claims, Compact, KeySet, KeyUse, RawHeader},
-    protocol::{Identification, NumericDate, Reason, Rejection, form_values, json_response, refuse},
+    protocol::{Identification, NumericDate, Reason, Rejection, error_response, form_values, json_response, refuse},
     records::Registry,
     revocation::{RevocationPart, is_revoked, revoke},
+    settings::Settings,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
 
 /// A form has one token. Of one with more, so many are looked at.
 const MAX_TOKENS: usize = 4;
@@ -37,15 +37,15 @@ impl IssuedTokenEndpoint {
     }
 }
 
-/// What becomes of the tokens that were issued here, after that.
-#[derive(Clone)]
-pub(crate) struct IssuedTokens {
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) authenticator: Authenticator,
+/// The tokens that were issued here, as the parts of an [`Exchange`] know them.
+#[derive(Clone, Copy)]
+pub(crate) struct IssuedTokens<'a> {
+    registry: &'a Registry,
+    settings: &'a Settings,
+    authenticator: &'a Authenticator,
     /// The signer's: what they verify, and names this authorization server, was issued here.
-    pub(crate) keys: KeySet,
-    pub(crate) revocations: Option<RevocationPart>,
-    pub(crate) clock: Clock,
+    keys: &'a KeySet,
+    revocations: Option<&'a RevocationPart>,
 }
 
 /// A token that was issued here. It may have expired since, or have been revoked.
@@ -54,7 +54,17 @@ pub(crate) struct IssuedToken {
     claims: Claims,
 }
 
-impl IssuedTokens {
+impl<'a> IssuedTokens<'a> {
+    pub(crate) fn new(exchange: &'a Exchange) -> Self {
+        Self {
+            registry: &exchange.registry,
+            settings: &exchange.settings,
+            authenticator: &exchange.authenticator,
+            keys: &exchange.signer.keys,
+            revocations: exchange.status.revocations.as_ref(),
+        }
+    }
+
     /// The token in a form, if it was issued here.
     pub(crate) fn find(&self, form: &[u8]) -> Option<IssuedToken> {
         form_values(form, "token").take(MAX_TOKENS).find_map(|token| self.read(&token))
@@ -74,8 +84,24 @@ impl IssuedTokens {
         ours.then_some(IssuedToken { typ: header.typ, claims })
     }
 
-    /// Answers whoever asks about this token.
+    /// Answers a client that asks about this token.
     pub(crate) async fn answer(
+        &self,
+        about: IssuedTokenEndpoint,
+        token: &IssuedToken,
+        headers: &HeaderMap,
+        form: &[u8],
+    ) -> Response<Bytes> {
+        let answer = self.settings.in_time(self.try_answer(about, token, headers, form)).await;
+        answer.unwrap_or_else(|rejection| error_response(&rejection))
+    }
+
+    /// Answers a client whose form could not be read.
+    pub(crate) fn refuse(&self, reason: Reason) -> Response<Bytes> {
+        error_response(&self.settings.refuse(reason))
+    }
+
+    async fn try_answer(
         &self,
         about: IssuedTokenEndpoint,
         token: &IssuedToken,
@@ -83,7 +109,7 @@ impl IssuedTokens {
         form: &[u8],
     ) -> Result<Response<Bytes>, Rejection> {
         let identification = Identification::read(headers, form)?;
-        let (client_id, _) = authenticate(&self.authenticator, &identification).await?;
+        let (client_id, _) = authenticate(self.authenticator, &identification).await?;
         match about {
             IssuedTokenEndpoint::Introspection => {
                 Ok(json_response(StatusCode::OK, &self.introspect(&client_id, token).await?))
@@ -102,7 +128,7 @@ impl IssuedTokens {
         let inactive = json!({ "active": false });
         let jti = token.claims.text("jti").ok().flatten();
         let active = self.concerns(client_id, token)
-            && token.expires_at() > self.clock.seconds()
+            && token.expires_at() > self.settings.clock.seconds()
             && !self.is_revoked(jti).await?;
         tracing::debug!(target: LOG, client_id, jti, active, "a token issued here was introspected");
         if !active {
@@ -126,14 +152,14 @@ impl IssuedTokens {
     }
 
     async fn is_revoked(&self, jti: Option<&str>) -> Result<bool, Rejection> {
-        match (&self.revocations, jti) {
+        match (self.revocations, jti) {
             (Some(revocations), Some(jti)) => is_revoked(revocations, jti).await,
             _ => Ok(false),
         }
     }
 
     async fn revoke(&self, client_id: &str, token: &IssuedToken) -> Result<(), Rejection> {
-        let (Some(revocations), Ok(Some(jti))) = (&self.revocations, token.claims.text("jti")) else {
+        let (Some(revocations), Ok(Some(jti))) = (self.revocations, token.claims.text("jti")) else {
             return Err(refuse(Reason::RevocationsUnavailable).because("there is no store"));
         };
         if !token.is_held_by(client_id) {
@@ -141,7 +167,7 @@ impl IssuedTokens {
             return Err(refuse(Reason::TokenNotHeld).because(format_args!("client `{client_id}`, jti `{jti}`")));
         }
         let expires_at = NumericDate::from_seconds(token.expires_at());
-        revoke(revocations, jti, self.clock.now().into(), expires_at).await?;
+        revoke(revocations, jti, self.settings.clock.now().into(), expires_at).await?;
         tracing::info!(target: LOG, client_id, jti, "a token issued here was revoked");
         Ok(())
     }

@@ -1,25 +1,22 @@
 use super::Document;
 use crate::{
-    audit::Audit,
-    authority::Authority,
-    client_auth::{AskLimits, Authenticator, client_table},
-    clock::Clock,
+    client_auth::{Authenticator, client_table},
     exchange::Exchange,
     fetch::NO_CLIENT,
-    issued::IssuedTokens,
     jwks::{Fetching, TrustedKeys},
     plug::boxed,
     policy::{PolicyPart, Table},
-    protocol::{ErrorProfile, TokenType},
+    protocol::TokenType,
     records::{ConfigError, OwnSubjects, Record, Records, Registry},
-    signing::{Issuance, Signer},
+    settings::Settings,
+    signing::Signer,
     status::StatusChecks,
     token::{Introspector, TokenVerifierPart, Verifier},
 };
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 /// Everything that stays when the records change.
-pub(super) struct Settings {
+pub(super) struct Parts {
     pub(super) issuer: String,
     pub(super) signer: Signer,
     pub(super) policy: Option<PolicyPart>,
@@ -27,22 +24,14 @@ pub(super) struct Settings {
     pub(super) fetching: Fetching,
     pub(super) fetch_is_default: bool,
     pub(super) verifiers: HashMap<TokenType, TokenVerifierPart>,
-    pub(super) standing: StatusChecks,
-    pub(super) audit: Audit,
-    pub(super) errors: ErrorProfile,
-    pub(super) clock: Clock,
-    pub(super) deadline: Duration,
-    pub(super) max_lifetime: Duration,
-    pub(super) max_targets: usize,
-    pub(super) max_depth: usize,
-    pub(super) leeway: Duration,
-    pub(super) strict_scope: bool,
+    pub(super) status: StatusChecks,
+    pub(super) settings: Arc<Settings>,
 }
 
-impl Settings {
+impl Parts {
     /// The exchange by these records. What is known of issuers' keys is taken over from the one before.
     pub(super) fn exchange(&self, document: Document, before: Option<&Exchange>) -> Result<Exchange, ConfigError> {
-        let signer = before.map_or(&self.signer, |before| &before.issuance.signer);
+        let signer = before.map_or(&self.signer, |before| &before.signer);
         let Document { clients, targets, issuers, rules, federated_subjects_only } = document;
         let own_subjects = if federated_subjects_only { OwnSubjects::None } else { OwnSubjects::Some };
         let plugged = self.verifiers.keys().cloned().collect();
@@ -71,42 +60,24 @@ impl Settings {
         }
         let introspectors = registry.issuers().filter_map(|issuer| {
             let record = issuer.introspection.as_ref()?;
-            Some((issuer.id.clone(), Introspector::new(record, &self.fetching.fetch, &self.clock)))
+            Some((issuer.id.clone(), Introspector::new(record, &self.fetching.fetch, &self.settings.clock)))
         });
         let known = before.map(|before| &before.verifier.keys);
         let authenticator = self.authenticator.clone().unwrap_or_else(|| client_table(Arc::clone(&registry)));
         Ok(Exchange {
-            issued_tokens: IssuedTokens {
-                registry: Arc::clone(&registry),
-                authenticator: authenticator.clone(),
-                keys: signer.keys.clone(),
-                revocations: self.standing.revocations.clone(),
-                clock: self.clock.clone(),
-            },
             authenticator,
-            ask_limits: AskLimits { max_targets: self.max_targets },
             verifier: Verifier {
                 introspectors: introspectors.collect(),
                 plugged: self.verifiers.clone(),
                 keys: TrustedKeys::new(&registry, &signer.keys, &self.fetching, known),
                 registry: Arc::clone(&registry),
-                clock: self.clock.clone(),
-                leeway: self.leeway,
+                settings: Arc::clone(&self.settings),
             },
-            authority: Authority {
-                registry: Arc::clone(&registry),
-                clock: self.clock.clone(),
-                max_lifetime: self.max_lifetime,
-                max_depth: self.max_depth,
-                strict_scope: self.strict_scope,
-            },
-            standing: self.standing.clone(),
+            status: self.status.clone(),
             policy,
             table,
-            issuance: Issuance { own_issuer: self.issuer.clone(), signer: signer.clone(), clock: self.clock.clone() },
-            audit: self.audit.clone(),
-            errors: self.errors.clone(),
-            deadline: self.deadline,
+            signer: signer.clone(),
+            settings: Arc::clone(&self.settings),
             registry,
         })
     }
@@ -116,8 +87,7 @@ impl Settings {
         let mut exchange = before.clone();
         exchange.verifier.keys =
             TrustedKeys::new(&before.registry, &signer.keys, &self.fetching, Some(&before.verifier.keys));
-        exchange.issued_tokens.keys = signer.keys.clone();
-        exchange.issuance.signer = signer;
+        exchange.signer = signer;
         exchange
     }
 }

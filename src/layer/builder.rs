@@ -1,4 +1,4 @@
-use super::{Document, TokenExchangeLayer, assemble::Settings};
+use super::{Document, TokenExchangeLayer, assemble::Parts};
 use crate::{
     audit::{Audit, AuditEvent, AuditSink, TracingSink},
     body::Limits,
@@ -13,6 +13,7 @@ use crate::{
     records::{Client, ConfigError, Issuer, Target},
     revocation::{RevocationPart, RevocationStore},
     service::{Current, Endpoint, RequestHead, Shared},
+    settings::Settings,
     signing::Signer,
     status::{StatusCheck, StatusChecks, StatusPart},
     token::{TokenVerifier, TokenVerifierPart},
@@ -388,7 +389,7 @@ impl TokenExchangeBuilder {
             rules: self.rules,
             federated_subjects_only: self.federated_subjects_only,
         };
-        let recipe = Settings {
+        let parts = Parts {
             issuer: self.issuer,
             signer,
             policy: self.policy,
@@ -399,18 +400,19 @@ impl TokenExchangeBuilder {
             },
             fetch_is_default: self.fetch.is_none(),
             verifiers: self.verifiers,
-            standing: StatusChecks { revocations: self.revocations, status: self.status },
-            audit: Audit::new(self.audit, self.clock.clone(), self.best_effort_audit),
-            errors: self.errors,
-            clock: self.clock,
-            deadline: self.deadline,
-            max_lifetime: self.max_lifetime,
-            max_targets: self.max_targets,
-            max_depth: self.max_depth,
-            leeway: self.leeway,
-            strict_scope: self.strict_scope,
+            status: StatusChecks { revocations: self.revocations, status: self.status },
+            settings: Arc::new(Settings {
+                errors: self.errors,
+                clock: self.clock.clone(),
+                deadline: self.deadline,
+                max_lifetime: self.max_lifetime,
+                max_targets: self.max_targets,
+                max_chain_depth: self.max_depth,
+                leeway: self.leeway,
+                strict_scope: self.strict_scope,
+            }),
         };
-        let exchange = recipe.exchange(document, None)?;
+        let exchange = parts.exchange(document, None)?;
         let mut endpoints = self.endpoints;
         if endpoints.is_empty() {
             endpoints.push(Endpoint::Path("/token".to_owned()));
@@ -422,8 +424,9 @@ impl TokenExchangeBuilder {
             forward_unread: self.forward_unread,
             guard: self.guard,
             current: Current::new(exchange),
+            audit: Audit::new(self.audit, self.clock, self.best_effort_audit),
         };
-        Ok(TokenExchangeLayer { shared: Arc::new(shared), recipe: Arc::new(recipe) })
+        Ok(TokenExchangeLayer { shared: Arc::new(shared), parts: Arc::new(parts) })
     }
 }
 

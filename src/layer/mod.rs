@@ -9,13 +9,13 @@ pub use document::Document;
 pub use builder::TokenExchangeBuilder;
 
 use crate::{
-    explain::Explanation,
+    explain::{self, Explanation},
     jwks::Readiness,
     records::ConfigError,
     service::{Shared, TokenExchange},
     signing::Signer,
 };
-use assemble::Settings;
+use assemble::Parts;
 use std::{fmt, sync::Arc};
 use tower::Layer;
 
@@ -51,7 +51,7 @@ use tower::Layer;
 #[derive(Clone)]
 pub struct TokenExchangeLayer {
     shared: Arc<Shared>,
-    recipe: Arc<Settings>,
+    parts: Arc<Parts>,
 }
 
 impl TokenExchangeLayer {
@@ -91,7 +91,7 @@ impl TokenExchangeLayer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reload(&self, document: Document) -> Result<(), ConfigError> {
-        self.shared.current.replace(|before| self.recipe.exchange(document, Some(before))).inspect_err(|error| {
+        self.shared.current.replace(|before| self.parts.exchange(document, Some(before))).inspect_err(|error| {
             tracing::error!(place = error.place(), %error, "a new document was refused; the one before it still counts");
         })
     }
@@ -130,7 +130,7 @@ impl TokenExchangeLayer {
     pub fn rotate_signer(&self, signer: impl Into<Signer>) -> Result<(), ConfigError> {
         let signer = signer.into();
         signer.check()?;
-        self.shared.current.replace(|before| Ok(self.recipe.with_signer(signer, before)))
+        self.shared.current.replace(|before| Ok(self.parts.with_signer(signer, before)))
     }
 
     /// Says what would become of a request, and why: every stage of it with what it found, the ceiling with all that
@@ -167,13 +167,13 @@ impl TokenExchangeLayer {
     /// # }
     /// ```
     pub async fn explain(&self, client_id: &str, form: &[u8]) -> Explanation {
-        self.shared.current.exchange().explain(client_id, form).await
+        explain::explain(&self.shared.current.exchange(), client_id, form).await
     }
 
     /// Waits until every audit event that is under way has reached the sink; for an orderly shutdown, after the
     /// server has stopped.
     pub async fn flush_audit(&self) {
-        self.recipe.audit.flush().await;
+        self.shared.audit.flush().await;
     }
 
     /// How things stand with the keys of the issuers, for a health endpoint. It waits for nobody.

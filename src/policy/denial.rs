@@ -1,5 +1,5 @@
 use super::ShadowOutcome;
-use crate::protocol::StepUp;
+use crate::protocol::{Reason, Rejection, StepUp, refuse};
 use std::time::Duration;
 
 /// The reason why a policy refuses an exchange.
@@ -27,6 +27,17 @@ pub(crate) enum DenialKind {
 }
 
 impl Denial {
+    /// The refusal of an exchange that the policy denies.
+    pub(crate) fn into_rejection(self) -> Rejection {
+        let rejection = match self.kind {
+            DenialKind::Denied => refuse(Reason::PolicyDenied),
+            DenialKind::Target => refuse(Reason::PolicyTargetDenied),
+            DenialKind::NoRule => refuse(Reason::PolicyNoRule),
+            DenialKind::StepUp(step_up) => refuse(Reason::StepUpRequired).with_step_up(step_up),
+        };
+        if self.reason.is_empty() { rejection } else { rejection.because(self.reason) }
+    }
+
     /// Refuses the exchange. The audit event quotes the reason; the client never sees it.
     pub fn new(reason: impl Into<String>) -> Self {
         Self { reason: reason.into(), kind: DenialKind::Denied, shadow: None }

@@ -111,7 +111,6 @@ pub use query::{Actor, Query, Subject};
 pub use shadow::ShadowOutcome;
 pub use table::{Actors, Effect, Mismatch, Names, Rule, RuleTrace, Subjects, Table};
 
-pub(crate) use denial::DenialKind;
 pub(crate) use table::check_rules;
 
 pub(crate) type PolicyPart = BoxPlug<Query, Decision>;

@@ -33,7 +33,7 @@ use form::Form;
 pub(crate) use form::{basic_authorization, basic_header, form_decode, form_values, lenient_percent_decode};
 pub(crate) use named_values::named_values;
 pub(crate) use rejection::{Rejection, StepUp, escaped, refuse};
-pub(crate) use request::{Identification, Presented, Requested};
+pub(crate) use request::{DeclaredToken, Identification, Requested, TokenRequest};
 pub(crate) use response::{Answer, error_response, json_response, success_response};
 pub(crate) use sensitive::Sensitive;
 pub(crate) use target::TargetName;

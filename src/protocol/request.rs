@@ -1,4 +1,4 @@
-use super::{Form, GRANT_TYPE, Reason, Rejection, Sensitive, refuse};
+use super::{Form, GRANT_TYPE, Reason, Rejection, Sensitive, TokenType, refuse};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
 /// What the client asks for, as it came and not yet judged (RFC 8693 section 2.1).
@@ -50,15 +50,22 @@ impl Identification {
     }
 }
 
-/// The first stage: a form that can be read in one way only.
+/// A token as the client sent it, with the type that the client declared for the token.
+#[derive(Clone, Debug)]
+pub(crate) struct DeclaredToken {
+    pub(crate) token: Sensitive,
+    pub(crate) token_type: TokenType,
+}
+
+/// A token exchange request: a form that can be read in one way only.
 #[derive(Debug)]
-pub(crate) struct Presented {
+pub(crate) struct TokenRequest {
     pub(crate) identification: Identification,
     pub(crate) requested: Requested,
 }
 
-impl Presented {
-    /// Reads the headers and the form of a token request.
+impl TokenRequest {
+    /// Reads the headers and the form of a token exchange request.
     pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Rejection> {
         let mut form = Form::parse(body)?;
         match form.take("grant_type") {

@@ -9,10 +9,12 @@ pub use future::ResponseFuture;
 pub(crate) use sniff::{form_carries_exchange_grant, json_carries_exchange_grant};
 
 use crate::{
+    audit::Audit,
     body::{Limits, Read, RequestBody, ResponseBody, read},
-    issued::IssuedTokenEndpoint,
-    protocol::{Reason, lenient_percent_decode},
+    issued::{IssuedTokenEndpoint, IssuedTokens},
+    protocol::{Reason, error_response, lenient_percent_decode, success_response},
 };
+use bytes::Bytes;
 use http::{Extensions, HeaderMap, Method, Request, Response, Uri, header};
 use std::{
     fmt, mem,
@@ -32,6 +34,7 @@ pub(crate) struct Shared {
     /// The wrapped service may know the exchange grant itself and must not get to see it.
     pub(crate) guard: bool,
     pub(crate) current: Current,
+    pub(crate) audit: Audit,
 }
 
 /// How a token endpoint is told.
@@ -326,9 +329,10 @@ where
     let read = read(body, &shared.limits).await;
     if let (Expected::IssuedToken(about), Read::Complete { bytes, .. }) = (expected, &read) {
         let exchange = shared.current.exchange();
-        if let Some(token) = exchange.issued_tokens.find(bytes) {
+        let issued_tokens = IssuedTokens::new(&exchange);
+        if let Some(token) = issued_tokens.find(bytes) {
             drop(inner);
-            let answer = Box::pin(exchange.answer_about(about, &token, &parts.headers, bytes));
+            let answer = Box::pin(issued_tokens.answer(about, &token, &parts.headers, bytes));
             return Ok(answer.await.map(ResponseBody::ours));
         }
     }
@@ -348,15 +352,13 @@ where
             drop(replay);
             // A service with a limit on its concurrency has a place for somebody else now.
             drop(inner);
-            let exchange = shared.current.exchange();
-            let attempt = exchange.audit.attempt();
             // In a box of its own, so that a form which passes does not pay for its size.
-            let answer = Box::pin(exchange.answer(attempt, &parts.headers, &bytes));
+            let answer = Box::pin(shared.exchange(&parts.headers, &bytes));
             Ok(answer.await.map(ResponseBody::ours))
         }
         (Found::Refused(reason), _) if matches!(expected, Expected::IssuedToken(_)) => {
             drop(inner);
-            Ok(shared.current.exchange().refuse_about(reason).map(ResponseBody::ours))
+            Ok(IssuedTokens::new(&shared.current.exchange()).refuse(reason).map(ResponseBody::ours))
         }
         (Found::Refused(reason), _) => {
             drop(inner);
@@ -371,9 +373,20 @@ where
 
 impl Shared {
     async fn refuse<R>(&self, reason: Reason) -> Response<ResponseBody<R>> {
-        let exchange = self.current.exchange();
-        let attempt = exchange.audit.attempt();
-        Box::pin(exchange.refuse(attempt, reason)).await.map(ResponseBody::ours)
+        let rejection = self.current.exchange().settings.refuse(reason);
+        let attempt = self.audit.attempt();
+        let _ = Box::pin(attempt.finish::<()>(Err(rejection.clone()))).await;
+        error_response(&rejection).map(ResponseBody::ours)
+    }
+
+    /// Answers an exchange request. Every attempt has one answer and leaves one audit event.
+    async fn exchange(&self, headers: &HeaderMap, body: &[u8]) -> Response<Bytes> {
+        let mut attempt = self.audit.attempt();
+        let outcome = self.current.exchange().issue(&mut attempt, headers, body).await;
+        match attempt.finish(outcome).await {
+            Ok(issued) => success_response(&issued.answer()),
+            Err(rejection) => error_response(&rejection),
+        }
     }
 }
 

@@ -1,17 +1,17 @@
 //! The token that goes out: its claims, its signature, and the keys that verify it.
 
 mod claims;
-mod issued;
 mod local;
 mod published;
 mod signer;
+mod token;
 
 pub use crate::jose::{Algorithm, AlgorithmError, KeyError};
 pub use local::LocalSigner;
 pub use published::PublishedKeys;
 pub use signer::{Signature, Signer, SigningRequest};
 
-pub(crate) use issued::{Issuance, Issued};
+pub(crate) use token::{SignedToken, TokenContents};
 
 /// What signs: it answers a [`SigningRequest`] with a [`Signature`]. Put it into a [`Signer`] with the name of
 /// its key.

@@ -1,6 +1,5 @@
 //! Whether all who take part are still good.
 
-use crate::authority::Bounded;
 use crate::{
     plug::{BoxPlug, Failing, Plug, ask},
     protocol::{Reason, Rejection, TokenType, refuse},
@@ -81,7 +80,7 @@ pub struct TokenReference {
 }
 
 impl TokenReference {
-    fn of(token: &VerifiedToken) -> Self {
+    pub(crate) fn from_token(token: &VerifiedToken) -> Self {
         let text = |claim| token.claims.get(claim).and_then(|value| value.as_str()).map(str::to_owned);
         Self {
             token_type: token.token_type.clone(),
@@ -122,33 +121,31 @@ pub(crate) struct StatusChecks {
     pub(crate) status: Option<StatusPart>,
 }
 
-/// The sixth stage: a request whose parties were just found to be good still.
-#[derive(Debug)]
-pub(crate) struct StillValid {
-    pub(crate) bounded: Bounded,
-}
-
-impl StillValid {
-    pub(crate) async fn by(checks: &StatusChecks, bounded: Bounded) -> Result<Self, Rejection> {
-        if let Some(revocations) = &checks.revocations {
-            for token in [Some(&bounded.subject), bounded.actor_token.as_ref()].into_iter().flatten() {
-                check_revocation(revocations, token).await?;
-            }
+impl StatusChecks {
+    /// Refuses the exchange if one of these tokens is revoked.
+    pub(crate) async fn check_revocations(
+        &self,
+        tokens: impl Iterator<Item = &VerifiedToken>,
+    ) -> Result<(), Rejection> {
+        let Some(revocations) = &self.revocations else { return Ok(()) };
+        for token in tokens {
+            check_revocation(revocations, token).await?;
         }
-        let Some(status) = &checks.status else { return Ok(Self { bounded }) };
-        let query = StatusQuery {
-            client_id: bounded.admitted.client.id.clone(),
-            subject: bounded.subject.party(),
-            issued_sub: bounded.issued_sub.clone(),
-            actor: bounded.actor.clone(),
-            targets: bounded.admitted.targets.iter().map(|target| target.id.clone()).collect(),
-            subject_token: TokenReference::of(&bounded.subject),
-            actor_token: bounded.actor_token.as_ref().map(TokenReference::of),
-        };
-        match ask(status, query, FAILING).await? {
-            Status::Good => Ok(Self { bounded }),
+        Ok(())
+    }
+
+    /// Asks the status check, if the layer has one.
+    pub(crate) async fn check_status(&self, query: impl FnOnce() -> StatusQuery) -> Result<(), Rejection> {
+        let Some(status) = &self.status else { return Ok(()) };
+        match ask(status, query(), FAILING).await? {
+            Status::Good => Ok(()),
             Status::Refused { why } => Err(refuse(Reason::StatusRefused).because(why)),
         }
+    }
+
+    /// Whether the layer has a status check or a store of revocations.
+    pub(crate) fn are_configured(&self) -> bool {
+        self.status.is_some() || self.revocations.is_some()
     }
 }
 

@@ -6,7 +6,6 @@ mod introspection;
 mod jwt;
 mod plugged;
 mod rules;
-mod validated;
 mod verified;
 mod verifier;
 
@@ -18,6 +17,5 @@ pub use plugged::{TokenRole, TokenToVerify, TokenVerifier, Verification};
 
 pub(crate) use introspection::Introspector;
 pub(crate) use plugged::TokenVerifierPart;
-pub(crate) use validated::Validated;
 pub(crate) use verified::{VerifiedToken, is_name};
 pub(crate) use verifier::Verifier;

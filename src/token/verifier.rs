@@ -5,14 +5,13 @@ use super::{
     rules::{self, Typ},
 };
 use crate::{
-    client_auth::Declared,
-    clock::Clock,
     jose::{Claims, Invalid},
     jwks::TrustedKeys,
-    protocol::{Reason, Rejection, TokenType, refuse},
+    protocol::{DeclaredToken, Reason, Rejection, TokenType, refuse},
     records::{Issuer, Registry},
+    settings::Settings,
 };
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc};
 
 /// Finds out whether a token is good: who vouches for what it says, and then whether that will do.
 #[derive(Clone)]
@@ -23,9 +22,7 @@ pub(crate) struct Verifier {
     pub(crate) plugged: HashMap<TokenType, TokenVerifierPart>,
     /// By the issuer that they ask.
     pub(crate) introspectors: HashMap<String, Introspector>,
-    pub(crate) clock: Clock,
-    /// For `nbf` and `iat`; `exp` has none.
-    pub(crate) leeway: Duration,
+    pub(crate) settings: Arc<Settings>,
 }
 
 /// What a token says, and that its issuer says so.
@@ -36,14 +33,14 @@ struct Vouched {
 }
 
 impl Verifier {
-    pub(crate) async fn verify(&self, declared: &Declared, role: TokenRole) -> Result<VerifiedToken, Rejection> {
+    pub(crate) async fn verify(&self, declared: &DeclaredToken, role: TokenRole) -> Result<VerifiedToken, Rejection> {
         let vouched = self.vouched(declared, role).await?;
         self.judged(vouched, &declared.token_type, role)
     }
 
     /// Whoever was registered for the type, else the issuer's signature, else the issuer's own word.
-    async fn vouched(&self, declared: &Declared, role: TokenRole) -> Result<Vouched, Rejection> {
-        let Declared { token, token_type } = declared;
+    async fn vouched(&self, declared: &DeclaredToken, role: TokenRole) -> Result<Vouched, Rejection> {
+        let DeclaredToken { token, token_type } = declared;
         if let Some(verifier) = self.plugged.get(token_type) {
             let question = TokenToVerify::new(token.expose(), token_type.clone(), role);
             let claims = plugged::claims_by(verifier, question).await?;
@@ -77,7 +74,7 @@ impl Verifier {
     async fn introspect(
         &self,
         issuer: &Arc<Issuer>,
-        declared: &Declared,
+        declared: &DeclaredToken,
         role: TokenRole,
     ) -> Result<Vouched, Rejection> {
         check_believed(issuer, &declared.token_type, role)?;
@@ -136,15 +133,18 @@ impl Verifier {
         if token.claims.contains("cnf") {
             return Err(refuse(Reason::TokenSenderConstrained));
         }
+        if role == TokenRole::Subject && token.claims.contains("authorization_details") {
+            return Err(refuse(Reason::AuthorizationDetailsUnsupported));
+        }
         Ok(token)
     }
 
     fn check_times(&self, token: &VerifiedToken) -> Result<(), Rejection> {
-        let now = self.clock.seconds();
+        let now = self.settings.clock.seconds();
         if token.expires_at <= now {
             return Err(refuse(Reason::TokenExpired).because(format_args!("exp {}, now {now}", token.expires_at)));
         }
-        let latest = now.saturating_add(token.issuer.leeway.unwrap_or(self.leeway).as_secs());
+        let latest = now.saturating_add(token.issuer.leeway.unwrap_or(self.settings.leeway).as_secs());
         let invalid = |Invalid(claim)| refuse(Reason::TokenClaimsInvalid).because(format_args!("claim `{claim}`"));
         if token.claims.seconds_up("nbf").map_err(invalid)?.is_some_and(|nbf| nbf > latest) {
             return Err(refuse(Reason::TokenNotYetValid));

@@ -1,68 +1,62 @@
-use super::Authenticated;
-use crate::protocol::{Reason, Rejection, Requested, Scope, Sensitive, TargetName, TokenType, refuse};
-use crate::records::{ClientRecord, Registry, TargetRecord};
+use crate::{
+    protocol::{DeclaredToken, Reason, Rejection, Requested, Scope, Sensitive, TargetName, TokenType, refuse},
+    records::{ClientRecord, Registry, TargetRecord},
+};
 use std::sync::Arc;
 
-/// The largest token that is read.
+/// The largest token that is read, in bytes.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
 
-/// What every client is held to.
-#[derive(Clone, Debug)]
-pub(crate) struct AskLimits {
-    pub(crate) max_targets: usize,
-}
-
-/// A token as it was handed in, with the type that was declared for it.
-#[derive(Clone, Debug)]
-pub(crate) struct Declared {
-    pub(crate) token: Sensitive,
-    pub(crate) token_type: TokenType,
-}
-
-/// The third stage: a request whose every parameter is one that this client may send (RFC 8693 section 2.1).
+/// The parameters of a request, resolved against the records (RFC 8693 section 2.1): each of them is one that the
+/// client may send.
 #[derive(Debug)]
-pub(crate) struct Resolved {
-    pub(crate) client: Arc<ClientRecord>,
-    pub(crate) subject: Declared,
-    pub(crate) actor: Option<Declared>,
+pub(crate) struct Parameters {
+    pub(crate) subject: DeclaredToken,
+    pub(crate) actor: Option<DeclaredToken>,
     pub(crate) targets: Vec<Arc<TargetRecord>>,
-    /// What was asked for; `None` asks for whatever can be had.
+    /// The requested scope. `None` requests the whole ceiling.
     pub(crate) scope: Option<Scope>,
-    pub(crate) issue_as: TokenType,
+    /// The type of the token to issue.
+    pub(crate) issued_token_type: TokenType,
 }
 
-impl Resolved {
-    pub(crate) fn by(registry: &Registry, limits: &AskLimits, authenticated: Authenticated) -> Result<Self, Rejection> {
-        let Authenticated { client, requested, .. } = authenticated;
-        let Requested { subject_token, subject_token_type, actor_token, actor_token_type, .. } = &requested;
+impl Parameters {
+    /// Resolves the parameters that a client sent.
+    pub(crate) fn resolve(
+        requested: Requested,
+        client: &ClientRecord,
+        registry: &Registry,
+        max_targets: usize,
+    ) -> Result<Self, Rejection> {
+        let Requested { subject_token, subject_token_type, actor_token, actor_token_type, .. } = requested;
         let subject = match (subject_token, subject_token_type) {
-            (Some(token), Some(token_type)) => declared(token, token_type)?,
+            (Some(token), Some(token_type)) => declared(token, &token_type)?,
             (None, _) => return Err(refuse(Reason::SubjectTokenMissing)),
             (_, None) => return Err(refuse(Reason::SubjectTokenTypeMissing)),
         };
         let actor = match (actor_token, actor_token_type) {
-            (Some(token), Some(token_type)) => Some(declared(token, token_type)?),
+            (Some(token), Some(token_type)) => Some(declared(token, &token_type)?),
             (None, None) => None,
             _ => return Err(refuse(Reason::ActorParametersUnpaired)),
         };
         check_types(registry, &subject, actor.as_ref())?;
-        let issue_as = output_type(&client, requested.requested_token_type.as_deref())?;
-        let targets = targets(registry, limits, &client, &requested)?;
-        let scope = asked_scope(&client, requested.scope.as_deref())?;
-        Ok(Self { client, subject, actor, targets, scope, issue_as })
+        let issued_token_type = issued_token_type(client, requested.requested_token_type.as_deref())?;
+        let targets = targets(registry, max_targets, client, &requested.resources, &requested.audiences)?;
+        let scope = requested_scope(client, requested.scope.as_deref())?;
+        Ok(Self { subject, actor, targets, scope, issued_token_type })
     }
 }
 
-fn declared(token: &Sensitive, token_type: &str) -> Result<Declared, Rejection> {
+fn declared(token: Sensitive, token_type: &str) -> Result<DeclaredToken, Rejection> {
     if token.expose().len() > MAX_TOKEN_BYTES {
         return Err(refuse(Reason::TokenTooLarge));
     }
-    Ok(Declared { token: token.clone(), token_type: TokenType::declared(token_type) })
+    Ok(DeclaredToken { token, token_type: TokenType::declared(token_type) })
 }
 
-/// A type that no issuer's record takes is refused before any token is looked at.
-fn check_types(registry: &Registry, subject: &Declared, actor: Option<&Declared>) -> Result<(), Rejection> {
-    let unsupported = |reason, declared: &Declared| Err(refuse(reason).because(&declared.token_type));
+/// Refuses token types that no issuer's record accepts, before a token is decoded.
+fn check_types(registry: &Registry, subject: &DeclaredToken, actor: Option<&DeclaredToken>) -> Result<(), Rejection> {
+    let unsupported = |reason, declared: &DeclaredToken| Err(refuse(reason).because(&declared.token_type));
     if !registry.accepts(&subject.token_type) {
         return unsupported(Reason::SubjectTokenTypeUnsupported, subject);
     }
@@ -75,7 +69,7 @@ fn check_types(registry: &Registry, subject: &Declared, actor: Option<&Declared>
     }
 }
 
-fn output_type(client: &ClientRecord, requested: Option<&str>) -> Result<TokenType, Rejection> {
+fn issued_token_type(client: &ClientRecord, requested: Option<&str>) -> Result<TokenType, Rejection> {
     match requested {
         None => Ok(TokenType::ACCESS_TOKEN),
         Some(uri) if uri == TokenType::ACCESS_TOKEN.as_str() => Ok(TokenType::ACCESS_TOKEN),
@@ -84,15 +78,17 @@ fn output_type(client: &ClientRecord, requested: Option<&str>) -> Result<TokenTy
     }
 }
 
+/// Finds the records of the requested targets. One target that is unknown or not allowed refuses the whole request.
 fn targets(
     registry: &Registry,
-    limits: &AskLimits,
+    max_targets: usize,
     client: &ClientRecord,
-    requested: &Requested,
+    resources: &[String],
+    audiences: &[String],
 ) -> Result<Vec<Arc<TargetRecord>>, Rejection> {
     let malformed = |text: &str| refuse(Reason::TargetMalformed).because(format_args!("`{text}`"));
-    let resources = requested.resources.iter().map(|uri| TargetName::resource(uri).map_err(|_| malformed(uri)));
-    let audiences = requested.audiences.iter().map(|name| TargetName::audience(name).map_err(|_| malformed(name)));
+    let resources = resources.iter().map(|uri| TargetName::resource(uri).map_err(|_| malformed(uri)));
+    let audiences = audiences.iter().map(|name| TargetName::audience(name).map_err(|_| malformed(name)));
     let mut targets: Vec<Arc<TargetRecord>> = Vec::new();
     for name in resources.chain(audiences) {
         let name = name?;
@@ -106,7 +102,7 @@ fn targets(
         let default = client.default_target.as_deref().and_then(|id| registry.target_by_id(id));
         targets.push(Arc::clone(default.ok_or_else(|| refuse(Reason::TargetMissing))?));
     }
-    if targets.len() > limits.max_targets {
+    if targets.len() > max_targets {
         return Err(refuse(Reason::TooManyTargets).because(targets.len()));
     }
     let allowed = |target: &TargetRecord| {
@@ -121,7 +117,7 @@ fn targets(
     }
 }
 
-fn asked_scope(client: &ClientRecord, requested: Option<&str>) -> Result<Option<Scope>, Rejection> {
+fn requested_scope(client: &ClientRecord, requested: Option<&str>) -> Result<Option<Scope>, Rejection> {
     let Some(text) = requested else { return Ok(None) };
     let scope: Scope = text.parse().map_err(|_| refuse(Reason::ScopeMalformed))?;
     let meant = scope.difference(&client.ignored_scopes);

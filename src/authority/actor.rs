@@ -1,0 +1,85 @@
+use super::names;
+use crate::{
+    protocol::{Reason, Rejection, refuse},
+    records::{ClientRecord, Party, Registry},
+    token::VerifiedToken,
+};
+use serde_json::Value;
+
+/// The party that acts: the party of the actor token, or the client if the request has no actor token.
+#[derive(Clone, Debug)]
+pub(crate) struct Actor {
+    /// The party under its local name.
+    pub(crate) party: Party,
+    /// Whether the party is the authenticated client.
+    pub(crate) is_client: bool,
+}
+
+impl Actor {
+    /// Identifies the actor. An actor token is accepted from the client itself, or if the record of the client lists
+    /// the party of the token. Any other actor token is the credential of somebody else.
+    pub(super) fn identify(
+        registry: &Registry,
+        client: &ClientRecord,
+        actor_token: Option<&VerifiedToken>,
+    ) -> Result<Self, Rejection> {
+        let client_party = Party::new(registry.own_issuer(), &client.id);
+        let Some(token) = actor_token else {
+            return Ok(Self { party: client_party, is_client: true });
+        };
+        if token.claims.contains("act") {
+            return Err(refuse(Reason::ActorDelegated));
+        }
+        if token.claims.get("may_act").is_some_and(|may_act| !may_act.is_object()) {
+            return Err(refuse(Reason::MayActMalformed));
+        }
+        let party = names::local_party(registry, token);
+        // Users and clients share the name space of this authorization server. A token that a client obtained for
+        // itself names the client in `client_id` too.
+        let is_token_of_client = !token.own || token.presenter.as_deref() == Some(&client.id);
+        if party == client_party && is_token_of_client {
+            return Ok(Self { party, is_client: true });
+        }
+        if client.carries.contains(&party) {
+            return Ok(Self { party, is_client: false });
+        }
+        let detail = format!("client `{}` does not carry `{}` of `{}`", client.id, party.sub, party.iss);
+        Err(refuse(Reason::ActorNotCarried).because(detail))
+    }
+
+    /// Checks the claim `may_act` of the subject token (RFC 8693 section 4.4). Every member must match the actor.
+    /// Returns whether the subject token has the claim.
+    pub(super) fn check_may_act(
+        &self,
+        registry: &Registry,
+        client: &ClientRecord,
+        subject: &VerifiedToken,
+        actor_token: Option<&VerifiedToken>,
+    ) -> Result<bool, Rejection> {
+        let Some(may_act) = subject.claims.get("may_act") else { return Ok(false) };
+        let malformed = || refuse(Reason::MayActMalformed);
+        let members = may_act.as_object().ok_or_else(malformed)?;
+        let text = |name: &str| match members.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(_) => Err(malformed()),
+        };
+        let (iss, sub, client_id) = (text("iss")?, text("sub")?, text("client_id")?);
+        if sub.is_none() && client_id.is_none() {
+            return Err(malformed());
+        }
+        let namespace = iss.unwrap_or(&subject.issuer.id);
+        let party_matches = sub.is_none_or(|sub| names::local_name(registry, namespace, sub) == self.party);
+        let names_client = |name| {
+            let issuer = registry.issuer(namespace)?;
+            (self.is_client && registry.client_meant(issuer, name)? == client.id).then_some(())
+        };
+        let client_matches = client_id.is_none_or(|name| names_client(name).is_some());
+        // Only an actor token can prove any other member.
+        let others_match = members
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "iss" | "sub" | "client_id"))
+            .all(|(name, value)| actor_token.is_some_and(|actor| actor.claims.get(name) == Some(value)));
+        if party_matches && client_matches && others_match { Ok(true) } else { Err(refuse(Reason::MayActMismatch)) }
+    }
+}

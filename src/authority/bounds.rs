@@ -1,0 +1,33 @@
+use super::{ActChain, Actor, Ceiling, Facts, Login, Parties, PossibleSemantics, presenter};
+use crate::{protocol::Rejection, settings::Settings};
+
+/// Everything that the records allow a request, and nothing beyond.
+#[derive(Debug)]
+pub(crate) struct Bounds {
+    pub(crate) parties: Parties,
+    /// The actors that the subject token names.
+    pub(crate) prior_actors: ActChain,
+    pub(crate) semantics: PossibleSemantics,
+    pub(crate) ceiling: Ceiling,
+    pub(crate) login: Login,
+    /// The time at which the bounds were found, in seconds since 1970.
+    pub(crate) found_at: u64,
+}
+
+impl Bounds {
+    /// Finds the bounds of a request, or refuses a request that the records leave nothing of.
+    pub(crate) fn find(facts: &Facts<'_>, settings: &Settings) -> Result<Self, Rejection> {
+        let Facts { registry, client, subject, actor_token, .. } = *facts;
+        let actor = Actor::identify(registry, client, actor_token)?;
+        let named_by_may_act = actor.check_may_act(registry, client, subject, actor_token)?;
+        presenter::check(registry, client, subject, named_by_may_act && actor.is_client)?;
+        presenter::check_tenants(registry, client, subject, actor_token)?;
+        let parties = Parties::new(registry, subject, actor_token, actor)?;
+        let prior_actors = ActChain::read(subject)?;
+        let semantics = PossibleSemantics::find(facts, &parties, &prior_actors, settings.max_chain_depth)?;
+        let now = settings.clock.seconds();
+        let ceiling = Ceiling::compute(facts, settings.max_lifetime, now, |_| {})?;
+        ceiling.check_requested(facts.requested_scope, settings.strict_scope)?;
+        Ok(Self { login: Login::read(subject, now), parties, prior_actors, semantics, ceiling, found_at: now })
+    }
+}

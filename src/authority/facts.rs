@@ -1,0 +1,17 @@
+use crate::{
+    protocol::Scope,
+    records::{ClientRecord, Registry, TargetRecord},
+    token::VerifiedToken,
+};
+use std::sync::Arc;
+
+/// The checked facts of a request that its bounds follow from.
+#[derive(Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    pub(crate) registry: &'a Registry,
+    pub(crate) client: &'a ClientRecord,
+    pub(crate) targets: &'a [Arc<TargetRecord>],
+    pub(crate) requested_scope: Option<&'a Scope>,
+    pub(crate) subject: &'a VerifiedToken,
+    pub(crate) actor_token: Option<&'a VerifiedToken>,
+}

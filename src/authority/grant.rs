@@ -1,0 +1,80 @@
+use super::{ActChain, Bounds};
+use crate::{
+    policy::{Grant, Semantics},
+    protocol::{Reason, Rejection, Scope, refuse},
+};
+use std::time::Duration;
+
+/// The grant of the policy, checked against the bounds of the request.
+#[derive(Debug)]
+pub(crate) struct EffectiveGrant {
+    semantics: Semantics,
+    scope: Scope,
+    lifetime: Duration,
+    /// When the first of the received tokens expires, in seconds since 1970.
+    not_after: u64,
+    chain: ActChain,
+    policy_id: Option<String>,
+}
+
+impl EffectiveGrant {
+    /// Accepts a grant that narrows the ceiling. A grant that exceeds the ceiling is a bug in the policy and is refused.
+    pub(crate) fn clamp(
+        bounds: &Bounds,
+        grant: Grant,
+        requested: Option<&Scope>,
+        strict_scope: bool,
+    ) -> Result<Self, Rejection> {
+        let ceiling = &bounds.ceiling;
+        let allowed = grant.scope.as_ref().unwrap_or(&ceiling.scope);
+        let lifetime = grant.max_lifetime.unwrap_or(ceiling.lifetime);
+        if grant.exceeds(&ceiling.scope, ceiling.lifetime) {
+            let (scope, longest) = (&ceiling.scope, ceiling.lifetime.as_secs());
+            let detail = format!("granted `{allowed}` for {lifetime:?}, at most `{scope}` for {longest}s");
+            return Err(refuse(Reason::PolicyWidened).because(detail));
+        }
+        let scope = requested.map_or_else(|| allowed.clone(), |requested| requested.intersection(allowed));
+        if lifetime < Duration::from_secs(1) {
+            return Err(refuse(Reason::PolicyDenied).because("the policy left no lifetime"));
+        }
+        if scope.is_empty() {
+            return Err(refuse(Reason::ScopeEmpty).because("the policy left nothing of the scope"));
+        }
+        if strict_scope && requested.is_some_and(|requested| !requested.is_subset(&scope)) {
+            return Err(refuse(Reason::ScopeExceeded).because("the policy grants less than was asked"));
+        }
+        let chain = bounds.semantics.chain_for(grant.semantics)?;
+        if grant.max_depth.is_some_and(|depth| chain.depth() > depth) {
+            return Err(refuse(Reason::ChainTooDeep).because(format_args!("{} actors", chain.depth())));
+        }
+        let Grant { semantics, policy_id, .. } = grant;
+        Ok(Self { semantics, scope, lifetime, not_after: ceiling.expires_at, chain, policy_id })
+    }
+
+    pub(crate) fn semantics(&self) -> Semantics {
+        self.semantics
+    }
+
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    pub(crate) fn lifetime(&self) -> Duration {
+        self.lifetime
+    }
+
+    /// The actors that the issued token names. The chain of an impersonation is empty.
+    pub(crate) fn chain(&self) -> &ActChain {
+        &self.chain
+    }
+
+    /// The text by which the policy identifies the rule that allowed the exchange.
+    pub(crate) fn policy_id(&self) -> Option<&str> {
+        self.policy_id.as_deref()
+    }
+
+    /// When a token that is issued at this time expires. Both times are in seconds since 1970.
+    pub(crate) fn expires_at(&self, issued_at: u64) -> u64 {
+        (issued_at + self.lifetime.as_secs()).min(self.not_after)
+    }
+}

@@ -1,0 +1,54 @@
+//! The names of a party: at its own issuer, and in this authorization server.
+
+use crate::{
+    protocol::{Reason, Rejection, refuse},
+    records::{Party, Registry, SubjectMapping, TENANT_SEPARATOR},
+    token::{VerifiedToken, is_name},
+};
+
+/// The party of a token under its local name.
+pub(super) fn local_party(registry: &Registry, token: &VerifiedToken) -> Party {
+    local_name(registry, &token.issuer.id, &token.sub)
+}
+
+/// The local name of a party: a client of this authorization server if the issuer's record maps the name to that
+/// client, else the name that the issuer uses.
+pub(super) fn local_name(registry: &Registry, iss: &str, sub: &str) -> Party {
+    let client = (!registry.is_own(iss)).then(|| registry.issuer(iss)?.client_named(sub)).flatten();
+    match client {
+        Some(client) => Party::new(registry.own_issuer(), client),
+        None => Party::new(iss, sub),
+    }
+}
+
+/// The foreign party that became the subject of an own token in an earlier exchange, if the name still shows the party.
+pub(super) fn origin(registry: &Registry, token: &VerifiedToken) -> Option<Party> {
+    token.own.then(|| registry.origin_of(&token.sub)).flatten()
+}
+
+/// The `sub` that an issued token has for the subject of this token.
+pub(super) fn issued_sub(registry: &Registry, subject: &VerifiedToken) -> Result<String, Rejection> {
+    let not_mapped = |detail: &str| refuse(Reason::SubjectNotMapped).because(detail);
+    let mapped = match &subject.issuer.subjects {
+        // Only the record of this authorization server has no mapping.
+        None => return Ok(subject.sub.clone()),
+        Some(SubjectMapping::Keep) => subject.sub.clone(),
+        Some(SubjectMapping::Prefix(prefix)) => format!("{prefix}{}", subject.sub),
+        Some(SubjectMapping::Claim(claim)) => match subject.claims.get(claim).and_then(|value| value.as_str()) {
+            Some(name) if subject.issuer.has_several_tenants() => {
+                let tenant = subject.issuer.tenant_of(&subject.sub).unwrap_or_default();
+                format!("{tenant}{TENANT_SEPARATOR}{name}")
+            }
+            Some(name) => name.to_owned(),
+            None => return Err(not_mapped(&format!("no string claim `{claim}`"))),
+        },
+    };
+    if !is_name(&mapped) {
+        return Err(not_mapped("the mapped name is empty, too long, or has unreadable characters"));
+    }
+    // A foreign issuer must not be able to name a client of this authorization server.
+    if registry.client(&mapped).is_some() {
+        return Err(not_mapped(&format!("`{mapped}` is the id of a client")));
+    }
+    Ok(mapped)
+}

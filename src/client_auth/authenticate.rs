@@ -1,0 +1,46 @@
+use super::{Authentication, AuthenticationMethod, Authenticator, Credentials};
+use crate::{
+    plug::{Failing, ask},
+    protocol::{Identification, Reason, Rejection, refuse},
+    records::{ClientRecord, Registry},
+};
+use std::sync::Arc;
+
+const FAILING: Failing =
+    Failing { unavailable: Reason::AuthenticatorUnavailable, panicked: Reason::AuthenticatorPanicked };
+
+/// Authenticates the client of a request. Returns the id of the client and the method that the client used.
+pub(crate) async fn authenticate(
+    authenticator: &Authenticator,
+    identification: &Identification,
+) -> Result<(String, AuthenticationMethod), Rejection> {
+    let credentials = Credentials::of(identification)?;
+    let method = credentials.method();
+    let challenged = |rejection: Rejection| match method {
+        AuthenticationMethod::ClientSecretBasic => rejection.with_challenge(),
+        AuthenticationMethod::ClientSecretPost => rejection,
+    };
+    let Authentication::Client(id) = ask(authenticator, credentials, FAILING).await? else {
+        return Err(challenged(refuse(Reason::ClientRejected)));
+    };
+    if identification.client_id.as_ref().is_some_and(|claimed| *claimed != id) {
+        return Err(refuse(Reason::ClientIdMismatch));
+    }
+    Ok((id, method))
+}
+
+/// Authenticates the client of a token exchange request, and checks that the record of the client allows this grant.
+pub(crate) async fn authenticate_for_exchange(
+    authenticator: &Authenticator,
+    registry: &Registry,
+    identification: &Identification,
+) -> Result<(Arc<ClientRecord>, AuthenticationMethod), Rejection> {
+    let (id, method) = authenticate(authenticator, identification).await?;
+    if identification.dpop {
+        return Err(refuse(Reason::DpopUnsupported));
+    }
+    match registry.client(&id) {
+        Some(client) if client.may_exchange => Ok((Arc::clone(client), method)),
+        _ => Err(refuse(Reason::GrantNotAllowed).because(format_args!("client `{id}`"))),
+    }
+}

@@ -1,0 +1,376 @@
+//! The stages of an exchange, as types.
+//!
+//! A value of a stage is the proof that the checks of this stage and of all earlier stages have passed. The compiler
+//! enforces the proof: all fields are private to this file, each stage has one constructor, and the constructor takes
+//! the value of the stage before. The constructors contain no rules; they call the modules that do.
+//!
+//! Each stage dereferences to the stage before it. So `decided.client()` needs no path through the earlier stages, and
+//! a `&Decided` can be passed to a function that takes a `&Bounded`.
+
+use crate::{
+    authority::{ActChain, Actor, Bounds, EffectiveGrant, Facts, Parameters},
+    client_auth::{AuthenticationMethod, Authenticator, authenticate_for_exchange},
+    clock::Clock,
+    plug::{Failing, ask},
+    policy::{self, Decision, Grant, PolicyPart, Query},
+    protocol::{
+        Answer, ClientId, Identification, NumericDate, Reason, Rejection, Requested, Scope, TargetId, TokenRequest,
+        TokenType,
+    },
+    records::{ClientRecord, Registry, TargetRecord},
+    settings::Settings,
+    signing::{SignedToken, Signer, TokenContents},
+    status::{StatusChecks, StatusQuery, TokenReference},
+    token::{TokenRole, VerifiedToken, Verifier},
+};
+use http::HeaderMap;
+use std::{ops::Deref, sync::Arc};
+
+/// Stage 1: the request is a form that can be read in one way only.
+#[derive(Debug)]
+pub(crate) struct Presented {
+    request: TokenRequest,
+}
+
+impl Presented {
+    /// Reads the headers and the form of a request.
+    pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Rejection> {
+        Ok(Self { request: TokenRequest::read(headers, body)? })
+    }
+
+    /// The client that the request claims to come from, without proof.
+    pub(crate) fn identification(&self) -> &Identification {
+        &self.request.identification
+    }
+
+    /// The parameters as the client sent them.
+    pub(crate) fn requested(&self) -> &Requested {
+        &self.request.requested
+    }
+}
+
+/// Stage 2: the client is authenticated and may use this grant.
+#[derive(Debug)]
+pub(crate) struct Authenticated {
+    client: Arc<ClientRecord>,
+    method: AuthenticationMethod,
+    requested: Requested,
+}
+
+impl Authenticated {
+    /// Authenticates the client. The credentials are dropped.
+    pub(crate) async fn authenticate(
+        presented: Presented,
+        authenticator: &Authenticator,
+        registry: &Registry,
+    ) -> Result<Self, Rejection> {
+        let TokenRequest { identification, requested } = presented.request;
+        let (client, method) = authenticate_for_exchange(authenticator, registry, &identification).await?;
+        Ok(Self { client, method, requested })
+    }
+
+    pub(crate) fn client(&self) -> &ClientRecord {
+        &self.client
+    }
+
+    pub(crate) fn method(&self) -> AuthenticationMethod {
+        self.method
+    }
+}
+
+/// Stage 3: every parameter of the request is one that the records allow this client to send.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    client: Arc<ClientRecord>,
+    parameters: Parameters,
+}
+
+impl Resolved {
+    /// Resolves the parameters against the records.
+    pub(crate) fn resolve(
+        authenticated: Authenticated,
+        registry: &Registry,
+        max_targets: usize,
+    ) -> Result<Self, Rejection> {
+        let Authenticated { client, requested, .. } = authenticated;
+        let parameters = Parameters::resolve(requested, &client, registry, max_targets)?;
+        Ok(Self { client, parameters })
+    }
+
+    pub(crate) fn client(&self) -> &ClientRecord {
+        &self.client
+    }
+
+    pub(crate) fn targets(&self) -> &[Arc<TargetRecord>] {
+        &self.parameters.targets
+    }
+
+    /// The requested scope. `None` requests the whole ceiling.
+    pub(crate) fn requested_scope(&self) -> Option<&Scope> {
+        self.parameters.scope.as_ref()
+    }
+
+    /// The type of the token to issue.
+    pub(crate) fn issued_token_type(&self) -> &TokenType {
+        &self.parameters.issued_token_type
+    }
+}
+
+/// Stage 4: the subject token and the actor token are good. Whether they may be used together is not decided.
+#[derive(Debug)]
+pub(crate) struct Validated {
+    resolved: Resolved,
+    subject: VerifiedToken,
+    actor: Option<VerifiedToken>,
+}
+
+impl Validated {
+    /// Validates the subject token, and then the actor token.
+    pub(crate) async fn validate(resolved: Resolved, verifier: &Verifier) -> Result<Self, Rejection> {
+        let subject = verifier.verify(&resolved.parameters.subject, TokenRole::Subject).await?;
+        let actor = match &resolved.parameters.actor {
+            Some(declared) => Some(verifier.verify(declared, TokenRole::Actor).await?),
+            None => None,
+        };
+        Ok(Self { resolved, subject, actor })
+    }
+
+    pub(crate) fn subject(&self) -> &VerifiedToken {
+        &self.subject
+    }
+
+    pub(crate) fn actor_token(&self) -> Option<&VerifiedToken> {
+        self.actor.as_ref()
+    }
+
+    /// The facts that the bounds follow from.
+    pub(crate) fn facts<'a>(&'a self, registry: &'a Registry) -> Facts<'a> {
+        Facts {
+            registry,
+            client: self.client(),
+            targets: self.targets(),
+            requested_scope: self.requested_scope(),
+            subject: self.subject(),
+            actor_token: self.actor_token(),
+        }
+    }
+}
+
+/// Stage 5: the bounds are known. A request that the records leave nothing of is refused.
+#[derive(Debug)]
+pub(crate) struct Bounded {
+    validated: Validated,
+    bounds: Bounds,
+}
+
+impl Bounded {
+    /// Finds what the records allow at most.
+    pub(crate) fn bound(validated: Validated, registry: &Registry, settings: &Settings) -> Result<Self, Rejection> {
+        let bounds = Bounds::find(&validated.facts(registry), settings)?;
+        Ok(Self { validated, bounds })
+    }
+
+    pub(crate) fn issued_sub(&self) -> &str {
+        &self.bounds.parties.issued_sub
+    }
+
+    pub(crate) fn actor(&self) -> &Actor {
+        &self.bounds.parties.actor
+    }
+
+    /// The actors that the subject token names.
+    pub(crate) fn prior_actors(&self) -> &ActChain {
+        &self.bounds.prior_actors
+    }
+
+    /// The reason why a delegation is impossible.
+    pub(crate) fn delegation_problem(&self) -> Option<&Rejection> {
+        self.bounds.semantics.delegation.as_ref().err()
+    }
+
+    /// The reason why an impersonation is impossible.
+    pub(crate) fn impersonation_problem(&self) -> Option<&Rejection> {
+        self.bounds.semantics.impersonation.as_ref().err()
+    }
+
+    fn target_ids(&self) -> Vec<String> {
+        self.targets().iter().map(|target| target.id.clone()).collect()
+    }
+
+    fn status_query(&self) -> StatusQuery {
+        StatusQuery {
+            client_id: self.client().id.clone(),
+            subject: self.subject().party(),
+            issued_sub: self.issued_sub().to_owned(),
+            actor: self.actor().party.clone(),
+            targets: self.target_ids(),
+            subject_token: TokenReference::from_token(self.subject()),
+            actor_token: self.actor_token().map(TokenReference::from_token),
+        }
+    }
+}
+
+/// Stage 6: the tokens are not revoked, and the parties are still in good standing.
+#[derive(Debug)]
+pub(crate) struct StillValid {
+    bounded: Bounded,
+}
+
+impl StillValid {
+    /// Checks the revocations, and asks the status check.
+    pub(crate) async fn check(bounded: Bounded, checks: &StatusChecks) -> Result<Self, Rejection> {
+        let tokens = [Some(bounded.subject()), bounded.actor_token()];
+        checks.check_revocations(tokens.into_iter().flatten()).await?;
+        checks.check_status(|| bounded.status_query()).await?;
+        Ok(Self { bounded })
+    }
+
+    /// The question to the policy.
+    pub(crate) fn policy_query(&self) -> Query {
+        let Bounds { parties, prior_actors, semantics, ceiling, login, found_at } = &self.bounds;
+        Query {
+            client_id: ClientId::from(&self.client().id),
+            subject: policy::Subject {
+                party: self.subject().party(),
+                issued_sub: parties.issued_sub.clone(),
+                origin: parties.origin.clone(),
+                is_client: parties.subject_is_client,
+                token_type: self.subject().token_type.clone(),
+                acr: login.acr.clone(),
+                auth_time: login.auth_seconds().map(NumericDate::from_seconds),
+                claims: self.subject().claims.clone(),
+            },
+            actor: policy::Actor {
+                party: parties.actor.party.clone(),
+                is_client: parties.actor.is_client,
+                by_token: self.actor_token().is_some(),
+                token_type: self.actor_token().map(|actor| actor.token_type.clone()),
+            },
+            prior_actors: prior_actors.parties().cloned().collect(),
+            targets: self.targets().iter().map(|target| TargetId::from(&target.id)).collect(),
+            requested_scope: self.requested_scope().cloned(),
+            max_scope: ceiling.scope.clone(),
+            max_lifetime: ceiling.lifetime,
+            requested_token_type: self.issued_token_type().clone(),
+            now: NumericDate::from_seconds(*found_at),
+            sender_constrained: false,
+            delegation_possible: semantics.delegation.is_ok(),
+            impersonation_possible: semantics.impersonation.is_ok(),
+        }
+    }
+}
+
+/// Stage 7: the policy has allowed the exchange, within the bounds.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    still_valid: StillValid,
+    grant: EffectiveGrant,
+    shadow: Option<String>,
+}
+
+impl Decided {
+    /// Asks the policy, and checks that the grant does not exceed the bounds.
+    pub(crate) async fn decide(
+        still_valid: StillValid,
+        policy: &PolicyPart,
+        strict_scope: bool,
+    ) -> Result<Self, Rejection> {
+        const FAILING: Failing = Failing { unavailable: Reason::PolicyUnavailable, panicked: Reason::PolicyPanicked };
+        let decision = ask(policy, still_valid.policy_query(), FAILING).await?;
+        let shadow = decision.shadow().map(ToString::to_string);
+        let clamp = |grant: Grant| {
+            EffectiveGrant::clamp(&still_valid.bounds, grant, still_valid.requested_scope(), strict_scope)
+        };
+        let grant = match decision {
+            Decision::Allow(grant) => clamp(grant),
+            Decision::Deny(denial) => Err(denial.into_rejection()),
+        };
+        match grant {
+            Ok(grant) => Ok(Self { still_valid, grant, shadow }),
+            Err(rejection) => Err(rejection.with_shadow(shadow)),
+        }
+    }
+
+    pub(crate) fn grant(&self) -> &EffectiveGrant {
+        &self.grant
+    }
+
+    /// What the policy would have decided with its shadow rules, if that differs from the decision.
+    pub(crate) fn shadow(&self) -> Option<&str> {
+        self.shadow.as_deref()
+    }
+}
+
+/// Stage 8: the token is signed. The token is released only after the audit sink has taken the event.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    decided: Decided,
+    signed: SignedToken,
+}
+
+impl Issued {
+    /// Builds the claims of the token and signs the token.
+    pub(crate) async fn issue(
+        decided: Decided,
+        signer: &Signer,
+        registry: &Registry,
+        clock: &Clock,
+    ) -> Result<Self, Rejection> {
+        let contents = TokenContents {
+            issuer: registry.own_issuer(),
+            sub: decided.issued_sub(),
+            client_id: &decided.client().id,
+            targets: decided.targets(),
+            grant: decided.grant(),
+            login: &decided.bounds.login,
+            subject: decided.subject(),
+            token_type: decided.issued_token_type(),
+        };
+        let signed = SignedToken::sign(&contents, signer, clock).await?;
+        Ok(Self { decided, signed })
+    }
+
+    pub(crate) fn jti(&self) -> &str {
+        &self.signed.jti
+    }
+
+    pub(crate) fn key_id(&self) -> &str {
+        &self.signed.key_id
+    }
+
+    /// In seconds since 1970.
+    pub(crate) fn expires_at(&self) -> u64 {
+        self.signed.expires_at
+    }
+
+    /// The answer to the client.
+    pub(crate) fn answer(&self) -> Answer<'_> {
+        Answer {
+            access_token: self.signed.token.expose(),
+            issued_token_type: self.issued_token_type(),
+            expires_in: self.signed.expires_in,
+            scope: self.grant().scope(),
+        }
+    }
+}
+
+/// Makes the accessors of an earlier stage available on the next stage.
+macro_rules! answers_for {
+    ($($stage:ident => $field:ident: $earlier:ident,)*) => {
+        $(impl Deref for $stage {
+            type Target = $earlier;
+
+            fn deref(&self) -> &$earlier {
+                &self.$field
+            }
+        })*
+    };
+}
+
+answers_for! {
+    Validated => resolved: Resolved,
+    Bounded => validated: Validated,
+    StillValid => bounded: Bounded,
+    Decided => still_valid: StillValid,
+    Issued => decided: Decided,
+}
