@@ -4,5 +4,5 @@ pub use crate::{
     protocol::{
         ErrorCode, ErrorProfile, KeyIdError, Reason, ReasonClass, ScopeError, TokenTypeError, UnknownNameError,
     },
-    records::ConfigError,
+    records::{ConfigError, ConfigErrorKind, ConfigProblem},
 };

@@ -1,4 +1,4 @@
-use crate::{records::Issuer, token::VerifiedToken};
+use crate::{records::IssuerRecord, token::VerifiedToken};
 use serde_json::Value;
 
 /// How the subject once logged in: what the issued token will say of it, and so what the policy is told
@@ -34,6 +34,6 @@ impl Login {
     }
 }
 
-fn mapped_acr(issuer: &Issuer, acr: &str) -> Option<String> {
-    issuer.acr.iter().find(|(there, _)| there == acr).map(|(_, here)| here.clone())
+fn mapped_acr(issuer: &IssuerRecord, acr: &str) -> Option<String> {
+    issuer.acr_named(acr).map(str::to_owned)
 }

@@ -27,12 +27,12 @@ pub(crate) fn client_table(registry: Arc<Registry>) -> Authenticator {
 
 fn authenticate(registry: &Registry, credentials: &Credentials) -> Authentication {
     // An unknown client costs one hash and one comparison, as a known one with a wrong secret does.
-    let nobody = [SecretHash::of("")];
+    let nobody = [SecretHash::new("")];
     let mut authenticated = Authentication::Rejected;
     for (id, secret) in credentials.readings() {
         let client = registry.client(id).filter(|client| !client.secrets.is_empty());
         let known = client.map_or(&nobody[..], |client| &client.secrets);
-        let matches = SecretHash::of(secret).is_one_of(known);
+        let matches = SecretHash::new(secret).is_one_of(known);
         if matches && client.is_some() && authenticated == Authentication::Rejected {
             authenticated = Authentication::Client(id.to_owned());
         }

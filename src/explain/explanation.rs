@@ -3,7 +3,7 @@ use crate::{
     audit::{Outcome, Stage},
     policy::RuleTrace,
     protocol::{Reason, Rejection, escaped},
-    records::{Record, unknown},
+    records::{record_path, unknown},
 };
 use serde::Serialize;
 
@@ -81,7 +81,7 @@ pub struct Refusal {
 
 impl RecordTrace {
     pub(super) fn there(kind: &'static str, position: usize, id: &str) -> Self {
-        Self { place: Record { kind, position, name: id }.place(), says: escaped(id) }
+        Self { place: record_path(kind, position), says: escaped(id) }
     }
 
     pub(super) fn missing(kind: &str, name: &str) -> Self {

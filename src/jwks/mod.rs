@@ -16,7 +16,7 @@ mod source;
 
 use crate::{
     protocol::Rejection,
-    records::{Issuer, KeySource, Registry},
+    records::{IssuerRecord, KeySource, Registry},
 };
 use discovery::Discovery;
 use flight::landed;
@@ -54,12 +54,12 @@ impl TrustedKeys {
     /// The keys of these issuers. Those that come from where they came from before are taken over, with all that is
     /// known of them.
     pub(crate) fn new(registry: &Registry, signer_keys: &KeySet, fetching: &Fetching, before: Option<&Self>) -> Self {
-        let remote = |issuer: &Issuer, source: Source| {
+        let remote = |issuer: &IssuerRecord, source: Source| {
             let known = before.and_then(|before| before.by_issuer.get(&issuer.id)?.remote.as_ref());
             let known = known.filter(|known| known.is_from(&source)).cloned();
             Some(known.unwrap_or_else(|| Arc::new(RemoteKeys::new(source, fetching.clone()))))
         };
-        let keys_of = |issuer: &Issuer| {
+        let keys_of = |issuer: &IssuerRecord| {
             let own = if registry.is_own(&issuer.id) { signer_keys.clone() } else { KeySet::empty() };
             match &issuer.keys {
                 Some(KeySource::Fixed(keys)) => Keys { fixed: keys.union(&own), remote: None },
@@ -78,7 +78,7 @@ impl TrustedKeys {
     /// A token without `kid` names no key, so for it a refresh is due where none verifies, too.
     pub(crate) async fn verify(
         &self,
-        issuer: &Issuer,
+        issuer: &IssuerRecord,
         has_kid: bool,
         verifies: impl Fn(&KeySet) -> Option<bool>,
     ) -> Result<Option<bool>, Rejection> {

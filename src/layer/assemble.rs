@@ -7,7 +7,7 @@ use crate::{
     plug::boxed,
     policy::{PolicyPart, Table},
     protocol::TokenType,
-    records::{ConfigError, OwnSubjects, Record, Records, Registry},
+    records::{ConfigError, Issuer, OwnSubjects, Problems, Registry},
     settings::Settings,
     signing::Signer,
     status::StatusChecks,
@@ -34,10 +34,8 @@ impl Parts {
         let signer = before.map_or(&self.signer, |before| &before.signer);
         let Document { clients, targets, issuers, rules, federated_subjects_only } = document;
         let own_subjects = if federated_subjects_only { OwnSubjects::None } else { OwnSubjects::Some };
-        let plugged = self.verifiers.keys().cloned().collect();
-        let positions = issuers.iter().map(|issuer| issuer.id().to_owned()).collect::<Vec<_>>();
-        let records = Records { clients, targets, issuers, own_subjects, plugged };
-        let registry = Arc::new(Registry::new(&self.issuer, records)?);
+        let plugged: Vec<_> = self.verifiers.keys().cloned().collect();
+        let registry = Arc::new(Registry::new(&self.issuer, &clients, &targets, &issuers, own_subjects, &plugged)?);
         let (policy, table) = match (&self.policy, rules) {
             (None, None) => {
                 let help = "none: nothing would ever be allowed; give `rules` or a `policy`";
@@ -56,7 +54,7 @@ impl Parts {
             }
         };
         if self.fetch_is_default {
-            check_default_fetch(&registry, &positions)?;
+            check_default_fetch(&registry, &issuers)?;
         }
         let introspectors = registry.issuers().filter_map(|issuer| {
             let record = issuer.introspection.as_ref()?;
@@ -92,21 +90,22 @@ impl Parts {
     }
 }
 
-/// What the default could never fetch would make every token of its issuer a 503.
-fn check_default_fetch(registry: &Registry, positions: &[String]) -> Result<(), ConfigError> {
-    for (position, id) in positions.iter().enumerate() {
-        let Some(issuer) = registry.issuer(id) else { continue };
-        for (field, uri) in issuer.fetched_from() {
-            let refused = |help: String| Err(Record { kind: "issuer", position, name: id }.wrong(field, help));
+/// Checks that the default HTTP service, which uses https only, can reach every URL of the records.
+fn check_default_fetch(registry: &Registry, issuers: &[Issuer]) -> Result<(), ConfigError> {
+    let mut problems = Problems::default();
+    for (position, issuer) in issuers.iter().enumerate() {
+        let Some(record) = registry.issuer(issuer.id()) else { continue };
+        for (field, uri) in record.fetched_urls() {
+            let refused = |help: String| issuer.place(position).wrong(field, help);
             if !cfg!(feature = "fetch") {
-                return refused(format!("`{uri}` must be fetched, and {NO_CLIENT}"));
-            }
-            if uri.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() != Some("https")) {
-                let help =
-                    format!("`{uri}` is not https: give a `fetch`, such as `HttpFetch` with `allow_loopback_http`");
-                return refused(help);
+                problems.add(refused(format!("`{uri}` has to be fetched, and {NO_CLIENT}")));
+            } else if uri.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() != Some("https")) {
+                let help = format!(
+                    "`{uri}` is not https: use an https URL, or give the layer an `http` service that permits this URL"
+                );
+                problems.add(refused(help));
             }
         }
     }
-    Ok(())
+    problems.or(())
 }

@@ -36,7 +36,7 @@ pub(crate) use rejection::{Rejection, StepUp, escaped, refuse};
 pub(crate) use request::{DeclaredToken, Identification, Requested, TokenRequest};
 pub(crate) use response::{Answer, error_response, json_response, success_response};
 pub(crate) use sensitive::Sensitive;
-pub(crate) use target::TargetName;
+pub(crate) use target::{TargetName, TargetNameError};
 
 /// The `grant_type` of RFC 8693 section 2.1.
 pub const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";

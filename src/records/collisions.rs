@@ -1,45 +1,81 @@
-use super::{ConfigError, Issuer, OwnSubjects, SubjectMapping, config_error::Record, registry::Registry};
+use super::{
+    ConfigError, ConfigErrorKind, Issuer, IssuerRecord, OwnSubjects, Problems, SubjectMapping, Wording,
+    issuer::SUBJECTS, names::Names, place::Place,
+};
+use std::sync::Arc;
 
-/// Two issuers must never be able to name the same subject of ours (RFC 7519 section 4.1.2).
-pub(super) fn check_collisions(registry: &Registry, issuers: &[Issuer], own: OwnSubjects) -> Result<(), ConfigError> {
+/// Checks that no two issuers can name the same subject of ours (RFC 7519 section 4.1.2).
+pub(super) fn check_subjects(issuers: &[Issuer], own: OwnSubjects, names: &Names, problems: &mut Problems) {
     const UNPREFIXED: &str = "another issuer whose subjects have no prefix";
-    let ours = "our own issuer (if that has no subjects of its own, say `federated_subjects_only`)";
+    let ours = "our own issuer (set `federated_subjects_only` if our own issuer has no subjects)";
     let mut unprefixed = (own == OwnSubjects::Some).then_some(ours);
     let mut prefixes: Vec<&str> = Vec::new();
-    for (position, issuer) in issuers.iter().enumerate().filter(|(_, issuer)| !registry.is_own(&issuer.id)) {
-        let record = Record { kind: "issuer", position, name: &issuer.id };
-        let collides = |other: &str| {
-            let help = format!("could name the same subject as {other}: give it a `SubjectMapping::Prefix` of its own");
-            Err(record.wrong("subjects", help))
-        };
+    for (position, issuer) in issuers.iter().enumerate().filter(|(_, issuer)| !names.is_own(&issuer.id)) {
+        let place = issuer.place(position);
         match &issuer.subjects {
             None => {
-                let help = "say how its `sub` becomes ours: `SubjectMapping::Prefix`, `Keep` or `Claim`";
-                return Err(record.wrong("subjects", help));
+                let help = format!("missing: give {}", mappings(&place));
+                problems.add(place.wrong(SUBJECTS, help).of_kind(ConfigErrorKind::Missing));
+            }
+            Some(SubjectMapping::Prefix(prefix)) if prefix.is_empty() => {
+                let keep = if place.wording() == Wording::Keys { "\"keep\"" } else { "SubjectMapping::Keep" };
+                problems.add(place.wrong(SUBJECTS, format!("the prefix is empty: give a prefix, or use `{keep}`")));
             }
             Some(SubjectMapping::Prefix(prefix)) => {
-                if prefix.is_empty() {
-                    return Err(record.wrong("subjects", "an empty prefix keeps the name: say `SubjectMapping::Keep`"));
-                }
                 let overlaps = |other: &&&str| prefix.starts_with(**other) || other.starts_with(prefix.as_str());
                 if let Some(other) = prefixes.iter().find(overlaps) {
-                    return collides(&format!("the issuer with the prefix `{other}`"));
-                }
-                if unprefixed == Some(UNPREFIXED) {
-                    return collides(UNPREFIXED);
+                    problems.add(collision(&place, &format!("the issuer with the prefix `{other}`")));
+                } else if unprefixed == Some(UNPREFIXED) {
+                    problems.add(collision(&place, UNPREFIXED));
                 }
                 prefixes.push(prefix);
             }
             Some(SubjectMapping::Keep | SubjectMapping::Claim(_)) => {
                 if let Some(other) = unprefixed {
-                    return collides(other);
-                }
-                if let Some(other) = prefixes.first() {
-                    return collides(&format!("the issuer with the prefix `{other}`"));
+                    problems.add(collision(&place, other));
+                } else if let Some(other) = prefixes.first() {
+                    problems.add(collision(&place, &format!("the issuer with the prefix `{other}`")));
                 }
                 unprefixed = Some(UNPREFIXED);
             }
         }
     }
-    Ok(())
+}
+
+fn mappings(place: &Place<'_>) -> &'static str {
+    match place.wording() {
+        Wording::Keys => "`{ prefix = \"…\" }`, `\"keep\"` or `{ claim = \"…\" }`",
+        Wording::Methods => "`SubjectMapping::Prefix`, `Keep` or `Claim`",
+    }
+}
+
+fn collision(place: &Place<'_>, other: &str) -> ConfigError {
+    let prefix = match place.wording() {
+        Wording::Keys => "{ prefix = \"…\" }",
+        Wording::Methods => "SubjectMapping::Prefix",
+    };
+    let help =
+        format!("a subject could have the same name as a subject of {other}: give each issuer a different `{prefix}`");
+    place.wrong(SUBJECTS, help).of_kind(ConfigErrorKind::Conflict)
+}
+
+/// Checks that only one issuer is asked about each type of opaque tokens, which do not name their issuer.
+pub(super) fn check_introspection<'a>(
+    issuer: &IssuerRecord,
+    others: impl Iterator<Item = &'a Arc<IssuerRecord>>,
+    place: &Place<'_>,
+) -> Result<(), ConfigError> {
+    let asked = others.filter(|other| other.introspection.is_some() && issuer.introspection.is_some());
+    let mut types = asked.flat_map(|other| other.accepted_types().map(move |token_type| (other, token_type)));
+    match types.find(|(_, token_type)| issuer.accepts(token_type)) {
+        Some((other, token_type)) => {
+            let help = format!(
+                "issuer `{}` is also asked about opaque tokens of type `{token_type}`: give one of the two issuers a type \
+                 of its own",
+                other.id
+            );
+            Err(place.wrong("introspection", help).of_kind(ConfigErrorKind::Conflict))
+        }
+        None => Ok(()),
+    }
 }

@@ -1,83 +1,174 @@
-/// A mistake in the configuration: where it is, and the way out.
+use std::fmt;
+
+/// One or more mistakes in the configuration, in the order of the configuration.
+///
+/// [`Display`](fmt::Display) writes one mistake per line. [`field`](Self::field), [`place`](Self::place),
+/// [`help`](Self::help) and [`kind`](Self::kind) describe the first mistake.
 ///
 /// ```
-/// use tower_token_exchange::{Client, TokenExchangeLayer, signing::{Algorithm, LocalSigner}};
+/// use tower_token_exchange::{
+///     Client, Target, TokenExchangeLayer,
+///     error::ConfigErrorKind,
+///     signing::{Algorithm, LocalSigner},
+/// };
 ///
 /// let error = TokenExchangeLayer::builder("https://as.example")
 ///     .clients([Client::new("orders").secret("short")])
-///     .signer(LocalSigner::generate(Algorithm::ES256).unwrap())
+///     .targets([Target::new("billing").allow_clients(["order"]).scopes(["read"])])
+///     .signer(LocalSigner::generate(Algorithm::ES256)?)
 ///     .build()
 ///     .unwrap_err();
-/// assert!(error.to_string().starts_with("client `orders`: secret: shorter than 16 characters"));
+///
+/// assert_eq!(error.problems().len(), 2);
 /// assert_eq!(error.place(), Some("client[0].secret"));
+/// assert!(error.to_string().starts_with("client `orders`: secret: shorter than 16 characters"));
+///
+/// let unknown = &error.problems()[1];
+/// assert_eq!(unknown.kind(), ConfigErrorKind::Unknown);
+/// assert_eq!(unknown.place(), Some("target[0].callers[0]"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {help}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
+    /// Never empty.
+    problems: Vec<ConfigProblem>,
+}
+
+/// One mistake in the configuration: what is wrong, where, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigProblem {
+    kind: ConfigErrorKind,
     field: String,
     place: Option<String>,
     help: String,
 }
 
+/// The kind of a mistake in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ConfigErrorKind {
+    /// A required value is missing.
+    Missing,
+    /// A value has the wrong form or is out of range.
+    Invalid,
+    /// A name refers to a record that does not exist.
+    Unknown,
+    /// A value occurs twice, but has to be unique.
+    Duplicate,
+    /// Two values contradict each other.
+    Conflict,
+}
+
 impl ConfigError {
+    /// A mistake that is not in a record.
     pub(crate) fn new(field: impl Into<String>, help: impl Into<String>) -> Self {
-        Self { field: field.into(), place: None, help: help.into() }
+        Self::from_problem(field.into(), None, help.into())
     }
 
-    /// The field, with the record that holds it.
+    /// A mistake in a record.
+    pub(super) fn at(field: String, place: String, help: impl Into<String>) -> Self {
+        Self::from_problem(field, Some(place), help.into())
+    }
+
+    fn from_problem(field: String, place: Option<String>, help: String) -> Self {
+        Self { problems: vec![ConfigProblem { kind: ConfigErrorKind::Invalid, field, place, help }] }
+    }
+
+    pub(crate) fn of_kind(mut self, kind: ConfigErrorKind) -> Self {
+        self.problems.iter_mut().for_each(|problem| problem.kind = kind);
+        self
+    }
+
+    /// All mistakes, at least one.
+    pub fn problems(&self) -> &[ConfigProblem] {
+        &self.problems
+    }
+
+    /// The field of the first mistake; see [`ConfigProblem::field`].
+    pub fn field(&self) -> &str {
+        self.problems[0].field()
+    }
+
+    /// The place of the first mistake; see [`ConfigProblem::place`].
+    pub fn place(&self) -> Option<&str> {
+        self.problems[0].place()
+    }
+
+    /// The help for the first mistake; see [`ConfigProblem::help`].
+    pub fn help(&self) -> &str {
+        self.problems[0].help()
+    }
+
+    /// The kind of the first mistake.
+    pub fn kind(&self) -> ConfigErrorKind {
+        self.problems[0].kind()
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            fmt::Display::fmt(problem, f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl ConfigProblem {
+    /// The record and its field, such as ``client `orders`: secret``.
+    ///
+    /// The field is the key of a record that was read from a document, and the method of a record that was built in
+    /// code.
     pub fn field(&self) -> &str {
         &self.field
     }
 
-    /// The place in a [`Document`](crate::Document), such as `rule[3].targets[0]`: records and list members are counted
-    /// from 0, in the order in which they were given. `None` for what is not in a record.
+    /// The path in a [`Document`](crate::Document), such as `rule[3].targets[0]`.
+    ///
+    /// The path consists of keys. Records and members of lists are counted from 0, in the order of the document.
+    /// `None` for a mistake that is not in a record.
     pub fn place(&self) -> Option<&str> {
         self.place.as_deref()
     }
 
-    /// What is wrong with it, and what to do about it.
+    /// What is wrong with the field, and what to do.
     pub fn help(&self) -> &str {
         &self.help
     }
+
+    /// The kind of the mistake.
+    pub fn kind(&self) -> ConfigErrorKind {
+        self.kind
+    }
 }
 
-/// A record: its kind, its position among those of its kind, and its name.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Record<'a> {
-    pub(crate) kind: &'static str,
-    pub(crate) position: usize,
-    pub(crate) name: &'a str,
+impl fmt::Display for ConfigProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.help)
+    }
 }
 
-impl Record<'_> {
-    /// Where it is in a document, as in [`ConfigError::place`].
-    pub(crate) fn place(&self) -> String {
-        format!("{}[{}]", self.kind, self.position)
+/// The mistakes that were found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(Vec<ConfigProblem>);
+
+impl Problems {
+    pub(crate) fn add(&mut self, error: ConfigError) {
+        self.0.extend(error.problems);
     }
 
-    /// A mistake in one of its fields.
-    pub(crate) fn wrong(&self, field: &str, help: impl Into<String>) -> ConfigError {
-        self.wrong_at(field, field, help)
+    /// Adds the mistakes of a check that failed.
+    pub(crate) fn check<T>(&mut self, checked: Result<T, ConfigError>) -> Option<T> {
+        checked.map_err(|error| self.add(error)).ok()
     }
 
-    /// A mistake in one member of a list.
-    pub(crate) fn wrong_member(&self, field: &str, index: usize, help: impl Into<String>) -> ConfigError {
-        self.wrong_at(field, &format!("{field}[{index}]"), help)
-    }
-
-    /// A mistake in a field that is called otherwise in a document.
-    pub(crate) fn wrong_at(&self, field: &str, path: &str, help: impl Into<String>) -> ConfigError {
-        let Self { kind, name, .. } = self;
-        ConfigError {
-            field: format!("{kind} `{name}`: {field}"),
-            place: Some(format!("{}.{path}", self.place())),
-            help: help.into(),
-        }
-    }
-
-    /// A mistake in the record as a whole.
-    pub(crate) fn wrong_whole(&self, help: impl Into<String>) -> ConfigError {
-        let Self { kind, name, .. } = self;
-        ConfigError { field: format!("{kind} `{name}`"), place: Some(self.place()), help: help.into() }
+    /// The value, unless a mistake was found.
+    pub(crate) fn or<T>(self, value: T) -> Result<T, ConfigError> {
+        if self.0.is_empty() { Ok(value) } else { Err(ConfigError { problems: self.0 }) }
     }
 }

@@ -1,34 +1,25 @@
 use super::{
-    Client, ConfigError, Issuer, Party, SubjectMapping, Target,
-    client_checks::ClientRecord,
-    collisions::check_collisions,
-    config_error::Record,
-    issuer_checks,
-    presets::trust_domain,
-    target_checks::{TargetRecord, wrong_name},
+    Client, ClientRecord, ConfigError, ConfigErrorKind, Issuer, IssuerRecord, Party, Problems, SubjectMapping, Target,
+    TargetRecord,
+    collisions::{check_introspection, check_subjects},
+    issuer::trust_domain,
+    names::Names,
+    place::Place,
 };
 use crate::protocol::{TargetName, TokenType};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
-/// Whether this authorization server has subjects of its own, beside those that come from foreign issuers.
+/// Whether this authorization server has subjects of its own, in addition to subjects of foreign issuers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OwnSubjects {
     Some,
     None,
 }
 
-/// The records as they were given.
-#[derive(Clone)]
-pub(crate) struct Records {
-    pub(crate) clients: Vec<Client>,
-    pub(crate) targets: Vec<Target>,
-    pub(crate) issuers: Vec<Issuer>,
-    pub(crate) own_subjects: OwnSubjects,
-    /// The token types that have a verifier of their own.
-    pub(crate) plugged: Vec<TokenType>,
-}
-
-/// Everything that is known, checked as a whole.
+/// All records, checked alone and together.
 #[derive(Debug)]
 pub(crate) struct Registry {
     own_issuer: String,
@@ -37,13 +28,27 @@ pub(crate) struct Registry {
     by_name: HashMap<TargetName, usize>,
     by_id: HashMap<String, usize>,
     by_aud: HashMap<String, usize>,
-    issuers: HashMap<String, Arc<Issuer>>,
+    issuers: HashMap<String, Arc<IssuerRecord>>,
 }
 
 impl Registry {
-    /// Checks the records, one by one and against each other. The own issuer's record is made if it is not there.
-    pub(crate) fn new(own_issuer: &str, records: Records) -> Result<Self, ConfigError> {
-        let Records { clients, targets, issuers, own_subjects, plugged } = records;
+    /// Checks the records. Adds a record for our own issuer if there is none.
+    ///
+    /// `plugged` lists the token types with a verifier of their own.
+    ///
+    /// # Errors
+    /// All mistakes in the records, in the order of the records.
+    pub(crate) fn new(
+        own_issuer: &str,
+        clients: &[Client],
+        targets: &[Target],
+        issuers: &[Issuer],
+        own_subjects: OwnSubjects,
+        plugged: &[TokenType],
+    ) -> Result<Self, ConfigError> {
+        check_given(own_issuer, clients, targets)?;
+        let names = Names::new(own_issuer, clients, targets, issuers);
+        let mut problems = Problems::default();
         let mut registry = Self {
             own_issuer: own_issuer.to_owned(),
             clients: HashMap::new(),
@@ -53,27 +58,21 @@ impl Registry {
             by_aud: HashMap::new(),
             issuers: HashMap::new(),
         };
-        if !own_issuer.starts_with("https://") && !own_issuer.starts_with("http://") {
-            return Err(ConfigError::new("issuer", "not a URL: give the identifier that tokens name in `iss`"));
+        problems.check(check_own_issuer(clients, issuers, own_subjects, &names));
+        for (position, client) in clients.iter().enumerate() {
+            registry.add_client(client, position, &names, &mut problems);
         }
-        if clients.is_empty() {
-            return Err(ConfigError::new("clients", "none: without a `Client` nobody can exchange anything"));
+        for (position, target) in targets.iter().enumerate() {
+            registry.add_target(target, position, &names, &mut problems);
         }
-        for (position, client) in clients.into_iter().enumerate() {
-            registry.add_client(ClientRecord::check(client, position)?)?;
+        check_subjects(issuers, own_subjects, &names, &mut problems);
+        for (position, issuer) in issuers.iter().enumerate() {
+            registry.add_issuer(issuer, position, &names, plugged, &mut problems);
         }
-        if targets.is_empty() {
-            return Err(ConfigError::new("targets", "none: without a `Target` there is nothing to exchange for"));
+        if !registry.issuers.contains_key(own_issuer) {
+            registry.add_issuer(&Issuer::new(own_issuer), issuers.len(), &names, plugged, &mut problems);
         }
-        for (position, target) in targets.into_iter().enumerate() {
-            registry.add_target(TargetRecord::check(target, position, &registry)?)?;
-        }
-        registry.add_issuers(issuers, own_subjects, &plugged)?;
-        // The first mistake is told first.
-        let mut clients: Vec<_> = registry.clients.values().collect();
-        clients.sort_unstable_by_key(|client| client.place().position);
-        clients.into_iter().try_for_each(|client| client.check_names(&registry))?;
-        Ok(registry)
+        problems.or(registry)
     }
 
     pub(crate) fn own_issuer(&self) -> &str {
@@ -92,7 +91,7 @@ impl Registry {
         self.target_with_position(name).map(|(_, target)| target)
     }
 
-    /// A target, and where it stands among them.
+    /// A target, and its position among the targets.
     pub(crate) fn target_with_position(&self, name: &TargetName) -> Option<(usize, &Arc<TargetRecord>)> {
         self.by_name.get(name).map(|position| (*position, &self.targets[*position]))
     }
@@ -101,7 +100,7 @@ impl Registry {
         self.by_id.get(id).map(|position| &self.targets[*position])
     }
 
-    /// The target which our own tokens call so in `aud`.
+    /// The target that our own tokens name by this `aud`.
     pub(crate) fn target_by_aud(&self, aud: &str) -> Option<&Arc<TargetRecord>> {
         self.by_aud.get(aud).map(|position| &self.targets[*position])
     }
@@ -110,44 +109,41 @@ impl Registry {
         &self.targets
     }
 
-    pub(crate) fn issuer(&self, id: &str) -> Option<&Arc<Issuer>> {
+    pub(crate) fn issuer(&self, id: &str) -> Option<&Arc<IssuerRecord>> {
         self.issuers.get(id)
     }
 
-    /// The trust domain that a SPIFFE ID is of, if it is one of those known.
-    pub(crate) fn trust_domain_of(&self, sub: &str) -> Option<&Arc<Issuer>> {
+    /// The known trust domain of a SPIFFE ID.
+    pub(crate) fn trust_domain_of(&self, sub: &str) -> Option<&Arc<IssuerRecord>> {
         self.issuers.get(trust_domain(sub)?).filter(|issuer| issuer.spiffe)
     }
 
-    /// Whether any issuer's record takes tokens of this type.
+    /// Whether any issuer's record accepts tokens of a type.
     pub(crate) fn accepts(&self, token_type: &TokenType) -> bool {
         self.issuers().any(|issuer| issuer.accepts(token_type))
     }
 
-    pub(crate) fn issuers(&self) -> impl Iterator<Item = &Arc<Issuer>> {
+    pub(crate) fn issuers(&self) -> impl Iterator<Item = &Arc<IssuerRecord>> {
         self.issuers.values()
     }
 
-    /// The client that owns the resource which one of our own tokens calls so in `aud`.
+    /// The client that serves the target that our own tokens name by this `aud`.
     pub(crate) fn owner_of(&self, aud: &str) -> Option<&str> {
         self.target_by_aud(aud)?.owner.as_deref()
     }
 
-    /// Whether an issuer is this authorization server itself.
+    /// Whether an issuer is this authorization server.
     pub(crate) fn is_own(&self, issuer: &str) -> bool {
         issuer == self.own_issuer
     }
 
-    /// The client that an issuer means by a name: ours by its id, a foreign one's only through its record.
-    pub(crate) fn client_meant<'a>(&'a self, issuer: &'a Issuer, name: &'a str) -> Option<&'a str> {
-        if self.is_own(&issuer.id) {
-            self.clients.contains_key(name).then_some(name)
-        } else {
-            issuer.client_named(name)
-        }
+    /// Our client that an issuer means by a name. Our own tokens name a client by its id; tokens of a foreign issuer
+    /// name a client only through the issuer's record.
+    pub(crate) fn client_meant<'a>(&'a self, issuer: &'a IssuerRecord, name: &'a str) -> Option<&'a str> {
+        if issuer.own { self.clients.contains_key(name).then_some(name) } else { issuer.client_named(name) }
     }
 
-    /// The foreign party that became this subject of ours, where the name still tells.
+    /// The foreign party that a subject of ours came from, if its name shows the issuer.
     pub(crate) fn origin_of(&self, own_sub: &str) -> Option<Party> {
         if self.clients.contains_key(own_sub) {
             return None;
@@ -156,62 +152,98 @@ impl Registry {
             Some(SubjectMapping::Prefix(prefix)) => {
                 Some(Party::new(&issuer.id, own_sub.strip_prefix(prefix.as_str())?))
             }
-            // By a claim, the name is not the issuer's `sub`, but the issuer is certain.
+            // With `Claim`, the name is not the issuer's `sub`, but the issuer is certain.
             Some(SubjectMapping::Keep | SubjectMapping::Claim(_)) => Some(Party::new(&issuer.id, own_sub)),
             None => None,
         })
     }
 
-    fn add_client(&mut self, client: ClientRecord) -> Result<(), ConfigError> {
-        if self.clients.contains_key(&client.id) {
-            return Err(client.place().wrong_whole("registered twice: keep one record"));
+    fn add_client(&mut self, client: &Client, position: usize, names: &Names, problems: &mut Problems) {
+        match self.clients.entry(client.id.clone()) {
+            Entry::Occupied(_) => problems.add(given_twice(&client.place(position))),
+            Entry::Vacant(free) => _ = free.insert(Arc::new(client.check(position, names, problems))),
         }
-        self.clients.insert(client.id.clone(), Arc::new(client));
-        Ok(())
     }
 
-    fn add_target(&mut self, target: TargetRecord) -> Result<(), ConfigError> {
-        let position = self.targets.len();
-        for (field, index, name) in target.names(position)? {
-            let text = if field == "resources" { &target.resources[index] } else { &target.audiences[index] };
-            if let Some(other) = self.by_name.insert(name, position) {
-                let other = self.targets.get(other).map_or(&target.id, |other| &other.id);
-                let record = Record { kind: "target", position, name: &target.id };
-                return Err(wrong_name(&record, field, index, format!("`{text}` already names target `{other}`")));
+    fn add_target(&mut self, target: &Target, position: usize, names: &Names, problems: &mut Problems) {
+        let place = target.place(position);
+        let index = self.targets.len();
+        if self.by_id.contains_key(&target.id) {
+            return problems.add(given_twice(&place));
+        }
+        let id_of = |index: usize| self.targets.get(index).map_or(&target.id, |other| &other.id);
+        for name in target.request_names(position, problems) {
+            match self.by_name.entry(name.name.clone()) {
+                Entry::Occupied(other) => problems.add(name.taken(&place, id_of(*other.get()))),
+                Entry::Vacant(free) => _ = free.insert(index),
             }
         }
-        self.by_id.insert(target.id.clone(), position);
-        self.by_aud.insert(target.aud.clone(), position);
-        self.targets.push(Arc::new(target));
-        Ok(())
+        match self.by_aud.entry(target.aud().to_owned()) {
+            Entry::Occupied(other) => problems.add(target.shared_aud(&place, id_of(*other.get()))),
+            Entry::Vacant(free) => _ = free.insert(index),
+        }
+        self.by_id.insert(target.id.clone(), index);
+        self.targets.push(Arc::new(target.check(position, names, problems)));
     }
 
-    fn add_issuers(
+    fn add_issuer(
         &mut self,
-        issuers: Vec<Issuer>,
-        own_subjects: OwnSubjects,
+        issuer: &Issuer,
+        position: usize,
+        names: &Names,
         plugged: &[TokenType],
-    ) -> Result<(), ConfigError> {
-        let own = issuers.iter().find(|issuer| self.is_own(&issuer.id));
-        if own_subjects == OwnSubjects::None && own.is_some() {
-            let help = "our own issuer has a record, so it has subjects: leave one of the two out";
-            return Err(ConfigError::new("federated_subjects_only", help));
+        problems: &mut Problems,
+    ) {
+        let place = issuer.place(position);
+        if self.issuers.contains_key(issuer.id()) {
+            return problems.add(given_twice(&place));
         }
-        let jwt_client = self.clients.values().find(|client| client.jwt_output);
-        if let (Some(client), true) = (jwt_client, own.is_some_and(|own| own.untyped_access_tokens)) {
-            let help = "our untyped access tokens could not be told from such JWTs: leave one of the two out";
-            return Err(client.place().wrong("allow_jwt_output", help));
-        }
-        check_collisions(self, &issuers, own_subjects)?;
-        let made = own.is_none().then(|| Issuer::new(&self.own_issuer));
-        for (position, issuer) in issuers.into_iter().chain(made).enumerate() {
-            let issuer = issuer_checks::complete(self, issuer, position, plugged)?;
-            if self.issuers.contains_key(&issuer.id) {
-                let record = Record { kind: "issuer", position, name: &issuer.id };
-                return Err(record.wrong_whole("registered twice: keep one record"));
-            }
-            self.issuers.insert(issuer.id.clone(), Arc::new(issuer));
-        }
-        Ok(())
+        let record = issuer.check(position, names, plugged, problems);
+        problems.check(check_introspection(&record, self.issuers.values(), &place));
+        self.issuers.insert(record.id.clone(), Arc::new(record));
     }
+}
+
+/// Checks what every other check depends on.
+fn check_given(own_issuer: &str, clients: &[Client], targets: &[Target]) -> Result<(), ConfigError> {
+    let mut problems = Problems::default();
+    if !own_issuer.starts_with("https://") && !own_issuer.starts_with("http://") {
+        problems.add(ConfigError::new("issuer", "not a URL: give the exact `iss` of the tokens that the layer issues"));
+    }
+    if clients.is_empty() {
+        let help = "none: give at least one `Client`; without clients, nobody can exchange a token";
+        problems.add(ConfigError::new("clients", help).of_kind(ConfigErrorKind::Missing));
+    }
+    if targets.is_empty() {
+        let help = "none: give at least one `Target`; without targets, no token can be issued";
+        problems.add(ConfigError::new("targets", help).of_kind(ConfigErrorKind::Missing));
+    }
+    problems.or(())
+}
+
+/// Checks the record of our own issuer against the settings and the clients.
+fn check_own_issuer(
+    clients: &[Client],
+    issuers: &[Issuer],
+    own_subjects: OwnSubjects,
+    names: &Names,
+) -> Result<(), ConfigError> {
+    let Some(own) = issuers.iter().find(|issuer| names.is_own(issuer.id())) else { return Ok(()) };
+    if own_subjects == OwnSubjects::None {
+        let help = "our own issuer has a record and therefore subjects: remove the record or this setting";
+        return Err(ConfigError::new("federated_subjects_only", help).of_kind(ConfigErrorKind::Conflict));
+    }
+    let jwt_client = clients.iter().enumerate().find(|(_, client)| client.may_request_jwt());
+    match jwt_client {
+        Some((position, client)) if own.has_untyped_access_tokens() => {
+            let help = "an untyped access token of our own issuer looks like such a JWT: remove this permission, or \
+                        remove `allow_untyped_access_tokens` from the record of our own issuer";
+            Err(client.place(position).wrong("allow_jwt_output", help).of_kind(ConfigErrorKind::Conflict))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn given_twice(place: &Place<'_>) -> ConfigError {
+    place.wrong_whole("a second record with this id: keep one record").of_kind(ConfigErrorKind::Duplicate)
 }

@@ -37,7 +37,7 @@ impl Introspector {
         #[cfg(not(feature = "introspection-cache"))]
         let _ = clock;
         Self {
-            service: record.via.as_ref().unwrap_or(fetch).clone(),
+            service: record.http.as_ref().unwrap_or(fetch).clone(),
             endpoint: record.endpoint.clone(),
             authorization: record.authorization.clone(),
             untyped_answers: record.untyped_answers,

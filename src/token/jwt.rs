@@ -2,7 +2,7 @@ use crate::{
     jose::{Claims, Compact, Header, KeyUse, RawHeader},
     jwks::TrustedKeys,
     protocol::{Reason, Rejection, refuse},
-    records::Issuer,
+    records::IssuerRecord,
 };
 
 /// A signed JWT (RFC 7519 section 7.2), taken apart and not yet believed.
@@ -33,7 +33,12 @@ impl<'a> Jwt<'a> {
     }
 
     /// Whether one of the issuer's keys signed it, with an algorithm of the issuer's.
-    pub(super) async fn check(&self, header: &Header, issuer: &Issuer, keys: &TrustedKeys) -> Result<(), Rejection> {
+    pub(super) async fn check(
+        &self,
+        header: &Header,
+        issuer: &IssuerRecord,
+        keys: &TrustedKeys,
+    ) -> Result<(), Rejection> {
         let algorithm = header.algorithm;
         if !issuer.algorithms.contains(&algorithm) {
             return Err(refuse(Reason::TokenAlgorithmRefused).because(format_args!("alg `{algorithm}`")));

@@ -2,7 +2,7 @@ use super::{TokenRole, VerifiedToken};
 use crate::{
     jose::Claims,
     protocol::{Reason, Rejection, TokenType, refuse},
-    records::{Issuer, Kind, is_other_kind},
+    records::{IssuerRecord, Kind, is_other_kind},
 };
 
 /// What the header says the token is.
@@ -31,7 +31,7 @@ const OTHER_TYPES: [&str; 5] = ["ID", "Refresh", "Offline", "Logout", "Serialize
 pub(super) fn check_kind(
     declared: &TokenType,
     own: bool,
-    issuer: &Issuer,
+    issuer: &IssuerRecord,
     typ: &Typ,
     claims: &Claims,
 ) -> Result<(), Rejection> {
@@ -72,7 +72,7 @@ pub(super) fn check_kind(
     Ok(())
 }
 
-fn check_typ(declared: &TokenType, own: bool, issuer: &Issuer, typ: Option<&str>) -> Result<(), Rejection> {
+fn check_typ(declared: &TokenType, own: bool, issuer: &IssuerRecord, typ: Option<&str>) -> Result<(), Rejection> {
     let untyped = matches!(typ, None | Some("jwt")) || (issuer.spiffe && typ == Some("jose"));
     let demanded = issuer.rules_for(declared).is_some_and(|rules| !rules.typ.is_empty());
     let fits = match Kind::of(declared) {
@@ -103,7 +103,12 @@ fn confused(detail: impl std::fmt::Display) -> Result<(), Rejection> {
 }
 
 /// Whether a token is as its issuer's record demands of its type.
-pub(super) fn check_record(declared: &TokenType, issuer: &Issuer, typ: &Typ, claims: &Claims) -> Result<(), Rejection> {
+pub(super) fn check_record(
+    declared: &TokenType,
+    issuer: &IssuerRecord,
+    typ: &Typ,
+    claims: &Claims,
+) -> Result<(), Rejection> {
     let Some(rules) = issuer.rules_for(declared) else { return Ok(()) };
     if let Typ::Header(typ) = typ
         && !rules.typ.is_empty()
@@ -147,7 +152,7 @@ pub(super) fn check_audience(token: &VerifiedToken) -> Result<(), Rejection> {
     let means_us = |name: &String| match Kind::of(&token.token_type) {
         _ if token.own => true,
         Kind::IdToken => issuer.client_named(name).is_some(),
-        Kind::AccessToken | Kind::Jwt => !demanded.is_empty() || issuer.our_names.contains(name),
+        Kind::AccessToken | Kind::Jwt => !demanded.is_empty() || issuer.accepted_audiences.contains(name),
     };
     let for_us = |name: &String| is_demanded(name) && means_us(name);
     // Our own token without an audience has a reason of its own.

@@ -1,7 +1,7 @@
 use crate::{
     jose::{Claims, Invalid},
     protocol::{Reason, Rejection, Scope, TokenType, refuse},
-    records::{Issuer, Party, TENANT_SEPARATOR},
+    records::{IssuerRecord, Party, TENANT_SEPARATOR},
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ const MAX_NAME_BYTES: usize = 1024;
 /// What a token says, after its issuer was found to say so and its times and kind were found good.
 #[derive(Clone, Debug)]
 pub(crate) struct VerifiedToken {
-    pub(crate) issuer: Arc<Issuer>,
+    pub(crate) issuer: Arc<IssuerRecord>,
     /// Whether this authorization server issued it.
     pub(crate) own: bool,
     pub(crate) token_type: TokenType,
@@ -29,7 +29,7 @@ pub(crate) struct VerifiedToken {
 
 impl VerifiedToken {
     pub(super) fn read(
-        issuer: Arc<Issuer>,
+        issuer: Arc<IssuerRecord>,
         own: bool,
         token_type: TokenType,
         claims: Claims,
@@ -66,7 +66,7 @@ impl VerifiedToken {
 }
 
 /// The name of a subject, unique within its issuer (RFC 7519 section 4.1.2).
-fn qualified(issuer: &Issuer, claims: &Claims, sub: &str) -> Result<String, Rejection> {
+fn qualified(issuer: &IssuerRecord, claims: &Claims, sub: &str) -> Result<String, Rejection> {
     let Some(tenants) = &issuer.tenants else { return Ok(sub.to_owned()) };
     let refused = |detail: String| refuse(Reason::TokenTenantRefused).because(detail);
     let Some(tenant) = claims.get(&tenants.claim).and_then(Value::as_str) else {

@@ -8,7 +8,7 @@ use crate::{
     jose::{Claims, Invalid},
     jwks::TrustedKeys,
     protocol::{DeclaredToken, Reason, Rejection, TokenType, refuse},
-    records::{Issuer, Registry},
+    records::{IssuerRecord, Registry},
     settings::Settings,
 };
 use std::{collections::HashMap, sync::Arc};
@@ -27,7 +27,7 @@ pub(crate) struct Verifier {
 
 /// What a token says, and that its issuer says so.
 struct Vouched {
-    issuer: Arc<Issuer>,
+    issuer: Arc<IssuerRecord>,
     typ: Typ,
     claims: Claims,
 }
@@ -73,7 +73,7 @@ impl Verifier {
 
     async fn introspect(
         &self,
-        issuer: &Arc<Issuer>,
+        issuer: &Arc<IssuerRecord>,
         declared: &DeclaredToken,
         role: TokenRole,
     ) -> Result<Vouched, Rejection> {
@@ -95,7 +95,7 @@ impl Verifier {
 
     /// The issuer that can say what an opaque token of this type is; the records allow one at most. An ID token is a
     /// JWT, so for what is declared as one there is none.
-    fn introspected(&self, declared: &TokenType) -> Option<&Arc<Issuer>> {
+    fn introspected(&self, declared: &TokenType) -> Option<&Arc<IssuerRecord>> {
         if *declared == TokenType::ID_TOKEN {
             return None;
         }
@@ -103,7 +103,7 @@ impl Verifier {
     }
 
     /// The record of the issuer that the token names, if it may have issued such a token at all.
-    fn issuer(&self, claims: &Claims, declared: &TokenType, role: TokenRole) -> Result<Arc<Issuer>, Rejection> {
+    fn issuer(&self, claims: &Claims, declared: &TokenType, role: TokenRole) -> Result<Arc<IssuerRecord>, Rejection> {
         let missing = || refuse(Reason::TokenIssuerMissing);
         let issuer = match claims.text("iss").map_err(|_| missing())? {
             Some(iss) => {
@@ -163,7 +163,7 @@ impl Verifier {
 }
 
 /// Whether the issuer's record takes such a token from it.
-fn check_believed(issuer: &Issuer, declared: &TokenType, role: TokenRole) -> Result<(), Rejection> {
+fn check_believed(issuer: &IssuerRecord, declared: &TokenType, role: TokenRole) -> Result<(), Rejection> {
     let iss = &issuer.id;
     if !issuer.accepts(declared) {
         let detail = format!("issuer `{iss}` is not taken at its word for `{declared}`: name it in `token_types`");

@@ -2,7 +2,7 @@ use super::Rule;
 use crate::{
     policy::Semantics,
     protocol::Scope,
-    records::{ConfigError, Record},
+    records::{ConfigError, Place, Wording},
 };
 
 /// Refuses a rule that says what cannot be meant.
@@ -13,7 +13,7 @@ pub(super) fn check(rule: &Rule) -> Result<(), ConfigError> {
         None => Ok(()),
         Some((field, help)) => {
             let name = rule.name();
-            Err(Record { kind: "rule", position: rule.number() - 1, name: &name }.wrong(field, help))
+            Err(Place::new("rule", rule.number() - 1, &name, Wording::Methods).wrong(field, help))
         }
     }
 }

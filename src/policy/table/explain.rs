@@ -1,5 +1,5 @@
 use super::{Mismatch, Rule, Table};
-use crate::{policy::Query, records::Record};
+use crate::{policy::Query, records::record_path};
 use serde::Serialize;
 use std::{collections::BinaryHeap, fmt};
 
@@ -46,7 +46,7 @@ impl RuleTrace {
         let mismatch = Mismatch::all().find(|what| !rule.fits(*what, query));
         let claim = rule.subjects.missing_claim(&query.subject).filter(|_| mismatch == Some(Mismatch::Claim));
         let name = rule.name();
-        let place = Record { kind: "rule", position: rule.number() - 1, name: &name }.place();
+        let place = record_path("rule", rule.number() - 1);
         Self {
             rule: name,
             place,

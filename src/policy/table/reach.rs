@@ -2,7 +2,7 @@ use super::{Names, Rule, Table, index::Index};
 use crate::{
     policy::Query,
     protocol::TokenType,
-    records::{ConfigError, Party, Record},
+    records::{ConfigError, Party, Place, Wording},
 };
 use serde_json::{Map, Value};
 use std::{
@@ -64,7 +64,7 @@ fn check_allows(rules: &[Rule]) -> Result<(), ConfigError> {
 }
 
 fn whole(rule: &Rule, help: String) -> ConfigError {
-    Record { kind: "rule", position: rule.number() - 1, name: &rule.name() }.wrong_whole(help)
+    Place::new("rule", rule.number() - 1, &rule.name(), Wording::Methods).wrong_whole(help)
 }
 
 impl Rule {

@@ -1,7 +1,9 @@
 use crate::{
     policy::{Names, Rule},
     protocol::{Scope, TokenType},
-    records::{ClientRecord, ConfigError, Party, Record, Registry, SubjectMapping, TargetRecord, unknown},
+    records::{
+        ClientRecord, ConfigError, Party, Place, Problems, Registry, SubjectMapping, TargetRecord, Wording, unknown,
+    },
 };
 use std::{collections::HashSet, sync::Arc};
 
@@ -9,21 +11,25 @@ use std::{collections::HashSet, sync::Arc};
 /// silence.
 pub(crate) fn check_rules(rules: &[Rule], registry: &Registry) -> Result<(), ConfigError> {
     let carried = registry.clients().flat_map(|client| &client.carries).collect();
+    let mut problems = Problems::default();
     for (position, rule) in rules.iter().enumerate() {
         let name = rule.name_at(position + 1);
-        let record = Record { kind: "rule", position, name: &name };
-        check_names(rule, &record, registry)?;
-        check_subjects(rule, &record, registry)?;
-        check_actors(rule, &record, registry, &carried)?;
+        let record = Place::new("rule", position, &name, Wording::Methods);
+        // The other checks depend on the names.
+        if problems.check(check_names(rule, &record, registry)).is_none() {
+            continue;
+        }
+        problems.check(check_subjects(rule, &record, registry));
+        problems.check(check_actors(rule, &record, registry, &carried));
         if rule.allows {
-            check_consent(rule, &record, registry)?;
-            check_scopes(rule, &record, registry)?;
-            check_limits(rule, &record)?;
+            problems.check(check_consent(rule, &record, registry));
+            problems.check(check_scopes(rule, &record, registry));
+            problems.check(check_limits(rule, &record));
         } else {
-            check_lasting(rule, &record, registry)?;
+            problems.check(check_lasting(rule, &record, registry));
         }
     }
-    Ok(())
+    problems.or(())
 }
 
 /// The names in a list; none for any.
@@ -31,7 +37,7 @@ fn listed(names: &Names) -> &[Arc<str>] {
     names.listed().unwrap_or_default()
 }
 
-fn check_names(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result<(), ConfigError> {
+fn check_names(rule: &Rule, record: &Place<'_>, registry: &Registry) -> Result<(), ConfigError> {
     for (index, client) in listed(&rule.clients).iter().enumerate() {
         if registry.client(client).is_none() {
             return Err(record.wrong_member("clients", index, unknown("client", client)));
@@ -55,7 +61,7 @@ fn check_names(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result<
 
 /// Consent has two sides: a target lists its callers, and a client may list its targets. What they do not agree on, no
 /// rule can allow.
-fn check_consent(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result<(), ConfigError> {
+fn check_consent(rule: &Rule, record: &Place<'_>, registry: &Registry) -> Result<(), ConfigError> {
     let (clients, targets) = (listed(&rule.clients), listed(&rule.targets));
     let agree = |client: &str, target: &TargetRecord| {
         let narrowed = registry.client(client).and_then(|client| client.targets.as_ref());
@@ -64,7 +70,7 @@ fn check_consent(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Resul
     for (index, id) in targets.iter().enumerate() {
         let Some(target) = registry.target_by_id(id) else { continue };
         let agrees = match clients {
-            [] => !target.callers.is_empty(),
+            [] => target.is_called_by_any(),
             clients => clients.iter().any(|client| agree(client, target)),
         };
         if !agrees {
@@ -95,7 +101,7 @@ fn check_consent(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Resul
     Ok(())
 }
 
-fn check_scopes(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result<(), ConfigError> {
+fn check_scopes(rule: &Rule, record: &Place<'_>, registry: &Registry) -> Result<(), ConfigError> {
     let targets = listed(&rule.targets);
     for (index, scope) in rule.listed_scopes().iter().enumerate() {
         // What is no scope at all has a mistake of its own, which the table tells.
@@ -115,7 +121,7 @@ fn check_scopes(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result
 }
 
 /// What a subject's issuer does not issue cannot be asked of its tokens.
-fn check_subjects(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result<(), ConfigError> {
+fn check_subjects(rule: &Rule, record: &Place<'_>, registry: &Registry) -> Result<(), ConfigError> {
     let of_one = rule.subjects.issuer.as_deref().and_then(|issuer| registry.issuer(issuer));
     let accepts = |token_type: &TokenType| match of_one {
         Some(issuer) => issuer.accepts(token_type),
@@ -134,7 +140,7 @@ fn check_subjects(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Resu
 /// Who acts is the client, or one that it carries.
 fn check_actors(
     rule: &Rule,
-    record: &Record<'_>,
+    record: &Place<'_>,
     registry: &Registry,
     carried: &HashSet<&Party>,
 ) -> Result<(), ConfigError> {
@@ -157,7 +163,7 @@ fn check_actors(
     Ok(())
 }
 
-fn check_limits(rule: &Rule, record: &Record<'_>) -> Result<(), ConfigError> {
+fn check_limits(rule: &Rule, record: &Place<'_>) -> Result<(), ConfigError> {
     if rule.has_no_room() {
         return Err(record.wrong("max_depth", "give 1 or more: a delegation names at least one actor"));
     }
@@ -169,7 +175,7 @@ fn check_limits(rule: &Rule, record: &Record<'_>) -> Result<(), ConfigError> {
 }
 
 /// A deny must still find its subjects after they were exchanged once.
-fn check_lasting(rule: &Rule, record: &Record<'_>, registry: &Registry) -> Result<(), ConfigError> {
+fn check_lasting(rule: &Rule, record: &Place<'_>, registry: &Registry) -> Result<(), ConfigError> {
     let issuer = rule.subjects.issuer.as_deref().and_then(|issuer| registry.issuer(issuer));
     let renamed = issuer.is_some_and(|issuer| matches!(issuer.subjects, Some(SubjectMapping::Claim(_))));
     if renamed && rule.subjects.subs.listed().is_some() {

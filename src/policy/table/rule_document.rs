@@ -1,5 +1,5 @@
 use super::{Actors, Names, Rule, Subjects};
-use crate::records::{Party, text, text::WordOr};
+use crate::records::{Party, values, values::WordOr};
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
@@ -83,7 +83,7 @@ impl TryFrom<Document> for Rule {
         if let Some(actors) = document.actors {
             rule = rule.actors(actors);
         }
-        if let Some(lifetime) = text::duration("max_lifetime", document.max_lifetime)? {
+        if let Some(lifetime) = values::duration("max_lifetime", document.max_lifetime)? {
             rule = rule.max_lifetime(lifetime);
         }
         if let Some(depth) = document.max_depth {
@@ -101,7 +101,7 @@ impl TryFrom<Document> for Rule {
         if let Some(values) = document.require_acr {
             rule = rule.require_acr(values);
         }
-        if let Some(age) = text::duration("max_auth_age", document.max_auth_age)? {
+        if let Some(age) = values::duration("max_auth_age", document.max_auth_age)? {
             rule = rule.max_auth_age(age);
         }
         Ok(rule)
@@ -142,7 +142,7 @@ impl<'de> Deserialize<'de> for Subjects {
             subjects = subjects.named(names);
         }
         if let Some(name) = document.token_type {
-            subjects = subjects.of_type(text::token_type(name).map_err(de::Error::custom)?);
+            subjects = subjects.of_type(values::token_type(name).map_err(de::Error::custom)?);
         }
         for group in document.groups {
             subjects = subjects.in_group(group);

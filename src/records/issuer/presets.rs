@@ -152,14 +152,8 @@ impl Issuer {
             .algorithms([ES256, ES384, PS256, PS384, PS512, RS256, RS384, RS512])
             .map_subjects(SubjectMapping::Prefix(format!("{id}|")))
             .accept(TokenRules::new(TokenType::JWT));
-        (issuer.spiffe, issuer.keys_are_preset) = (true, true);
+        (issuer.is_trust_domain, issuer.keys_are_preset) = (true, true);
         issuer
-    }
-
-    /// Whether a subject can be one of this issuer's: a trust domain has no others than those of its name (SPIFFE JWT-SVID
-    /// section 3).
-    pub(crate) fn can_name(&self, sub: &str) -> bool {
-        !self.spiffe || trust_domain(sub) == Some(&self.id)
     }
 
     fn preset(id: impl Into<String>) -> Self {

@@ -1,5 +1,8 @@
-use super::{Introspection, Issuer, SubjectMapping, TokenRules, text};
-use crate::jose::{Algorithm, KeySet};
+use super::{Introspection, Issuer, SubjectMapping, TokenRules};
+use crate::{
+    jose::{Algorithm, KeySet},
+    records::{Wording, values},
+};
 use serde::{
     Deserialize, Deserializer,
     de::{Error as _, MapAccess, Visitor},
@@ -14,7 +17,7 @@ use std::{collections::BTreeMap, fmt};
 /// error.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+struct IssuerDocument {
     issuer: Option<String>,
     preset: Option<Preset>,
     jwks: Option<Map<String, Value>>,
@@ -146,10 +149,10 @@ impl<'de> Deserialize<'de> for Renamed {
     }
 }
 
-impl TryFrom<Document> for Issuer {
+impl TryFrom<IssuerDocument> for Issuer {
     type Error = String;
 
-    fn try_from(document: Document) -> Result<Self, String> {
+    fn try_from(document: IssuerDocument) -> Result<Self, String> {
         let mut issuer = match (document.preset, document.issuer) {
             (Some(preset), None) => preset.record(),
             (None, Some(id)) => Self::new(id),
@@ -183,8 +186,8 @@ impl TryFrom<Document> for Issuer {
         if let Some(names) = document.our_names {
             issuer = issuer.accepted_audiences(names);
         }
-        issuer.leeway = text::duration("leeway", document.leeway)?;
-        issuer.max_age = text::duration("max_age", document.max_age)?;
+        issuer.leeway = values::duration("leeway", document.leeway)?;
+        issuer.max_age = values::duration("max_age", document.max_age)?;
         if let Some(TenantsDocument { claim, accepted }) = document.tenants {
             issuer = issuer.accept_tenants(claim, accepted);
         }
@@ -197,9 +200,10 @@ impl TryFrom<Document> for Issuer {
         if let Some(presenters) = document.presenters {
             issuer = issuer.allow_presenters(presenters);
         }
+        issuer.wording = Wording::Keys;
         issuer.actor_tokens |= document.allow_actor_tokens;
-        issuer.act |= document.trust_act;
-        issuer.may_act |= document.trust_may_act;
+        issuer.trusts_act |= document.trust_act;
+        issuer.trusts_may_act |= document.trust_may_act;
         for (there, here) in document.acr.0 {
             issuer = issuer.map_acr(there, here);
         }
@@ -212,7 +216,7 @@ impl TryFrom<Document> for Issuer {
 
 impl<'de> Deserialize<'de> for Issuer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::try_from(Document::deserialize(deserializer)?).map_err(D::Error::custom)
+        Self::try_from(IssuerDocument::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
@@ -241,7 +245,7 @@ impl IntrospectionDocument {
         record.untyped_answers = self.allow_missing_token_type;
         #[cfg(feature = "introspection-cache")]
         if let Some(CacheDocument { entries, time_to_live }) = self.cache {
-            let time_to_live = text::duration("time_to_live", Some(time_to_live))?;
+            let time_to_live = values::duration("time_to_live", Some(time_to_live))?;
             record.cache = time_to_live.map(|time_to_live| (entries, time_to_live));
         }
         Ok(record)
@@ -250,7 +254,7 @@ impl IntrospectionDocument {
 
 impl TokensDocument {
     fn record(self) -> Result<TokenRules, String> {
-        let mut rules = TokenRules::new(text::token_type(self.token_type)?).typ(self.typ).audiences(self.audiences);
+        let mut rules = TokenRules::new(values::token_type(self.token_type)?).typ(self.typ).audiences(self.audiences);
         for claim in self.require {
             rules = rules.require(claim);
         }

@@ -1,4 +1,4 @@
-use super::names;
+use crate::records::strings;
 use crate::{jose::media_type, protocol::TokenType};
 use serde_json::Value;
 
@@ -21,6 +21,7 @@ use serde_json::Value;
 /// # let _ = idp;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[must_use]
 pub struct TokenRules {
     pub(crate) token_type: TokenType,
     pub(crate) typ: Vec<String>,
@@ -49,28 +50,24 @@ impl TokenRules {
 
     /// The header's `typ` must be there and be one of these media types (RFC 7515 section 4.1.9): in any case, with or
     /// without `application/`. Default: what the type demands.
-    #[must_use]
     pub fn typ<T: Into<String>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
         self.typ = types.into_iter().map(|typ| media_type(&typ.into())).collect();
         self
     }
 
     /// The claim must be there, whatever its value.
-    #[must_use]
     pub fn require(mut self, claim: impl Into<String>) -> Self {
         self.required.push((claim.into(), None));
         self
     }
 
     /// The claim must be there with exactly this value.
-    #[must_use]
     pub fn require_value(mut self, claim: impl Into<String>, value: impl Into<Value>) -> Self {
         self.required.push((claim.into(), Some(value.into())));
         self
     }
 
     /// The claim must not be there.
-    #[must_use]
     pub fn forbid(mut self, claim: impl Into<String>) -> Self {
         self.forbidden.push(claim.into());
         self
@@ -78,14 +75,12 @@ impl TokenRules {
 
     /// What `aud` must name, at least one of. For a foreign `jwt` this takes the place of
     /// [`Issuer::accepted_audiences`](super::Issuer::accepted_audiences); for other tokens it comes on top.
-    #[must_use]
     pub fn audiences<T: Into<String>>(mut self, audiences: impl IntoIterator<Item = T>) -> Self {
-        self.audiences = names(audiences);
+        self.audiences = strings(audiences);
         self
     }
 
     /// The claim that names the client to which the token was issued. Default: `client_id`, else `azp`.
-    #[must_use]
     pub fn presenter_claim(mut self, claim: impl Into<String>) -> Self {
         self.presenter_claim = Some(claim.into());
         self
@@ -93,7 +88,6 @@ impl TokenRules {
 
     /// The claim that holds the scope, as one string or as an array of strings. Default: `scope`, which is one string
     /// (RFC 8693 section 4.2).
-    #[must_use]
     pub fn scope_claim(mut self, claim: impl Into<String>) -> Self {
         self.scope_claim = Some(claim.into());
         self

@@ -22,10 +22,11 @@ use std::time::Duration;
 /// # let _ = legacy;
 /// ```
 #[derive(Clone)]
+#[must_use]
 pub struct Introspection {
     pub(crate) endpoint: String,
     pub(crate) authorization: Option<HeaderValue>,
-    pub(crate) via: Option<BoxHttpService>,
+    pub(crate) http: Option<BoxHttpService>,
     pub(crate) every_token: bool,
     pub(crate) untyped_answers: bool,
     #[cfg(feature = "introspection-cache")]
@@ -51,7 +52,7 @@ impl Introspection {
         Self {
             endpoint: endpoint.into(),
             authorization,
-            via: None,
+            http: None,
             every_token: false,
             untyped_answers: false,
             #[cfg(feature = "introspection-cache")]
@@ -61,15 +62,13 @@ impl Introspection {
 
     /// Asks through this service instead of the layer's [`http`](crate::TokenExchangeBuilder::http): the wrapped
     /// service itself, for one, which [`fetch::in_process`](crate::fetch::in_process) makes askable.
-    #[must_use]
     pub fn http(mut self, service: impl HttpService) -> Self {
-        self.via = Some(boxed(service));
+        self.http = Some(boxed(service));
         self
     }
 
     /// Asks about every token of this issuer, after its signature was found good, so that one that was revoked is
     /// refused. Default: only about tokens that cannot be verified here.
-    #[must_use]
     pub fn every_token(mut self) -> Self {
         self.every_token = true;
         self
@@ -77,7 +76,6 @@ impl Introspection {
 
     /// Takes answers without `token_type`. Many servers answer for refresh tokens too, and this is what tells an
     /// access token from them; allow it only where the endpoint knows access tokens alone.
-    #[must_use]
     pub fn allow_missing_token_type(mut self) -> Self {
         self.untyped_answers = true;
         self
@@ -86,7 +84,6 @@ impl Introspection {
     /// Keeps good answers for so long, at most until the token expires and at most a day, and at most so many. Within
     /// that time a revocation goes unnoticed. Default: every exchange asks.
     #[cfg(feature = "introspection-cache")]
-    #[must_use]
     pub fn cache(mut self, entries: u64, time_to_live: Duration) -> Self {
         self.cache = Some((entries, time_to_live));
         self

@@ -1,0 +1,110 @@
+use super::{ACTORS, Client, SecretHash};
+use crate::{
+    protocol::Scope,
+    records::{ConfigErrorKind, Party, Place, Problems, names::Names, place::unknown, target::CALLERS},
+};
+use std::time::Duration;
+
+/// A client whose record was checked.
+#[derive(Debug)]
+pub(crate) struct ClientRecord {
+    pub(crate) id: String,
+    /// The position among the clients, in the order in which they were given.
+    pub(crate) position: usize,
+    pub(crate) secrets: Vec<SecretHash>,
+    pub(crate) may_exchange: bool,
+    pub(crate) targets: Option<Vec<String>>,
+    pub(crate) scopes: Option<Scope>,
+    pub(crate) default_target: Option<String>,
+    pub(crate) scopeless_subject_scopes: Scope,
+    pub(crate) ignored_scopes: Scope,
+    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) self_exchange: bool,
+    pub(crate) several_audiences: bool,
+    pub(crate) repeated_actors: bool,
+    pub(crate) jwt_output: bool,
+    /// The parties whose actor tokens the client may present.
+    pub(crate) carries: Vec<Party>,
+    pub(crate) tenants: Vec<String>,
+}
+
+impl Client {
+    pub(in crate::records) fn place(&self, position: usize) -> Place<'_> {
+        Place::new("client", position, &self.id, self.wording)
+    }
+
+    pub(in crate::records) fn may_request_jwt(&self) -> bool {
+        self.jwt_output
+    }
+
+    /// Checks the record alone and against the names of the other records.
+    pub(in crate::records) fn check(&self, position: usize, names: &Names, problems: &mut Problems) -> ClientRecord {
+        let place = self.place(position);
+        if self.id.is_empty() || !self.id.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
+            problems.add(place.wrong("id", "not a client_id: use printable ASCII (RFC 6749 appendix A.1)"));
+        }
+        for (field, help) in &self.mistakes {
+            problems.add(place.wrong(*field, *help));
+        }
+        for (index, id) in self.targets.iter().flatten().enumerate() {
+            if !names.has_target(id) {
+                problems
+                    .add(place.wrong_member("targets", index, unknown("target", id)).of_kind(ConfigErrorKind::Unknown));
+            }
+        }
+        let mut scope = |field, list: &[String]| {
+            let scope = Scope::from_tokens(list).map_err(|error| place.wrong(field, error.to_string()));
+            problems.check(scope).unwrap_or_default()
+        };
+        let scopes = self.scopes.as_deref().map(|list| scope("scopes", list));
+        let scopeless_subject_scopes = scope("scopes_for_scopeless_subjects", &self.scopeless_subject_scopes);
+        let ignored_scopes = scope("ignored_scopes", &self.ignored_scopes);
+        self.check_default_target(&place, names, problems);
+        if self.max_lifetime.is_some_and(|lifetime| lifetime.as_secs() == 0) {
+            problems.add(place.wrong("max_lifetime", "shorter than a second: give 1 s or more"));
+        }
+        for (index, party) in self.actors.iter().enumerate() {
+            if !names.has_issuer(&party.iss) {
+                let help = unknown("issuer", &party.iss);
+                problems.add(place.wrong_member(ACTORS, index, help).of_kind(ConfigErrorKind::Unknown));
+            }
+        }
+        ClientRecord {
+            position,
+            scopes,
+            scopeless_subject_scopes,
+            ignored_scopes,
+            id: self.id.clone(),
+            secrets: self.secrets.clone(),
+            may_exchange: self.may_exchange,
+            targets: self.targets.clone(),
+            default_target: self.default_target.clone(),
+            max_lifetime: self.max_lifetime,
+            self_exchange: self.self_exchange,
+            several_audiences: self.several_audiences,
+            repeated_actors: self.repeated_actors,
+            jwt_output: self.jwt_output,
+            carries: self.actors.clone(),
+            tenants: self.tenants.clone(),
+        }
+    }
+
+    fn check_default_target(&self, place: &Place<'_>, names: &Names, problems: &mut Problems) {
+        let Some(id) = &self.default_target else { return };
+        let (kind, help) = if !names.has_target(id) {
+            (ConfigErrorKind::Unknown, unknown("target", id))
+        } else if self.targets.as_ref().is_some_and(|targets| !targets.contains(id)) {
+            (
+                ConfigErrorKind::Conflict,
+                format!("`{id}` is not in the `targets` of the client: add `{id}` to `targets`"),
+            )
+        } else if !names.lists_client(id, &self.id) {
+            let callers = place.word(CALLERS);
+            let help = format!("target `{id}` does not list the client: add `{}` to its `{callers}`", self.id);
+            (ConfigErrorKind::Conflict, help)
+        } else {
+            return;
+        };
+        problems.add(place.wrong("default_target", help).of_kind(kind));
+    }
+}

@@ -1,0 +1,233 @@
+//! The records of clients.
+
+mod checked;
+mod secret;
+mod serde;
+
+pub(crate) use checked::ClientRecord;
+pub(crate) use secret::SecretHash;
+
+use super::{
+    Party,
+    place::{Field, Wording},
+    strings,
+};
+use std::time::Duration;
+
+/// The fewest characters of a secret. 16 random characters have about 96 bits.
+const MIN_SECRET_CHARS: usize = 16;
+
+/// The key and the method of each field that has two names.
+const ACTORS: Field = Field::new("carries", "allow_actor");
+
+/// A client of the token endpoint: how the client authenticates, and the most that its tokens can become.
+///
+/// A new record has no secret and permits nothing beyond an ordinary exchange. A client reaches a target only if the
+/// [`Target`](super::Target) record lists the client, and gets a token for a subject only if the policy grants the
+/// token.
+///
+/// Every `allow_…` method permits something more. The other methods set a value or lower a limit.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_token_exchange::Client;
+///
+/// let orders = Client::new("orders")
+///     .secret("pX7mQ2vL9rT4wK8sB3nH6jD1")
+///     .default_target("billing")
+///     .max_lifetime(Duration::from_secs(60));
+/// assert_eq!(orders.id(), "orders");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Client {
+    pub(super) id: String,
+    secrets: Vec<SecretHash>,
+    /// The mistakes of the setters, which the layer reports when the layer is built.
+    mistakes: Vec<(&'static str, &'static str)>,
+    wording: Wording,
+    may_exchange: bool,
+    targets: Option<Vec<String>>,
+    scopes: Option<Vec<String>>,
+    default_target: Option<String>,
+    scopeless_subject_scopes: Vec<String>,
+    ignored_scopes: Vec<String>,
+    max_lifetime: Option<Duration>,
+    self_exchange: bool,
+    several_audiences: bool,
+    repeated_actors: bool,
+    jwt_output: bool,
+    actors: Vec<Party>,
+    tenants: Vec<String>,
+}
+
+impl Client {
+    /// Creates a record for a `client_id`.
+    pub fn new(client_id: impl Into<String>) -> Self {
+        Self {
+            id: client_id.into(),
+            secrets: Vec::new(),
+            mistakes: Vec::new(),
+            wording: Wording::Methods,
+            may_exchange: true,
+            targets: None,
+            scopes: None,
+            default_target: None,
+            scopeless_subject_scopes: Vec::new(),
+            ignored_scopes: Vec::new(),
+            max_lifetime: None,
+            self_exchange: false,
+            several_audiences: false,
+            repeated_actors: false,
+            jwt_output: false,
+            actors: Vec::new(),
+            tenants: Vec::new(),
+        }
+    }
+
+    /// Adds a secret for `client_secret_basic` and `client_secret_post` (RFC 6749 section 2.3.1).
+    ///
+    /// The record keeps the SHA-256 hash of the secret. Each call adds a secret, so that a client can have two secrets
+    /// while one replaces the other.
+    ///
+    /// A secret has to be random. A secret of fewer than 16 characters makes
+    /// [`TokenExchangeBuilder::build`](crate::TokenExchangeBuilder::build) fail.
+    pub fn secret(mut self, secret: impl AsRef<str>) -> Self {
+        let secret = secret.as_ref();
+        if secret.chars().count() < MIN_SECRET_CHARS {
+            let help = "shorter than 16 characters: use a long random secret, or `secret_sha256` for a secret that you \
+                        cannot change";
+            self.mistakes.push(("secret", help));
+        }
+        self.secrets.push(SecretHash::new(secret));
+        self
+    }
+
+    /// Adds a secret by its SHA-256 hash, as 64 hexadecimal digits, for configuration that must not hold the secret.
+    ///
+    /// Any other text, and the hash of the empty text, make
+    /// [`TokenExchangeBuilder::build`](crate::TokenExchangeBuilder::build) fail.
+    pub fn secret_sha256(mut self, hex: impl AsRef<str>) -> Self {
+        match SecretHash::from_hex(hex.as_ref()) {
+            Some(hash) if hash.is_one_of(&[SecretHash::new("")]) => {
+                self.mistakes.push(("secret_sha256", "the hash of the empty text: give the hash of a secret"));
+            }
+            Some(hash) => self.secrets.push(hash),
+            None => {
+                self.mistakes.push(("secret_sha256", "not 64 hexadecimal digits: give the SHA-256 hash of the secret"))
+            }
+        }
+        self
+    }
+
+    /// Refuses every exchange of the client with `unauthorized_client`.
+    ///
+    /// The record then only describes a party: the client that serves a target, or a client that acts.
+    pub fn deny_exchange(mut self) -> Self {
+        self.may_exchange = false;
+        self
+    }
+
+    /// Limits the client to these targets, given by the ids of their records.
+    ///
+    /// Default: every target that lists the client ([`Target::allow_clients`](super::Target::allow_clients)).
+    pub fn targets<T: Into<String>>(mut self, targets: impl IntoIterator<Item = T>) -> Self {
+        self.targets = Some(strings(targets));
+        self
+    }
+
+    /// Limits the scope of every token that is issued to the client.
+    ///
+    /// Default: the scopes of the target.
+    pub fn scopes<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
+        self.scopes = Some(strings(scopes));
+        self
+    }
+
+    /// Sets the target of requests without `audience` and `resource`, given by the id of its record.
+    ///
+    /// Default: none; such a request is refused with `invalid_target`.
+    pub fn default_target(mut self, target: impl Into<String>) -> Self {
+        self.default_target = Some(target.into());
+        self
+    }
+
+    /// Sets the most that a subject token without a scope, such as an ID token, can become: scopes of the target.
+    ///
+    /// Default: no scope.
+    pub fn scopes_for_scopeless_subjects<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
+        self.scopeless_subject_scopes = strings(scopes);
+        self
+    }
+
+    /// Removes these scopes from requests of the client.
+    ///
+    /// The setting is for a client library that always sends certain scopes, such as `openid`.
+    pub fn ignored_scopes<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
+        self.ignored_scopes = strings(scopes);
+        self
+    }
+
+    /// Limits the lifetime of every token that is issued to the client, in whole seconds, at least 1 s.
+    ///
+    /// Default: the limit of the layer ([`max_lifetime`](crate::TokenExchangeBuilder::max_lifetime)).
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.max_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Permits the client to exchange tokens that were issued to the client, whatever their audience.
+    pub fn allow_self_exchange(mut self) -> Self {
+        self.self_exchange = true;
+        self
+    }
+
+    /// Permits the client to exchange a subject token that has several audiences.
+    pub fn allow_several_audiences(mut self) -> Self {
+        self.several_audiences = true;
+        self
+    }
+
+    /// Permits the client to act although the `act` chain of the subject token already names the client.
+    pub fn allow_repeated_actors(mut self) -> Self {
+        self.repeated_actors = true;
+        self
+    }
+
+    /// Permits the client to request `urn:ietf:params:oauth:token-type:jwt`: a JWT that is not an access token, with
+    /// `token_type` `N_A` (RFC 8693 section 2.2.1).
+    pub fn allow_jwt_output(mut self) -> Self {
+        self.jwt_output = true;
+        self
+    }
+
+    /// Permits the client to present actor tokens of a party. Each call adds a party.
+    ///
+    /// A platform that runs agents presents their actor tokens, for example. Without this permission, a client
+    /// presents only its own actor tokens.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Client, records::Party};
+    ///
+    /// let platform = Client::new("platform").allow_actor(Party::new("https://as.example", "agent-7"));
+    /// # let _ = platform;
+    /// ```
+    pub fn allow_actor(mut self, actor: Party) -> Self {
+        self.actors.push(actor);
+        self
+    }
+
+    /// Permits the client to present tokens of these tenants, for issuers whose record names tenants
+    /// ([`Issuer::accept_tenants`](super::Issuer::accept_tenants)).
+    ///
+    /// Default: no tenant of an issuer with several tenants; the tenant of an issuer with one tenant.
+    pub fn allow_tenants<T: Into<String>>(mut self, tenants: impl IntoIterator<Item = T>) -> Self {
+        self.tenants = strings(tenants);
+        self
+    }
+
+    /// The `client_id`.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}

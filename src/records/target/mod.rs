@@ -1,0 +1,150 @@
+//! The records of targets.
+
+mod checked;
+mod serde;
+
+pub(crate) use checked::TargetRecord;
+
+use super::{
+    place::{Field, Wording},
+    strings,
+};
+use std::time::Duration;
+
+/// The key and the method of each field that has two names.
+const RESOURCES: Field = Field::new("resources", "resource");
+const NAMES: Field = Field::new("audiences", "name");
+const AUDIENCE_CLAIM: Field = Field::new("aud", "audience_claim");
+const SERVED_BY: Field = Field::new("owner", "served_by");
+pub(crate) const CALLERS: Field = Field::new("callers", "allow_clients");
+
+/// A service that issued tokens are for: the names in requests, the `aud` claim, the scopes, and the clients that may
+/// request a token for the service.
+///
+/// A new record lists no client and no scope, so nobody gets a token for the target.
+///
+/// ```
+/// use tower_token_exchange::Target;
+///
+/// let billing = Target::new("billing")                    // audience=billing
+///     .resource("https://billing.example/api")            // resource=https://billing.example/api
+///     .audience_claim("https://billing.example")          // "aud": "https://billing.example"
+///     .served_by("billing")                               // the client `billing` is this service
+///     .allow_clients(["orders"])
+///     .scopes(["invoices:read", "invoices:write"])
+///     .translate("orders:read", ["invoices:read"]);
+/// assert_eq!(billing.id(), "billing");
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Target {
+    pub(super) id: String,
+    wording: Wording,
+    resources: Vec<String>,
+    /// The first is the id.
+    names: Vec<String>,
+    audience_claim: String,
+    owner: Option<String>,
+    pub(super) callers: Vec<String>,
+    scopes: Vec<String>,
+    translation: Option<Vec<(String, Vec<String>)>>,
+    claims: Vec<String>,
+    max_lifetime: Option<Duration>,
+}
+
+impl Target {
+    /// Creates a record with an id.
+    ///
+    /// The id is also a name: `audience=<id>` requests the target. The `aud` claim of issued tokens is the id, unless
+    /// [`audience_claim`](Self::audience_claim) sets another value.
+    pub fn new(id: impl Into<String>) -> Self {
+        let id = id.into();
+        Self {
+            names: vec![id.clone()],
+            audience_claim: id.clone(),
+            id,
+            wording: Wording::Methods,
+            resources: Vec::new(),
+            owner: None,
+            callers: Vec::new(),
+            scopes: Vec::new(),
+            translation: None,
+            claims: Vec::new(),
+            max_lifetime: None,
+        }
+    }
+
+    /// Adds a URI: `resource=<uri>` requests the target (RFC 8707 section 2).
+    pub fn resource(mut self, uri: impl Into<String>) -> Self {
+        self.resources.push(uri.into());
+        self
+    }
+
+    /// Adds a logical name: `audience=<name>` requests the target (RFC 8693 section 2.1).
+    ///
+    /// A name appears in requests only. [`audience_claim`](Self::audience_claim) sets the claim in issued tokens.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.names.push(name.into());
+        self
+    }
+
+    /// Sets the `aud` claim of tokens for the target (RFC 9068 section 3). Every target has a different `aud`.
+    ///
+    /// Default: the id.
+    pub fn audience_claim(mut self, aud: impl Into<String>) -> Self {
+        self.audience_claim = aud.into();
+        self
+    }
+
+    /// Names the client that is this service. The client may exchange the tokens that the target receives.
+    pub fn served_by(mut self, client_id: impl Into<String>) -> Self {
+        self.owner = Some(client_id.into());
+        self
+    }
+
+    /// Sets the clients that may request tokens for the target. Default: none.
+    pub fn allow_clients<T: Into<String>>(mut self, client_ids: impl IntoIterator<Item = T>) -> Self {
+        self.callers = strings(client_ids);
+        self
+    }
+
+    /// Sets the scopes of the target. A token for the target has no other scopes.
+    pub fn scopes<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
+        self.scopes = strings(scopes);
+        self
+    }
+
+    /// Translates a scope of the subject token into scopes of the target. Each call adds a translation.
+    ///
+    /// Without a translation, scopes keep their names. With at least one, a scope that has none is dropped.
+    pub fn translate<T: Into<String>>(
+        mut self,
+        subject_scope: impl Into<String>,
+        target_scopes: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.translation.get_or_insert_default().push((subject_scope.into(), strings(target_scopes)));
+        self
+    }
+
+    /// Sets the claims of the subject token that issued tokens repeat. Default: none.
+    ///
+    /// Claims that this crate writes or interprets, such as `sub` or `act`, cannot be named. A claim of a foreign
+    /// issuer is repeated only if the issuer's record names the claim, too ([`Issuer::claims`](super::Issuer::claims)).
+    pub fn claims<T: Into<String>>(mut self, claims: impl IntoIterator<Item = T>) -> Self {
+        self.claims = strings(claims);
+        self
+    }
+
+    /// Limits the lifetime of tokens for the target, in whole seconds, at least 1 s.
+    ///
+    /// Default: the limit of the layer ([`max_lifetime`](crate::TokenExchangeBuilder::max_lifetime)).
+    pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
+        self.max_lifetime = Some(lifetime);
+        self
+    }
+
+    /// The id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
