@@ -2,9 +2,9 @@ use super::{
     Client, ClientRecord, ConfigError, ConfigErrorKind, Issuer, IssuerRecord, Party, Problems, SubjectMapping, Target,
     TargetRecord,
     collisions::{check_introspection, check_subjects},
-    issuer::trust_domain,
+    issuer::{IDENTIFIER, trust_domain},
     names::Names,
-    place::Place,
+    place::{Field, Place},
 };
 use crate::protocol::{TargetName, TokenType};
 use std::{
@@ -160,7 +160,7 @@ impl Registry {
 
     fn add_client(&mut self, client: &Client, position: usize, names: &Names, problems: &mut Problems) {
         match self.clients.entry(client.id.clone()) {
-            Entry::Occupied(_) => problems.add(given_twice(&client.place(position))),
+            Entry::Occupied(_) => problems.add(given_twice(&client.place(position), "id")),
             Entry::Vacant(free) => _ = free.insert(Arc::new(client.check(position, names, problems))),
         }
     }
@@ -169,7 +169,7 @@ impl Registry {
         let place = target.place(position);
         let index = self.targets.len();
         if self.by_id.contains_key(&target.id) {
-            return problems.add(given_twice(&place));
+            return problems.add(given_twice(&place, "id"));
         }
         let id_of = |index: usize| self.targets.get(index).map_or(&target.id, |other| &other.id);
         for name in target.request_names(position, problems) {
@@ -196,7 +196,7 @@ impl Registry {
     ) {
         let place = issuer.place(position);
         if self.issuers.contains_key(issuer.id()) {
-            return problems.add(given_twice(&place));
+            return problems.add(given_twice(&place, IDENTIFIER));
         }
         let record = issuer.check(position, names, plugged, problems);
         problems.check(check_introspection(&record, self.issuers.values(), &place));
@@ -244,6 +244,6 @@ fn check_own_issuer(
     }
 }
 
-fn given_twice(place: &Place<'_>) -> ConfigError {
-    place.wrong_whole("a second record with this id: keep one record").of_kind(ConfigErrorKind::Duplicate)
+fn given_twice(place: &Place<'_>, id: impl Into<Field>) -> ConfigError {
+    place.wrong(id, "a second record with this id: keep one record").of_kind(ConfigErrorKind::Duplicate)
 }

@@ -195,12 +195,12 @@ fn of_clients() -> Vec<Mistake> {
             "client `orders\n`: ",
             "printable ASCII",
         ),
-        ("a client twice", clients([client(), Client::new("billing"), client()]), "client `orders`: ", "twice"),
+        ("a client twice", clients([client(), Client::new("billing"), client()]), "client `orders`: ", "second record"),
         (
             "a client twice, in two calls",
             clients([client()]).clients([Client::new("orders")]),
             "client `orders`: ",
-            "twice",
+            "second record",
         ),
         ("an unknown target", of(client().targets(["nowhere"])), "client `orders`: targets: ", "`nowhere`"),
         (
@@ -213,13 +213,13 @@ fn of_clients() -> Vec<Mistake> {
             "a default target by its aud",
             of(client().default_target("https://billing.example")),
             "client `orders`: default_target: ",
-            "register",
+            "add a record",
         ),
         (
             "a default target that the client may not call",
             clients([client(), Client::new("reports").default_target("billing")]),
             "client `reports`: default_target: ",
-            "callers",
+            "`allow_clients`",
         ),
         ("a scope with a space", of(client().scopes(["read write"])), "client `orders`: scopes: ", "space"),
         ("a scope of nothing", of(client().scopes([""])), "client `orders`: scopes: ", "tokens"),
@@ -246,47 +246,52 @@ fn of_targets() -> Vec<Mistake> {
         (
             "an unknown caller",
             of(target().allow_clients(["orders", "nobody"])),
-            "target `billing`: callers",
+            "target `billing`: allow_clients",
             "`nobody`",
         ),
-        ("an unknown owner", of(target().served_by("nobody")), "target `billing`: owner: ", "`nobody`"),
-        ("a caller in another case", of(target().allow_clients(["Orders"])), "target `billing`: callers", "register"),
+        ("an unknown owner", of(target().served_by("nobody")), "target `billing`: served_by: ", "`nobody`"),
+        (
+            "a caller in another case",
+            of(target().allow_clients(["Orders"])),
+            "target `billing`: allow_clients",
+            "add a record",
+        ),
         ("no scopes", of(target().scopes(Vec::<String>::new())), "target `billing`: scopes: ", "list"),
         ("a scope with a space", of(target().scopes(["read write"])), "target `billing`: scopes: ", "space"),
         (
             "an aud that is the name of a client that does not own it",
             targets([target(), Target::new("orders").scopes(["read"])]),
-            "target `orders`: aud: ",
-            "owner",
+            "target `orders`: audience_claim: ",
+            "`served_by`",
         ),
         ("no lifetime", of(target().max_lifetime(Duration::ZERO)), "target `billing`: max_lifetime: ", "1 s"),
-        ("an empty aud", of(target().audience_claim("")), "target `billing`: aud: ", "its own"),
+        ("an empty aud", of(target().audience_claim("")), "target `billing`: audience_claim: ", "empty"),
         (
             "an aud twice",
             two(next().audience_claim("https://billing.example")),
-            "target `ledger`: aud: ",
+            "target `ledger`: audience_claim: ",
             "`https://billing.example`",
         ),
         (
             "an id twice",
             two(Target::new("billing").audience_claim("b2").scopes(["read"])),
-            "target `billing`: ",
-            "already names",
+            "target `billing`: id: ",
+            "second record",
         ),
         (
             "an id that is another's alias",
             two(Target::new("invoices").scopes(["read"])),
-            "target `invoices`: audience: ",
+            "target `invoices`: name: ",
             "`billing`",
         ),
-        ("an alias that is another's id", two(next().name("billing")), "target `ledger`: audience: ", "`billing`"),
+        ("an alias that is another's id", two(next().name("billing")), "target `ledger`: name: ", "`billing`"),
         (
             "a resource twice",
             two(next().resource("https://billing.example/api")),
             "target `ledger`: resource: ",
             "`billing`",
         ),
-        ("a name twice in one", of(target().name("billing")), "target `billing`: audience: ", "`billing`"),
+        ("a name twice in one", of(target().name("billing")), "target `billing`: name: ", "`billing`"),
         ("a relative resource", of(target().resource("/api")), "target `billing`: resource", "`/api`"),
         (
             "a resource with a fragment",
@@ -324,7 +329,7 @@ fn of_targets() -> Vec<Mistake> {
             "target `billing`: resource",
             "escape",
         ),
-        ("an audience with a space", of(target().name("a b")), "target `billing`: audience: ", "without spaces"),
+        ("an audience with a space", of(target().name("a b")), "target `billing`: name: ", "without spaces"),
         ("an empty id", of(Target::new("").audience_claim("x").scopes(["read"])), "target ``: ", "printable"),
         (
             "a translation into what is not there",
@@ -352,7 +357,7 @@ fn of_issuers() -> Vec<Mistake> {
     let no_keys = KeySet::from_json(r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#).unwrap();
     let away =
         tower::service_fn(|_: http::Request<bytes::Bytes>| async { Err::<http::Response<bytes::Bytes>, _>("away") });
-    let same = "could name the same subject";
+    let same = "could have the same name as a subject";
     let uri = |uri: &str| issuers([Issuer::new(IDP).jwks_uri(uri).map_subjects(prefix("idp|"))]);
     let keep = || SubjectMapping::Keep;
     let claim = || SubjectMapping::Claim("email".into());
@@ -404,151 +409,156 @@ fn of_issuers() -> Vec<Mistake> {
         (
             "no subjects",
             issuers([Issuer::new(IDP).jwks_uri("https://idp.example/jwks.json")]),
-            "issuer `https://idp.example`: subjects: ",
+            "issuer `https://idp.example`: map_subjects: ",
             "SubjectMapping::Prefix",
         ),
         (
             "an empty prefix",
             issuers([mapped(IDP, prefix(""))]),
-            "issuer `https://idp.example`: subjects: ",
+            "issuer `https://idp.example`: map_subjects: ",
             "SubjectMapping::Keep",
         ),
         ("no algorithms", issuers([foreign(IDP).algorithms([])]), "issuer `https://idp.example`: algorithms: ", "name"),
         (
             "an unknown presenter",
             issuers([foreign(IDP).allow_presenters(["nobody"])]),
-            "issuer `https://idp.example`: presenters: ",
+            "issuer `https://idp.example`: allow_presenters: ",
             "`nobody`",
         ),
         (
             "a name for nobody",
             issuers([foreign(IDP).map_client("there", "nobody")]),
-            "issuer `https://idp.example`: client_name",
+            "issuer `https://idp.example`: map_client",
             "`nobody`",
         ),
         (
             "refresh tokens",
             issuers([foreign(IDP).accept_types([TokenType::REFRESH_TOKEN])]),
-            "issuer `https://idp.example`: token_types: ",
-            "leave it out",
+            "issuer `https://idp.example`: accept: ",
+            "never accepted",
         ),
         (
             "SAML assertions",
             issuers([foreign(IDP)
                 .accept_types([TokenType::JWT, TokenType::from_static("urn:ietf:params:oauth:token-type:saml2")])]),
-            "issuer `https://idp.example`: token_types: ",
+            "issuer `https://idp.example`: accept: ",
             "saml2",
         ),
         (
             "an issuer twice",
             issuers([foreign(IDP), mapped(IDP, prefix("more|"))]),
             "issuer `https://idp.example`: ",
-            "twice",
+            "second record",
         ),
-        ("ourselves twice", issuers([own(), own()]), "issuer `https://as.example`: ", "twice"),
+        ("ourselves twice", issuers([own(), own()]), "issuer `https://as.example`: ", "second record"),
         (
             "our own subjects mapped",
             issuers([own().map_subjects(keep())]),
-            "issuer `https://as.example`: subjects",
-            "leave it out",
+            "issuer `https://as.example`: map_subjects: ",
+            "`map_subjects` out",
         ),
         (
             "our own clients renamed",
             issuers([own().map_client("a", "orders")]),
-            "issuer `https://as.example`: subjects or client_name: ",
-            "leave it out",
+            "issuer `https://as.example`: map_client: ",
+            "`map_client` out",
         ),
         // Two that could name the same subject, in every pair that can.
         (
             "one kept",
             issuers([mapped(IDP, keep())]),
-            "issuer `https://idp.example`: subjects: ",
+            "issuer `https://idp.example`: map_subjects: ",
             "federated_subjects_only",
         ),
-        ("one by a claim", issuers([mapped(IDP, claim())]), "issuer `https://idp.example`: subjects: ", "federated"),
-        ("no subjects of ours, and a record", federated([own()]), "federated_subjects_only: ", "leave one"),
+        (
+            "one by a claim",
+            issuers([mapped(IDP, claim())]),
+            "issuer `https://idp.example`: map_subjects: ",
+            "federated",
+        ),
+        ("no subjects of ours, and a record", federated([own()]), "federated_subjects_only: ", "remove the record"),
         (
             "a name for two clients",
             issuers([foreign(IDP).map_client("there", "orders").map_client("there", "orders")]),
-            "issuer `https://idp.example`: client_name: ",
+            "issuer `https://idp.example`: map_client: ",
             "two clients",
         ),
         (
             "two kept",
             federated([mapped(IDP, keep()), mapped(OTHER, keep())]),
-            "issuer `https://other.example`: subjects: ",
+            "issuer `https://other.example`: map_subjects: ",
             same,
         ),
         (
             "kept and by a claim",
             federated([mapped(IDP, keep()), mapped(OTHER, claim())]),
-            "issuer `https://other.example`: subjects: ",
+            "issuer `https://other.example`: map_subjects: ",
             same,
         ),
         (
             "by a claim and kept",
             federated([mapped(IDP, claim()), mapped(OTHER, keep())]),
-            "issuer `https://other.example`: subjects: ",
+            "issuer `https://other.example`: map_subjects: ",
             same,
         ),
         (
             "two by a claim",
             federated([mapped(IDP, claim()), mapped(OTHER, claim())]),
-            "issuer `https://other.example`: subjects: ",
+            "issuer `https://other.example`: map_subjects: ",
             same,
         ),
         (
             "kept and prefixed",
             federated([mapped(IDP, keep()), mapped(OTHER, prefix("o|"))]),
-            "issuer `https://other.example`: subjects: ",
+            "issuer `https://other.example`: map_subjects: ",
             same,
         ),
         (
             "prefixed and kept",
             federated([mapped(IDP, prefix("o|")), mapped(OTHER, keep())]),
-            "issuer `https://other.example`: subjects: ",
+            "issuer `https://other.example`: map_subjects: ",
             same,
         ),
         (
             "prefixed and by a claim",
             federated([mapped(IDP, prefix("o|")), mapped(OTHER, claim())]),
-            "issuer `https://other.example`: subjects: ",
+            "issuer `https://other.example`: map_subjects: ",
             "Prefix",
         ),
         (
             "one prefix",
             federated([mapped(IDP, prefix("o|")), mapped(OTHER, prefix("o|"))]),
-            "issuer `https://other.example`: subjects: ",
+            "issuer `https://other.example`: map_subjects: ",
             same,
         ),
         (
             "a longer prefix",
             federated([mapped(IDP, prefix("o|")), mapped(OTHER, prefix("o|x|"))]),
-            "issuer `https://other.example`: subjects: ",
+            "issuer `https://other.example`: map_subjects: ",
             same,
         ),
         (
             "a shorter prefix",
             federated([mapped(IDP, prefix("o|x|")), mapped(OTHER, prefix("o|"))]),
-            "issuer `https://other.example`: subjects: ",
+            "issuer `https://other.example`: map_subjects: ",
             same,
         ),
         (
             "ours and kept",
             issuers([own(), mapped(IDP, keep())]),
-            "issuer `https://idp.example`: subjects: ",
+            "issuer `https://idp.example`: map_subjects: ",
             "our own issuer",
         ),
         (
             "kept and ours",
             issuers([mapped(IDP, keep()), own()]),
-            "issuer `https://idp.example`: subjects: ",
+            "issuer `https://idp.example`: map_subjects: ",
             "our own issuer",
         ),
         (
             "ours and by a claim",
             issuers([own(), mapped(IDP, claim())]),
-            "issuer `https://idp.example`: subjects: ",
+            "issuer `https://idp.example`: map_subjects: ",
             same,
         ),
         (
@@ -558,7 +568,7 @@ fn of_issuers() -> Vec<Mistake> {
                 mapped(OTHER, prefix("b|")),
                 mapped("https://third.example", prefix("a|")),
             ]),
-            "issuer `https://third.example`: subjects: ",
+            "issuer `https://third.example`: map_subjects: ",
             "`a|`",
         ),
     ]
@@ -614,7 +624,7 @@ fn of_rules() -> Vec<Mistake> {
             "a target by its aud",
             rules(vec![allow("orders", "https://billing.example").scopes(["read"])]),
             "rule `rule 1`: targets: ",
-            "register",
+            "add a record",
         ),
         (
             "a deny of nobody",
@@ -706,7 +716,7 @@ fn no_claim_with_a_meaning_of_its_own_can_be_carried() {
         let error = targets([target().claims(["tenant", claim])]).build().unwrap_err();
         let text = error.to_string();
         assert!(text.starts_with("target `billing`: claims: "), "{text}");
-        assert!(text.contains(&format!("`{claim}`")) && text.contains("leave it out"), "{text}");
+        assert!(text.contains(&format!("`{claim}`")) && text.contains("leave"), "{text}");
     }
     assert!(targets([target().claims(["tenant", "groups", "roles", "Sub", "email"])]).build().is_ok());
 }

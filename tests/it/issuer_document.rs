@@ -224,13 +224,15 @@ fn presets() -> Vec<(&'static str, Value, Issuer)> {
 #[test]
 fn a_document_says_what_the_builder_says() {
     for (toml_text, json_value, built) in records().into_iter().chain(presets()) {
-        let expected = format!("{built:#?}");
+        // Only the wording of errors depends on how a record was written.
+        let shown = |record: &Issuer| format!("{record:#?}").replace("wording: Keys", "wording: Methods");
+        let expected = shown(&built);
         let of_toml: Issuer = toml::from_str(toml_text).unwrap_or_else(|error| panic!("{toml_text}: {error}"));
-        assert_eq!(format!("{of_toml:#?}"), expected, "{toml_text}");
+        assert_eq!(shown(&of_toml), expected, "{toml_text}");
         let of_json: Issuer = serde_json::from_value(json_value.clone()).unwrap();
-        assert_eq!(format!("{of_json:#?}"), expected, "{json_value}");
+        assert_eq!(shown(&of_json), expected, "{json_value}");
         let of_text: Issuer = serde_json::from_str(&json_value.to_string()).unwrap();
-        assert_eq!(format!("{of_text:#?}"), expected, "{json_value}, as text");
+        assert_eq!(shown(&of_text), expected, "{json_value}, as text");
     }
 }
 
@@ -366,7 +368,7 @@ fn what_a_document_cannot_say_is_told() {
         (with(json!({ "discovery": "yes" })), &["\"yes\"", "a boolean"]),
         (with(json!({ "presenters": "orders" })), &["\"orders\"", "a sequence"]),
         (with(json!({ "client_names": ["a"] })), &["sequence", "a map"]),
-        (json!([IDP]), &["struct Document"]),
+        (json!([IDP]), &["the record of an issuer"]),
     ];
     for (document, words) in cases {
         let error = serde_json::from_value::<Issuer>(document.clone()).expect_err(&document.to_string()).to_string();
@@ -413,23 +415,19 @@ fn what_contradicts_itself_is_told_when_the_layer_is_built() {
     let asked = json!({ "endpoint": "https://i.example", "bearer_token": "line\nbreak" });
     let keys: Value = serde_json::from_str(KEYS).unwrap();
     let cases = [
-        (with(json!({ "jwks_uri": "https://idp.example/k" })), "keys, jwks_uri or discovery", "keep one"),
-        (with(json!({ "jwks": keys })), "keys, jwks_uri or discovery", "keep one"),
-        (with(json!({ "discovery": null })), "keys", "discovery"),
-        (with(json!({ "subjects": null })), "subjects", "Prefix"),
-        (with(json!({ "algorithms": [] })), "algorithms", "name those"),
+        (with(json!({ "jwks_uri": "https://idp.example/k" })), "jwks, jwks_uri or discovery", "keep one"),
+        (with(json!({ "jwks": keys })), "jwks, jwks_uri or discovery", "keep one"),
+        (with(json!({ "discovery": null })), "jwks", "discovery"),
+        (with(json!({ "subjects": null })), "subjects", "{ prefix ="),
+        (with(json!({ "algorithms": [] })), "algorithms", "name the"),
         (with(json!({ "leeway": "61s" })), "leeway", "60 s"),
         (with(json!({ "max_age": "0s" })), "max_age", "1 s"),
         (with(json!({ "max_age": "999ms" })), "max_age", "1 s"),
         (with(json!({ "presenters": ["nobody"] })), "presenters", "`nobody`"),
-        (with(json!({ "client_names": { "a": "nobody" } })), "client_name", "`nobody`"),
+        (with(json!({ "client_names": { "a": "nobody" } })), "client_names", "`nobody`"),
         (with(json!({ "tenants": { "claim": "", "accepted": ["a"] } })), "tenants", "name the claim"),
         (with(json!({ "introspection": asked })), "introspection", "printable ASCII"),
-        (
-            with(json!({ "tokens": [{ "type": "urn:ietf:params:oauth:token-type:refresh_token" }] })),
-            "token_types",
-            "never",
-        ),
+        (with(json!({ "tokens": [{ "type": "urn:ietf:params:oauth:token-type:refresh_token" }] })), "tokens", "never"),
     ];
     let build =
         |document: &Value| without_issuers().issuers([serde_json::from_value(document.clone()).unwrap()]).build();

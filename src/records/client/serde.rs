@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// The keys of a client in a document.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "the record of a client")]
 struct ClientDocument {
     id: String,
     #[serde(default, deserialize_with = "values::one_or_more")]

@@ -124,6 +124,8 @@ struct Check<'a> {
     own: bool,
     /// The rules of the record, or the rules that apply by default.
     tokens: &'a [TokenRules],
+    /// The audiences of the record, or the audience that applies by default.
+    accepted_audiences: &'a [String],
     place: Place<'a>,
     names: &'a Names,
     /// The token types with a verifier of their own.
@@ -160,7 +162,17 @@ impl Issuer {
             [] if !own => vec![names.own_issuer().to_owned()],
             given => given.to_vec(),
         };
-        Check { record: self, own, tokens: &tokens, place: self.place(position), names, plugged }.run(problems);
+        let place = self.place(position);
+        let check = Check {
+            record: self,
+            own,
+            tokens: &tokens,
+            accepted_audiences: &accepted_audiences,
+            place,
+            names,
+            plugged,
+        };
+        check.run(problems);
         IssuerRecord {
             id: self.id.clone(),
             own,
@@ -377,13 +389,13 @@ impl Check<'_> {
 
     /// If one name meant us and a client, an ID token of the client would count as a token for us.
     fn audiences_apart_from_clients(&self) -> Checked {
-        let Issuer { clients, accepted_audiences, .. } = self.record;
+        let Issuer { clients, .. } = self.record;
         let is_id_token = |rules: &&TokenRules| Kind::of(&rules.token_type) == Kind::IdToken;
         if self.tokens.len() == 1 || !self.tokens.iter().any(|rules| is_id_token(&rules)) {
             return Ok(());
         }
         let others = self.tokens.iter().filter(|rules| !is_id_token(rules));
-        let ours: Vec<_> = others.flat_map(|rules| &rules.audiences).chain(accepted_audiences).collect();
+        let ours: Vec<_> = others.flat_map(|rules| &rules.audiences).chain(self.accepted_audiences).collect();
         match clients.iter().find(|(theirs, _)| ours.contains(&theirs)) {
             Some((theirs, client)) => {
                 let help = format!(

@@ -26,6 +26,7 @@ use crate::{
 use std::{mem, time::Duration};
 
 /// The key and the method of each field that has two names.
+pub(super) const IDENTIFIER: Field = Field::new("issuer", "identifier");
 const KEYS: Field = Field::new("jwks", "keys");
 const TOKENS: Field = Field::new("tokens", "accept");
 const AUDIENCES: Field = Field::new("our_names", "accepted_audiences");

@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, fmt};
 /// `id_token` stand for the URIs of RFC 8693 section 3. Durations are texts such as `30s` or `5m`. An unknown field is an
 /// error.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "the record of an issuer")]
 struct IssuerDocument {
     issuer: Option<String>,
     preset: Option<Preset>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 /// The keys of a target in a document.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "the record of a target")]
 struct TargetDocument {
     id: String,
     #[serde(default)]

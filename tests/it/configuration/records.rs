@@ -76,7 +76,7 @@ pub(super) fn mistakes() -> Vec<Mistake> {
         "https",
     );
     let user = one(Issuer::new(IDP).jwks_uri("https://u:p@idp.example/k").map_subjects(prefix("i|")));
-    add("keys behind a password", user, format!("{idp}jwks_uri: "), "`fetch`");
+    add("keys behind a password", user, format!("{idp}jwks_uri: "), "HTTP service");
 
     // An endpoint that cannot be asked.
     let field = format!("{idp}introspection: ");
@@ -93,17 +93,17 @@ pub(super) fn mistakes() -> Vec<Mistake> {
         field.clone(),
         "ASCII",
     );
-    add("an endpoint behind a password", asks(at("https://u:p@x.example/i")), field.clone(), "by themselves");
+    add("an endpoint behind a password", asks(at("https://u:p@x.example/i")), field.clone(), "separately");
     add("an endpoint that is a path", asks(at("/introspect")), field.clone(), "absolute URL");
     add("an endpoint nowhere", asks(at("")), field.clone(), "absolute URL");
     add("an endpoint without a scheme", asks(at("idp.example/introspect")), field.clone(), "absolute URL");
-    add("an endpoint in the clear", asks(at("http://idp.example/introspect")), field.clone(), "`fetch`");
+    add("an endpoint in the clear", asks(at("http://idp.example/introspect")), field.clone(), "`http`");
     add("an endpoint that is a file", asks(at("file:///introspect")), field.clone(), "absolute URL");
     #[cfg(feature = "introspection-cache")]
     {
         let cached = |entries, seconds| asks(endpoint().cache(entries, Duration::from_secs(seconds)));
-        add("a cache for nothing", cached(0, 60), field.clone(), "leave it out");
-        add("a cache for no time", cached(10, 0), field.clone(), "leave it out");
+        add("a cache for nothing", cached(0, 60), field.clone(), "leave the cache out");
+        add("a cache for no time", cached(10, 0), field.clone(), "leave the cache out");
         add("a cache for a day and a second", cached(10, 86_401), field.clone(), "1 day");
         add("a cache for ever", cached(u64::MAX, u64::MAX), field.clone(), "1 day");
     }
@@ -137,10 +137,10 @@ pub(super) fn mistakes() -> Vec<Mistake> {
 
     // Tenants.
     let tenants = |claim: &str, accepted: &[&str]| one(foreign(IDP).accept_tenants(claim, accepted.iter().copied()));
-    let field = format!("{idp}tenants: ");
+    let field = format!("{idp}accept_tenants: ");
     add("tenants by no claim", tenants("", &["red"]), field.clone(), "name the claim");
     add("no tenants", tenants("tid", &[]), field.clone(), "at least one");
-    add("an empty tenant", tenants("tid", &["red", ""]), field.clone(), "empty");
+    add("an empty tenant", tenants("tid", &["red", ""]), field.clone(), "``");
     add("a tenant that looks like two", tenants("tid", &["red|blue"]), field.clone(), "`red|blue`");
     add("a tenant with a line break", tenants("tid", &["red\n"]), field.clone(), "control character");
     for claim in ["iss", "sub", "aud", "exp"] {
@@ -149,24 +149,39 @@ pub(super) fn mistakes() -> Vec<Mistake> {
     let several = || foreign(IDP).accept_tenants("tid", ["red", "blue"]);
     let trust = format!("{idp}trust_act or trust_may_act: ");
     add("actors of several tenants", one(several().trust_act()), trust.clone(), "one tenant");
-    add("grants of several tenants", one(several().trust_may_act()), trust, "leave the trust out");
-    add("tenants of ours", one(own().accept_tenants("tid", ["red"])), format!("{layer}tenants: "), "leave it out");
-    add("names of ours for us", one(own().accepted_audiences(["us"])), format!("{layer}our_names: "), "leave it out");
+    add("grants of several tenants", one(several().trust_may_act()), trust, "do not trust");
+    add(
+        "tenants of ours",
+        one(own().accept_tenants("tid", ["red"])),
+        format!("{layer}accept_tenants: "),
+        "`accept_tenants` out",
+    );
+    add(
+        "names of ours for us",
+        one(own().accepted_audiences(["us"])),
+        format!("{layer}accepted_audiences: "),
+        "`accepted_audiences` out",
+    );
 
     // One name for us and for a client of ours.
     let named = |issuer: Issuer, name: &str| issuer.map_client(name, "orders");
     let two = || foreign(IDP).accept_types([TokenType::ID_TOKEN, TokenType::JWT]);
-    let field = format!("{idp}client_name: ");
-    add("us and a client", one(named(two().accepted_audiences(["x", "us"]), "us")), field.clone(), "`our_names`");
+    let field = format!("{idp}map_client: ");
+    add(
+        "us and a client",
+        one(named(two().accepted_audiences(["x", "us"]), "us")),
+        field.clone(),
+        "`accepted_audiences`",
+    );
     add("us by our issuer and a client", one(named(two(), AS)), field.clone(), "`https://as.example`");
     let by_type = foreign(IDP).accept(id_token()).accept(jwt().audiences(["us"]));
     add("an audience and a client", one(named(by_type, "us")), field.clone(), "`audiences`");
     let badge =
         foreign(IDP).accept(id_token()).accept(TokenRules::new(TokenType::from_static(BADGE)).audiences(["us"]));
-    add("a badge's audience and a client", one(named(badge, "us")), field, "take no ID tokens");
+    add("a badge's audience and a client", one(named(badge, "us")), field, "accept no ID tokens");
 
     // Rules that no token can keep.
-    let field = format!("{idp}token_types: ");
+    let field = format!("{idp}accept: ");
     let ruled = |rules: TokenRules| one(foreign(IDP).accept(rules));
     add("a type that is never taken", ruled(jwt().typ(["logout+jwt"])), field.clone(), "`logout+jwt`");
     add("the same in full", ruled(jwt().typ(["JWT", "application/DPoP+JWT"])), field.clone(), "`dpop+jwt`");
@@ -174,7 +189,7 @@ pub(super) fn mistakes() -> Vec<Mistake> {
     add("an ID token that is an access token", ruled(id_token().typ(["at+jwt"])), field.clone(), "`at+jwt`");
     add("an ID token of a vendor", ruled(id_token().typ(["vnd.x+jwt"])), field.clone(), "`vnd.x+jwt`");
     let ours = one(own().accept(jwt().typ(["at+jwt"])));
-    add("a JWT of ours that is an access token", ours, format!("{layer}token_types: "), "`at+jwt`");
+    add("a JWT of ours that is an access token", ours, format!("{layer}accept: "), "`at+jwt`");
     add("required and forbidden", ruled(jwt().require("azp").forbid("azp")), field.clone(), "`azp`");
     add(
         "required with a value and forbidden",
@@ -202,12 +217,12 @@ pub(super) fn mistakes() -> Vec<Mistake> {
         );
     }
     for claim in ["iss", "sub", "exp", "aud"] {
-        add("forbidden and always needed", ruled(jwt().forbid(claim)), field.clone(), "leave it out");
+        add("forbidden and always needed", ruled(jwt().forbid(claim)), field.clone(), "always refused");
     }
     add(
         "a refresh token of ours",
         one(own().accept_types([TokenType::REFRESH_TOKEN])),
-        format!("{layer}token_types: "),
+        format!("{layer}accept: "),
         "never",
     );
 
@@ -227,7 +242,7 @@ pub(super) fn mistakes() -> Vec<Mistake> {
         "our own opaque tokens, and no subjects of ours",
         federated([own().introspection(endpoint())]),
         "federated_subjects_only: ".into(),
-        "leave one",
+        "remove the record",
     );
     mistakes.into_iter().map(|(name, builder, start, word)| (name, builder, &*start.leak(), word)).collect()
 }
