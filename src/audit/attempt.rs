@@ -1,6 +1,7 @@
 use super::{
     AuditEvent, Outcome, Stage,
-    delivery::{Untaken, record},
+    delivery::{Undelivered, deliver},
+    request_ids::RequestIds,
 };
 use crate::{
     clock::Clock,
@@ -9,106 +10,115 @@ use crate::{
     protocol::{Reason, Rejection, refuse},
     random,
 };
+use http::HeaderMap;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
 };
+use tracing::{Instrument, Span};
 
-/// How many events may be on their way to the sink: so many of issued tokens, which wait for a place, and so many of
-/// all others, which do not. Where there is no place, an event is written with `tracing` instead.
-const EVENTS_UNDER_WAY: usize = 1024;
-/// How long the sink may take for one event, the wait for a place included.
+/// The number of events that can be on their way to the sink at the same time: this many events of issued tokens, and
+/// this many other events.
+///
+/// The event of an issued token waits for a slot. Any other event without a slot is logged with `tracing` instead.
+const MAX_EVENTS_IN_FLIGHT: usize = 1024;
+/// The longest time from the end of an attempt until the sink has taken the event, the wait for a slot included.
 const SINK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Where events go.
+/// Starts attempts, and sends their events to the sink.
 #[derive(Clone)]
 pub(crate) struct Audit {
     sink: BoxPlug<AuditEvent, ()>,
-    issued: Arc<Semaphore>,
-    /// Of their own, so that nobody can crowd out exchanges with what costs nothing to send.
-    refused: Arc<Semaphore>,
+    issued_slots: Arc<Semaphore>,
+    /// Refused requests cost a client nothing. With slots of their own, they cannot crowd out issued tokens.
+    other_slots: Arc<Semaphore>,
     clock: Clock,
-    /// A token is released also when nobody took its event.
+    /// Whether a token is released although the sink did not take its event.
     best_effort: bool,
 }
 
 impl Audit {
     pub(crate) fn new(sink: BoxPlug<AuditEvent, ()>, clock: Clock, best_effort: bool) -> Self {
         metrics::describe();
-        let places = || Arc::new(Semaphore::new(EVENTS_UNDER_WAY));
-        Self { sink, issued: places(), refused: places(), clock, best_effort }
+        let slots = || Arc::new(Semaphore::new(MAX_EVENTS_IN_FLIGHT));
+        Self { sink, issued_slots: slots(), other_slots: slots(), clock, best_effort }
     }
 
-    pub(crate) fn attempt(&self) -> Attempt {
+    /// Starts an attempt for a request with these headers, in the current tracing span.
+    pub(crate) fn start_attempt(&self, headers: &HeaderMap) -> Attempt {
+        let event_id = random::unique_id().unwrap_or_default();
+        let event = AuditEvent::new(event_id, self.clock.now(), RequestIds::from_headers(headers));
         Attempt {
             audit: self.clone(),
+            span: Span::current(),
             started: Instant::now(),
             timer: StageTimer::start(Stage::Request.as_str()),
-            open: true,
-            event: Box::new(AuditEvent::of_attempt(random::unique_id().unwrap_or_default(), self.clock.now())),
+            event: Box::new(event),
+            is_open: true,
         }
     }
 
-    /// Waits until every event that is under way has reached the sink.
+    /// Waits until no event is on its way to the sink.
     pub(crate) async fn flush(&self) {
-        for places in [&self.issued, &self.refused] {
-            // The semaphore is never closed, so that this ends only with all places free.
-            let _ = places.acquire_many(EVENTS_UNDER_WAY as u32).await;
+        for slots in [&self.issued_slots, &self.other_slots] {
+            // The semaphore is never closed, so the only outcome is that all slots are free.
+            let _ = slots.acquire_many(MAX_EVENTS_IN_FLIGHT as u32).await;
         }
     }
 
-    async fn place(&self, outcome: Outcome, until: Instant) -> Option<OwnedSemaphorePermit> {
+    async fn slot(&self, outcome: Outcome, until: Instant) -> Option<OwnedSemaphorePermit> {
         match outcome {
             Outcome::Issued => {
-                let place = Arc::clone(&self.issued).acquire_owned();
-                tokio::time::timeout_at(until, place).await.ok()?.ok()
+                let slot = Arc::clone(&self.issued_slots).acquire_owned();
+                tokio::time::timeout_at(until, slot).await.ok()?.ok()
             }
-            Outcome::Denied | Outcome::Error => Arc::clone(&self.refused).try_acquire_owned().ok(),
+            Outcome::Denied | Outcome::Error => Arc::clone(&self.other_slots).try_acquire_owned().ok(),
         }
     }
 }
 
-/// One attempt. However it ends, it leaves exactly one event: dropped before its end, it says that the client
-/// has gone.
+/// One attempt to exchange a token. Every attempt leaves exactly one event.
+///
+/// An attempt that is dropped before its end leaves an event with the reason `client_gone`.
 pub(crate) struct Attempt {
     audit: Audit,
+    /// The span of the request. The sink runs in a task of its own, which would otherwise be in no span.
+    span: Span,
     started: Instant,
     timer: StageTimer,
     event: Box<AuditEvent>,
-    open: bool,
+    /// Whether the event still has to be sent.
+    is_open: bool,
 }
 
 impl Attempt {
-    /// Notes that everything before this stage went well.
+    /// Notes that the attempt passed every stage before this one.
     pub(super) fn reached(&mut self, stage: Stage) -> &mut AuditEvent {
         self.timer.enter(stage.as_str());
         self.event.stage = stage;
         &mut self.event
     }
 
-    /// Ends the attempt. A token whose event nobody took is not released.
+    /// Ends the attempt, and waits until the sink has taken the event.
+    ///
+    /// # Errors
+    /// The attempt was refused, or the sink did not take the event of an issued token and audit is not best effort.
     pub(crate) async fn finish<T>(mut self, outcome: Result<T, Rejection>) -> Result<T, Rejection> {
         self.close(outcome.as_ref().err());
         let until = Instant::now() + SINK_TIMEOUT;
-        let place = self.audit.place(self.event.outcome, until).await;
-        // From here on the event is in other hands, with nothing to wait for in between.
-        self.open = false;
-        let delivered = match place {
-            Some(place) => {
-                // In a task of its own: a client that hangs up cannot stop it halfway.
-                let task = tokio::spawn(record(
-                    self.audit.sink.clone(),
-                    self.event.clone(),
-                    place,
-                    until,
-                    !self.audit.best_effort,
-                ));
+        let slot = self.audit.slot(self.event.outcome, until).await;
+        // Nothing is awaited between this line and the handover of the event: no drop can send the event twice.
+        self.is_open = false;
+        let delivered = match slot {
+            // In a task of its own: a client that hangs up does not cancel the delivery.
+            Some(slot) => {
+                let task = tokio::spawn(self.delivery(slot, until));
                 task.await.unwrap_or_else(|_| Err(refuse(Reason::AuditUnavailable)))
             }
             None => {
-                drop(Untaken::new(self.event.clone(), "too many events under way", !self.audit.best_effort));
+                self.log_event("too many events are on their way to the sink");
                 Err(refuse(Reason::AuditUnavailable))
             }
         };
@@ -122,38 +132,46 @@ impl Attempt {
         event.outcome = Outcome::of(rejection);
         let Some(rejection) = rejection else { return };
         self.timer.stop();
-        // A client that has gone was told nothing.
+        // A client that is gone received no error.
         event.error = (rejection.reason() != Reason::ClientGone).then_some(rejection.error());
         event.reason = Some(rejection.reason());
         event.detail = rejection.detail().map(str::to_owned);
-        // A refusal after the decision has none of its own.
+        // A refusal after the decision of the policy has no shadow outcome of its own.
         event.shadow = rejection.shadow().map(str::to_owned).or(event.shadow.take());
         event.granted = None;
         event.alarm = rejection.reason().is_alarm();
+    }
+
+    fn delivery(
+        &self,
+        slot: OwnedSemaphorePermit,
+        until: Instant,
+    ) -> impl Future<Output = Result<(), Rejection>> + Send + use<> {
+        let undelivered = self.undelivered("the runtime shut down");
+        deliver(self.audit.sink.clone(), undelivered, slot, until).instrument(self.span.clone())
+    }
+
+    fn log_event(&self, problem: &str) {
+        self.span.in_scope(|| drop(self.undelivered(problem)));
+    }
+
+    fn undelivered(&self, problem: &str) -> Undelivered {
+        Undelivered::new(self.event.clone(), problem, !self.audit.best_effort)
     }
 }
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if !self.open {
+        if !self.is_open {
             return;
         }
-        // A refusal stays what it was; whatever else there might have been did not reach the client.
+        // A refusal keeps its reason. Any other attempt ends here because the client is gone.
         if self.event.reason.is_none() {
             self.close(Some(&refuse(Reason::ClientGone)));
         }
-        match (Handle::try_current(), Arc::clone(&self.audit.refused).try_acquire_owned()) {
-            (Ok(runtime), Ok(place)) => {
-                let until = Instant::now() + SINK_TIMEOUT;
-                drop(runtime.spawn(record(
-                    self.audit.sink.clone(),
-                    self.event.clone(),
-                    place,
-                    until,
-                    !self.audit.best_effort,
-                )));
-            }
-            _ => drop(Untaken::new(self.event.clone(), "too many events under way, or no runtime", true)),
+        match (Handle::try_current(), Arc::clone(&self.audit.other_slots).try_acquire_owned()) {
+            (Ok(runtime), Ok(slot)) => drop(runtime.spawn(self.delivery(slot, Instant::now() + SINK_TIMEOUT))),
+            _ => self.log_event("too many events are on their way to the sink, or no runtime is running"),
         }
     }
 }

@@ -8,59 +8,63 @@ use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 const FAILING: Failing = Failing { unavailable: Reason::AuditUnavailable, panicked: Reason::AuditUnavailable };
 
-/// Hands an event to the sink. It is made before it is polled, so that a runtime which shuts down meanwhile drops
-/// the event where it is noticed.
-pub(super) fn record(
+/// Gives an event to the sink.
+///
+/// The [`Undelivered`] event is made before this future is polled for the first time. So a runtime that shuts down and
+/// drops the future leaves the event in the log.
+pub(super) async fn deliver(
     sink: BoxPlug<AuditEvent, ()>,
-    event: Box<AuditEvent>,
-    place: OwnedSemaphorePermit,
+    mut undelivered: Undelivered,
+    slot: OwnedSemaphorePermit,
     until: Instant,
-    withheld: bool,
-) -> impl Future<Output = Result<(), Rejection>> + Send + 'static {
-    let mut untaken = Untaken::new(event, "the runtime shut down", withheld);
-    async move {
-        let Some(event) = untaken.event.as_deref().cloned() else { return Ok(()) };
-        let taken = match tokio::time::timeout_at(until, ask(&sink, event, FAILING)).await {
-            Ok(taken) => taken,
-            Err(_) => Err(refuse(Reason::AuditUnavailable).because("the sink took too long")),
-        };
-        match &taken {
-            Ok(()) => untaken.take(),
-            Err(refusal) => refusal.detail().unwrap_or("the sink panicked").clone_into(&mut untaken.problem),
-        }
-        drop(place);
-        taken
+) -> Result<(), Rejection> {
+    let Some(event) = undelivered.event.as_deref().cloned() else { return Ok(()) };
+    let taken = match tokio::time::timeout_at(until, ask(&sink, event, FAILING)).await {
+        Ok(taken) => taken,
+        Err(_) => Err(refuse(Reason::AuditUnavailable).because("the sink took too long")),
+    };
+    match &taken {
+        Ok(()) => undelivered.mark_delivered(),
+        Err(refusal) => refusal.detail().unwrap_or("the sink panicked").clone_into(&mut undelivered.problem),
     }
+    // The event is counted, and logged if necessary, before the slot is free: a flush waits for all of it.
+    drop(undelivered);
+    drop(slot);
+    taken
 }
 
-/// An event that the sink has not taken yet. If it never does, it is not lost. One way or the other, this is where the
-/// event is final, and where the attempt is counted.
-pub(super) struct Untaken {
+/// A final event that the sink has not taken yet. If the value is dropped, the event goes to the log.
+///
+/// The attempt is counted in the metrics in either case.
+pub(super) struct Undelivered {
     event: Option<Box<AuditEvent>>,
     problem: String,
-    /// Whether its token, if there is one, is not released then.
-    withheld: bool,
+    /// Whether the token of the event, if there is a token, is not released without the event.
+    withholds_token: bool,
 }
 
-impl Untaken {
-    /// With the problem that there is if nobody takes it.
-    pub(super) fn new(event: Box<AuditEvent>, problem: &str, withheld: bool) -> Self {
-        Self { event: Some(event), problem: problem.to_owned(), withheld }
+impl Undelivered {
+    /// `problem` is logged if the value is dropped before the sink has answered.
+    pub(super) fn new(event: Box<AuditEvent>, problem: &str, withholds_token: bool) -> Self {
+        Self { event: Some(event), problem: problem.to_owned(), withholds_token }
     }
 
-    fn take(&mut self) {
+    fn mark_delivered(&mut self) {
         if let Some(event) = self.event.take() {
             count(&event);
         }
     }
 }
 
-impl Drop for Untaken {
+impl Drop for Undelivered {
     fn drop(&mut self) {
         let Some(mut event) = self.event.take() else { return };
-        let problem = &self.problem;
-        tracing::error!(target: "token_exchange::audit", problem, "the audit sink did not take an event; it follows here");
-        if let Some(granted) = event.granted.take_if(|_| self.withheld) {
+        tracing::error!(
+            target: "token_exchange::audit",
+            problem = self.problem,
+            "the audit sink did not take an event; the next log line has the fields of the event"
+        );
+        if let Some(granted) = event.granted.take_if(|_| self.withholds_token) {
             let reason = Reason::AuditUnavailable;
             (event.outcome, event.reason, event.error) = (Outcome::Error, Some(reason), Some(reason.error()));
             event.detail = Some(format!("withheld the token with jti `{}`", granted.jti));

@@ -1,4 +1,4 @@
-use super::{Outcome, Stage};
+use super::{Outcome, Stage, request_ids::RequestIds};
 use crate::{
     client_auth::AuthenticationMethod,
     policy::Semantics,
@@ -69,11 +69,20 @@ pub struct AuditEvent {
     pub granted: Option<Granted>,
     /// Whether somebody must look at once: a part tried to grant more than it may ([`Reason::is_alarm`]).
     pub alarm: bool,
+    /// The value of the header `X-Request-Id`, if the request has exactly one, of 1 to 128 visible ASCII characters.
+    ///
+    /// The client may have chosen the value, unless an outer layer or a proxy sets the header.
+    pub request_id: Option<String>,
+    /// The trace id of the header `traceparent` (W3C Trace Context), if the request has exactly one that is well-formed:
+    /// 32 hexadecimal digits in lower case.
+    ///
+    /// The client may have chosen the value, unless an outer layer or a proxy sets the header.
+    pub trace_id: Option<String>,
 }
 
 impl AuditEvent {
     /// Of an attempt that begins: nothing is known yet.
-    pub(super) fn of_attempt(event_id: String, time: SystemTime) -> Self {
+    pub(super) fn new(event_id: String, time: SystemTime, ids: RequestIds) -> Self {
         Self {
             event_id,
             time,
@@ -98,6 +107,8 @@ impl AuditEvent {
             shadow: None,
             granted: None,
             alarm: false,
+            request_id: ids.request_id,
+            trace_id: ids.trace_id,
         }
     }
 }

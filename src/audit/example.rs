@@ -1,4 +1,4 @@
-use super::{AuditEvent, Granted, Outcome, Requested, Stage, TokenFacts};
+use super::{AuditEvent, Granted, Outcome, Requested, Stage, TokenFacts, request_ids::RequestIds};
 use crate::{
     client_auth::AuthenticationMethod,
     policy::Semantics,
@@ -32,6 +32,10 @@ impl AuditEvent {
             jti: Some(jti.into()),
             exp: NumericDate::from_seconds(1_800_000_600),
         };
+        let request_ids = RequestIds {
+            request_id: Some("request-1".to_owned()),
+            trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
+        };
         Self {
             duration: Duration::from_micros(1500),
             outcome: Outcome::Issued,
@@ -64,7 +68,7 @@ impl AuditEvent {
                 kid: "key-1".to_owned(),
                 exp: NumericDate::from_seconds(1_800_000_300),
             }),
-            ..Self::of_attempt("event-1".to_owned(), UNIX_EPOCH + Duration::from_secs(1_800_000_000))
+            ..Self::new("event-1".to_owned(), UNIX_EPOCH + Duration::from_secs(1_800_000_000), request_ids)
         }
     }
 }

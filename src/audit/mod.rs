@@ -7,6 +7,7 @@ mod example;
 mod facts;
 mod json_lines;
 mod outcome;
+mod request_ids;
 mod sink;
 
 pub use event::{AuditEvent, Granted, Requested, TokenFacts};

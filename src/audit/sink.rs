@@ -47,6 +47,8 @@ use tower::Service;
 /// | `granted_kid` | the key that signed it |
 /// | `granted_exp` | when it expires, in seconds since 1970 |
 /// | `alarm` | `true` where somebody must look at once ([`Reason::is_alarm`](crate::Reason::is_alarm)) |
+/// | `request_id` | the header `X-Request-Id`, see [`AuditEvent::request_id`] |
+/// | `trace_id` | the trace id of the header `traceparent`, see [`AuditEvent::trace_id`] |
 /// | `duration_us` | how long the attempt took, in microseconds |
 ///
 /// An event that another sink did not take is written with the same fields, after an `ERROR` that says so in
@@ -106,6 +108,8 @@ macro_rules! emit {
             granted_kid = $event.granted.as_ref().map(|granted| granted.kid.as_str()),
             granted_exp = $event.granted.as_ref().map(|granted| granted.exp.seconds()),
             alarm = $event.alarm.then_some(true),
+            request_id = $event.request_id,
+            trace_id = $event.trace_id,
             duration_us = u64::try_from($event.duration.as_micros()).unwrap_or(u64::MAX),
         )
     };

@@ -295,7 +295,8 @@ where
             Look::Refused(reason) => {
                 drop(self.take_ready());
                 let shared = Arc::clone(&self.shared);
-                ResponseFuture::ours(async move { Ok(shared.refuse(reason).await) })
+                let headers = request.into_parts().0.headers;
+                ResponseFuture::ours(async move { Ok(shared.refuse(reason, &headers).await) })
             }
             Look::Read(expected) => {
                 let ready = self.take_ready();
@@ -362,7 +363,7 @@ where
         }
         (Found::Refused(reason), _) => {
             drop(inner);
-            Ok(shared.refuse(reason).await)
+            Ok(shared.refuse(reason, &parts.headers).await)
         }
         (_, read) => {
             let request = Request::from_parts(parts, B::from_replay(read.into_replay()));
@@ -372,16 +373,16 @@ where
 }
 
 impl Shared {
-    async fn refuse<R>(&self, reason: Reason) -> Response<ResponseBody<R>> {
+    async fn refuse<R>(&self, reason: Reason, headers: &HeaderMap) -> Response<ResponseBody<R>> {
         let rejection = self.current.exchange().settings.refuse(reason);
-        let attempt = self.audit.attempt();
+        let attempt = self.audit.start_attempt(headers);
         let _ = Box::pin(attempt.finish::<()>(Err(rejection.clone()))).await;
         error_response(&rejection).map(ResponseBody::ours)
     }
 
     /// Answers an exchange request. Every attempt has one answer and leaves one audit event.
     async fn exchange(&self, headers: &HeaderMap, body: &[u8]) -> Response<Bytes> {
-        let mut attempt = self.audit.attempt();
+        let mut attempt = self.audit.start_attempt(headers);
         let outcome = self.current.exchange().issue(&mut attempt, headers, body).await;
         match attempt.finish(outcome).await {
             Ok(issued) => success_response(&issued.answer()),
