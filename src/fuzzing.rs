@@ -8,7 +8,7 @@ use crate::{
     jose::{Algorithm, Claims, Compact, Header, KeySet, KeyUse, base64url},
     metadata::ServerMetadata,
     protocol::{GRANT_TYPE, Reason, Rejection, Scope, TokenRequest},
-    service::{form_carries_exchange_grant, json_carries_exchange_grant},
+    service::{form_contains_exchange_grant, json_contains_exchange_grant},
 };
 use http::{HeaderMap, Uri};
 use serde_json::{Map, Value};
@@ -114,9 +114,9 @@ pub fn form(data: &[u8]) {
         pairs.map(|(_, value)| value.into_owned()).collect()
     };
     let grants = lenient("grant_type");
-    assert!(!grants.iter().any(|grant| grant == GRANT_TYPE) || form_carries_exchange_grant(data));
+    assert!(!grants.iter().any(|grant| grant == GRANT_TYPE) || form_contains_exchange_grant(data));
     if let Ok(json) = serde_json::from_slice::<Value>(data) {
-        assert!(json_carries_exchange_grant(data).is_some_and(|carries| carries || !holds_exchange_grant(&json)));
+        assert!(json_contains_exchange_grant(data).is_some_and(|carries| carries || !holds_exchange_grant(&json)));
     }
     let requested = match TokenRequest::read(&HeaderMap::new(), data) {
         Ok(request) => {

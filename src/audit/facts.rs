@@ -10,7 +10,7 @@ use crate::{
 impl Observer for Attempt {
     fn presented(&mut self, presented: &Presented) {
         let (identification, requested) = (presented.identification(), presented.requested());
-        let first_reading = Credentials::of(identification)
+        let first_reading = Credentials::read(identification)
             .ok()
             .and_then(|credentials| credentials.readings().next().map(|(id, _)| escaped(id)));
         let text = |text: &Option<String>| text.as_deref().map(escaped);

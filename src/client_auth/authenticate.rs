@@ -1,7 +1,7 @@
 use super::{Authentication, AuthenticationMethod, Authenticator, Credentials};
 use crate::{
     plug::{Failing, ask},
-    protocol::{Identification, Reason, Rejection, refuse},
+    protocol::{ClientId, Identification, Reason, Rejection, refuse},
     records::{ClientRecord, Registry},
 };
 use std::sync::Arc;
@@ -13,8 +13,8 @@ const FAILING: Failing =
 pub(crate) async fn authenticate(
     authenticator: &Authenticator,
     identification: &Identification,
-) -> Result<(String, AuthenticationMethod), Rejection> {
-    let credentials = Credentials::of(identification)?;
+) -> Result<(ClientId, AuthenticationMethod), Rejection> {
+    let credentials = Credentials::read(identification)?;
     let method = credentials.method();
     let challenged = |rejection: Rejection| match method {
         AuthenticationMethod::ClientSecretBasic => rejection.with_challenge(),
@@ -23,7 +23,7 @@ pub(crate) async fn authenticate(
     let Authentication::Client(id) = ask(authenticator, credentials, FAILING).await? else {
         return Err(challenged(refuse(Reason::ClientRejected)));
     };
-    if identification.client_id.as_ref().is_some_and(|claimed| *claimed != id) {
+    if identification.client_id.as_ref().is_some_and(|claimed| id != *claimed) {
         return Err(refuse(Reason::ClientIdMismatch));
     }
     Ok((id, method))
@@ -39,7 +39,7 @@ pub(crate) async fn authenticate_for_exchange(
     if identification.dpop {
         return Err(refuse(Reason::DpopUnsupported));
     }
-    match registry.client(&id) {
+    match registry.client(id.as_str()) {
         Some(client) if client.may_exchange => Ok((Arc::clone(client), method)),
         _ => Err(refuse(Reason::GrantNotAllowed).because(format_args!("client `{id}`"))),
     }

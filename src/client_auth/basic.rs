@@ -2,11 +2,11 @@ use crate::protocol::{Sensitive, form_decode};
 use data_encoding::BASE64URL_NOPAD;
 use std::borrow::Cow;
 
-/// Every pair of client id and secret that the credentials of `Authorization: Basic` can stand for, the standard
-/// reading first. `None` if they stand for none.
+/// Returns every pair of a client id and a secret that decoded `Authorization: Basic` credentials can mean, the standard
+/// reading first. Returns `None` if there is no such pair.
 ///
-/// RFC 6749 section 2.3.1 wants both form-encoded, then joined, then in base64. Deployed clients leave the first
-/// step out, write Latin-1, or use the URL alphabet; each of those is one more reading, tried alike.
+/// RFC 6749 section 2.3.1 says that the client form-encodes the id and the secret, joins them with a colon, and encodes
+/// the result in base64. Some deployed clients omit the form encoding or write Latin-1, which gives a second reading.
 pub(super) fn readings(bytes: &[u8]) -> Option<Vec<(String, Sensitive)>> {
     let colon = bytes.iter().position(|byte| *byte == b':')?;
     let (id, secret) = (&bytes[..colon], &bytes[colon + 1..]);
@@ -22,8 +22,8 @@ pub(super) fn readings(bytes: &[u8]) -> Option<Vec<(String, Sensitive)>> {
     (!found.is_empty()).then_some(found)
 }
 
-/// Base64 in either alphabet, padded or not.
-pub(super) fn decode(token: &str) -> Option<Vec<u8>> {
+/// Decodes base64 in the standard or the URL alphabet, with or without padding.
+pub(super) fn decode_base64(token: &str) -> Option<Vec<u8>> {
     let unpadded = token.trim_end_matches('=');
     if token.len() - unpadded.len() > 2 {
         return None;
@@ -39,7 +39,7 @@ pub(super) fn decode(token: &str) -> Option<Vec<u8>> {
     BASE64URL_NOPAD.decode(url.as_bytes()).ok()
 }
 
-/// UTF-8, or where it is not, Latin-1, in which every byte is a character.
+/// Decodes UTF-8, or Latin-1 if the bytes are not UTF-8.
 fn text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
@@ -61,11 +61,11 @@ mod tests {
     }
 
     fn read(token: &str) -> Option<Vec<(String, Sensitive)>> {
-        readings(&decode(token)?)
+        readings(&decode_base64(token)?)
     }
 
     #[test]
-    fn every_encoding_that_real_clients_use() {
+    fn every_encoding_of_real_clients_is_read() {
         let raw = format!("{ID}:{SECRET}");
         let latin1: Vec<u8> = raw.chars().map(|c| u8::try_from(c).unwrap()).collect();
         let minimal = "cl-1.a_b~x:s%2Be%25c%3Ar+t%2F%C3%A9%26%3D%22x";
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_for_no_client() {
+    fn malformed_credentials_have_no_reading() {
         for bad in ["", "%%%", "=", "====", "bm9jb2xvbg==", "OnNlY3JldA==", "e W8="] {
             assert!(read(bad).is_none(), "{bad}");
         }

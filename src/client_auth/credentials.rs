@@ -1,19 +1,25 @@
-use super::basic;
-use crate::protocol::{Identification, Reason, Rejection, Sensitive, basic_header, refuse};
+use super::{Authentication, basic};
+use crate::protocol::{
+    Identification, Reason, Rejection, Sensitive, basic_authorization, basic_header, named_values, refuse,
+};
+use data_encoding::BASE64;
 use http::HeaderValue;
 use std::fmt;
 
-/// How a client proved who it is, by its name in the registry of RFC 7591 section 2.
+/// A method of client authentication, by its registered name (RFC 7591 section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum AuthenticationMethod {
-    /// An id and a secret in the `Authorization` header.
+    /// The client sends its id and its secret in the `Authorization` header.
     ClientSecretBasic,
-    /// An id and a secret in the body.
+    /// The client sends its id and its secret in the form.
     ClientSecretPost,
 }
 
 impl AuthenticationMethod {
+    /// Every method.
+    pub const ALL: &'static [Self] = &[Self::ClientSecretBasic, Self::ClientSecretPost];
+
     /// The registered name.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -23,41 +29,85 @@ impl AuthenticationMethod {
     }
 }
 
-impl fmt::Display for AuthenticationMethod {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+named_values!(AuthenticationMethod, as_str, "a client authentication method");
 
-impl serde::Serialize for AuthenticationMethod {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-/// What a request presented to say which client it comes from (RFC 6749 section 2.3): the question that a
-/// [`ClientAuthenticator`](super::ClientAuthenticator) answers.
+/// The credentials of a request (RFC 6749 section 2.3): the question to a
+/// [`ClientAuthenticator`](super::ClientAuthenticator).
 ///
-/// Basic credentials can be read in more than one way, because deployed clients encode them differently. All
-/// readings are equally valid; a client is authenticated if one of them is right.
+/// The credentials of an `Authorization: Basic` header can have more than one reading, because deployed clients encode
+/// the header in different ways. Each reading is a pair of a client id and a secret. A client is authenticated if one of
+/// the readings is right. [`authenticate`](Self::authenticate) tries all readings.
+///
+/// ```
+/// use tower_token_exchange::client_auth::{Authentication, AuthenticationMethod, Credentials};
+///
+/// let credentials = Credentials::new(AuthenticationMethod::ClientSecretBasic, "orders", "s3cret+");
+/// let answer = credentials.authenticate(|client_id, secret| (client_id, secret) == ("orders", "s3cret+"));
+/// assert_eq!(answer, Authentication::Client("orders".into()));
+/// ```
 #[derive(Clone)]
 pub struct Credentials {
     method: AuthenticationMethod,
+    /// At least one pair of a client id and a secret.
     readings: Vec<(String, Sensitive)>,
-    /// The header as it came, of Basic, but for its spelling.
-    #[cfg_attr(not(feature = "server-authenticator"), allow(dead_code, reason = "for another server to read"))]
+    /// The `Authorization: Basic` header of the request.
+    #[cfg_attr(
+        not(feature = "server-authenticator"),
+        allow(dead_code, reason = "only the server authenticator reads it")
+    )]
     authorization: Option<HeaderValue>,
 }
 
 impl Credentials {
-    /// The method.
+    /// The credentials of a client that sends this id and this secret with this method. For tests of an authenticator.
+    ///
+    /// With [`ClientSecretBasic`](AuthenticationMethod::ClientSecretBasic), the credentials have the readings of a header
+    /// that is encoded as RFC 6749 section 2.3.1 says.
+    pub fn new(method: AuthenticationMethod, client_id: &str, secret: &str) -> Self {
+        let plain = || vec![(client_id.to_owned(), Sensitive::new(secret.to_owned()))];
+        match method {
+            AuthenticationMethod::ClientSecretPost => Self { method, readings: plain(), authorization: None },
+            AuthenticationMethod::ClientSecretBasic => {
+                let authorization = basic_authorization(client_id, secret).ok();
+                let token = authorization.as_ref().and_then(|header| header.as_bytes().strip_prefix(b"Basic "));
+                let pair = token.and_then(|token| BASE64.decode(token).ok());
+                let readings = pair.and_then(|pair| basic::readings(&pair)).unwrap_or_else(plain);
+                Self { method, readings, authorization }
+            }
+        }
+    }
+
+    /// The method of the client.
     pub fn method(&self) -> AuthenticationMethod {
         self.method
     }
 
-    /// The pairs of `client_id` and `client_secret` that were presented, in the order in which to try them.
+    /// The client id of the standard reading (RFC 6749 section 2.3.1).
+    ///
+    /// The client is not authenticated yet. Another reading can have another client id.
+    pub fn client_id(&self) -> &str {
+        self.readings.first().map_or("", |(client_id, _)| client_id)
+    }
+
+    /// Tries all readings with a function that says whether a client id and a secret are right.
+    ///
+    /// The answer is the client of the first reading for which the function returned true. The function is called for
+    /// every reading, so that the time does not show which reading was right.
+    pub fn authenticate(&self, mut is_right: impl FnMut(&str, &str) -> bool) -> Authentication {
+        let mut answer = Authentication::Rejected;
+        for (client_id, secret) in self.readings() {
+            if is_right(client_id, secret) && answer == Authentication::Rejected {
+                answer = Authentication::Client(client_id.into());
+            }
+        }
+        answer
+    }
+
+    /// The readings: pairs of a client id and a secret, the standard reading first. There is at least one reading.
+    ///
+    /// For an authenticator that is asynchronous; such an authenticator must try all readings.
     pub fn readings(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.readings.iter().map(|(id, secret)| (&**id, secret.expose()))
+        self.readings.iter().map(|(client_id, secret)| (&**client_id, secret.expose()))
     }
 
     #[cfg(feature = "server-authenticator")]
@@ -65,8 +115,8 @@ impl Credentials {
         self.authorization.as_ref()
     }
 
-    /// Finds the one method that the request used.
-    pub(crate) fn of(identification: &Identification) -> Result<Self, Rejection> {
+    /// Reads the credentials of a request, which must use exactly one method.
+    pub(crate) fn read(identification: &Identification) -> Result<Self, Rejection> {
         let Identification { authorization, client_id, client_secret, client_assertion, .. } = identification;
         if *client_assertion {
             let rejection = refuse(Reason::ClientAssertionUnsupported);
@@ -88,9 +138,9 @@ impl Credentials {
             return Err(refuse(Reason::ClientSchemeUnsupported).with_challenge());
         }
         let malformed = || refuse(Reason::ClientCredentialsMalformed).with_challenge();
-        let pair = basic::decode(token.trim_matches(' ')).ok_or_else(malformed)?;
+        let pair = basic::decode_base64(token.trim_matches(' ')).ok_or_else(malformed)?;
         let readings = basic::readings(&pair).ok_or_else(malformed)?;
-        // In one spelling: what a server cannot read, it may take for nothing.
+        // The header is written again in the standard alphabet, which every server can read.
         let authorization = basic_header(&pair).ok();
         Ok(Self { method: AuthenticationMethod::ClientSecretBasic, readings, authorization })
     }
@@ -100,5 +150,23 @@ impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ids: Vec<_> = self.readings.iter().map(|(id, _)| id).collect();
         f.debug_struct("Credentials").field("method", &self.method).field("client_ids", &ids).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_for_a_test_authenticate() {
+        for method in AuthenticationMethod::ALL {
+            for (client_id, secret) in [("orders", "s3cret"), ("a b", "s+e%c:r t"), ("", "x"), ("a", "")] {
+                let credentials = Credentials::new(*method, client_id, secret);
+                assert_eq!((credentials.method(), credentials.client_id()), (*method, client_id));
+                let answer = credentials.authenticate(|id, other| (id, other) == (client_id, secret));
+                assert_eq!(answer, Authentication::Client(client_id.into()), "{credentials:?}");
+                assert_eq!(credentials.authenticate(|_, _| false), Authentication::Rejected);
+            }
+        }
     }
 }

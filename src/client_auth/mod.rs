@@ -1,28 +1,66 @@
-//! Who is calling, and what it may ask for at all.
+//! Client authentication: the credentials of a request, and the services that check them.
 
 mod authenticate;
 mod basic;
 mod credentials;
+mod secrets;
 #[cfg(feature = "server-authenticator")]
 mod server_authenticator;
-mod table;
 
 pub use credentials::{AuthenticationMethod, Credentials};
 #[cfg(feature = "server-authenticator")]
 pub use server_authenticator::{ServerAuthenticator, ServerAuthenticatorBuilder};
-pub use table::Authentication;
 
 pub(crate) use authenticate::{authenticate, authenticate_for_exchange};
-pub(crate) use table::{Authenticator, client_table};
+pub(crate) use secrets::secrets_of_records;
 
-/// What a client authenticator is: it turns the [`Credentials`] that a request presented into the client, or
-/// rejects them.
+use crate::{
+    plug::{BoxPlug, Plug},
+    protocol::ClientId,
+};
+
+pub(crate) type Authenticator = BoxPlug<Credentials, Authentication>;
+
+/// A client authenticator: a service that answers [`Credentials`] with an [`Authentication`].
+///
+/// The default authenticator compares the secret with the record of the client. If the authenticator returns an error,
+/// the request is answered with 503.
+///
+/// ```
+/// use std::convert::Infallible;
+/// use tower::ServiceExt;
+/// use tower_token_exchange::client_auth::{
+///     Authentication, AuthenticationMethod, ClientAuthenticator, Credentials,
+/// };
+///
+/// fn authenticator() -> impl ClientAuthenticator {
+///     tower::service_fn(|credentials: Credentials| async move {
+///         Ok::<_, Infallible>(credentials.authenticate(|client_id, secret| (client_id, secret) == ("orders", "s3cret")))
+///     })
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let wrong = Credentials::new(AuthenticationMethod::ClientSecretPost, "orders", "guess");
+/// assert!(matches!(authenticator().oneshot(wrong).await, Ok(Authentication::Rejected)));
+/// # }
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a client authenticator",
     label = "not a `tower::Service<Credentials, Response = Authentication>`",
     note = "wrap an async closure: `tower::service_fn(|credentials: Credentials| async move {{ Ok::<_, BoxError>(answer) }})`",
     note = "the service must be `Clone + Send + Sync + 'static`, its future `Send`, its error `Into<tower::BoxError>`"
 )]
-pub trait ClientAuthenticator: crate::plug::Plug<Credentials, Authentication> {}
+pub trait ClientAuthenticator: Plug<Credentials, Authentication> {}
 
-impl<S: crate::plug::Plug<Credentials, Authentication>> ClientAuthenticator for S {}
+impl<S: Plug<Credentials, Authentication>> ClientAuthenticator for S {}
+
+/// The answer of a [`ClientAuthenticator`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Authentication {
+    /// The credentials are right, and the request is from this client.
+    Client(ClientId),
+    /// The credentials are wrong.
+    Rejected,
+}

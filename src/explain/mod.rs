@@ -32,7 +32,7 @@ pub(crate) async fn explain(exchange: &Exchange, client_id: &str, form: &[u8]) -
 
 /// An authenticator that takes anybody's word for being this client.
 fn believing(client_id: &str) -> Authenticator {
-    let client = Authentication::Client(client_id.to_owned());
+    let client = Authentication::Client(client_id.into());
     boxed(tower::service_fn(move |_| std::future::ready(Ok::<_, Infallible>(client.clone()))))
 }
 

@@ -112,10 +112,10 @@ impl<'a> IssuedTokens<'a> {
         let (client_id, _) = authenticate(self.authenticator, &identification).await?;
         match about {
             IssuedTokenEndpoint::Introspection => {
-                Ok(json_response(StatusCode::OK, &self.introspect(&client_id, token).await?))
+                Ok(json_response(StatusCode::OK, &self.introspect(client_id.as_str(), token).await?))
             }
             IssuedTokenEndpoint::Revocation => {
-                self.revoke(&client_id, token).await?;
+                self.revoke(client_id.as_str(), token).await?;
                 let mut response = Response::new(Bytes::new());
                 response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
                 Ok(response)

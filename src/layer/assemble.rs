@@ -1,6 +1,6 @@
 use super::Document;
 use crate::{
-    client_auth::{Authenticator, client_table},
+    client_auth::{Authenticator, secrets_of_records},
     exchange::Exchange,
     fetch::NO_CLIENT,
     jwks::{Fetching, TrustedKeys},
@@ -61,7 +61,7 @@ impl Parts {
             Some((issuer.id.clone(), Introspector::new(record, &self.fetching.fetch, &self.settings.clock)))
         });
         let known = before.map(|before| &before.verifier.keys);
-        let authenticator = self.authenticator.clone().unwrap_or_else(|| client_table(Arc::clone(&registry)));
+        let authenticator = self.authenticator.clone().unwrap_or_else(|| secrets_of_records(Arc::clone(&registry)));
         Ok(Exchange {
             authenticator,
             verifier: Verifier {

@@ -1,4 +1,4 @@
-//! The manual: one page per topic.
+//! The manual, with one page for each topic.
 
 #[doc = include_str!("composition.md")]
 pub mod composition {}

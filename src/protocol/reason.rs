@@ -16,7 +16,7 @@ macro_rules! reasons {
         /// assert_eq!(Reason::TokenExpired.code(), "token_expired");
         /// assert_eq!(Reason::TokenExpired.class(), ReasonClass::Token);
         /// assert_eq!(Reason::TokenExpired.error(), ErrorCode::InvalidRequest);
-        /// assert_eq!(Reason::TokenExpired.meaning(), "`exp` has passed.");
+        /// assert_eq!(Reason::TokenExpired.meaning(), "The token has expired.");
         /// ```
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]

@@ -2,11 +2,11 @@
 
 mod current;
 mod future;
-mod sniff;
+mod grant_type;
 
 pub(crate) use current::Current;
 pub use future::ResponseFuture;
-pub(crate) use sniff::{form_carries_exchange_grant, json_carries_exchange_grant};
+pub(crate) use grant_type::{form_contains_exchange_grant, json_contains_exchange_grant};
 
 use crate::{
     audit::Audit,
@@ -102,7 +102,7 @@ impl Shared {
             return self.look_for_token(request);
         }
         // Whatever the method: a server behind this one may merge the query into the form.
-        if request.uri().query().is_some_and(|query| form_carries_exchange_grant(query.as_bytes())) {
+        if request.uri().query().is_some_and(|query| form_contains_exchange_grant(query.as_bytes())) {
             return Look::Refused(Reason::GrantInQuery);
         }
         match (Media::of(request.headers(), self.guard), request.method() == Method::POST) {
@@ -242,9 +242,9 @@ fn is_json(media_type: &[u8]) -> bool {
 impl Expected {
     fn find(self, body: &[u8]) -> Found {
         match self {
-            Self::Exchange if form_carries_exchange_grant(body) => Found::Exchange,
-            Self::NoGrantInForm(reason) if form_carries_exchange_grant(body) => Found::Refused(reason),
-            Self::NoGrantInJson => match json_carries_exchange_grant(body) {
+            Self::Exchange if form_contains_exchange_grant(body) => Found::Exchange,
+            Self::NoGrantInForm(reason) if form_contains_exchange_grant(body) => Found::Refused(reason),
+            Self::NoGrantInJson => match json_contains_exchange_grant(body) {
                 Some(false) => Found::Nothing,
                 Some(true) => Found::Refused(Reason::GrantInJson),
                 None => Found::Refused(Reason::BodyUnreadable),

@@ -323,9 +323,9 @@ async fn an_authenticator_of_ones_own_has_the_word_within_the_records() {
         calls.fetch_add(1, Ordering::SeqCst);
         let (id, secret) = credentials.readings().next().unwrap();
         let answer = match secret {
-            "who-am-i" => Authentication::Client(id.to_owned()),
-            "i-am-billing" => Authentication::Client("billing".to_owned()),
-            "i-am-nobody" => Authentication::Client("nobody".to_owned()),
+            "who-am-i" => Authentication::Client(id.into()),
+            "i-am-billing" => Authentication::Client("billing".into()),
+            "i-am-nobody" => Authentication::Client("nobody".into()),
             _ => Authentication::Rejected,
         };
         std::future::ready(Ok::<_, Infallible>(answer))

@@ -478,7 +478,7 @@ async fn an_authenticator_cannot_make_clients_up() {
     for (answer, form_id, status, error, reason) in [
         (Authentication::Client("nobody".into()), None, 400, "unauthorized_client", Reason::GrantNotAllowed),
         (Authentication::Client("owner".into()), None, 400, "unauthorized_client", Reason::GrantNotAllowed),
-        (Authentication::Client(String::new()), None, 400, "unauthorized_client", Reason::GrantNotAllowed),
+        (Authentication::Client("".into()), None, 400, "unauthorized_client", Reason::GrantNotAllowed),
         (Authentication::Client("reports".into()), Some("orders"), 400, "invalid_request", Reason::ClientIdMismatch),
         (Authentication::Rejected, None, 401, "invalid_client", Reason::ClientRejected),
     ] {

@@ -461,7 +461,7 @@ async fn what_is_known_of_a_client_is_a_hit() {
     for (entries, expected) in [(10, &["miss", "hit", "miss", "miss"][..]), (0, &[][..])] {
         let kept = Kept::default();
         let _guard = metrics::set_default_local_recorder(&kept);
-        let server = ServerAuthenticator::by_introspection("https://as.example/introspect").fetch(server());
+        let server = ServerAuthenticator::by_introspection("https://as.example/introspect").http(server());
         let server = server.cache(entries, Duration::from_secs(60)).build().unwrap();
         let clients = |_| ["orders", "billing", "reports"].map(Client::new).into();
         let plan = plan_with(clients, |targets| targets);

@@ -1,4 +1,4 @@
-//! The page of reasons in the documentation is the table in the code, and what it tells the operator can be done.
+//! The manual's page of reasons equals the table in the code, and every setting that a remedy names exists.
 
 use std::{collections::HashSet, fs, path::Path};
 use tower_token_exchange::{Reason, error::ReasonClass};
@@ -11,21 +11,21 @@ fn row(reason: Reason) -> String {
     format!("| `{code}` | `{error}` | {status} | {} | {} |", reason.meaning(), reason.remedy())
 }
 
-/// What fails prints the whole table, to be put into the page.
+/// A failure prints the whole table, which belongs into the page.
 #[test]
-fn the_page_is_the_table() {
+fn the_page_equals_the_table() {
     let rows: Vec<_> = Reason::ALL.iter().copied().map(row).collect();
     let expected = format!("{HEAD}\n{}", rows.join("\n"));
     let found: Vec<_> = PAGE.lines().filter(|line| line.starts_with('|')).collect();
-    assert!(found.join("\n") == expected, "src/reasons.md is out of date; this is its table:\n{expected}");
+    assert!(found.join("\n") == expected, "src/manual/reasons.md is out of date; replace its table by:\n{expected}");
 }
 
 #[test]
-fn every_reason_has_sentences_that_fit_into_the_table() {
+fn every_reason_has_a_meaning_and_a_remedy() {
     let mut remedies = HashSet::new();
     for reason in Reason::ALL {
         for text in [reason.meaning(), reason.remedy()] {
-            assert!(text.len() > 5 && text.ends_with('.'), "{reason}: `{text}` is no sentence");
+            assert!(text.len() > 5 && text.ends_with('.'), "{reason}: `{text}` is not a sentence");
             assert!(
                 !text.contains(['|', '\n', '<', '[']) && !text.contains("  "),
                 "{reason}: `{text}` breaks the table"
@@ -43,7 +43,7 @@ fn sources(folder: &Path) -> Vec<String> {
         .collect()
 }
 
-/// Logs and dashboards go by these.
+/// Logs and dashboards depend on these names.
 #[test]
 fn reasons_and_classes_are_printed_by_their_names() {
     for reason in Reason::ALL {
@@ -64,7 +64,6 @@ fn reasons_and_classes_are_printed_by_their_names() {
     }
 }
 
-/// Whoever reads a remedy looks for the setting that it names.
 #[test]
 fn every_setting_that_a_remedy_names_exists() {
     let files = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../src"));
@@ -74,23 +73,28 @@ fn every_setting_that_a_remedy_names_exists() {
         for (owner, name) in code.filter(|(owner, _)| *owner != "token_exchange") {
             let has = |text: &str, places: &[String]| places.iter().any(|place| text.contains(place));
             let owners = ["impl", "pub struct", "pub enum"].map(|item| format!("{item} {owner} {{"));
-            let names = [format!("fn {name}("), format!("fn {name}<"), format!("pub {name}:"), format!("    {name},")];
+            let names = [
+                format!("fn {name}("),
+                format!("fn {name}<"),
+                format!("pub {name}:"),
+                format!("    {name},"),
+                format!("    {name} {{"),
+            ];
             let defined = files.iter().any(|text| has(text, &owners) && has(text, &names));
             assert!(defined, "{reason}: no `{owner}::{name}`");
             settings += 1;
         }
     }
-    assert!(settings > 80, "only {settings} settings found: is the remedies' spelling another one?");
+    assert!(settings > 80, "only {settings} settings found; did the spelling in the remedies change?");
 }
 
-/// A failure of ours is nothing that a client could mend, and a mistake of the client nothing that we could.
 #[test]
-fn a_remedy_blames_nobody_for_what_is_not_theirs() {
+fn no_remedy_blames_a_client_for_a_failure() {
     for reason in Reason::ALL {
-        let blamed = reason.remedy().starts_with("The client's mistake");
+        let blames_client = reason.remedy().starts_with("Fix the client");
         assert!(
-            !blamed || reason.class() != ReasonClass::Failure,
-            "{reason}: a failure here is no mistake of a client"
+            !blames_client || reason.class() != ReasonClass::Failure,
+            "{reason}: a client cannot fix a failure of the server"
         );
     }
 }

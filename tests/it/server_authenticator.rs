@@ -84,11 +84,11 @@ impl Legacy {
     }
 
     fn by_introspection(&self) -> ServerAuthenticatorBuilder {
-        ServerAuthenticator::by_introspection(format!("{}/introspect", self.url)).fetch(fetch())
+        ServerAuthenticator::by_introspection(format!("{}/introspect", self.url)).http(fetch())
     }
 
     fn by_client_credentials(&self) -> ServerAuthenticatorBuilder {
-        ServerAuthenticator::by_client_credentials(format!("{}/token", self.url)).fetch(fetch())
+        ServerAuthenticator::by_client_credentials(format!("{}/token", self.url)).http(fetch())
     }
 }
 
@@ -267,7 +267,7 @@ async fn what_is_neither_yes_nor_no_fails_closed() {
             assert_eq!(answer, UNAVAILABLE, "{habit:?}");
         }
     }
-    let away = ServerAuthenticator::by_introspection("http://127.0.0.1:9/introspect").fetch(fetch()).build().unwrap();
+    let away = ServerAuthenticator::by_introspection("http://127.0.0.1:9/introspect").http(fetch()).build().unwrap();
     let mut world = world(away).await;
     assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", SECRET)), &[]).await, UNAVAILABLE);
 }

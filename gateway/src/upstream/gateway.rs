@@ -148,7 +148,7 @@ impl Gateway {
                 return Err(config.wrong("upstream.authenticate_clients_by", help));
             }
         };
-        let authenticator = authenticator.fetch(fetch.clone()).cache(10_000, settings.upstream.remember_clients);
+        let authenticator = authenticator.http(fetch.clone()).cache(10_000, settings.upstream.remember_clients);
         let authenticator = authenticator.build().map_err(|error| config.located(&error))?;
         let mut builder = TokenExchangeLayer::builder(&settings.upstream.issuer)
             .endpoint(&endpoints.token)

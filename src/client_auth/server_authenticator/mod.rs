@@ -1,7 +1,7 @@
-//! Clients that another authorization server knows: their credentials are tried there.
+//! Authentication of clients by another authorization server.
 
-mod known;
-mod question;
+mod accepted;
+mod probe;
 
 use super::{Authentication, AuthenticationMethod, Credentials};
 use crate::{
@@ -9,9 +9,9 @@ use crate::{
     plug::{BoxHttpService, HttpService, boxed},
     records::{ConfigError, is_absolute},
 };
+use accepted::AcceptedCredentials;
 use futures_util::future::BoxFuture;
-use known::Known;
-use question::{Answer, Method, Question, random_secret};
+use probe::{Probe, ProbeEndpoint, Verdict, random_secret};
 use std::{
     fmt,
     sync::Arc,
@@ -20,23 +20,27 @@ use std::{
 };
 use tower::{BoxError, Service, ServiceExt};
 
-/// How long the server may take for one question.
+/// The time within which the server must answer a probe.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(300);
 
-/// A [`ClientAuthenticator`](super::ClientAuthenticator) that knows no secret: it tries what a client presented against
-/// an authorization server that knows the client, such as the one that the layer wraps.
+/// A [`ClientAuthenticator`](super::ClientAuthenticator) that asks another authorization server, such as the server that
+/// the layer wraps, whether the credentials of a client are right.
 ///
-/// Who may exchange what is still for the records to say; a client's record then has no secret.
+/// The records still decide which clients may exchange tokens. The record of such a client has no secret.
 ///
-/// A server that took any secret would let anybody be any client. So what it accepts counts only after it was seen to
-/// reject the same client with a secret made up at random, presented in the same way, once an hour, and before the first
-/// client, one made up altogether, and nobody at all. A server that accepts those is never believed: exchanges get 503,
-/// and the log says why. A public client, which has no secret, cannot be authenticated like this.
+/// # Safeguards
 ///
-/// Basic credentials go on as they came, in the standard alphabet of base64. Empty secrets never do. An answer other than
-/// a clear yes or no makes the exchange fail closed with 503. A yes is kept for a short time
-/// ([`cache`](ServerAuthenticatorBuilder::cache)), under a hash with a key that only this process has.
+/// A server that accepts any secret would let everybody act as any client. Before the first client, the authenticator
+/// therefore tries a client id that does not exist, and a request without credentials. If the server accepts either of
+/// the two, exchanges are answered with 503, and the log has the cause. Before a client is accepted, and once an hour
+/// for each client and method, the authenticator also tries a random secret for this client. If the server accepts the
+/// random secret, the client is rejected. A public client, which has no secret, is therefore always rejected.
+///
+/// The `Authorization` header of the client is sent to the server unchanged, but in the standard alphabet of base64. An
+/// empty secret is never sent. If the server neither accepts nor rejects a client, the exchange is answered with 503.
+/// Accepted credentials are remembered for a short time ([`cache`](ServerAuthenticatorBuilder::cache)) as a hash with a
+/// key that only this process has.
 ///
 /// ```
 /// use tower_token_exchange::{
@@ -58,150 +62,158 @@ const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(300);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct ServerAuthenticator(Arc<Shared>);
+pub struct ServerAuthenticator(Arc<Server>);
 
-struct Shared {
+/// The server that is asked.
+struct Server {
     service: BoxHttpService,
-    endpoint: String,
-    method: Method,
-    known: Known,
+    url: String,
+    endpoint: ProbeEndpoint,
+    accepted: AcceptedCredentials,
 }
 
-/// Builds a [`ServerAuthenticator`].
+/// A builder of a [`ServerAuthenticator`].
 #[must_use = "a builder does nothing until `build`"]
 pub struct ServerAuthenticatorBuilder {
     service: Option<BoxHttpService>,
-    endpoint: String,
-    method: Method,
+    url: String,
+    endpoint: ProbeEndpoint,
     entries: u64,
     time_to_live: Duration,
 }
 
 impl ServerAuthenticator {
-    /// Asks at an introspection endpoint (RFC 7662) about a token that does not exist: the server authenticates the
-    /// client before it says so. It changes nothing there, and wants clients that may use that endpoint.
+    /// Authenticates clients at an introspection endpoint (RFC 7662).
+    ///
+    /// The authenticator asks about a token that does not exist; the server authenticates the client before the server
+    /// answers. The request changes nothing at the server. The clients need the permission to use that endpoint.
     pub fn by_introspection(endpoint: impl Into<String>) -> ServerAuthenticatorBuilder {
-        ServerAuthenticatorBuilder::new(endpoint.into(), Method::Introspection)
+        ServerAuthenticatorBuilder::new(endpoint.into(), ProbeEndpoint::Introspection)
     }
 
-    /// Asks at a token endpoint for a token of the client's own (client credentials grant, RFC 6749 section 4.4), and
-    /// throws it away. It wants clients that may use that grant.
+    /// Authenticates clients at a token endpoint, with the client credentials grant (RFC 6749 section 4.4).
+    ///
+    /// The authenticator discards the token that the server issues. The clients need the permission to use that grant.
     pub fn by_client_credentials(endpoint: impl Into<String>) -> ServerAuthenticatorBuilder {
-        ServerAuthenticatorBuilder::new(endpoint.into(), Method::ClientCredentials)
+        ServerAuthenticatorBuilder::new(endpoint.into(), ProbeEndpoint::Token)
     }
 
-    /// Makes up a client and sees whether the server rejects it; for a server that wants to know before its first
-    /// request. It is done before the first client in any case.
+    /// Checks that the server rejects a client that does not exist.
+    ///
+    /// The authenticator makes this check before the first client in any case. Call this method to make the check when
+    /// your server starts.
     ///
     /// # Errors
-    /// The server accepted it, could not be asked, or did not say.
+    /// The server accepted the client, did not answer, or gave an answer that neither accepts nor rejects the client.
     pub async fn probe(&self) -> Result<(), BoxError> {
-        self.0.probe().await
+        self.0.check_unknown_client().await
     }
 }
 
 impl ServerAuthenticatorBuilder {
-    fn new(endpoint: String, method: Method) -> Self {
-        Self { service: None, endpoint, method, entries: 10_000, time_to_live: Duration::from_secs(60) }
+    fn new(url: String, endpoint: ProbeEndpoint) -> Self {
+        Self { service: None, url, endpoint, entries: 10_000, time_to_live: Duration::from_secs(60) }
     }
 
-    /// What asks: an [`HttpFetch`](crate::fetch::HttpFetch) with options of its own, or the wrapped service itself
-    /// ([`in_process`](crate::fetch::in_process)). Default: `HttpFetch::new()`.
-    pub fn fetch(mut self, service: impl HttpService) -> Self {
+    /// Sets the HTTP service that sends the requests: an [`HttpFetch`](crate::fetch::HttpFetch) with other options, or the
+    /// wrapped service itself ([`in_process`](crate::fetch::in_process)). Default: `HttpFetch::new()`.
+    pub fn http(mut self, service: impl HttpService) -> Self {
         self.service = Some(boxed(service));
         self
     }
 
-    /// How many clients that were accepted are remembered, and for how long, 5 min at most: within that time a secret
-    /// that was changed at the server is still good here. Default: 10 000 for 60 s. With a time of 0, every exchange
-    /// asks.
+    /// Sets the number of accepted credentials to remember, and the time for which they are remembered. Default: 10 000
+    /// for 60 s. At most 5 min. With a time of 0, the server is asked at every exchange.
+    ///
+    /// A secret that is changed at the server stays valid for this time.
     pub fn cache(mut self, entries: u64, time_to_live: Duration) -> Self {
         (self.entries, self.time_to_live) = (entries, time_to_live);
         self
     }
 
+    /// Builds the authenticator.
+    ///
     /// # Errors
-    /// [`ConfigError`] names the field and the way out.
+    /// [`ConfigError`] if the endpoint is not an absolute URL, if the cache time is longer than 5 min, or if there is no
+    /// HTTP service.
     pub fn build(self) -> Result<ServerAuthenticator, ConfigError> {
-        let Self { service, endpoint, method, entries, time_to_live } = self;
-        if !is_absolute(&endpoint) {
+        let Self { service, url, endpoint, entries, time_to_live } = self;
+        if !is_absolute(&url) {
             return Err(ConfigError::new(
                 "endpoint",
-                format!("`{endpoint}` is no URL: write it in full, with its scheme"),
+                format!("`{url}` is not an absolute URL; include the scheme and the host"),
             ));
         }
         if time_to_live > MAX_TIME_TO_LIVE {
-            return Err(ConfigError::new("cache", "give 5 min or less"));
+            return Err(ConfigError::new("cache", "the time is longer than 5 min; use 5 min or less"));
         }
-        let known = Known::new(entries, time_to_live)
-            .ok_or_else(|| ConfigError::new("cache", "no randomness to be had from the system"))?;
+        let accepted = AcceptedCredentials::new(entries, time_to_live)
+            .ok_or_else(|| ConfigError::new("cache", "the system has no randomness; check its random source"))?;
         if service.is_none() && !cfg!(feature = "fetch") {
-            return Err(ConfigError::new("fetch", NO_CLIENT));
+            return Err(ConfigError::new("http", NO_CLIENT));
         }
         let service = service.unwrap_or_else(default_service);
-        Ok(ServerAuthenticator(Arc::new(Shared { service, endpoint, method, known })))
+        Ok(ServerAuthenticator(Arc::new(Server { service, url, endpoint, accepted })))
     }
 }
 
-impl Shared {
+impl Server {
     async fn authenticate(&self, credentials: Credentials) -> Result<Authentication, BoxError> {
-        let Some(question) = Question::of(&credentials) else { return Ok(Authentication::Rejected) };
-        if self.known.has(&question) {
-            return Ok(Authentication::Client(question.client_id));
+        let Some(probe) = Probe::new(&credentials) else { return Ok(Authentication::Rejected) };
+        if self.accepted.contains(&probe) {
+            return Ok(Authentication::Client(probe.client_id));
         }
-        if !self.known.server_rejects() {
-            self.probe().await?;
+        if !self.accepted.has_rejected_unknown_client() {
+            self.check_unknown_client().await?;
         }
-        if self.ask(&question).await? == Answer::Rejected {
+        if self.send(&probe).await? == Verdict::Rejected {
             return Ok(Authentication::Rejected);
         }
-        if !self.known.is_told_apart(&question) && !self.tells_apart(&question).await? {
+        if !self.accepted.has_rejected_wrong_secret(&probe) && !self.rejects_wrong_secret(&probe).await? {
             return Ok(Authentication::Rejected);
         }
-        self.known.remember(&question);
-        Ok(Authentication::Client(question.client_id))
+        self.accepted.insert(&probe);
+        Ok(Authentication::Client(probe.client_id))
     }
 
-    /// Whether a wrong secret of this client is wrong there: that of a public client is never looked at.
-    async fn tells_apart(&self, question: &Question) -> Result<bool, BoxError> {
-        let client = &question.client_id;
-        match self.ask(&question.with_secret(&random_secret()?)).await? {
-            Answer::Rejected => {
-                self.known.note_told_apart(question);
+    /// Whether the server rejects a random secret for this client. The server accepts any secret for a public client.
+    async fn rejects_wrong_secret(&self, probe: &Probe) -> Result<bool, BoxError> {
+        let client_id = &probe.client_id;
+        match self.send(&probe.with_secret(&random_secret()?)).await? {
+            Verdict::Rejected => {
+                self.accepted.note_rejected_wrong_secret(probe);
                 Ok(true)
             }
-            Answer::Accepted => {
-                tracing::error!(client, "the server takes any secret of this client, which is therefore refused here");
+            Verdict::Accepted => {
+                tracing::error!(%client_id, "the server accepts any secret for this client; the client is rejected");
                 Ok(false)
             }
         }
     }
 
-    async fn probe(&self) -> Result<(), BoxError> {
-        let refused = |problem: &'static str| {
-            tracing::error!(endpoint = self.endpoint, "{problem}");
+    async fn check_unknown_client(&self) -> Result<(), BoxError> {
+        let fail = |problem: &'static str| {
+            tracing::error!(endpoint = self.url, "{problem}");
             Err(problem.into())
         };
         for method in [AuthenticationMethod::ClientSecretBasic, AuthenticationMethod::ClientSecretPost] {
-            let nobody = Question::made_up(method, &random_secret()?, &random_secret()?);
-            if let Answer::Accepted = self.ask(&nobody).await? {
-                return refused(
-                    "the server accepted a client that was made up: it authenticates nobody, and so would we",
-                );
+            let probe = Probe::made_up(method, &random_secret()?, &random_secret()?);
+            if let Verdict::Accepted = self.send(&probe).await? {
+                return fail("the server accepts a client that does not exist; the server cannot authenticate clients");
             }
         }
-        // It may say no to this in any words.
-        if let Ok(Answer::Accepted) = self.ask(&Question::of_nobody()).await {
-            return refused("the server answers whoever presents nothing, and so whatever it cannot read");
+        // A request without credentials may be rejected with any error.
+        if let Ok(Verdict::Accepted) = self.send(&Probe::without_credentials()).await {
+            return fail("the server accepts a request without credentials; the server cannot authenticate clients");
         }
-        self.known.note_that_server_rejects();
+        self.accepted.note_rejected_unknown_client();
         Ok(())
     }
 
-    async fn ask(&self, question: &Question) -> Result<Answer, BoxError> {
-        let request = question.request(&self.endpoint, self.method)?;
+    async fn send(&self, probe: &Probe) -> Result<Verdict, BoxError> {
+        let request = probe.request(&self.url, self.endpoint)?;
         let response = tokio::time::timeout(TIMEOUT, self.service.clone().oneshot(request)).await??;
-        self.method.answer(&response)
+        self.endpoint.verdict(&response)
     }
 }
 
@@ -215,19 +227,19 @@ impl Service<Credentials> for ServerAuthenticator {
     }
 
     fn call(&mut self, credentials: Credentials) -> Self::Future {
-        let shared = Arc::clone(&self.0);
-        Box::pin(async move { shared.authenticate(credentials).await })
+        let server = Arc::clone(&self.0);
+        Box::pin(async move { server.authenticate(credentials).await })
     }
 }
 
 impl fmt::Debug for ServerAuthenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerAuthenticator").field("endpoint", &self.0.endpoint).finish_non_exhaustive()
+        f.debug_struct("ServerAuthenticator").field("endpoint", &self.0.url).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for ServerAuthenticatorBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerAuthenticatorBuilder").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        f.debug_struct("ServerAuthenticatorBuilder").field("endpoint", &self.url).finish_non_exhaustive()
     }
 }

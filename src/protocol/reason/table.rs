@@ -1,4 +1,4 @@
-//! Every reason for a refusal, in the order in which an exchange can meet them.
+//! The table of all reasons, in the order in which an exchange can meet the reasons.
 
 use super::super::reason_class::{
     BROKEN, CLIENT, ClientAnswer, DENIED, GRANT, SCOPE, STEP_UP, TARGET, TOKEN, UNAVAILABLE, request,
@@ -7,420 +7,423 @@ use crate::protocol::ErrorCode;
 use http::StatusCode;
 
 reasons! {
-    /// The exchange grant stood in the query string (RFC 6749 section 3.2 wants it in the body).
+    /// The query string contains the exchange grant. RFC 6749 section 3.2 requires the body.
     GrantInQuery = "grant_in_query", request("token parameters belong in the body of a POST request"),
-        "The client's mistake: it must send the parameters as a form in the body. Tokens in a URL end up in logs, so \
-        treat those that were sent as lost.";
-    /// Guard mode: the exchange grant stood in a form that did not come with `POST`.
+        "Fix the client: send the parameters in the body, as a form. Query strings end up in logs, so revoke the tokens \
+        that the client sent.";
+    /// With guard: a form with the exchange grant came with a method other than `POST`.
     GrantInOtherMethod = "grant_in_other_method", request("token parameters belong in the body of a POST request"),
-        "The client's mistake, or somebody who looks for a way past the layer: token requests are sent with `POST`.";
-    /// Guard mode: the exchange grant came to another spelling of the endpoint's path.
+        "Fix the client: send token requests with `POST`. If no client of yours sends such requests, somebody may be looking \
+        for a way around the layer.";
+    /// With guard: a form with the exchange grant came to a path that only resembles the path of the token endpoint.
     GrantAtOtherPath = "grant_at_other_path", request("token requests belong at the token endpoint"),
-        "If this path is a token endpoint too, name it with `TokenExchangeBuilder::endpoint`; otherwise the client \
-        must use the exact path.";
-    /// Guard mode: the exchange grant stood in a JSON body.
+        "If the path is a token endpoint, add the path with `TokenExchangeBuilder::endpoint`. Otherwise fix the client: use \
+        the exact path.";
+    /// With guard: a JSON body contains the exchange grant.
     GrantInJson = "grant_in_json", request("token parameters belong in a form"),
-        "The client's mistake: it must send a form (`application/x-www-form-urlencoded`) instead of JSON.";
-    /// Guard mode: a body that cannot be read as a form or as JSON.
+        "Fix the client: send a form (`application/x-www-form-urlencoded`) instead of JSON.";
+    /// With guard: the body cannot be read as a form or as JSON.
     BodyUnreadable = "body_unreadable",
         request("the body must be a form").status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
-        "The client must send a plain form, with one `Content-Type` and uncompressed. If the wrapped service needs \
-        other bodies at this path and does not know this grant, leave out `TokenExchangeBuilder::guard`.";
+        "Fix the client: send an uncompressed form with one `Content-Type`. If the wrapped service needs other bodies at this \
+        path and does not know the exchange grant, remove `TokenExchangeBuilder::guard`.";
     /// The body is larger than the limit.
     BodyTooLarge = "body_too_large", request("the request is too large").status(StatusCode::PAYLOAD_TOO_LARGE),
-        "If honest requests are that large, raise `TokenExchangeBuilder::body_limit`.";
-    /// The body came in more pieces than the limit.
+        "If regular requests are this large, raise `TokenExchangeBuilder::body_limit`.";
+    /// The body has more frames than the limit of 4096.
     TooManyFrames = "too_many_frames", request("the request is too large").status(StatusCode::PAYLOAD_TOO_LARGE),
-        "The client, or a proxy before you, sends the body in more than 4096 pieces: let it send larger ones. The \
-        limit is fixed.";
-    /// The body did not come within the deadline.
+        "Configure the client, or the proxy in front of this server, to send the body in larger pieces. The limit is fixed.";
+    /// The body was not complete before the deadline.
     BodyTooSlow = "body_too_slow", request("the request came too slowly").status(StatusCode::REQUEST_TIMEOUT),
-        "The connection is slow, or the client stopped sending. If honest clients are that slow, raise \
+        "The connection is slow, or the client stopped sending. If regular clients are this slow, raise \
         `TokenExchangeBuilder::body_deadline`.";
-    /// A broken escape, not UTF-8, or a control character.
+    /// The form has a broken escape, a control character, or text that is not UTF-8.
     MalformedForm = "malformed_form", request("the request is malformed"),
-        "The client's mistake: it must encode the form with a library, as UTF-8.";
-    /// More than 64 parameters.
+        "Fix the client: encode the form as UTF-8, with a library.";
+    /// The form has more than 64 parameters.
     TooManyParameters = "too_many_parameters", request("too many parameters"),
-        "The client's mistake: no exchange needs so many. The limit is fixed.";
-    /// A parameter other than `resource` and `audience` came twice.
+        "Fix the client: no exchange needs so many parameters. The limit is fixed.";
+    /// A parameter other than `resource` and `audience` is repeated.
     RepeatedParameter = "repeated_parameter", request("a parameter is repeated"),
-        "The client's mistake: it must send each parameter once (RFC 6749 section 3.2). Some client libraries add a \
-        second `grant_type` to their own.";
-    /// No `grant_type` under its exact name.
+        "Fix the client: send each parameter once (RFC 6749 section 3.2). Some client libraries add a second `grant_type`.";
+    /// The form has no parameter with the exact name `grant_type`.
     GrantTypeMissing = "grant_type_missing", request("grant_type is missing"),
-        "The client's mistake: the parameter is spelt `grant_type`, in lower case and without spaces.";
-    /// The `grant_type` only resembles token exchange.
+        "Fix the client: send the parameter `grant_type`, in lower case and without spaces.";
+    /// The `grant_type` resembles the exchange grant, but is not equal to the exchange grant.
     UnsupportedGrantType = "unsupported_grant_type",
         request("the grant type is not supported").error(ErrorCode::UnsupportedGrantType),
-        "The client's mistake: the grant type is exactly `urn:ietf:params:oauth:grant-type:token-exchange`.";
-    /// No `subject_token`.
+        "Fix the client: send exactly `urn:ietf:params:oauth:grant-type:token-exchange` as the grant type.";
+    /// The request has no `subject_token`. An empty value counts as absent.
     SubjectTokenMissing = "subject_token_missing", request("subject_token and subject_token_type are required"),
-        "The client's mistake: it must send the token that it was called with as `subject_token`. An empty value \
-        counts as none.";
-    /// No `subject_token_type`.
+        "Fix the client: send the token with which the client was called, as `subject_token`.";
+    /// The request has no `subject_token_type`.
     SubjectTokenTypeMissing = "subject_token_type_missing",
         request("subject_token and subject_token_type are required"),
-        "The client's mistake: it must say what the subject token is, mostly with \
+        "Fix the client: send the type of the subject token, usually \
         `subject_token_type=urn:ietf:params:oauth:token-type:access_token`.";
-    /// One of `actor_token` and `actor_token_type` without the other.
+    /// The request has only one of `actor_token` and `actor_token_type`.
     ActorParametersUnpaired = "actor_parameters_unpaired",
         request("actor_token and actor_token_type come only together"),
-        "The client's mistake: it must send both, or neither where it acts itself.";
-    /// A token of more than 64 KiB.
+        "Fix the client: send both parameters, or neither if the client itself is the actor.";
+    /// The token is larger than 64 KiB.
     TokenTooLarge = "token_too_large", TOKEN,
-        "Have the token's issuer put less into it, such as fewer groups. The limit is fixed.";
+        "Configure the issuer to put fewer claims into its tokens, for example fewer groups. The limit is fixed.";
 
-    /// The client said nothing about who it is.
+    /// The request has no client credentials.
     ClientCredentialsMissing = "client_credentials_missing", CLIENT,
-        "The client's mistake: it must send its id and secret with Basic authentication, or as `client_id` and \
-        `client_secret` in the form. Clients without a secret cannot exchange tokens.";
-    /// The `Authorization` header cannot be read.
+        "Fix the client: send the client id and the secret with Basic authentication, or as `client_id` and `client_secret` \
+        in the form. A client without a secret cannot exchange tokens.";
+    /// The `Authorization` header is malformed.
     ClientCredentialsMalformed = "client_credentials_malformed", CLIENT,
-        "The client's mistake: after `Basic` stands the base64 text of id, colon and secret (RFC 7617).";
-    /// More than one way of client authentication.
+        "Fix the client: after the word `Basic`, send the client id, a colon and the secret, encoded in base64 (RFC 7617).";
+    /// The request uses more than one method of client authentication.
     SeveralClientCredentials = "several_client_credentials", request("more than one client authentication method"),
-        "The client's mistake: it must use either the `Authorization` header or `client_secret` in the form. A proxy \
-        that adds a header of its own has the same effect.";
-    /// The `Authorization` scheme is not Basic.
+        "Fix the client: send either the `Authorization` header or `client_secret` in the form. A proxy that adds an \
+        `Authorization` header can also be the cause.";
+    /// The scheme of the `Authorization` header is not Basic.
     ClientSchemeUnsupported = "client_scheme_unsupported", CLIENT,
-        "The client's mistake: the header authenticates the client, with Basic; the user's token goes into \
-        `subject_token`, not into a Bearer header.";
-    /// A `client_assertion`, which is not supported.
+        "Fix the client: authenticate the client with Basic, and send the user's token as `subject_token` instead of a \
+        Bearer header.";
+    /// The request has a `client_assertion`, which the layer does not support.
     ClientAssertionUnsupported = "client_assertion_unsupported", CLIENT,
-        "Configure the client for `client_secret_basic` or `client_secret_post`; `private_key_jwt` and \
+        "Configure the client for `client_secret_basic` or `client_secret_post`. The methods `private_key_jwt` and \
         `client_secret_jwt` are not supported.";
-    /// No such client, or not its secret.
+    /// There is no client with this id, or the secret is wrong.
     ClientRejected = "client_rejected", CLIENT,
-        "Compare the client's id and secret with its record: `Client::new`, `Client::secret`, `Client::secret_sha256`; \
-        or ask the `TokenExchangeBuilder::client_authenticator` that you gave. Many in a row are somebody guessing.";
-    /// `client_id` in the body names another client than the one that authenticated.
+        "Compare the client id and the secret with the client's record: `Client::new` (TOML: `id`) and `Client::secret` \
+        (TOML: `secret`). If the layer has a `TokenExchangeBuilder::client_authenticator`, look there. Many such events in \
+        a short time mean that somebody guesses secrets.";
+    /// The `client_id` in the form differs from the authenticated client.
     ClientIdMismatch = "client_id_mismatch", request("client_id does not match the authenticated client"),
-        "The client's mistake: it must leave `client_id` out of the form, or send the id that its secret belongs to.";
-    /// The client is known, but not for this grant.
+        "Fix the client: omit `client_id`, or send the id of the client whose secret the request has.";
+    /// The client is authenticated, but may not use the exchange grant.
     GrantNotAllowed = "grant_not_allowed", GRANT,
-        "If it may exchange tokens, register it with `TokenExchangeBuilder::clients` and leave \
-        `Client::without_exchange` out of its record.";
-    /// A `DPoP` proof, which is not supported.
+        "If the client may exchange tokens, add its record with `TokenExchangeBuilder::clients`, and remove \
+        `Client::deny_exchange` (TOML: `without_exchange`) from the record.";
+    /// The request has a `DPoP` proof, which the layer does not support.
     DpopUnsupported = "dpop_unsupported", request("DPoP is not supported").error(ErrorCode::InvalidDpopProof),
-        "Turn DPoP off in the client, for its requests to this endpoint.";
-    /// A token to be revoked that was issued to another client (RFC 7009 section 2.1).
+        "Disable DPoP in the client for requests to this endpoint.";
+    /// A client tried to revoke a token of another client (RFC 7009 section 2.1).
     TokenNotHeld = "token_not_held",
         request("the token was not issued to this client").error(ErrorCode::UnauthorizedClient),
-        "Only the client that got a token can revoke it. Whoever else wants it gone asks that client, or uses the \
-        `TokenExchangeBuilder::revocations` store directly.";
+        "Only the client that received a token can revoke the token. An operator can revoke the token in the store of \
+        `TokenExchangeBuilder::revocations`.";
 
-    /// A `subject_token_type` that this client or server does not take.
+    /// No issuer's record accepts subject tokens of this `subject_token_type`.
     SubjectTokenTypeUnsupported = "subject_token_type_unsupported", request("the token type is not supported"),
-        "If such tokens are to be taken, name the type in the record of their issuer: `Issuer::token_types` or \
-        `Issuer::tokens`; otherwise the client declares its token wrongly.";
-    /// An `actor_token_type` that this server does not take.
+        "If such tokens are to be accepted, add the type to the issuer's record with `Issuer::accept_types` or \
+        `Issuer::accept` (TOML: `tokens`). Otherwise fix the client: declare the right type.";
+    /// No issuer's record accepts actor tokens of this `actor_token_type`. An ID token is never an actor token.
     ActorTokenTypeUnsupported = "actor_token_type_unsupported", request("the token type is not supported"),
-        "No issuer's record takes actor tokens of this type: name it in `Issuer::token_types`. ID tokens are never \
-        actor tokens.";
-    /// A `requested_token_type` that this client cannot have.
+        "If such tokens are to be accepted as actor tokens, add the type to the issuer's record with \
+        `Issuer::accept_types` (TOML: `tokens`).";
+    /// The client cannot get a token of this `requested_token_type`.
     RequestedTokenTypeUnsupported = "requested_token_type_unsupported",
         request("the requested token type is not supported"),
-        "The client must ask for `access_token` or leave the parameter out, which some libraries set to \
-        `refresh_token`. `Client::allow_jwt_output` lets it have `jwt`.";
-    /// A `resource` or `audience` that cannot be a name.
+        "Fix the client: request `access_token` or omit the parameter. Some libraries request `refresh_token` by default. To \
+        permit `jwt`, set `Client::allow_jwt_output` (TOML: `allow_jwt_output`).";
+    /// A `resource` or an `audience` does not follow the grammar.
     TargetMalformed = "target_malformed", TARGET,
-        "The client's mistake: `resource` is one absolute URI without a fragment, `audience` one name; several are \
-        sent as several parameters, not in one.";
-    /// No target record has this name.
+        "Fix the client: send one absolute URI without a fragment as `resource`, or one name as `audience`. To name \
+        several targets, repeat the parameter.";
+    /// No target has this name.
     TargetUnknown = "target_unknown", TARGET,
-        "If the target exists, give its record this name: `Target::resource` for what came as `resource`, \
-        `Target::audience` for what came as `audience`. Names are compared exactly.";
-    /// The target's record does not list this client, or the client's record not this target.
+        "If the target exists, add the name to its record: `Target::resource` (TOML: `resources`) for a `resource`, \
+        `Target::name` (TOML: `audiences`) for an `audience`. Names are compared character by character.";
+    /// The client may not get tokens for this target.
     TargetNotAllowed = "target_not_allowed", TARGET,
-        "If the client may call the target, list it in `Target::callers`, and the target in `Client::targets` where \
-        the client's record has that.";
-    /// No target, and the client has no default.
+        "If the client may call the target, add the client to `Target::allow_clients` (TOML: `callers`). If the client's \
+        record has `Client::targets` (TOML: `targets`), add the target there too.";
+    /// The request names no target, and the client has no default target.
     TargetMissing = "target_missing", TARGET,
-        "The client must name one with `audience` or `resource`; or give its record a `Client::default_target`.";
-    /// More targets than the limit.
+        "Fix the client: name the target with `audience` or `resource`. Or set `Client::default_target` (TOML: \
+        `default_target`).";
+    /// The request names more targets than the limit.
     TooManyTargets = "too_many_targets", TARGET,
-        "Better one exchange for each target. If one token for several is meant, raise \
+        "Fix the client: make one exchange for each target, which is safer. To permit one token for several targets, raise \
         `TokenExchangeBuilder::max_targets`.";
-    /// `scope` is not a scope list.
+    /// The `scope` does not follow the grammar.
     ScopeMalformed = "scope_malformed", SCOPE,
-        "The client's mistake: scopes are separated by single spaces and hold no quotes, backslashes or non-ASCII \
-        characters (RFC 6749 section 3.3).";
-    /// Strict mode: more was asked than can be granted.
+        "Fix the client: separate scope tokens by single spaces, and use printable ASCII characters without quotes and \
+        backslashes (RFC 6749 section 3.3).";
+    /// With strict scopes: the client requested more than can be granted.
     ScopeExceeded = "scope_exceeded", SCOPE,
-        "The detail names what is too much. The client must ask for less; or allow it in `Target::scopes`, \
-        `Client::scopes` and the rule; or narrow silently, without `TokenExchangeBuilder::strict_scope`.";
-    /// Nothing of what was asked can be granted.
+        "The detail names the scope tokens that cannot be granted. Fix the client: request less. Or permit the scope in \
+        `Target::scopes`, `Client::scopes` and the rule. Or remove `TokenExchangeBuilder::strict_scope`, so that the scope \
+        is narrowed instead.";
+    /// No part of the requested scope can be granted.
     ScopeEmpty = "scope_empty", SCOPE,
-        "Look for what leaves nothing over: the subject token's scope, `Target::translate`, `Target::scopes`, \
-        `Client::scopes`, `Rule::scopes`; for tokens without a scope, `Client::scopes_for_scopeless_subjects`. Scopes \
-        that a library adds by itself go into `Client::ignored_scopes`.";
+        "Compare the scope of the subject token with `Target::translate`, `Target::scopes`, `Client::scopes` and \
+        `Rule::scopes`. For subject tokens without a scope, set `Client::scopes_for_scopeless_subjects`. If a library adds \
+        scope tokens by itself, list these in `Client::ignored_scopes`. The TOML keys have the names of the methods.";
 
-    /// Not a compact JWS whose header is one JSON object, and no issuer can be asked what else it is.
+    /// The token is not a signed JWT with a JSON object as its header, and no issuer can be asked about the token.
     TokenMalformed = "token_malformed", TOKEN,
-        "Where the token is opaque, give its issuer's record an `Issuer::introspection`; otherwise the client sends \
-        something else than a token, or cut it off.";
-    /// A header without `alg`, of more than 8 KiB, or with a member of the wrong type or length.
+        "If the issuer's tokens are opaque, add an `Issuer::introspection` (TOML: `introspection`) to its record. Otherwise \
+        fix the client: send the whole token.";
+    /// The header of the token has no `alg`, is larger than 8 KiB, or has a member of the wrong type or length.
     TokenHeaderMalformed = "token_header_malformed", TOKEN,
-        "The detail names the member. Its issuer writes headers that the JOSE specifications do not allow, or somebody \
-        tampered with the token.";
-    /// A header with `crit` or `b64`: something that must be understood and is not.
+        "The detail names the member. The issuer writes a header that the JOSE specifications do not permit, or somebody \
+        changed the token.";
+    /// The header of the token has `crit` or `b64`, which name extensions that the layer does not support.
     TokenHeaderCritical = "token_header_critical", TOKEN,
-        "Have the issuer leave the extension out of its tokens; none is supported here (RFC 7515 section 4.1.11).";
-    /// An encrypted token (`enc`, `zip`).
+        "Configure the issuer to omit critical extensions (RFC 7515 section 4.1.11).";
+    /// The token is encrypted (`enc` or `zip` in the header).
     TokenEncrypted = "token_encrypted", TOKEN,
-        "Have the issuer sign its tokens without encrypting them, at least those for this server.";
-    /// A token that holds another (`cty`).
+        "Configure the issuer to sign its tokens without encryption, at least the tokens for this server.";
+    /// The token contains another token (`cty` in the header).
     TokenNested = "token_nested", TOKEN,
-        "The client must hand in the inner token, if that is a signed one. Nested tokens are not supported.";
-    /// The claims are not one JSON object, without duplicate members and at most 16 levels deep.
+        "Fix the client: send the inner token, if the inner token is signed. Nested tokens are not supported.";
+    /// The claims of the token are not a JSON object, have a repeated member, or are nested deeper than 16 levels.
     TokenClaimsMalformed = "token_claims_malformed", TOKEN,
-        "The issuer writes broken JSON, or somebody tampered with the token: read its payload, and if the issuer is \
-        honest, have that mended there.";
-    /// An algorithm outside the issuer's list.
+        "Decode the payload of the token. Either the issuer writes malformed JSON, or somebody changed the token.";
+    /// The algorithm of the token is not in the list of the issuer's record.
     TokenAlgorithmRefused = "token_algorithm_refused", TOKEN,
-        "The detail names it. If the issuer really signs with it, list it in `Issuer::algorithms`; `none` and shared \
-        secrets (HS256) are never taken.";
-    /// The token does not say who issued it.
+        "The detail names the algorithm. If the issuer signs with this algorithm, add the algorithm to `Issuer::algorithms` \
+        (TOML: `algorithms`). The algorithm `none` and shared secrets such as HS256 are never accepted.";
+    /// The token has no `iss`.
     TokenIssuerMissing = "token_issuer_missing", TOKEN,
-        "Have the issuer write `iss` into its tokens. JWT-SVIDs need none where `Issuer::spiffe` has their trust \
+        "Configure the issuer to write `iss`. A JWT-SVID needs no `iss` if a record made with `Issuer::spiffe` has its trust \
         domain.";
-    /// No record for the token's issuer.
+    /// No record has the issuer of the token.
     TokenIssuerUnknown = "token_issuer_unknown", TOKEN,
-        "If you trust this issuer, register it with `TokenExchangeBuilder::issuers`, by the exact `iss` of its tokens; \
-        a trailing slash counts.";
-    /// The issuer has no key that fits.
+        "If you trust the issuer, add its record with `TokenExchangeBuilder::issuers`. The id of the record must equal the \
+        `iss` of the tokens, including a trailing slash.";
+    /// The issuer has no key that fits the token.
     TokenKeyUnknown = "token_key_unknown", TOKEN,
-        "Compare the token's `kid` and `alg`, in the detail, with the issuer's key set: `Issuer::keys`, \
-        `Issuer::jwks_uri` or `Issuer::discovery`. A key set is fetched anew for an unknown `kid`, once in 60 s.";
-    /// The signature does not verify.
+        "The detail has the `kid` and the `alg` of the token. Compare both with the issuer's key set: `Issuer::keys` (TOML: \
+        `jwks`), `Issuer::jwks_uri` or `Issuer::discovery`. The layer fetches the key set again for an unknown `kid`, at \
+        most once in 60 s.";
+    /// The signature of the token is wrong.
     TokenSignatureInvalid = "token_signature_invalid", TOKEN,
-        "The token was changed on its way, or signed with another key under the same `kid`: look whether the key set \
-        is that of this issuer and of this environment.";
-    /// No `sub`, one that its issuer cannot have, or one that is no name: empty, not text, over 1024 bytes, or with characters that cannot be read.
+        "Check that the key set belongs to this issuer and to this environment. Otherwise the token was changed, or was \
+        signed with another key of the same `kid`.";
+    /// The `sub` of the token is missing, is not permitted for this issuer, is longer than 1024 bytes, or is not readable text.
     TokenSubjectInvalid = "token_subject_invalid", TOKEN,
-        "Have the issuer write a readable `sub` into its tokens. Some leave it out of tokens that no user stands \
-        behind.";
-    /// No `exp`.
+        "Configure the issuer to write a readable `sub`. Some issuers omit `sub` if no user is involved.";
+    /// The token has no `exp`.
     TokenExpiryMissing = "token_expiry_missing", TOKEN,
-        "Have the issuer write `exp` into its tokens, or into its introspection answers. There are no tokens without \
-        end here.";
-    /// A claim of the wrong type or out of its range.
+        "Configure the issuer to write `exp` into its tokens or its introspection answers. The layer does not accept tokens \
+        without an expiry time.";
+    /// A claim has the wrong type or is out of range.
     TokenClaimsInvalid = "token_claims_invalid", TOKEN,
-        "The detail names the claim. Have the issuer write it as the specification says; where the scope stands in \
-        another claim, name that with `TokenRules::scope_claim`.";
-    /// `exp` has passed.
+        "The detail names the claim. Configure the issuer to write the claim as the specification says. If the scope is in \
+        another claim, set `TokenRules::scope_claim` (TOML: `scope_claim`).";
+    /// The token has expired.
     TokenExpired = "token_expired", TOKEN,
-        "The client must exchange the token while it lasts, or get a new one first. If it is fresh, compare the \
-        clocks; no leeway is given for `exp`.";
-    /// `nbf` is still to come.
+        "Fix the client: exchange the token before its `exp`, or get a new token first. If the token is fresh, compare the \
+        clocks. There is no leeway for `exp`.";
+    /// The `nbf` of the token is in the future.
     TokenNotYetValid = "token_not_yet_valid", TOKEN,
-        "Compare the issuer's clock with this server's; up to 60 s can be allowed with `Issuer::leeway` or \
-        `TokenExchangeBuilder::leeway`.";
-    /// `iat` is in the future.
+        "Compare the clock of the issuer with the clock of this server. `Issuer::leeway` or `TokenExchangeBuilder::leeway` \
+        permits a difference of at most 60 s.";
+    /// The `iat` of the token is in the future.
     TokenIssuedInFuture = "token_issued_in_future", TOKEN,
-        "The issuer's clock is ahead of this server's: set the clocks, or allow for it with `Issuer::leeway`.";
-    /// `iat` is longer ago than the issuer's record allows, or missing where it must not be.
+        "The clock of the issuer is ahead of the clock of this server. Correct the clocks, or set `Issuer::leeway` (TOML: \
+        `leeway`).";
+    /// The token is older than the issuer's record permits, or has no `iat` although the record needs one.
     TokenTooOld = "token_too_old", TOKEN,
-        "The client must get a fresher token; or raise `Issuer::max_age`, or leave it out.";
-    /// The issuer's record does not take tokens of the declared type from it.
+        "Fix the client: get a newer token. Or raise or remove `Issuer::max_age` (TOML: `max_age`).";
+    /// The issuer's record does not accept tokens of the declared type.
     TokenTypeNotAccepted = "token_type_not_accepted", TOKEN,
-        "If this issuer's tokens of that type are to be taken, name it in its `Issuer::token_types`. For a foreign \
-        issuer's access token, the client must declare `jwt` (RFC 8693 section 3).";
-    /// The header's `typ` is none of those that the issuer's record demands.
+        "If tokens of this type are to be accepted from this issuer, add the type with `Issuer::accept_types` (TOML: \
+        `tokens`). For an access token of a foreign issuer, the client must declare the type `jwt` (RFC 8693 section 3).";
+    /// The issuer's record does not accept the `typ` in the header of the token.
     TokenTypRefused = "token_typ_refused", TOKEN,
-        "Compare the header's `typ`, in the detail, with `TokenRules::typ` of the issuer's record.";
-    /// A claim that the issuer's record demands is missing or has another value.
+        "The detail has the `typ`. Compare the `typ` with `TokenRules::typ` (TOML: `typ`) in the issuer's record.";
+    /// The token lacks a claim or a value that the issuer's record requires.
     TokenClaimRequired = "token_claim_required", TOKEN,
-        "The detail names it. Have the issuer add it, or mend `TokenRules::require` and `TokenRules::require_value`. \
-        Presets demand claims too.";
-    /// A claim that the issuer's record forbids.
+        "The detail names the claim. Configure the issuer to add the claim, or change `TokenRules::require` and \
+        `TokenRules::require_value` (TOML: `require`, `require_value`). Presets require claims too.";
+    /// The token has a claim that the issuer's record forbids.
     TokenClaimForbidden = "token_claim_forbidden", TOKEN,
-        "The detail names it. The client hands in another kind of token than the record is for, or \
-        `TokenRules::forbid` goes too far.";
-    /// No tenant, or one that the issuer's record does not list.
+        "The detail names the claim. Either the client sent a token of another kind, or `TokenRules::forbid` (TOML: \
+        `forbid`) is too strict.";
+    /// The token has no tenant, or a tenant that the issuer's record does not list.
     TokenTenantRefused = "token_tenant_refused", TOKEN,
-        "If the tenant is a customer, list it in `Issuer::tenants`.";
-    /// The issuer says that the token is not active (RFC 7662 section 2.2).
+        "If the tenant is a customer, add the tenant to `Issuer::accept_tenants` (TOML: `tenants`).";
+    /// The introspection endpoint of the issuer answered that the token is not active (RFC 7662 section 2.2).
     TokenInactive = "token_inactive", TOKEN,
-        "The token was revoked, has expired or is not that issuer's: the client must get a new one. If all are \
-        inactive, see which tokens the credentials in `Introspection::basic` may ask about.";
-    /// The token verifier says that the token is not genuine.
+        "The token has expired, was revoked, or is of another issuer. Fix the client: get a new token. If all tokens are \
+        inactive, check which tokens the credentials of `Introspection::basic` may introspect.";
+    /// The token verifier answered that the token is not genuine.
     TokenVerifierRejected = "token_verifier_rejected", TOKEN,
-        "The detail has the words of the `TokenExchangeBuilder::token_verifier` that you gave: the rule is there.";
-    /// The token is of another kind than was declared.
+        "The detail has the answer of the `TokenExchangeBuilder::token_verifier`. Look for the rule in the token verifier.";
+    /// The token is of another kind than the client declared.
     TokenTypeConfused = "token_type_confused", TOKEN,
-        "The detail says what gave it away. The client must hand in an access token, or declare what it really hands \
-        in; older access tokens without `at+jwt` can be allowed with `Issuer::allow_untyped_access_tokens`.";
-    /// A foreign issuer's token whose `aud` does not name us.
+        "The detail has the difference. Fix the client: send an access token, or declare the real type. For access tokens \
+        without the `typ` of RFC 9068, set `Issuer::allow_untyped_access_tokens` (TOML: `allow_untyped_access_tokens`).";
+    /// The `aud` of a foreign issuer's token does not name this server.
     TokenNotForUs = "token_not_for_us", TOKEN,
-        "The client must get a token for this server. If the `aud` in the detail does mean it, list that name in \
-        `Issuer::our_names` or `TokenRules::audiences`; for ID tokens, map it with `Issuer::client_name`.";
-    /// A sender-constrained token (`cnf`), which is not supported.
+        "Fix the client: get a token for this server. If the `aud` in the detail is a name of this server, add the name to \
+        `Issuer::accepted_audiences` (TOML: `our_names`) or `TokenRules::audiences`. For ID tokens, map the name with \
+        `Issuer::map_client` (TOML: `client_names`).";
+    /// The token is bound to a key or a certificate (`cnf`), which the layer does not support.
     TokenSenderConstrained = "token_sender_constrained", TOKEN,
-        "The client must get a token that is not bound to a key: without DPoP and without a client certificate.";
-    /// A token with `authorization_details`, which are not supported.
+        "Fix the client: get a bearer token, without DPoP and without a client certificate.";
+    /// The token has `authorization_details`, which the layer cannot narrow.
     AuthorizationDetailsUnsupported = "authorization_details_unsupported", TOKEN,
-        "The client must get a token with scopes alone; what stands in `authorization_details` could not be narrowed \
-        here.";
+        "Fix the client: get a token that has only scopes.";
 
-    /// The token names no audience.
+    /// The subject token has no `aud`.
     PresenterUnknown = "presenter_unknown", DENIED,
-        "Have the issuer write `aud` into its tokens: without it, nobody can tell in whose hands a token may be.";
-    /// A token of a tenant that the client does not work for.
+        "Configure the issuer to write `aud`. Without `aud`, the layer cannot know which clients may have the token.";
+    /// The client does not serve the tenant of the subject token.
     TenantMismatch = "tenant_mismatch", DENIED,
-        "If the client serves that tenant, list it in `Client::tenants`; otherwise one tenant's token came to \
-        another's client, and that is worth a look.";
+        "If the client serves the tenant, add the tenant to `Client::allow_tenants` (TOML: `tenants`). Otherwise a token of \
+        one tenant reached a client of another tenant; investigate the cause.";
     /// The client has no relation to the subject token.
     PresenterUnrelated = "presenter_unrelated", DENIED,
-        "The detail says whose token it is. If the client is the service that it was issued for, set `Target::owner`; \
-        if it got it for itself, `Client::allow_self_exchange`; for a foreign issuer, `Issuer::client_name` or \
-        `Issuer::presenters`. Else the token was stolen or passed on.";
-    /// A subject token with several audiences, which the client's record does not allow.
+        "The detail names the party that the token belongs to. If the client is the service that the token is for, set \
+        `Target::served_by` (TOML: `owner`). If the token was issued to the client, set `Client::allow_self_exchange`. For \
+        a foreign issuer, use `Issuer::map_client` (TOML: `client_names`) or `Issuer::allow_presenters` (TOML: \
+        `presenters`). Otherwise the token was stolen or passed on.";
+    /// The subject token has several audiences, which the client's record does not permit.
     SeveralAudiences = "several_audiences", DENIED,
-        "Better have the issuer write tokens for one audience: each of several can use it at the others. If that is \
-        accepted, `Client::allow_several_audiences`.";
-    /// The foreign `sub` cannot become one of ours.
+        "Configure the issuer to write tokens for one audience: with several audiences, each of them can use the token at \
+        the others. To accept such tokens, set `Client::allow_several_audiences` (TOML: `allow_several_audiences`).";
+    /// The foreign subject cannot be mapped to a subject of this authorization server.
     SubjectNotMapped = "subject_not_mapped", TOKEN,
-        "The detail says why. Have the issuer write the claim that `Issuer::subjects` names, or choose another \
-        `SubjectMapping`; no subject can have a client's name.";
-    /// The issuer's record does not let it say who acts.
+        "The detail has the cause. Configure the issuer to write the claim of `Issuer::map_subjects` (TOML: `subjects`), or \
+        choose another `SubjectMapping`. A subject can never have the name of a client.";
+    /// The issuer's record does not permit actor tokens of this issuer.
     ActorIssuerNotTrusted = "actor_issuer_not_trusted", TOKEN,
-        "If this issuer's tokens may say who acts, `Issuer::allow_actor_tokens`.";
-    /// The actor is neither the client nor one that it carries.
+        "If the tokens of this issuer may identify actors, set `Issuer::allow_actor_tokens` (TOML: `allow_actor_tokens`).";
+    /// The actor is neither the client nor a party that the client may present.
     ActorNotCarried = "actor_not_carried", DENIED,
-        "The detail names the actor. If the client runs it, as a platform runs agents, list it with `Client::carries`; \
-        if it is the client under another name, map it with `Issuer::client_name`.";
-    /// The actor token is itself a delegated one.
+        "The detail names the actor. If the client runs the actor, as a platform runs agents, add the actor with \
+        `Client::allow_actor` (TOML: `carries`). If the actor is the client under another name, map the name with \
+        `Issuer::map_client` (TOML: `client_names`).";
+    /// The actor token itself names an actor (`act`).
     ActorDelegated = "actor_delegated", TOKEN,
-        "The client's mistake: the actor token must be the actor's own, without `act`, such as one from the \
-        client-credentials grant.";
-    /// Actor and subject are the same party.
+        "Fix the client: send an actor token of the actor itself, without `act`, for example from the client credentials \
+        grant.";
+    /// The actor and the subject are the same party.
     ActorIsSubject = "actor_is_subject", DENIED,
-        "The client exchanges a token of its own, or sent one party as both: there is nobody to act for. If it needs \
-        its own token exchanged, allow that with a rule that says `Rule::impersonation`.";
-    /// The actor already stands deeper in the chain.
+        "The client exchanges a token of its own, or sends tokens of one party as both tokens. To permit the exchange of own \
+        tokens, add a rule with `Rule::impersonation` (TOML: `grant`).";
+    /// The actor is already in the `act` chain of the subject token.
     ActorRepeated = "actor_repeated", DENIED,
-        "Calls go in a circle. If that is meant, `Client::allow_repeated_actors`.";
-    /// `act` is not a chain of objects that name parties.
+        "The calls form a circle. To permit the circle, set `Client::allow_repeated_actors` (TOML: \
+        `allow_repeated_actors`).";
+    /// The `act` of the subject token is not a chain of objects that name parties.
     ChainMalformed = "chain_malformed", TOKEN,
-        "The detail names what does not belong there. Have the issuer write `act` as RFC 8693 section 4.1 says: names \
-        only, and `sub` in each.";
-    /// `act` from an issuer whose record does not let it assert one.
+        "The detail names the wrong member. Configure the issuer to write `act` as RFC 8693 section 4.1 says: only names of \
+        parties, and `sub` in each object.";
+    /// The issuer's record does not permit `act` in the tokens of this issuer.
     ChainNotTrusted = "chain_not_trusted", TOKEN,
-        "If this issuer may say who acted before, `Issuer::trust_act`. It can then name anybody.";
-    /// The chain would be deeper or larger than the limit.
+        "If this issuer may say which actors took part, set `Issuer::trust_act` (TOML: `trust_act`). The issuer can then \
+        name any party as an actor.";
+    /// The new `act` chain would be longer or larger than the limit.
     ChainTooDeep = "chain_too_deep", DENIED,
-        "Let fewer services stand between, or raise `TokenExchangeBuilder::max_chain_depth`, or the rule's \
-        `Rule::max_depth`. More than 4096 bytes are never written.";
-    /// `may_act` is not an object that names a party.
+        "Let fewer services exchange the token one after the other, or raise `TokenExchangeBuilder::max_chain_depth` or \
+        `Rule::max_depth` (TOML: `max_depth`). The limit of 4096 bytes is fixed.";
+    /// The `may_act` of the subject token is not an object that names a party.
     MayActMalformed = "may_act_malformed", TOKEN,
-        "Have the issuer write `may_act` as an object with `sub` or `client_id` as text (RFC 8693 section 4.4).";
-    /// `may_act` names somebody else.
+        "Configure the issuer to write `may_act` as an object with `sub` or `client_id` as text (RFC 8693 section 4.4).";
+    /// The `may_act` of the subject token names another party than the actor.
     MayActMismatch = "may_act_mismatch", DENIED,
-        "The subject, or its issuer, said who may act, and it is not this actor: use that one, or have `may_act` \
-        changed. A foreign issuer's name for one of your clients is mapped with `Issuer::client_name`.";
-    /// Impersonation of a subject whose token, or request, names an actor.
+        "Use the actor that `may_act` names, or configure the issuer to name this actor. If a foreign issuer has another \
+        name for a client of yours, map the name with `Issuer::map_client` (TOML: `client_names`).";
+    /// The policy granted impersonation, but the subject token or the request names an actor.
     ImpersonationImpossible = "impersonation_impossible", DENIED,
-        "Who acts cannot be left out once it was said: allow the exchange with `Rule::delegation`, or have the policy \
-        answer `Semantics::Delegation`.";
+        "An issued token cannot hide an actor that is known. Permit delegation with `Rule::delegation` (TOML: `grant`), or \
+        let the policy answer with `Semantics::Delegation`.";
 
-    /// A token of this authorization server's own that was revoked (RFC 7009).
+    /// The token was issued by this authorization server and was revoked (RFC 7009).
     TokenRevoked = "token_revoked", TOKEN,
-        "The detail has its name. The client must get a new token from whoever calls it; who revoked this one stands in \
-        the log, under the target `token_exchange::issued_tokens`.";
-    /// The revocation store could not be asked.
+        "Fix the client: get a new token. The detail has the `jti` of the token, and the log has the client that revoked \
+        the token, with target `token_exchange::issued_tokens`.";
+    /// The revocation store did not answer.
     RevocationsUnavailable = "revocations_unavailable", UNAVAILABLE,
-        "See why the `TokenExchangeBuilder::revocations` store answers with an error: the detail has it. A store that \
-        is full needs more room. Nothing is issued until it answers.";
+        "The detail has the error of the `TokenExchangeBuilder::revocations` store. A full store needs a larger capacity. \
+        The layer issues no token until the store answers.";
     /// The revocation store panicked.
     RevocationsPanicked = "revocations_panicked", BROKEN,
-        "A defect in the service given to `TokenExchangeBuilder::revocations`: the panic's message is on standard \
-        error.";
-    /// The status check says that one of the parties is not good any more.
+        "The service of `TokenExchangeBuilder::revocations` has a defect. The message of the panic is on standard error.";
+    /// The status check answered that a party or a token is not valid any more.
     StatusRefused = "status_refused", TOKEN,
-        "The detail has the words of the `TokenExchangeBuilder::status` check that you gave: an account was disabled, \
-        a session ended, a token revoked.";
-    /// The status check could not be asked.
+        "The detail has the answer of the `TokenExchangeBuilder::status` check: for example, an account was disabled, a \
+        session ended, or a token was revoked.";
+    /// The status check did not answer.
     StatusUnavailable = "status_unavailable", UNAVAILABLE,
-        "See why the `TokenExchangeBuilder::status` check answers with an error: the detail has it. Nothing is issued \
-        until it answers.";
+        "The detail has the error of the `TokenExchangeBuilder::status` check. The layer issues no token until the check \
+        answers.";
     /// The status check panicked.
     StatusPanicked = "status_panicked", BROKEN,
-        "A defect in the service given to `TokenExchangeBuilder::status`: the panic's message is on standard error.";
-    /// No rule of the policy allows it.
+        "The service of `TokenExchangeBuilder::status` has a defect. The message of the panic is on standard error.";
+    /// No rule of the policy allows the exchange.
     PolicyNoRule = "policy_no_rule", DENIED,
-        "If it should be allowed, add a `Rule::allow` for what the detail names: client, actor, subject and target. \
-        `TokenExchangeLayer::explain` writes it out.";
-    /// The policy refused.
+        "If the exchange should be allowed, add a `Rule::allow` for the client, actor, subject and target in the detail. \
+        `TokenExchangeLayer::explain` suggests the rule.";
+    /// The policy denied the exchange.
     PolicyDenied = "policy_denied", DENIED,
-        "The detail has the id of the `Rule::deny` that matched, or the words of the policy that you gave.";
-    /// The policy refused one of the targets.
+        "The detail has the id of the matching `Rule::deny`, or the answer of your policy.";
+    /// The policy denied one of the targets.
     PolicyTargetDenied = "policy_target_denied", TARGET,
-        "The detail has the words of the policy that you gave: `Denial::target` is its answer.";
-    /// The policy would allow it if the subject logged in again, or more strongly.
+        "The detail has the answer of your policy, which was made with `Denial::target`.";
+    /// The policy requires a new or stronger login of the subject.
     StepUpRequired = "step_up_required", STEP_UP,
-        "The client sends its user through a login with the `acr_values` and `max_age` that it was told, which a \
-        `Rule::require_acr` or a `Rule::max_auth_age` wants.";
-    /// The policy granted more than the ceiling: a defect of the policy.
+        "Fix the client: send the user through a login with the `acr_values` and the `max_age` of the answer. \
+        `Rule::require_acr` and `Rule::max_auth_age` (TOML: `require_acr`, `max_auth_age`) set the requirement.";
+    /// The policy granted more than the ceiling, which is a defect of the policy.
     PolicyWidened = "policy_widened", BROKEN,
-        "Mend the `TokenExchangeBuilder::policy`: it may grant at most `Query::ceiling` and `Query::max_lifetime`. The \
-        detail has what it granted.";
-    /// The policy could not be asked.
+        "Correct the `TokenExchangeBuilder::policy`: a grant must not exceed `Query::max_scope` and `Query::max_lifetime`. \
+        The detail has the grant.";
+    /// The policy did not answer.
     PolicyUnavailable = "policy_unavailable", UNAVAILABLE,
-        "See why the `TokenExchangeBuilder::policy` answers with an error, which the detail has: a decision point that \
-        is down, a timeout, a limit.";
+        "The detail has the error of the `TokenExchangeBuilder::policy`: for example, a policy server is down, or a timeout \
+        or a limit was reached.";
     /// The policy panicked.
     PolicyPanicked = "policy_panicked", BROKEN,
-        "A defect in the service given to `TokenExchangeBuilder::policy`: the panic's message is on standard error.";
-    /// The client authenticator could not be asked.
+        "The service of `TokenExchangeBuilder::policy` has a defect. The message of the panic is on standard error.";
+    /// The client authenticator did not answer.
     AuthenticatorUnavailable = "authenticator_unavailable", UNAVAILABLE,
-        "See why the `TokenExchangeBuilder::client_authenticator` answers with an error: the detail has it. A client \
-        that is not known is an answer, no error.";
+        "The detail has the error of the `TokenExchangeBuilder::client_authenticator`. For an unknown client, the \
+        authenticator must answer `Authentication::Rejected` instead of an error.";
     /// The client authenticator panicked.
     AuthenticatorPanicked = "authenticator_panicked", BROKEN,
-        "A defect in the service given to `TokenExchangeBuilder::client_authenticator`: the panic's message is on \
-        standard error.";
-    /// The issuer's keys could not be had.
+        "The service of `TokenExchangeBuilder::client_authenticator` has a defect. The message of the panic is on standard \
+        error.";
+    /// The keys of the issuer are not available.
     IssuerKeysUnavailable = "issuer_keys_unavailable", UNAVAILABLE,
-        "The detail says what went wrong, and so does `TokenExchangeLayer::readiness`. See whether this server reaches \
-        the issuer's `Issuer::jwks_uri`; private addresses and a private CA are options of `HttpFetch::builder`.";
-    /// The issuer could not be asked what a token means.
+        "The detail and `TokenExchangeLayer::readiness` have the cause. Check that this server can reach the issuer's \
+        `Issuer::jwks_uri`. `HttpFetch::builder` has options for private addresses and for a private CA.";
+    /// The introspection endpoint of the issuer did not answer.
     IntrospectionUnavailable = "introspection_unavailable", UNAVAILABLE,
-        "The detail has the status or the problem. A 401 means the credentials in `Introspection::basic` or \
-        `Introspection::bearer`; else see whether this server reaches the endpoint.";
-    /// The token verifier could not be asked.
+        "The detail has the status or the problem. For a status of 401, check the credentials in `Introspection::basic` or \
+        `Introspection::bearer` (TOML: `introspection`). Otherwise check that this server can reach the endpoint.";
+    /// The token verifier did not answer.
     TokenVerifierUnavailable = "token_verifier_unavailable", UNAVAILABLE,
-        "See why the `TokenExchangeBuilder::token_verifier` answers with an error: the detail has it. A token that is \
-        not genuine is an answer, no error.";
+        "The detail has the error of the `TokenExchangeBuilder::token_verifier`. For a token that is not genuine, the \
+        verifier must answer `Verification::Rejected` instead of an error.";
     /// The token verifier panicked.
     TokenVerifierPanicked = "token_verifier_panicked", BROKEN,
-        "A defect in the service given to `TokenExchangeBuilder::token_verifier`: the panic's message is on standard \
-        error.";
-    /// The signer could not be asked.
+        "The service of `TokenExchangeBuilder::token_verifier` has a defect. The message of the panic is on standard error.";
+    /// The signer did not answer.
     SignerUnavailable = "signer_unavailable", UNAVAILABLE,
-        "See why the `TokenExchangeBuilder::signer` answers with an error: the detail has it. A key service that is \
-        down or throttles is the usual cause.";
+        "The detail has the error of the `TokenExchangeBuilder::signer`. Usually a key service is down or limits the rate of \
+        requests.";
     /// The signer panicked.
     SignerPanicked = "signer_panicked", BROKEN,
-        "A defect in the service given to `TokenExchangeBuilder::signer`: the panic's message is on standard error.";
-    /// The signer's answer is not a signature of its key.
+        "The service of `TokenExchangeBuilder::signer` has a defect. The message of the panic is on standard error.";
+    /// The answer of the signer is not a signature with the key of the signer.
     SignatureRefused = "signature_refused", BROKEN,
-        "The signer signs with another key, algorithm or format than `Signer::new` and `Signer::verified_by` say. Key \
-        services often answer ECDSA signatures in DER: convert them to the two numbers side by side.";
-    /// The audit sink did not take the event of an issued token, so the token was withheld.
+        "The signing service uses another key, algorithm or format than the `TokenExchangeBuilder::signer` declares. Many key \
+        services return ECDSA signatures in DER: convert these to the two numbers side by side.";
+    /// The audit sink did not take the event of an issued token, so the layer withheld the token.
     AuditUnavailable = "audit_unavailable", UNAVAILABLE,
-        "See why the `TokenExchangeBuilder::audit` sink fails or takes longer than 5 s. Events that it did not take \
-        are in the log, under `token_exchange::audit`.";
-    /// The whole exchange took longer than its deadline.
+        "The `TokenExchangeBuilder::audit` sink failed or took longer than 5 s. The log has the event, with target \
+        `token_exchange::audit`.";
+    /// The exchange took longer than the deadline.
     DeadlineExceeded = "deadline_exceeded", UNAVAILABLE,
-        "The event's `stage` says where the time went: the part asked there is slow. `TokenExchangeBuilder::deadline` \
-        sets the time.";
-    /// A defect of this crate.
+        "The `stage` of the audit event names the slow stage. Make the service of that stage faster, or raise \
+        `TokenExchangeBuilder::deadline`.";
+    /// The layer has a defect.
     Internal = "internal", BROKEN,
-        "Report it to the maintainers, with the event and the panic's message from standard error.";
-    /// The client went away before it had an answer.
+        "Report the defect to the maintainers, with the audit event and the message of the panic from standard error.";
+    /// The client closed the connection before the answer.
     ClientGone = "client_gone", UNAVAILABLE,
-        "The client hung up, or a timeout outside this layer was over first: compare it with how long exchanges take, \
-        the event's `duration_us`.";
+        "The client, or a timeout outside of the layer, ended the request. Compare that timeout with the `duration_us` of the \
+        audit events.";
 }

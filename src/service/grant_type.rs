@@ -1,14 +1,17 @@
+//! The search for the token exchange grant in a body that another server could read in another way.
+
 use crate::protocol::GRANT_TYPE;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::{borrow::Cow, fmt};
 
 const PARAMETER: &[u8] = b"grant_type";
 
-/// Whether any reading of these bytes as a form holds the token exchange grant.
+/// Whether any reading of a form contains the token exchange grant.
 ///
-/// Deliberately wider than the strict parser: lenient escapes, `;` as a separator, names in any case, with an array
-/// suffix, cut off at a NUL or mangled as some servers do. What another server could read as this grant must not pass it by.
-pub(crate) fn form_carries_exchange_grant(form: &[u8]) -> bool {
+/// The search accepts more than the strict parser: broken escapes, `;` as a separator, and names in any letter case, with
+/// an array suffix, cut off at a NUL, or changed as some servers change names. The layer must see the grant in every form
+/// in which another server could read the grant.
+pub(crate) fn form_contains_exchange_grant(form: &[u8]) -> bool {
     form.split(|byte| matches!(byte, b'&' | b';')).any(|pair| {
         form_urlencoded::parse(pair)
             .any(|(name, value)| is_grant_type(&unescaped_utf16(&name)) && is_exchange_grant(&unescaped_utf16(&value)))
@@ -16,18 +19,18 @@ pub(crate) fn form_carries_exchange_grant(form: &[u8]) -> bool {
 }
 
 fn is_grant_type(name: &str) -> bool {
-    let name = bare(name.split('\0').next().unwrap_or_default());
+    let name = trimmed(name.split('\0').next().unwrap_or_default());
     let Some((start, rest)) = name.as_bytes().split_at_checked(PARAMETER.len()) else { return false };
-    // Some servers read `.`, ` ` and `[` in a name as `_`.
+    // Some servers replace `.`, ` ` and `[` in a name by `_`.
     let reads_as = |(is, wanted): (&u8, &u8)| {
         is.eq_ignore_ascii_case(wanted) || (*wanted == b'_' && matches!(is, b'.' | b' ' | b'['))
     };
-    // And some take `grant_type[0]` or `grant_type.0` for one of several.
+    // Some servers take `grant_type[0]` and `grant_type.0` for elements of a list.
     let ends = rest.trim_ascii().is_empty() || rest.trim_ascii().starts_with(b"[") || rest.starts_with(b".");
     start.iter().zip(PARAMETER).all(reads_as) && ends
 }
 
-/// Undoes `%u0067`, which some servers read as they read `%67`.
+/// Decodes escapes such as `%u0067`, which some servers accept in addition to `%67`.
 fn unescaped_utf16(text: &str) -> Cow<'_, str> {
     if !text.contains("%u") && !text.contains("%U") {
         return Cow::Borrowed(text);
@@ -51,8 +54,8 @@ fn unescaped_utf16(text: &str) -> Cow<'_, str> {
     Cow::Owned(read)
 }
 
-/// The same for JSON, where the grant counts wherever a string stands. `None` if it is not JSON.
-pub(crate) fn json_carries_exchange_grant(json: &[u8]) -> Option<bool> {
+/// Whether any string in a JSON text is the token exchange grant. `None` if the text is not JSON.
+pub(crate) fn json_contains_exchange_grant(json: &[u8]) -> Option<bool> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let found = deserializer.deserialize_any(Search).ok()?;
     deserializer.end().ok().map(|()| found)
@@ -60,11 +63,11 @@ pub(crate) fn json_carries_exchange_grant(json: &[u8]) -> Option<bool> {
 
 fn is_exchange_grant(text: &str) -> bool {
     let text = text.find('\0').map_or(text, |end| &text[..end]);
-    bare(text).eq_ignore_ascii_case(GRANT_TYPE)
+    trimmed(text).eq_ignore_ascii_case(GRANT_TYPE)
 }
 
-/// Without the white space and the byte order mark that lenient servers drop.
-fn bare(text: &str) -> &str {
+/// Removes the white space and the byte order mark that lenient servers ignore.
+fn trimmed(text: &str) -> &str {
     text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
 }
 
@@ -131,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reading_of_the_grant_in_a_form_is_seen() {
+    fn the_grant_is_found_in_every_form() {
         let grant = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange";
         for form in [
             format!("grant_type={grant}"),
@@ -155,7 +158,7 @@ mod tests {
             format!("grant_type=%u0075{}", &grant[1..]),
             format!("%u00zz=x&%u=y&grant_type={grant}"),
         ] {
-            assert!(form_carries_exchange_grant(form.as_bytes()), "{form}");
+            assert!(form_contains_exchange_grant(form.as_bytes()), "{form}");
         }
         for form in [
             "",
@@ -168,12 +171,12 @@ mod tests {
             &format!("scope={grant}"),
             &format!("{grant}=grant_type"),
         ] {
-            assert!(!form_carries_exchange_grant(form.as_bytes()), "{form}");
+            assert!(!form_contains_exchange_grant(form.as_bytes()), "{form}");
         }
     }
 
     #[test]
-    fn the_grant_in_json_is_seen_wherever_it_stands() {
+    fn the_grant_is_found_anywhere_in_json() {
         let grant = GRANT_TYPE;
         let escaped = grant.replace('u', "\\u0075");
         let cases = [
@@ -189,7 +192,7 @@ mod tests {
             (format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000)), None),
         ];
         for (json, found) in cases {
-            assert_eq!(json_carries_exchange_grant(json.as_bytes()), found, "{}", &json[..json.len().min(60)]);
+            assert_eq!(json_contains_exchange_grant(json.as_bytes()), found, "{}", &json[..json.len().min(60)]);
         }
     }
 }
