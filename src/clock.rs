@@ -23,6 +23,12 @@ impl Clock {
     }
 }
 
+/// Returns whether less than `limit` has passed since `last`. A `last` in the future counts as long ago, because the clock
+/// was set back and the time that has passed is unknown.
+pub(crate) fn is_within(limit: Duration, last: Option<SystemTime>, now: SystemTime) -> bool {
+    last.is_some_and(|last| now.duration_since(last).is_ok_and(|since| since < limit))
+}
+
 impl Default for Clock {
     fn default() -> Self {
         Self::new(SystemTime::now)

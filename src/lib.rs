@@ -165,6 +165,7 @@ mod issued;
 mod jose;
 pub mod jwks;
 mod layer;
+mod locks;
 pub mod manual;
 pub mod metadata;
 mod metrics;

@@ -25,9 +25,14 @@
 
 use crate::protocol::{Reason, Rejection, refuse};
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http::{Request, Response};
-use std::panic::AssertUnwindSafe;
+use std::{
+    any::Any,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    task::Poll,
+};
 use tower::{BoxError, Service, ServiceExt, util::BoxCloneSyncService};
 
 /// A [`tower::Service`] that answers a `Question` with an `Answer`.
@@ -105,9 +110,21 @@ where
     Answer: 'static,
 {
     let answer = async { plug.clone().oneshot(question).await };
-    match AssertUnwindSafe(answer).catch_unwind().await {
+    match catch_panic(answer).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(refuse(failing.unavailable).because(error)),
         Err(_) => Err(refuse(failing.panicked)),
     }
+}
+
+/// Runs a future, and returns a panic of the future as an error.
+pub(crate) async fn catch_panic<F: Future>(future: F) -> Result<F::Output, Box<dyn Any + Send>> {
+    let mut future = pin!(future);
+    // A future is never polled again after a panic, so nothing can observe a half-changed state.
+    poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
 }

@@ -2,10 +2,10 @@
 
 use crate::{
     clock::Clock,
+    plug::catch_panic,
     protocol::{ErrorProfile, Reason, Rejection, refuse},
 };
-use futures_util::FutureExt;
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::time::Duration;
 
 /// Limits, the clock and the error profile of a layer.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub(crate) struct Settings {
 impl Settings {
     /// Runs the work on one request. A panic and an elapsed deadline become refusals, and the error profile is applied.
     pub(crate) async fn in_time<T>(&self, work: impl Future<Output = Result<T, Rejection>>) -> Result<T, Rejection> {
-        let outcome = match tokio::time::timeout(self.deadline, AssertUnwindSafe(work).catch_unwind()).await {
+        let outcome = match tokio::time::timeout(self.deadline, catch_panic(work)).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_panic)) => Err(refuse(Reason::Internal)),
             Err(_elapsed) => Err(refuse(Reason::DeadlineExceeded)),

@@ -1,11 +1,12 @@
 use super::AuditEvent;
+use crate::locks;
 use futures_util::future::BoxFuture;
 use std::{
     fmt,
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
@@ -104,7 +105,7 @@ impl JsonLinesSink {
     pub fn reopen(&self) -> io::Result<()> {
         let Some(path) = &self.0.path else { return Ok(()) };
         let output = Output::open(path)?;
-        *self.0.output.lock().unwrap_or_else(PoisonError::into_inner) = output;
+        *locks::lock(&self.0.output) = output;
         Ok(())
     }
 }
@@ -159,7 +160,7 @@ impl Service<AuditEvent> for JsonLinesSink {
             line.push(b'\n');
             let turn = Arc::clone(&shared.turn).acquire_owned().await.map_err(io::Error::other)?;
             let written = spawn_blocking(move || {
-                let written = shared.output.lock().unwrap_or_else(PoisonError::into_inner).write(line);
+                let written = locks::lock(&shared.output).write(line);
                 drop(turn);
                 written
             });

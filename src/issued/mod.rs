@@ -3,7 +3,7 @@
 use crate::{
     client_auth::{Authenticator, authenticate},
     exchange::Exchange,
-    jose::{Claims, Compact, KeySet, KeyUse, RawHeader},
+    jose::{Claims, Compact, KeyMatch, KeySet, KeyUse, RawHeader},
     protocol::{Identification, NumericDate, Reason, Rejection, error_response, form_values, json_response, refuse},
     records::Registry,
     revocation::{RevocationPart, is_revoked, revoke},
@@ -73,10 +73,7 @@ impl<'a> IssuedTokens<'a> {
     fn read(&self, token: &str) -> Option<IssuedToken> {
         let jws = Compact::parse(token)?;
         let header = RawHeader::parse(&jws.header)?.judged().ok()?;
-        let kid = header.kid.as_deref()?;
-        let keys = self.keys.candidates(header.algorithm, Some(kid), KeyUse::Signature);
-        let signed = jws.signing_input.as_bytes();
-        if !keys.iter().any(|key| key.verify(header.algorithm, signed, &jws.signature)) {
+        if header.kid.is_none() || self.keys.verify(&header, &jws, KeyUse::Signature) != KeyMatch::Verified {
             return None;
         }
         let claims = Claims::from_json(&jws.payload).ok()?;

@@ -1,4 +1,6 @@
-use super::{Algorithm, IgnoredKey, IgnoredReason, KeyUse, VerifyingKey, header::is_kid, parse_object};
+use super::{
+    Algorithm, Compact, Header, IgnoredKey, IgnoredReason, KeyUse, VerifyingKey, header::is_kid, parse_object,
+};
 use serde_json::Value;
 use std::{fmt, sync::Arc};
 
@@ -33,6 +35,17 @@ pub struct KeySet {
 #[error("a key set is one JSON object with an array `keys`, without duplicate members (RFC 7517 section 5)")]
 #[non_exhaustive]
 pub struct KeySetError;
+
+/// The result of looking for the key that signed a token. A later value is the better result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum KeyMatch {
+    /// No key has the name, the algorithm and the use that the token needs.
+    NoKey,
+    /// There are such keys, and none of them signed the token.
+    Mismatch,
+    /// One of the keys signed the token.
+    Verified,
+}
 
 impl KeySet {
     /// Reads a key set document.
@@ -80,6 +93,18 @@ impl KeySet {
         Self {
             keys: self.keys.iter().chain(other.keys.iter()).cloned().collect(),
             ignored: self.ignored.iter().chain(other.ignored.iter()).cloned().collect(),
+        }
+    }
+
+    /// Looks for the key that signed a token.
+    pub(crate) fn verify(&self, header: &Header, jws: &Compact<'_>, key_use: KeyUse) -> KeyMatch {
+        let algorithm = header.algorithm;
+        let candidates = self.candidates(algorithm, header.kid.as_deref(), key_use);
+        let signed = jws.signing_input.as_bytes();
+        match candidates.iter().any(|key| key.verify(algorithm, signed, &jws.signature)) {
+            _ if candidates.is_empty() => KeyMatch::NoKey,
+            true => KeyMatch::Verified,
+            false => KeyMatch::Mismatch,
         }
     }
 

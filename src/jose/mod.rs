@@ -29,6 +29,7 @@ pub(crate) use compact::Compact;
 pub(crate) use header::{Header, RawHeader, media_type};
 pub(crate) use json::parse_object;
 pub(crate) use key::{KeyUse, VerifyingKey};
+pub(crate) use key_set::KeyMatch;
 pub(crate) use private_key::PrivateKey;
 
 /// Encodes without padding, as JOSE does everywhere (RFC 7515 section 2).

@@ -114,6 +114,11 @@ impl PrivateKey {
         Self::of(algorithm, pair)
     }
 
+    /// Reads the first `PRIVATE KEY` block of a PEM text (RFC 7468 section 10).
+    pub(crate) fn from_pem(algorithm: Algorithm, pem: &[u8]) -> Result<Self, KeyError> {
+        Self::from_pkcs8(algorithm, &private_key_block(pem).ok_or(KeyError::NotPem)?)
+    }
+
     /// Of a pair that fits the algorithm.
     pub(super) fn of(algorithm: Algorithm, pair: Pair) -> Result<Self, KeyError> {
         let (material, public) = match pair {
@@ -175,6 +180,13 @@ impl PrivateKey {
         let parameters = parameters(&self.public, &members).ok_or(KeyError::Unusable)?;
         parameters.thumbprint(&digest::SHA256).map_err(|_| KeyError::Unusable)
     }
+}
+
+fn private_key_block(pem: &[u8]) -> Option<Vec<u8>> {
+    let pem = String::from_utf8_lossy(pem);
+    let (_, block) = pem.split_once(PEM_BEGIN)?;
+    let (base64, _) = block.split_once(PEM_END)?;
+    BASE64.decode(base64.split_ascii_whitespace().collect::<String>().as_bytes()).ok()
 }
 
 fn generate_pkcs8(algorithm: Algorithm) -> Result<Vec<u8>, KeyError> {

@@ -1,13 +1,17 @@
-use super::is_within;
+use crate::clock::is_within;
 use ring::rand::{SecureRandom, SystemRandom};
 use std::time::{Duration, SystemTime};
 
-/// The longest wait after the first failure in a row, and after many.
+/// The longest wait after the first of several failures in a row.
 const FIRST: Duration = Duration::from_secs(1);
+/// The longest wait after any number of failures in a row.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// How long not to ask somebody who failed: 1 s at most after the first failure in a row, twice that after each more,
-/// 60 s at most; of that between the half and the whole, at random, so that many servers do not come back together.
+/// The wait after a failure, until the failing server is asked again.
+///
+/// The longest wait is 1 second after the first failure in a row, and doubles with every further failure up to 60 seconds.
+/// The wait is a random time between half of the longest wait and all of it, so that many processes do not ask at the
+/// same moment.
 #[derive(Default)]
 pub(super) struct BackOff {
     failures: u32,
@@ -26,12 +30,11 @@ impl BackOff {
         *self = Self::default();
     }
 
-    /// Whether it failed the last time.
     pub(super) fn is_failing(&self) -> bool {
         self.failures > 0
     }
 
-    /// Whether it may be asked now.
+    /// Returns whether the server may be asked now.
     pub(super) fn is_over(&self, now: SystemTime) -> bool {
         !is_within(self.wait, self.last, now)
     }
@@ -42,7 +45,7 @@ fn wait(failures: u32, jitter: u16) -> Duration {
     whole / 2 + (whole / 2).mul_f64(f64::from(jitter) / f64::from(u16::MAX))
 }
 
-/// The whole wait where nothing random can be had.
+/// Returns a random number, or the largest one if the system has no randomness.
 fn jitter() -> u16 {
     let mut bytes = [0; 2];
     SystemRandom::new().fill(&mut bytes).map_or(u16::MAX, |()| u16::from_be_bytes(bytes))
@@ -54,7 +57,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     #[test]
-    fn twice_as_long_each_time_up_to_a_minute_and_never_less_than_half() {
+    fn the_wait_doubles_up_to_a_minute() {
         for (failures, seconds) in
             [(1, 1), (2, 2), (3, 4), (4, 8), (5, 16), (6, 32), (7, 60), (8, 60), (33, 60), (u32::MAX, 60)]
         {
@@ -67,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_and_a_clock_that_is_set_back_end_it() {
+    fn a_success_or_a_clock_set_back_ends_the_wait() {
         let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let mut back_off = BackOff::default();
         assert!(back_off.is_over(now) && !back_off.is_failing());
@@ -77,15 +80,15 @@ mod tests {
         assert!(back_off.is_failing());
         assert!(!back_off.is_over(now + Duration::from_millis(29_999)));
         assert!(back_off.is_over(now + LONGEST));
-        assert!(back_off.is_over(now - Duration::from_secs(1)), "nobody knows how long it has been");
+        assert!(back_off.is_over(now - Duration::from_secs(1)), "the time since the failure is unknown");
         back_off.succeeded();
         assert!(back_off.is_over(now) && !back_off.is_failing());
         back_off.failed(now);
-        assert!(back_off.is_over(now + FIRST), "it begins anew");
+        assert!(back_off.is_over(now + FIRST), "the wait starts again at its shortest");
     }
 
     #[test]
-    fn servers_that_failed_together_come_back_one_by_one() {
+    fn waits_are_spread_at_random() {
         let waits: std::collections::BTreeSet<_> = (0..50).map(|_| wait(7, jitter())).collect();
         assert!(waits.len() > 25, "{waits:?}");
     }

@@ -1,11 +1,12 @@
-use super::{
-    fetching::{Fetching, Problem},
-    is_within,
+use super::fetching::{Fetching, Problem};
+use crate::{
+    clock::is_within,
+    locks::lock,
+    metadata::{read_answer, well_known},
 };
-use crate::metadata::{read_answer, well_known};
 use std::{
     ops::ControlFlow,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::{Duration, SystemTime},
 };
 use tokio::time::Instant;
@@ -68,6 +69,6 @@ impl Discovery {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Found>> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.found)
     }
 }

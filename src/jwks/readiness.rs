@@ -1,14 +1,14 @@
-use super::{Keys, kept::Age};
+use super::{freshness::Freshness, remote::KeyHealth};
 #[cfg(feature = "metrics")]
 use crate::metrics;
 use serde::{Serialize, Serializer};
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-/// How things stand with the keys of every issuer, for health endpoints.
+/// The state of the keys of every issuer, for health endpoints.
 ///
-/// From [`TokenExchangeLayer::readiness`](crate::TokenExchangeLayer::readiness) and
-/// [`load_keys`](crate::TokenExchangeLayer::load_keys). It names issuers and addresses, so it is for operators and not
-/// for the public.
+/// [`TokenExchangeLayer::readiness`](crate::TokenExchangeLayer::readiness) and
+/// [`TokenExchangeLayer::load_keys`](crate::TokenExchangeLayer::load_keys) return this report. The report names issuers and
+/// addresses, so it is for operators and not for the public.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Readiness {
@@ -17,8 +17,9 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Whether no issuer's keys are missing. Tokens of an issuer whose keys are missing are answered with 503, all
-    /// others are not concerned.
+    /// Returns whether every issuer has keys.
+    ///
+    /// A token of an issuer whose keys are missing is answered with 503. The tokens of other issuers are not affected.
     pub fn is_ready(&self) -> bool {
         self.issuers.iter().all(|issuer| issuer.state != KeyState::Missing)
     }
@@ -26,10 +27,12 @@ impl Readiness {
 
 #[cfg(feature = "metrics")]
 impl Readiness {
-    /// Tells the recorder of the `metrics` facade, with the issuer as the label: `token_exchange_issuer_keys` and
-    /// `token_exchange_issuer_keys_age_seconds` are gauges, `token_exchange_issuer_key_fetches_total` and
-    /// `token_exchange_issuer_key_fetch_failures_total` counters. Call it when the metrics are asked for. Issuers are those of
-    /// the records, so that nobody else can make a time series.
+    /// Records the report as metrics, through the facade of the crate `metrics`.
+    ///
+    /// `token_exchange_issuer_keys` and `token_exchange_issuer_keys_age_seconds` are gauges,
+    /// `token_exchange_issuer_key_fetches_total` and `token_exchange_issuer_key_fetch_failures_total` are counters. Each has
+    /// the label `issuer`. Only issuers with a record appear, so a client cannot create a time series. Call this method
+    /// before the recorder is read.
     pub fn record_metrics(&self) {
         for issuer in &self.issuers {
             let IssuerReadiness { keys, age, fetches, failures, .. } = *issuer;
@@ -38,45 +41,45 @@ impl Readiness {
     }
 }
 
-/// How things stand with the keys of one issuer.
+/// The state of the keys of one issuer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct IssuerReadiness {
-    /// The issuer's identifier.
+    /// The identifier of the issuer.
     pub issuer: String,
-    /// What can be done with its keys.
+    /// Whether the issuer has keys, and from where.
     pub state: KeyState,
-    /// How many keys can be used now.
+    /// The number of keys that can be used now.
     pub keys: usize,
-    /// How long ago those that are fetched came. In whole seconds, where it is serialized.
+    /// The time since the keys were fetched; `None` for keys that are not fetched. Serialized in whole seconds.
     #[serde(rename = "age_seconds", serialize_with = "seconds")]
     pub age: Option<Duration>,
-    /// How many times fetching the keys was begun since the layer was built. With
-    /// [discovery](crate::Issuer::discovery), one can take up to three requests.
+    /// The number of fetches that were started since the layer was built. With
+    /// [discovery](crate::Issuer::discovery), one fetch takes up to three requests.
     pub fetches: u64,
-    /// How many of these failed.
+    /// The number of fetches that failed.
     pub failures: u64,
-    /// Why the last one failed, if it did: the address and what was wrong, escaped and cut off.
+    /// The problem of the last fetch, if it failed: the address and the cause, escaped and shortened.
     pub last_problem: Option<String>,
 }
 
-/// What can be done with an issuer's keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Whether an issuer has keys, and how old the keys are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum KeyState {
-    /// They are part of the configuration, or the signer's.
+    /// The keys are part of the configuration, or belong to the signer.
     Fixed,
-    /// They were fetched, and are used.
+    /// The keys were fetched, and their lifetime has not ended.
     Fresh,
-    /// They are past their time, and are used for up to 1 hour while no others can be had.
+    /// The lifetime of the keys has ended. The keys are used for up to 1 hour, until a fetch succeeds.
     Stale,
-    /// There are none: not fetched yet, or too old.
+    /// There are no keys: no fetch has succeeded yet, or the keys are too old.
     Missing,
 }
 
 impl KeyState {
-    /// The name, in lower case.
+    /// Returns the name of the state, in lower case.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Fixed => "fixed",
@@ -87,32 +90,34 @@ impl KeyState {
     }
 }
 
+impl fmt::Display for KeyState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl IssuerReadiness {
-    /// `None` for an issuer that has no keys at all, such as our own with a signer whose keys nobody gave.
-    pub(super) fn of(issuer: &str, keys: &Keys) -> Option<Self> {
+    pub(super) fn new(issuer: &str, fixed: usize, remote: Option<KeyHealth>) -> Self {
         let mut readiness = Self {
             issuer: issuer.to_owned(),
             state: KeyState::Fixed,
-            keys: keys.fixed.len(),
+            keys: fixed,
             age: None,
             fetches: 0,
             failures: 0,
             last_problem: None,
         };
-        if let Some(remote) = &keys.remote {
-            let standing = remote.standing();
-            readiness.state = match standing.keys {
-                Some((_, _, Age::Fresh | Age::Ageing)) => KeyState::Fresh,
-                Some((_, _, Age::Stale)) => KeyState::Stale,
+        if let Some(KeyHealth { usable, fetches, failures, problem }) = remote {
+            readiness.state = match usable.as_ref().map(|usable| usable.freshness) {
+                Some(Freshness::Fresh | Freshness::Ageing) => KeyState::Fresh,
+                Some(Freshness::Stale) => KeyState::Stale,
                 None => KeyState::Missing,
             };
-            readiness.keys += standing.keys.map_or(0, |(count, _, _)| count);
-            readiness.age = standing.keys.map(|(_, age, _)| age);
-            readiness.fetches = standing.fetches;
-            readiness.failures = standing.failures;
-            readiness.last_problem = standing.problem;
+            readiness.keys += usable.as_ref().map_or(0, |usable| usable.count);
+            readiness.age = usable.map(|usable| usable.age);
+            (readiness.fetches, readiness.failures, readiness.last_problem) = (fetches, failures, problem);
         }
-        (keys.remote.is_some() || !keys.fixed.is_empty()).then_some(readiness)
+        readiness
     }
 }
 

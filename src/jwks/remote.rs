@@ -1,35 +1,78 @@
 use super::{
+    back_off::BackOff,
     fetching::{Fetching, Problem},
-    flight::{Flight, State, landed},
-    is_within,
-    kept::{Age, Known},
+    freshness::{CachedKeys, Freshness, KeySnapshot},
     source::Source,
 };
-use crate::protocol::{Reason, Rejection, refuse};
+use crate::{
+    clock::is_within,
+    locks::lock,
+    protocol::{Reason, Rejection, refuse},
+};
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, SystemTime},
 };
+use tokio::{runtime::Handle, sync::watch};
 
-/// An unknown `kid` makes at most one fetch in this time; anybody can invent a `kid`.
+/// The shortest time between two fetches for an unknown `kid`. A client can invent any number of them.
 const UNKNOWN_KEY_COOL_DOWN: Duration = Duration::from_secs(60);
 
-/// A key set elsewhere, fetched when needed and kept (RFC 7517 section 5).
+/// A key set at another server, which is fetched when it is needed and cached (RFC 7517 section 5).
 ///
-/// One fetch at a time, whoever waits for it; it goes on when they leave.
+/// At most one fetch is under way at a time, and all who need its result wait for it. The fetch continues if all of them
+/// leave.
 pub(super) struct RemoteKeys {
-    pub(super) source: Source,
-    pub(super) fetching: Fetching,
+    source: Source,
+    fetching: Fetching,
     state: Mutex<State>,
 }
 
-/// How things stand.
-pub(super) struct Standing {
-    /// The usable keys, how old they are, and what that means.
-    pub(super) keys: Option<(usize, Duration, Age)>,
+#[derive(Default)]
+struct State {
+    cached: Option<CachedKeys>,
+    refresh: Option<Refresh>,
+    last_for_unknown_key: Option<SystemTime>,
+    back_off: BackOff,
+    fetches: u64,
+    failures: u64,
+    /// The problem of the last fetch, if it failed.
+    problem: Option<Problem>,
+}
+
+/// A fetch that is under way, for all who wait for it.
+#[derive(Clone)]
+pub(super) struct Refresh(watch::Receiver<Option<KeySnapshot>>);
+
+/// The state of a remote key set, for operators.
+pub(super) struct KeyHealth {
+    pub(super) usable: Option<UsableKeys>,
     pub(super) fetches: u64,
     pub(super) failures: u64,
+    /// The problem of the last fetch, if it failed.
     pub(super) problem: Option<String>,
+}
+
+/// A cached key set that may be used, for operators.
+pub(super) struct UsableKeys {
+    pub(super) count: usize,
+    pub(super) age: Duration,
+    pub(super) freshness: Freshness,
+}
+
+impl Refresh {
+    /// Waits for the end of the fetch. `None` if the fetch failed.
+    pub(super) async fn wait(mut self) -> Option<KeySnapshot> {
+        self.0.wait_for(Option::is_some).await.ok()?.clone()
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.has_changed().is_err()
+    }
+}
+
+async fn result_of(refresh: Option<Refresh>) -> Option<KeySnapshot> {
+    refresh?.wait().await
 }
 
 impl RemoteKeys {
@@ -37,84 +80,127 @@ impl RemoteKeys {
         Self { source, fetching, state: Mutex::default() }
     }
 
-    /// Whether the set comes from there.
     pub(super) fn is_from(&self, source: &Source) -> bool {
-        self.source.is_as(source)
+        self.source.is_same(source)
     }
 
-    /// The set as it is known: fresh, or fetched now, or for a bounded time stale.
-    pub(super) async fn current(self: &Arc<Self>) -> Result<Known, Rejection> {
-        let (stale, flight) = {
+    /// Returns a key set that is fresh, or that was fetched just now, or that is stale for a bounded time.
+    pub(super) async fn current(self: &Arc<Self>) -> Result<KeySnapshot, Rejection> {
+        let (stale, refresh) = {
             let (mut state, now) = self.lock();
-            let usable = state.kept.as_mut().and_then(|kept| kept.usable(now));
-            match usable.map(|(known, age)| (known.clone(), age)) {
-                Some((known, Age::Fresh)) => return Ok(known),
-                Some((known, Age::Ageing)) => {
-                    self.launch(&mut state, now);
-                    return Ok(known);
+            let usable = state.usable(now);
+            match usable {
+                Some((keys, Freshness::Fresh)) => return Ok(keys),
+                Some((keys, Freshness::Ageing)) => {
+                    self.start_refresh(&mut state, now);
+                    return Ok(keys);
                 }
-                Some((known, Age::Stale)) => {
-                    let flight = self.launch(&mut state, now);
-                    // The endpoint is known to be in trouble, and may make everybody wait for nothing.
+                Some((keys, Freshness::Stale)) => {
+                    let refresh = self.start_refresh(&mut state, now);
+                    // While the server is failing, nobody waits for the server.
                     if state.back_off.is_failing() {
-                        return Ok(known);
+                        return Ok(keys);
                     }
-                    (Some(known), flight)
+                    (Some(keys), refresh)
                 }
-                None => (None, self.launch(&mut state, now)),
+                None => (None, self.start_refresh(&mut state, now)),
             }
         };
-        landed(flight).await.or(stale).ok_or_else(|| self.unavailable())
+        result_of(refresh).await.or(stale).ok_or_else(|| self.unavailable())
     }
 
-    /// A newer set than one that was looked through in vain: one that came meanwhile, or comes with the fetch under
-    /// way or with one more. `None` if such a fetch was not long ago.
+    /// Returns a newer key set than `seen`: one that was fetched meanwhile, or one that is fetched now. `None` if the
+    /// last such fetch was too recent.
     ///
-    /// While fetching fails, nobody knows whether the key is unknown, so that is an error instead.
-    pub(super) async fn newer_than(self: &Arc<Self>, seen: &Known) -> Result<Option<Known>, Rejection> {
-        let flight = {
+    /// # Errors
+    /// While fetching fails, it is not known whether the key exists.
+    pub(super) async fn newer_than(self: &Arc<Self>, seen: &KeySnapshot) -> Result<Option<KeySnapshot>, Rejection> {
+        let refresh = {
             let (mut state, now) = self.lock();
-            if let Some((known, _)) = state.kept.as_mut().and_then(|kept| kept.usable(now))
-                && known.fetch > seen.fetch
+            if let Some((keys, _)) = state.usable(now)
+                && keys.fetch > seen.fetch
             {
-                return Ok(Some(known.clone()));
+                return Ok(Some(keys));
             }
-            let joined = state.under_way(&self.source);
-            if joined.is_none() {
+            let under_way = state.refresh_under_way(&self.source);
+            if under_way.is_none() {
                 let recent = is_within(UNKNOWN_KEY_COOL_DOWN, state.last_for_unknown_key, now);
                 if recent && !state.back_off.is_failing() {
                     return Ok(None);
                 }
             }
-            joined.or_else(|| {
-                let launched = self.launch(&mut state, now)?;
+            under_way.or_else(|| {
+                let started = self.start_refresh(&mut state, now)?;
                 state.last_for_unknown_key = Some(now);
-                Some(launched)
+                Some(started)
             })
         };
-        landed(flight).await.map(Some).ok_or_else(|| self.unavailable())
+        result_of(refresh).await.map(Some).ok_or_else(|| self.unavailable())
     }
 
-    /// Begins a fetch where there is no usable set, and waits for nothing.
-    pub(super) fn begin_if_missing(self: &Arc<Self>) -> Option<Flight> {
+    /// Starts a fetch if there is no usable key set. Does not wait.
+    pub(super) fn refresh_if_missing(self: &Arc<Self>) -> Option<Refresh> {
         let (mut state, now) = self.lock();
-        match state.kept.as_mut().and_then(|kept| kept.usable(now)) {
-            Some(_) => None,
-            None => self.launch(&mut state, now),
-        }
+        if state.usable(now).is_some() { None } else { self.start_refresh(&mut state, now) }
     }
 
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn health(&self) -> KeyHealth {
         let (mut state, now) = self.lock();
-        let usable = state.kept.as_mut().and_then(|kept| {
-            let (count, age) = kept.usable(now).map(|(known, age)| (known.keys.len(), age))?;
-            Some((count, kept.since(now), age))
+        let usable = state.cached.as_mut().and_then(|cached| {
+            let (count, freshness) = cached.usable(now).map(|(keys, freshness)| (keys.keys.len(), freshness))?;
+            Some(UsableKeys { count, age: cached.age(now), freshness })
         });
-        Standing {
-            keys: usable,
+        KeyHealth {
+            usable,
             fetches: state.fetches,
             failures: state.failures,
             problem: state.problem.as_ref().map(Problem::to_string),
+        }
+    }
+
+    /// Joins the fetch that is under way, or starts one. `None` in the back-off after a failure, and outside of a
+    /// runtime.
+    fn start_refresh(self: &Arc<Self>, state: &mut State, now: SystemTime) -> Option<Refresh> {
+        if let Some(refresh) = state.refresh_under_way(&self.source) {
+            return Some(refresh);
+        }
+        let runtime = Handle::try_current().ok().filter(|_| state.back_off.is_over(now))?;
+        state.fetches += 1;
+        let (fetch, keys) = (state.fetches, Arc::clone(self));
+        let (result, refresh) = watch::channel(None);
+        // A sender that is dropped without a result tells everybody who waits that the fetch failed.
+        runtime.spawn(async move {
+            if let Some(fetched) = keys.fetch(fetch).await {
+                result.send_replace(Some(fetched));
+            }
+        });
+        let refresh = Refresh(refresh);
+        state.refresh = Some(refresh.clone());
+        Some(refresh)
+    }
+
+    /// Fetches the key set and records the result.
+    async fn fetch(&self, fetch: u64) -> Option<KeySnapshot> {
+        let fetched = self.source.fetch(&self.fetching).await;
+        let (mut state, now) = self.lock();
+        state.refresh = None;
+        match fetched {
+            Ok((keys, lifetime)) => {
+                let snapshot = KeySnapshot { keys, fetch };
+                state.back_off.succeeded();
+                state.problem = None;
+                state.cached = Some(CachedKeys::new(snapshot.clone(), now, lifetime));
+                Some(snapshot)
+            }
+            Err(problem) => {
+                state.back_off.failed(now);
+                state.failures += 1;
+                state.problem = Some(problem.clone());
+                drop(state);
+                let jwks_uri = self.source.name();
+                tracing::warn!(jwks_uri, %problem, "the key set of an issuer could not be fetched");
+                None
+            }
         }
     }
 
@@ -126,10 +212,28 @@ impl RemoteKeys {
         }
     }
 
-    /// The state, and the time: read in this order, so that no set seems to come from the future.
-    pub(super) fn lock(&self) -> (MutexGuard<'_, State>, SystemTime) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Returns the state and the time. The time is read under the lock, so that no cached key set is newer than the time.
+    fn lock(&self) -> (MutexGuard<'_, State>, SystemTime) {
+        let state = lock(&self.state);
         (state, self.fetching.clock.now())
+    }
+}
+
+impl State {
+    fn usable(&mut self, now: SystemTime) -> Option<(KeySnapshot, Freshness)> {
+        self.cached.as_mut()?.usable(now).map(|(keys, freshness)| (keys.clone(), freshness))
+    }
+
+    fn refresh_under_way(&mut self, source: &Source) -> Option<Refresh> {
+        let refresh = self.refresh.take()?;
+        if !refresh.is_over() {
+            self.refresh = Some(refresh.clone());
+            return Some(refresh);
+        }
+        // A fetch that ends removes itself from the state. This fetch panicked, or its runtime was shut down.
+        self.failures += 1;
+        self.problem = Some(Problem::at(source.name(), "the fetch was aborted"));
+        None
     }
 }
 
@@ -142,21 +246,22 @@ mod tests {
     use std::convert::Infallible;
 
     #[tokio::test]
-    async fn a_set_that_came_meanwhile_is_looked_through_even_in_the_cool_down() {
+    async fn a_key_set_fetched_meanwhile_is_used_in_the_cool_down() {
         let keys = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
         let fetch =
             tower::service_fn(move |_: Request<Bytes>| async move { Ok::<_, Infallible>(Response::new(keys.into())) });
         let clock = Clock::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-        let source = Source::At("https://idp.example/jwks".into());
+        let source = Source::Address("https://idp.example/jwks".into());
         let remote = Arc::new(RemoteKeys::new(source, Fetching { fetch: boxed(fetch), clock }));
-        let newer_than = async |seen: &Known| remote.newer_than(seen).await.map(|known| known.map(|known| known.fetch));
+        let newer_than =
+            async |seen: &KeySnapshot| remote.newer_than(seen).await.map(|keys| keys.map(|keys| keys.fetch));
 
         let first = remote.current().await.unwrap();
         assert_eq!(first.fetch, 1);
         assert_eq!(newer_than(&first).await.unwrap(), Some(2), "one more fetch");
-        assert_eq!(newer_than(&first).await.unwrap(), Some(2), "it has come meanwhile");
+        assert_eq!(newer_than(&first).await.unwrap(), Some(2), "fetched meanwhile");
         let second = remote.current().await.unwrap();
-        assert_eq!(newer_than(&second).await.unwrap(), None, "in the cool-down there is no other");
-        assert_eq!(remote.standing().fetches, 2);
+        assert_eq!(newer_than(&second).await.unwrap(), None, "no fetch in the cool-down");
+        assert_eq!(remote.health().fetches, 2);
     }
 }

@@ -1,11 +1,14 @@
 use super::{MemoryRevocations, RevocationQuestion, RevocationState, RevocationsFull};
-use crate::protocol::{NumericDate, TokenId};
+use crate::{
+    locks::lock,
+    protocol::{NumericDate, TokenId},
+};
 use futures_util::future::BoxFuture;
 use redb::{Database, DatabaseError, Durability, ReadableTable, TableDefinition};
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     task::{Context, Poll},
     time::SystemTime,
 };
@@ -127,7 +130,7 @@ impl FileRevocations {
 
     /// Writes to the file before writing to memory, so that the store never confirms a revocation that is not on the disk.
     fn revoke(&self, jti: &TokenId, now: NumericDate, until: NumericDate) -> Result<(), BoxError> {
-        let _guard = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = lock(&self.writing);
         if !self.memory.is_new(jti, now, until) {
             return Ok(());
         }

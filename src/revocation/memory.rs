@@ -1,9 +1,12 @@
 use super::{RevocationQuestion, RevocationState};
-use crate::protocol::{NumericDate, TokenId};
+use crate::{
+    locks::lock,
+    protocol::{NumericDate, TokenId},
+};
 use std::{
     collections::{BTreeSet, HashMap},
     future::{Ready, ready},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll},
 };
 use tower::Service;
@@ -92,7 +95,7 @@ impl MemoryRevocations {
     }
 
     fn lock(&self) -> MutexGuard<'_, Revoked> {
-        self.revoked.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.revoked)
     }
 }
 

@@ -1,5 +1,5 @@
-use crate::exchange::Exchange;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use crate::{exchange::Exchange, locks};
+use std::sync::{Arc, Mutex, RwLock};
 
 /// The exchange that counts now. Whoever took it goes on with it when another takes its place.
 pub(crate) struct Current {
@@ -14,14 +14,14 @@ impl Current {
     }
 
     pub(crate) fn exchange(&self) -> Arc<Exchange> {
-        Arc::clone(&self.exchange.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&locks::read(&self.exchange))
     }
 
     /// Puts another in its place, or leaves it.
     pub(crate) fn replace<E>(&self, make: impl FnOnce(&Exchange) -> Result<Exchange, E>) -> Result<(), E> {
-        let _one_at_a_time = self.replacing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one_at_a_time = locks::lock(&self.replacing);
         let next = Arc::new(make(&self.exchange())?);
-        *self.exchange.write().unwrap_or_else(PoisonError::into_inner) = next;
+        *locks::write(&self.exchange) = next;
         Ok(())
     }
 }

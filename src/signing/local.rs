@@ -1,6 +1,5 @@
 use super::{PublishedKeys, Signature, SigningRequest};
 use crate::jose::{Algorithm, KeyError, PrivateKey};
-use rustls_pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
 use std::{
     fmt,
     fs::OpenOptions,
@@ -30,8 +29,7 @@ pub struct LocalSigner {
 impl LocalSigner {
     /// A key in PKCS#8, as PEM: the first `PRIVATE KEY` block. RSA keys have 2048 bits or more.
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        let der = PrivatePkcs8KeyDer::from_pem_slice(pem.as_ref()).map_err(|_| KeyError::NotPem)?;
-        Self::from_der(algorithm, der.secret_pkcs8_der())
+        Self::new(PrivateKey::from_pem(algorithm, pem.as_ref())?)
     }
 
     /// A key in PKCS#8, as DER.

@@ -1,5 +1,5 @@
 use crate::{
-    jose::{Claims, Compact, Header, KeyUse, RawHeader},
+    jose::{Claims, Compact, Header, KeyMatch, KeyUse, RawHeader},
     jwks::TrustedKeys,
     protocol::{Reason, Rejection, refuse},
     records::IssuerRecord,
@@ -44,16 +44,11 @@ impl<'a> Jwt<'a> {
             return Err(refuse(Reason::TokenAlgorithmRefused).because(format_args!("alg `{algorithm}`")));
         }
         let key_use = if issuer.spiffe { KeyUse::JwtSvid } else { KeyUse::Signature };
-        let signed = self.jws.signing_input.as_bytes();
-        let verified = keys.verify(issuer, header.kid.is_some(), |set| {
-            let candidates = set.candidates(algorithm, header.kid.as_deref(), key_use);
-            let verifies = || candidates.iter().any(|key| key.verify(algorithm, signed, &self.jws.signature));
-            (!candidates.is_empty()).then(verifies)
-        });
+        let verified = keys.verify(issuer, header.kid.is_some(), |set| set.verify(header, &self.jws, key_use));
         match verified.await? {
-            Some(true) => Ok(()),
-            Some(false) => Err(refuse(Reason::TokenSignatureInvalid)),
-            None => {
+            KeyMatch::Verified => Ok(()),
+            KeyMatch::Mismatch => Err(refuse(Reason::TokenSignatureInvalid)),
+            KeyMatch::NoKey => {
                 let kid = header.kid.as_deref().unwrap_or("(none)");
                 Err(refuse(Reason::TokenKeyUnknown).because(format_args!("alg `{algorithm}`, kid `{kid}`")))
             }

@@ -50,7 +50,7 @@ impl Connector {
 }
 
 /// Connects to where names lead, for TLS or without it.
-pub(in crate::fetch) fn tcp<R>(resolver: R, timeout: Duration) -> HttpConnector<R> {
+pub(super) fn tcp<R>(resolver: R, timeout: Duration) -> HttpConnector<R> {
     let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);

@@ -2,9 +2,9 @@
 
 mod address;
 mod builder;
-pub(super) mod connect;
+mod connect;
 mod error;
-pub(super) mod tls;
+mod tls;
 
 #[cfg(test)]
 mod tests;

@@ -9,15 +9,12 @@ use rustls::{
 use super::FetchConfigError;
 
 /// The public CAs of webpki-roots.
-pub(in crate::fetch) fn public_roots() -> RootCertStore {
+pub(super) fn public_roots() -> RootCertStore {
     RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
 }
 
 /// TLS 1.2 and 1.3 with ring, trusting these CAs and those in `extra_roots` (PEM texts).
-pub(in crate::fetch) fn config(
-    mut roots: RootCertStore,
-    extra_roots: &[Vec<u8>],
-) -> Result<ClientConfig, FetchConfigError> {
+pub(super) fn config(mut roots: RootCertStore, extra_roots: &[Vec<u8>]) -> Result<ClientConfig, FetchConfigError> {
     for pem in extra_roots {
         add(&mut roots, pem)?;
     }

@@ -1,0 +1,111 @@
+use super::{
+    discovery::Discovery,
+    fetching::Fetching,
+    readiness::{IssuerReadiness, Readiness},
+    remote::{KeyHealth, RemoteKeys},
+    source::Source,
+};
+use crate::{
+    jose::{KeyMatch, KeySet},
+    protocol::Rejection,
+    records::{IssuerRecord, KeySource, Registry},
+};
+use std::{collections::BTreeMap, sync::Arc};
+
+/// The keys of every issuer, by the identifier of the issuer. A key of one issuer never verifies a token of another.
+#[derive(Clone)]
+pub(crate) struct TrustedKeys {
+    by_issuer: BTreeMap<String, IssuerKeys>,
+}
+
+#[derive(Clone)]
+struct IssuerKeys {
+    /// The fixed key set of the record, and the keys of the signer if the issuer is this authorization server.
+    fixed: KeySet,
+    remote: Option<Arc<RemoteKeys>>,
+}
+
+impl TrustedKeys {
+    /// Collects the keys of all issuers in the registry.
+    ///
+    /// A key set of `before` that comes from the same source is kept, with everything that is known about the source.
+    pub(crate) fn new(registry: &Registry, signer_keys: &KeySet, fetching: &Fetching, before: Option<&Self>) -> Self {
+        let remote = |issuer: &IssuerRecord, source: Source| {
+            let known = before.and_then(|before| before.by_issuer.get(&issuer.id)?.remote.as_ref());
+            let known = known.filter(|known| known.is_from(&source)).cloned();
+            known.unwrap_or_else(|| Arc::new(RemoteKeys::new(source, fetching.clone())))
+        };
+        let keys_of = |issuer: &IssuerRecord| {
+            let own = if registry.is_own(&issuer.id) { signer_keys.clone() } else { KeySet::empty() };
+            let (fixed, source) = match &issuer.keys {
+                Some(KeySource::Fixed(keys)) => (keys.union(&own), None),
+                Some(KeySource::Remote(uri)) => (own, Some(Source::Address(uri.clone()))),
+                Some(KeySource::Discovered) => (own, Some(Source::Discovered(Discovery::new(issuer.id.clone())))),
+                None => (own, None),
+            };
+            IssuerKeys { fixed, remote: source.map(|source| remote(issuer, source)) }
+        };
+        Self { by_issuer: registry.issuers().map(|issuer| (issuer.id.clone(), keys_of(issuer))).collect() }
+    }
+
+    /// Looks for the key of a token in the key sets of an issuer: first in the fixed key set, then in the fetched one.
+    ///
+    /// Where no key has the name that the token gives, the key set is fetched again if a fetch is allowed. A token
+    /// without `kid` names no key; for such a token, the key set is also fetched again if no signature matches.
+    pub(crate) async fn verify(
+        &self,
+        issuer: &IssuerRecord,
+        has_kid: bool,
+        check: impl Fn(&KeySet) -> KeyMatch,
+    ) -> Result<KeyMatch, Rejection> {
+        let Some(keys) = self.by_issuer.get(&issuer.id) else { return Ok(KeyMatch::NoKey) };
+        let in_fixed = check(&keys.fixed);
+        let Some(remote) = keys.remote.as_ref().filter(|_| in_fixed != KeyMatch::Verified) else {
+            return Ok(in_fixed);
+        };
+        let mut snapshot = remote.current().await?;
+        let mut found = check(&snapshot.keys);
+        // Every round looks through a newer key set. A second round is rare: it happens if a fetch was under way that
+        // began before the key was published.
+        while found == KeyMatch::NoKey || found == KeyMatch::Mismatch && !has_kid {
+            snapshot = match remote.newer_than(&snapshot).await {
+                Ok(Some(newer)) => newer,
+                Ok(None) => break,
+                Err(_) if found == KeyMatch::Mismatch => break,
+                Err(rejection) => return Err(rejection),
+            };
+            found = found.max(check(&snapshot.keys));
+        }
+        Ok(found.max(in_fixed))
+    }
+
+    /// Reports which issuers have keys. Starts to fetch the key sets that are missing, and does not wait for them.
+    pub(crate) fn readiness(&self) -> Readiness {
+        for remote in self.remotes() {
+            remote.refresh_if_missing();
+        }
+        self.report()
+    }
+
+    /// Fetches the key sets that are missing, and reports which issuers have keys afterwards.
+    pub(crate) async fn load(&self) -> Readiness {
+        let refreshes: Vec<_> = self.remotes().filter_map(RemoteKeys::refresh_if_missing).collect();
+        for refresh in refreshes {
+            refresh.wait().await;
+        }
+        self.report()
+    }
+
+    fn report(&self) -> Readiness {
+        let with_keys = self.by_issuer.iter().filter(|(_, keys)| keys.remote.is_some() || !keys.fixed.is_empty());
+        let readiness = |(issuer, keys): (&String, &IssuerKeys)| {
+            let remote: Option<KeyHealth> = keys.remote.as_ref().map(|remote| remote.health());
+            IssuerReadiness::new(issuer, keys.fixed.len(), remote)
+        };
+        Readiness { issuers: with_keys.map(readiness).collect() }
+    }
+
+    fn remotes(&self) -> impl Iterator<Item = &Arc<RemoteKeys>> {
+        self.by_issuer.values().filter_map(|keys| keys.remote.as_ref())
+    }
+}
