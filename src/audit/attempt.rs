@@ -101,6 +101,10 @@ impl Attempt {
         &mut self.event
     }
 
+    pub(super) fn event_mut(&mut self) -> &mut AuditEvent {
+        &mut self.event
+    }
+
     /// Ends the attempt, and waits until the sink has taken the event.
     ///
     /// # Errors
@@ -136,8 +140,6 @@ impl Attempt {
         event.error = (rejection.reason() != Reason::ClientGone).then_some(rejection.error());
         event.reason = Some(rejection.reason());
         event.detail = rejection.detail().map(str::to_owned);
-        // A refusal after the decision of the policy has no shadow outcome of its own.
-        event.shadow = rejection.shadow().map(str::to_owned).or(event.shadow.take());
         event.granted = None;
         event.alarm = rejection.reason().is_alarm();
     }

@@ -1,7 +1,7 @@
 use super::{Outcome, Stage, request_ids::RequestIds};
 use crate::{
     client_auth::AuthenticationMethod,
-    policy::Semantics,
+    policy::{Semantics, ShadowOutcome},
     protocol::{ClientId, ErrorCode, IssuerId, NumericDate, Reason, Scope, TargetId, TokenId, TokenType},
     records::Party,
 };
@@ -64,7 +64,7 @@ pub struct AuditEvent {
     pub policy_id: Option<String>,
     /// What the policy would have decided with its rules on trial
     /// ([`Rule::shadow`](crate::policy::Rule::shadow)), if that is something else: such as `would deny: rule 3`.
-    pub shadow: Option<String>,
+    pub shadow: Option<ShadowOutcome>,
     /// What was issued.
     pub granted: Option<Granted>,
     /// Whether somebody must look at once: a part tried to grant more than it may ([`Reason::is_alarm`]).

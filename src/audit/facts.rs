@@ -2,6 +2,7 @@ use super::{Attempt, Granted, Requested, Stage, TokenFacts};
 use crate::{
     client_auth::Credentials,
     exchange::{Authenticated, Bounded, Decided, Issued, Observer, Presented, Resolved, StillValid, Validated},
+    policy::ShadowOutcome,
     protocol::{NumericDate, escaped},
     records::Party,
     token::VerifiedToken,
@@ -52,6 +53,10 @@ impl Observer for Attempt {
         self.reached(Stage::Policy);
     }
 
+    fn shadow(&mut self, outcome: &ShadowOutcome) {
+        self.event_mut().shadow = Some(outcome.clone().map_rule(|rule| escaped(&rule)));
+    }
+
     fn decided(&mut self, decided: &Decided) {
         let grant = decided.grant();
         let event = self.reached(Stage::Issue);
@@ -59,7 +64,6 @@ impl Observer for Attempt {
         event.act = grant.chain().parties().map(party).collect();
         event.act_depth = Some(grant.chain().depth());
         event.policy_id = grant.policy_id().map(escaped);
-        event.shadow = decided.shadow().map(escaped);
     }
 
     fn issued(&mut self, issued: &Issued) {

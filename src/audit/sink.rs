@@ -99,7 +99,7 @@ macro_rules! emit {
             act = (!$event.act.is_empty()).then(|| serde_json::to_string(&$event.act).unwrap_or_default()),
             act_depth = $event.act_depth,
             policy_id = $event.policy_id,
-            shadow = $event.shadow,
+            shadow = $event.shadow.as_ref().map(ToString::to_string),
             granted_targets = $event.granted.as_ref().map(|granted| joined(&granted.targets)),
             granted_sub = $event.granted.as_ref().map(|granted| granted.sub.as_str()),
             granted_scope = $event.granted.as_ref().map(|granted| granted.scope.to_string()),

@@ -105,7 +105,8 @@ impl Exchange {
         observer.still_valid(&still_valid);
 
         // 7. The policy decides within the bounds.
-        let decided = Decided::decide(still_valid, policy, settings.strict_scope).await?;
+        let decided =
+            Decided::decide(still_valid, policy, settings.strict_scope, |shadow| observer.shadow(shadow)).await?;
         observer.decided(&decided);
         Ok(decided)
     }

@@ -1,4 +1,5 @@
 use super::stages::{Authenticated, Bounded, Decided, Issued, Presented, Resolved, StillValid, Validated};
+use crate::policy::ShadowOutcome;
 
 /// Records what happens to a request. An observer sees the value of each stage before the next stage can fail.
 pub(crate) trait Observer: Send {
@@ -8,6 +9,8 @@ pub(crate) trait Observer: Send {
     fn validated(&mut self, validated: &Validated);
     fn bounded(&mut self, bounded: &Bounded);
     fn still_valid(&mut self, still_valid: &StillValid);
+    /// Called before [`decided`](Self::decided), and also if the policy refuses.
+    fn shadow(&mut self, _: &ShadowOutcome) {}
     fn decided(&mut self, decided: &Decided);
     fn issued(&mut self, _: &Issued) {}
 }

@@ -12,7 +12,7 @@ use crate::{
     client_auth::{AuthenticationMethod, Authenticator, authenticate_for_exchange},
     clock::Clock,
     plug::{Failing, ask},
-    policy::{self, Decision, Grant, PolicyPart, Query},
+    policy::{self, Decision, Grant, PolicyPart, Query, ShadowOutcome},
     protocol::{
         Answer, ClientId, Identification, NumericDate, Reason, Rejection, Requested, Scope, TargetId, TokenRequest,
         TokenType,
@@ -265,39 +265,33 @@ impl StillValid {
 pub(crate) struct Decided {
     still_valid: StillValid,
     grant: EffectiveGrant,
-    shadow: Option<String>,
 }
 
 impl Decided {
     /// Asks the policy, and checks that the grant does not exceed the bounds.
+    ///
+    /// `on_shadow` receives the shadow outcome, if the decision has one.
     pub(crate) async fn decide(
         still_valid: StillValid,
         policy: &PolicyPart,
         strict_scope: bool,
+        on_shadow: impl FnOnce(&ShadowOutcome),
     ) -> Result<Self, Rejection> {
         const FAILING: Failing = Failing { unavailable: Reason::PolicyUnavailable, panicked: Reason::PolicyPanicked };
         let decision = ask(policy, still_valid.policy_query(), FAILING).await?;
-        let shadow = decision.shadow().map(ToString::to_string);
+        decision.shadow().map(on_shadow);
         let clamp = |grant: Grant| {
             EffectiveGrant::clamp(&still_valid.bounds, grant, still_valid.requested_scope(), strict_scope)
         };
         let grant = match decision {
-            Decision::Allow(grant) => clamp(grant),
-            Decision::Deny(denial) => Err(denial.into_rejection()),
+            Decision::Allow(grant) => clamp(grant)?,
+            Decision::Deny(denial) => return Err(denial.into_rejection()),
         };
-        match grant {
-            Ok(grant) => Ok(Self { still_valid, grant, shadow }),
-            Err(rejection) => Err(rejection.with_shadow(shadow)),
-        }
+        Ok(Self { still_valid, grant })
     }
 
     pub(crate) fn grant(&self) -> &EffectiveGrant {
         &self.grant
-    }
-
-    /// What the policy would have decided with its shadow rules, if that differs from the decision.
-    pub(crate) fn shadow(&self) -> Option<&str> {
-        self.shadow.as_deref()
     }
 }
 

@@ -3,7 +3,7 @@ use crate::{
     audit::{Outcome, Stage},
     authority::{Ceiling, CeilingStep, LimitSource},
     exchange::{Authenticated, Bounded, Decided, Exchange, Observer, Presented, Resolved, StillValid, Validated},
-    policy::{Query, RuleTrace},
+    policy::{Query, RuleTrace, ShadowOutcome},
     protocol::{Reason, Rejection, TargetName, escaped},
     records::Party,
     token::VerifiedToken,
@@ -18,6 +18,7 @@ pub(super) struct Notes<'a> {
     facts: Vec<Fact>,
     rules: Vec<RuleTrace>,
     query: Option<Query>,
+    shadow: Option<String>,
     records: Vec<RecordTrace>,
 }
 
@@ -34,6 +35,7 @@ impl<'a> Notes<'a> {
             facts: Vec::new(),
             rules: Vec::new(),
             query: None,
+            shadow: None,
             records: vec![client],
         }
     }
@@ -168,13 +170,18 @@ impl Observer for Notes<'_> {
         self.query = Some(query);
     }
 
+    fn shadow(&mut self, outcome: &ShadowOutcome) {
+        self.shadow = Some(outcome.to_string());
+    }
+
     fn decided(&mut self, decided: &Decided) {
         let grant = decided.grant();
         self.note("decision", grant.semantics().as_str());
         self.note_some("allowed by", grant.policy_id());
         self.note("scope granted", grant.scope().to_string());
         self.note("lifetime granted", format!("{} s", grant.lifetime().as_secs()));
-        self.note_some("on trial", decided.shadow());
+        let shadow = self.shadow.take();
+        self.note_some("on trial", shadow);
         self.reached(Stage::Issue);
     }
 }

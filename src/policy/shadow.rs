@@ -32,6 +32,12 @@ pub enum ShadowOutcome {
 }
 
 impl ShadowOutcome {
+    pub(crate) fn map_rule(mut self, map: impl FnOnce(String) -> String) -> Self {
+        let (Self::WouldAllow { rule } | Self::WouldDeny { rule } | Self::WouldStepUp { rule }) = &mut self;
+        *rule = map(std::mem::take(rule));
+        self
+    }
+
     /// Returns the name of the rule that would decide.
     pub fn rule(&self) -> &str {
         match self {

@@ -11,7 +11,6 @@ pub(crate) struct Rejection {
     /// The answer of an error profile, which replaces the answer of the reason.
     answer: Option<(ErrorCode, StatusCode)>,
     step_up: Option<Box<StepUp>>,
-    shadow: Option<String>,
 }
 
 /// The login that the policy requires of the subject (RFC 9470 section 3).
@@ -25,7 +24,7 @@ pub(crate) struct StepUp {
 
 /// Returns a refusal for this reason.
 pub(crate) fn refuse(reason: Reason) -> Rejection {
-    Rejection { reason, detail: None, challenge: false, answer: None, step_up: None, shadow: None }
+    Rejection { reason, detail: None, challenge: false, answer: None, step_up: None }
 }
 
 impl Rejection {
@@ -46,16 +45,6 @@ impl Rejection {
     pub(crate) fn with_step_up(mut self, step_up: StepUp) -> Self {
         self.step_up = Some(Box::new(step_up));
         self
-    }
-
-    /// Adds the decision of the shadow rules, for the audit.
-    pub(crate) fn with_shadow(mut self, shadow: Option<String>) -> Self {
-        self.shadow = shadow.map(|shadow| escaped(&shadow));
-        self
-    }
-
-    pub(crate) fn shadow(&self) -> Option<&str> {
-        self.shadow.as_deref()
     }
 
     pub(crate) fn step_up(&self) -> Option<&StepUp> {
