@@ -12,7 +12,7 @@ use crate::{
     protocol::{ErrorProfile, TokenType},
     records::{Client, ConfigError, Issuer, Target},
     revocation::{RevocationPart, RevocationStore},
-    service::{Current, Endpoint, RequestHead, Shared},
+    service::{Current, Endpoint, EndpointMatch, RequestHead, ServiceState},
     settings::Settings,
     signing::Signer,
     status::{StatusCheck, StatusChecks, StatusPart},
@@ -34,7 +34,7 @@ const MAX_LEEWAY: Duration = Duration::from_secs(60);
 pub struct TokenExchangeBuilder {
     issuer: String,
     endpoints: Vec<Endpoint>,
-    about_tokens: Vec<(String, IssuedTokenEndpoint)>,
+    issued_token_endpoints: Vec<(String, IssuedTokenEndpoint)>,
     clients: Vec<Client>,
     targets: Vec<Target>,
     issuers: Vec<Issuer>,
@@ -67,7 +67,7 @@ impl TokenExchangeBuilder {
         Self {
             issuer,
             endpoints: Vec::new(),
-            about_tokens: Vec::new(),
+            issued_token_endpoints: Vec::new(),
             clients: Vec::new(),
             targets: Vec::new(),
             issuers: Vec::new(),
@@ -103,16 +103,26 @@ impl TokenExchangeBuilder {
         self
     }
 
-    /// A token endpoint that a path alone cannot tell, such as one of many tenants. Whatever it says no to passes
-    /// by unseen, so it must say yes to every spelling that the wrapped service takes for its token endpoint.
+    /// Adds a token endpoint that has no fixed path, such as an endpoint with the tenant in its path.
+    ///
+    /// The function says for each request whether the request is for the token endpoint. A request for which the function
+    /// returns [`EndpointMatch::Elsewhere`] passes unchecked. The function must therefore recognize every spelling that
+    /// the wrapped service accepts: [`EndpointMatch::from_paths`] and [`RequestHead::match_path`] find the spellings of a
+    /// path that a lenient server accepts.
     ///
     /// ```
-    /// # use tower_token_exchange::TokenExchangeLayer;
-    /// let builder = TokenExchangeLayer::builder("https://as.example")
-    ///     .endpoint_when(|request| request.uri.path().starts_with("/tenants/") && request.uri.path().ends_with("/token"));
+    /// use tower_token_exchange::{TokenExchangeLayer, service::EndpointMatch};
+    ///
+    /// let builder = TokenExchangeLayer::builder("https://as.example").endpoint_when(|request| {
+    ///     let tenants = ["/tenants/red/token", "/tenants/blue/token"];
+    ///     tenants.map(|path| request.match_path(path)).into_iter().max().unwrap_or(EndpointMatch::Elsewhere)
+    /// });
     /// # let _ = builder;
     /// ```
-    pub fn endpoint_when(mut self, matches: impl Fn(&RequestHead<'_>) -> bool + Send + Sync + 'static) -> Self {
+    pub fn endpoint_when(
+        mut self,
+        matches: impl Fn(&RequestHead<'_>) -> EndpointMatch + Send + Sync + 'static,
+    ) -> Self {
         self.endpoints.push(Endpoint::When(Box::new(matches)));
         self
     }
@@ -128,7 +138,7 @@ impl TokenExchangeBuilder {
     /// The signer needs keys of its own for this: with those of the wrapped service, all of that one's tokens would count as
     /// issued here, and be answered for without asking it.
     pub fn introspection_endpoint(mut self, path: impl Into<String>) -> Self {
-        self.about_tokens.push((path.into(), IssuedTokenEndpoint::Introspection));
+        self.issued_token_endpoints.push((path.into(), IssuedTokenEndpoint::Introspection));
         self
     }
 
@@ -139,7 +149,7 @@ impl TokenExchangeBuilder {
     /// [`introspection_endpoint`](Self::introspection_endpoint) does, a signer with keys of its own. A form that cannot be read
     /// (over [`body_limit`](Self::body_limit), too slow) is refused: the wrapped service would say that all is well.
     pub fn revocation_endpoint(mut self, path: impl Into<String>) -> Self {
-        self.about_tokens.push((path.into(), IssuedTokenEndpoint::Revocation));
+        self.issued_token_endpoints.push((path.into(), IssuedTokenEndpoint::Revocation));
         self
     }
 
@@ -362,12 +372,13 @@ impl TokenExchangeBuilder {
             return wrong("signer", "none: give a `LocalSigner`, or a service in a `Signer`");
         };
         signer.check()?;
-        let is_about = |about: IssuedTokenEndpoint| self.about_tokens.iter().any(|(_, known)| *known == about);
+        let is_about =
+            |about: IssuedTokenEndpoint| self.issued_token_endpoints.iter().any(|(_, known)| *known == about);
         if is_about(IssuedTokenEndpoint::Revocation) && self.revocations.is_none() {
             return wrong("revocation_endpoint", "nothing would remember it: give `revocations` a store too");
         }
-        for (position, (path, about)) in self.about_tokens.iter().enumerate() {
-            let is_taken = self.about_tokens[..position].iter().any(|(other, _)| other == path)
+        for (position, (path, about)) in self.issued_token_endpoints.iter().enumerate() {
+            let is_taken = self.issued_token_endpoints[..position].iter().any(|(other, _)| other == path)
                 || self.endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Path(other) if other == path));
             let problem = if !is_path(path) {
                 "not a path: begin with `/` and leave query and fragment out"
@@ -378,7 +389,7 @@ impl TokenExchangeBuilder {
             };
             return wrong(about.field(), problem);
         }
-        if !self.about_tokens.is_empty() && signer.keys.is_empty() {
+        if !self.issued_token_endpoints.is_empty() && signer.keys.is_empty() {
             let help = "its keys tell which tokens were issued here: give them with `Signer::verified_by`";
             return wrong("signer", help);
         }
@@ -417,16 +428,16 @@ impl TokenExchangeBuilder {
         if endpoints.is_empty() {
             endpoints.push(Endpoint::Path("/token".to_owned()));
         }
-        let shared = Shared {
+        let state = ServiceState {
             endpoints,
-            about_tokens: self.about_tokens,
-            limits: self.limits,
+            issued_token_endpoints: self.issued_token_endpoints,
+            body_limits: self.limits,
             forward_unread: self.forward_unread,
             guard: self.guard,
             current: Current::new(exchange),
             audit: Audit::new(self.audit, self.clock, self.best_effort_audit),
         };
-        Ok(TokenExchangeLayer { shared: Arc::new(shared), parts: Arc::new(parts) })
+        Ok(TokenExchangeLayer { state: Arc::new(state), parts: Arc::new(parts) })
     }
 }
 

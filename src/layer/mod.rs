@@ -12,7 +12,7 @@ use crate::{
     explain::{self, Explanation},
     jwks::Readiness,
     records::ConfigError,
-    service::{Shared, TokenExchange},
+    service::{ServiceState, TokenExchange},
     signing::Signer,
 };
 use assemble::Parts;
@@ -50,7 +50,7 @@ use tower::Layer;
 /// ```
 #[derive(Clone)]
 pub struct TokenExchangeLayer {
-    shared: Arc<Shared>,
+    state: Arc<ServiceState>,
     parts: Arc<Parts>,
 }
 
@@ -91,7 +91,7 @@ impl TokenExchangeLayer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reload(&self, document: Document) -> Result<(), ConfigError> {
-        self.shared.current.replace(|before| self.parts.exchange(document, Some(before))).inspect_err(|error| {
+        self.state.current.replace(|before| self.parts.exchange(document, Some(before))).inspect_err(|error| {
             tracing::error!(place = error.place(), %error, "a new document was refused; the one before it still counts");
         })
     }
@@ -130,7 +130,7 @@ impl TokenExchangeLayer {
     pub fn rotate_signer(&self, signer: impl Into<Signer>) -> Result<(), ConfigError> {
         let signer = signer.into();
         signer.check()?;
-        self.shared.current.replace(|before| Ok(self.parts.with_signer(signer, before)))
+        self.state.current.replace(|before| Ok(self.parts.with_signer(signer, before)))
     }
 
     /// Says what would become of a request, and why: every stage of it with what it found, the ceiling with all that
@@ -167,13 +167,13 @@ impl TokenExchangeLayer {
     /// # }
     /// ```
     pub async fn explain(&self, client_id: &str, form: &[u8]) -> Explanation {
-        explain::explain(&self.shared.current.exchange(), client_id, form).await
+        explain::explain(&self.state.current.exchange(), client_id, form).await
     }
 
     /// Waits until every audit event that is under way has reached the sink; for an orderly shutdown, after the
     /// server has stopped.
     pub async fn flush_audit(&self) {
-        self.shared.audit.flush().await;
+        self.state.audit.flush().await;
     }
 
     /// How things stand with the keys of the issuers, for a health endpoint. It waits for nobody.
@@ -206,7 +206,7 @@ impl TokenExchangeLayer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn readiness(&self) -> Readiness {
-        self.shared.current.exchange().verifier.keys.readiness()
+        self.state.current.exchange().verifier.keys.readiness()
     }
 
     /// Fetches the keys of all issuers that have none yet and waits for them, 5 s at most; for a server that wants
@@ -254,7 +254,7 @@ impl TokenExchangeLayer {
     /// # }
     /// ```
     pub async fn load_keys(&self) -> Readiness {
-        self.shared.current.exchange().verifier.keys.load().await
+        self.state.current.exchange().verifier.keys.load().await
     }
 }
 
@@ -262,7 +262,7 @@ impl<S> Layer<S> for TokenExchangeLayer {
     type Service = TokenExchange<S>;
 
     fn layer(&self, inner: S) -> TokenExchange<S> {
-        TokenExchange::new(inner, Arc::clone(&self.shared))
+        TokenExchange::new(inner, Arc::clone(&self.state))
     }
 }
 

@@ -1,10 +1,10 @@
 use crate::{exchange::Exchange, locks};
 use std::sync::{Arc, Mutex, RwLock};
 
-/// The exchange that counts now. Whoever took it goes on with it when another takes its place.
+/// The current exchange, which a reload replaces. A request that has begun keeps the exchange with which it began.
 pub(crate) struct Current {
     exchange: RwLock<Arc<Exchange>>,
-    /// Held while a new one is made from the one before, so that no two are made from the same.
+    /// Held while an exchange is replaced, so that each new exchange is made from the latest one.
     replacing: Mutex<()>,
 }
 
@@ -17,9 +17,9 @@ impl Current {
         Arc::clone(&locks::read(&self.exchange))
     }
 
-    /// Puts another in its place, or leaves it.
+    /// Replaces the exchange by the exchange that the function makes. If the function fails, the exchange stays.
     pub(crate) fn replace<E>(&self, make: impl FnOnce(&Exchange) -> Result<Exchange, E>) -> Result<(), E> {
-        let _one_at_a_time = locks::lock(&self.replacing);
+        let _guard = locks::lock(&self.replacing);
         let next = Arc::new(make(&self.exchange())?);
         *locks::write(&self.exchange) = next;
         Ok(())

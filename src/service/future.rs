@@ -9,7 +9,7 @@ use std::{
 type Boxed<R, E> = Pin<Box<dyn Future<Output = Result<Response<ResponseBody<R>>, E>> + Send>>;
 
 pin_project! {
-    /// The response of a [`TokenExchange`](crate::TokenExchange): the wrapped service's own, or ours.
+    /// The response future of [`TokenExchange`](crate::TokenExchange).
     #[must_use = "futures do nothing unless polled"]
     pub struct ResponseFuture<F, R, E> {
         #[pin]
@@ -21,17 +21,17 @@ pin_project! {
     #[project = ArmProjection]
     enum Arm<F, R, E> {
         Pass { #[pin] future: F },
-        Ours { future: Boxed<R, E> },
+        Answer { future: Boxed<R, E> },
     }
 }
 
 impl<F, R, E> ResponseFuture<F, R, E> {
-    pub(crate) fn pass(future: F) -> Self {
+    pub(super) fn pass(future: F) -> Self {
         Self { arm: Arm::Pass { future } }
     }
 
-    pub(crate) fn ours(future: impl Future<Output = Result<Response<ResponseBody<R>>, E>> + Send + 'static) -> Self {
-        Self { arm: Arm::Ours { future: Box::pin(future) } }
+    pub(super) fn answer(future: impl Future<Output = Result<Response<ResponseBody<R>>, E>> + Send + 'static) -> Self {
+        Self { arm: Arm::Answer { future: Box::pin(future) } }
     }
 }
 
@@ -46,7 +46,7 @@ where
             ArmProjection::Pass { future } => {
                 Poll::Ready(ready!(future.poll(cx)).map(|r| r.map(ResponseBody::wrapped)))
             }
-            ArmProjection::Ours { future } => future.as_mut().poll(cx),
+            ArmProjection::Answer { future } => future.as_mut().poll(cx),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which requests are looked at: the exact raw path of each token endpoint, or whatever a predicate says.
+//! The requests that the layer answers: by the exact path of an endpoint, or by a function.
 
 use crate::support::*;
 use axum::{
@@ -10,9 +10,12 @@ use axum::{
 use http::{Request, header};
 use serde_json::json;
 use tower::ServiceExt;
-use tower_token_exchange::{Reason, TokenExchangeBuilder, TokenExchangeLayer};
+use tower_token_exchange::{
+    Reason, TokenExchangeBuilder, TokenExchangeLayer,
+    service::{EndpointMatch, RequestHead},
+};
 
-/// Whether an exchange at each path was answered by the layer. The old endpoint would answer 418.
+/// Whether the layer answered an exchange at each path. The wrapped service answers 418.
 async fn answered<const N: usize>(
     configure: impl FnOnce(TokenExchangeBuilder) -> TokenExchangeBuilder,
     mount: impl FnOnce(TokenExchangeLayer) -> Router,
@@ -44,32 +47,47 @@ fn everywhere(layer: TokenExchangeLayer) -> Router {
 }
 
 #[tokio::test]
-async fn the_path_is_compared_as_it_came() {
+async fn the_path_is_compared_exactly() {
     let paths = ["/token", "/token?x=y", "/token/", "/Token", "/%74oken", "//token", "/a/../token", "/token;x"];
     let answers = answered(|builder| builder, everywhere, paths).await;
     assert_eq!(answers, [true, true, false, false, false, false, false, false], "`/token` is the default");
 }
 
 #[tokio::test]
-async fn several_endpoints() {
+async fn a_layer_has_several_endpoints() {
     let configure = |builder: TokenExchangeBuilder| builder.endpoint("/oauth/token").endpoint("/v2/token");
     let answers = answered(configure, everywhere, ["/oauth/token", "/v2/token", "/token"]).await;
-    assert_eq!(answers, [true, true, false], "the default is gone once an endpoint is named");
+    assert_eq!(answers, [true, true, false], "a named endpoint replaces the default");
+}
+
+fn tenant_endpoint(request: &RequestHead<'_>) -> EndpointMatch {
+    let matches = ["/tenants/a/token", "/tenants/b/token"].map(|path| request.match_path(path));
+    matches.into_iter().max().unwrap()
 }
 
 #[tokio::test]
-async fn a_predicate_for_the_unusual() {
-    let configure = |builder: TokenExchangeBuilder| {
-        builder.endpoint_when(|request| {
-            request.uri.path().starts_with("/tenants/") && request.uri.path().ends_with("/token")
-        })
-    };
-    let answers = answered(configure, everywhere, ["/tenants/a/token", "/tenants/b/token", "/token"]).await;
-    assert_eq!(answers, [true, true, false]);
+async fn a_function_recognizes_endpoints() {
+    let configure = |builder: TokenExchangeBuilder| builder.endpoint_when(tenant_endpoint);
+    let paths = ["/tenants/a/token", "/tenants/b/token", "/token", "/tenants/a/Token"];
+    assert_eq!(answered(configure, everywhere, paths).await, [true, true, false, false]);
 }
 
 #[tokio::test]
-async fn inside_a_nested_router_the_prefix_is_gone() {
+async fn the_guard_applies_to_a_function() {
+    let app =
+        everywhere(plan().with(|builder| builder.endpoint_when(tenant_endpoint).guard()).builder.build().unwrap());
+    for (path, reason) in [("/tenants/a/Token", Some(Reason::GrantAtOtherPath)), ("/tenants/c/token", None)] {
+        let request = Request::post(path)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(encode(&exchange_form("x", &[]))))
+            .unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.extensions().get::<Reason>().copied(), reason, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_nested_router_hides_the_prefix() {
     let nested = |layer: TokenExchangeLayer| {
         Router::new().nest("/oauth", Router::new().route("/token", post(old)).layer(layer)).fallback(old)
     };
@@ -80,7 +98,8 @@ async fn inside_a_nested_router_the_prefix_is_gone() {
 
     let whole_path = |builder: TokenExchangeBuilder| {
         builder.endpoint_when(|request| {
-            request.extensions.get::<OriginalUri>().is_some_and(|uri| uri.path() == "/oauth/token")
+            let original = request.extensions.get::<OriginalUri>().unwrap();
+            EndpointMatch::from_paths("/oauth/token", original.path())
         })
     };
     let answers = answered(whole_path, nested, ["/oauth/token"]).await;
@@ -88,7 +107,7 @@ async fn inside_a_nested_router_the_prefix_is_gone() {
 }
 
 #[tokio::test]
-async fn around_the_whole_application_the_prefix_is_there() {
+async fn the_whole_application_shows_the_prefix() {
     let nested = |layer: TokenExchangeLayer| {
         Router::new().nest("/oauth", Router::new().route("/token", post(old))).fallback(old).layer(layer)
     };
@@ -97,7 +116,7 @@ async fn around_the_whole_application_the_prefix_is_there() {
 }
 
 #[tokio::test]
-async fn the_reason_of_a_refusal_is_in_the_extensions_for_outer_layers() {
+async fn outer_layers_see_the_reason() {
     let app = everywhere(plan().builder.build().unwrap());
     let request = Request::get("/token?grant_type=urn:ietf:params:oauth:grant-type:token-exchange");
     let response = app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
