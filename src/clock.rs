@@ -4,7 +4,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// Where the time comes from, so that tests can set it.
+/// The source of the current time, which tests replace.
 #[derive(Clone)]
 pub(crate) struct Clock(Arc<dyn Fn() -> SystemTime + Send + Sync>);
 
@@ -17,7 +17,7 @@ impl Clock {
         (self.0)()
     }
 
-    /// Whole seconds since 1970, as NumericDate counts them.
+    /// The current time in whole seconds since 1970.
     pub(crate) fn seconds(&self) -> u64 {
         self.now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
     }

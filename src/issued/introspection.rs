@@ -1,0 +1,53 @@
+use super::{IssuedToken, IssuedTokens, LOG};
+use crate::{
+    protocol::{ClientId, Rejection, json_response},
+    revocation::is_revoked,
+};
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+impl IssuedTokens<'_> {
+    /// Answers an introspection request (RFC 7662 section 2.2).
+    ///
+    /// A client that may not know the token gets the answer for a token that is not active.
+    pub(super) async fn introspect(
+        &self,
+        client_id: &ClientId,
+        token: &IssuedToken,
+    ) -> Result<Response<Bytes>, Rejection> {
+        let jti = token.jti();
+        let active = self.may_introspect(client_id, token)
+            && token.expires_at() > self.settings.clock.now().into()
+            && !self.is_revoked(jti).await?;
+        tracing::debug!(target: LOG, client_id = client_id.as_str(), jti, active, "an issued token was introspected");
+        let answer = if active { claims_of(token) } else { json!({ "active": false }) };
+        Ok(json_response(StatusCode::OK, &answer))
+    }
+
+    /// Whether the token was issued to the client, or is for a target that the client serves.
+    fn may_introspect(&self, client_id: &ClientId, token: &IssuedToken) -> bool {
+        let serves = |aud: &str| {
+            self.registry.target_by_aud(aud).is_some_and(|target| target.owner.as_deref() == Some(client_id.as_str()))
+        };
+        let audience = token.claims.audience().unwrap_or_default();
+        self.registry.client(client_id.as_str()).is_some()
+            && (token.is_held_by(client_id) || audience.into_iter().any(serves))
+    }
+
+    async fn is_revoked(&self, jti: Option<&str>) -> Result<bool, Rejection> {
+        match (self.revocations, jti) {
+            (Some(revocations), Some(jti)) => is_revoked(revocations, jti).await,
+            _ => Ok(false),
+        }
+    }
+}
+
+fn claims_of(token: &IssuedToken) -> Value {
+    let is_access_token = token.typ.as_deref() == Some("at+jwt");
+    let token_type = if is_access_token { "Bearer" } else { "N_A" };
+    let mut answer = Map::from_iter([("active".into(), true.into()), ("token_type".into(), token_type.into())]);
+    // The layer chose every claim of the token when the layer issued the token, so no claim is secret.
+    answer.extend(token.claims.members().clone());
+    Value::Object(answer)
+}

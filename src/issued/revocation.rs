@@ -1,0 +1,26 @@
+use super::{IssuedToken, IssuedTokens, LOG};
+use crate::{
+    protocol::{ClientId, Reason, Rejection, refuse},
+    revocation::revoke,
+};
+use bytes::Bytes;
+use http::{HeaderValue, Response, header};
+
+impl IssuedTokens<'_> {
+    /// Answers a revocation request (RFC 7009). Only the client to which the token was issued can revoke the token.
+    pub(super) async fn revoke(&self, client_id: &ClientId, token: &IssuedToken) -> Result<Response<Bytes>, Rejection> {
+        let (Some(revocations), Some(jti)) = (self.revocations, token.jti()) else {
+            return Err(refuse(Reason::RevocationsUnavailable).because("the layer has no revocation store"));
+        };
+        if !token.is_held_by(client_id) {
+            let client_id = client_id.as_str();
+            tracing::warn!(target: LOG, client_id, jti, "a client tried to revoke the token of another client");
+            return Err(refuse(Reason::TokenNotHeld).because(format_args!("client `{client_id}`, jti `{jti}`")));
+        }
+        revoke(revocations, jti, self.settings.clock.now().into(), token.expires_at()).await?;
+        tracing::info!(target: LOG, client_id = client_id.as_str(), jti, "an issued token was revoked");
+        let mut response = Response::new(Bytes::new());
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        Ok(response)
+    }
+}
