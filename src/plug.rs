@@ -112,7 +112,7 @@ where
     let answer = async { plug.clone().oneshot(question).await };
     match catch_panic(answer).await {
         Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(refuse(failing.unavailable).because(error)),
+        Ok(Err(error)) => Err(refuse(failing.unavailable).with_detail(error)),
         Err(_) => Err(refuse(failing.panicked)),
     }
 }

@@ -21,7 +21,7 @@ pub(super) async fn deliver(
     let Some(event) = undelivered.event.as_deref().cloned() else { return Ok(()) };
     let taken = match tokio::time::timeout_at(until, ask(&sink, event, FAILING)).await {
         Ok(taken) => taken,
-        Err(_) => Err(refuse(Reason::AuditUnavailable).because("the sink took too long")),
+        Err(_) => Err(refuse(Reason::AuditUnavailable).with_detail("the sink took too long")),
     };
     match &taken {
         Ok(()) => undelivered.mark_delivered(),

@@ -44,7 +44,7 @@ impl Actor {
             return Ok(Self { party, is_client: false });
         }
         let detail = format!("client `{}` does not carry `{}` of `{}`", client.id, party.sub, party.iss);
-        Err(refuse(Reason::ActorNotCarried).because(detail))
+        Err(refuse(Reason::ActorNotCarried).with_detail(detail))
     }
 
     /// Checks the claim `may_act` of the subject token (RFC 8693 section 4.4). Every member must match the actor.

@@ -73,10 +73,10 @@ impl Ceiling {
         let beyond = requested.difference(ceiling);
         if beyond.len() == requested.len() {
             let detail = format!("of `{requested}` nothing is under the ceiling `{ceiling}`");
-            return Err(refuse(Reason::ScopeEmpty).because(detail));
+            return Err(refuse(Reason::ScopeEmpty).with_detail(detail));
         }
         if strict && !beyond.is_empty() {
-            return Err(refuse(Reason::ScopeExceeded).because(format_args!("`{beyond}` is above the ceiling")));
+            return Err(refuse(Reason::ScopeExceeded).with_detail(format_args!("`{beyond}` is above the ceiling")));
         }
         Ok(())
     }
@@ -126,7 +126,7 @@ fn scope(
             Some(scope) => format!("the subject's scope `{scope}` is worth nothing at the target"),
             None => "the subject has no known scope and the client no scopes for such subjects".to_owned(),
         };
-        return Err(refuse(Reason::ScopeEmpty).because(worth));
+        return Err(refuse(Reason::ScopeEmpty).with_detail(worth));
     }
     Ok(ceiling)
 }

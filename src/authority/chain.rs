@@ -28,9 +28,9 @@ impl ActChain {
     pub(super) fn read(token: &VerifiedToken) -> Result<Self, Rejection> {
         let Some(outermost) = token.claims.get("act") else { return Ok(Self::default()) };
         if !token.issuer.act {
-            return Err(refuse(Reason::ChainNotTrusted).because(format_args!("issuer `{}`", token.issuer.id)));
+            return Err(refuse(Reason::ChainNotTrusted).with_detail(format_args!("issuer `{}`", token.issuer.id)));
         }
-        let malformed = |detail: &str| refuse(Reason::ChainMalformed).because(detail);
+        let malformed = |detail: &str| refuse(Reason::ChainMalformed).with_detail(detail);
         let mut chain = Vec::new();
         let mut next = Some(outermost);
         while let Some(act) = next {
@@ -78,16 +78,16 @@ impl ActChain {
         let position = self.parties().position(|known| local_name(registry, &known.iss, &known.sub) == *party);
         if position != Some(0) {
             if position.is_some() && !may_repeat {
-                return Err(refuse(Reason::ActorRepeated).because(format_args!("`{}`", party.sub)));
+                return Err(refuse(Reason::ActorRepeated).with_detail(format_args!("`{}`", party.sub)));
             }
             self.0.insert(0, Hop { party: party.clone(), members: Map::new() });
         }
         if self.depth() > max_depth {
-            return Err(refuse(Reason::ChainTooDeep).because(format_args!("{} actors", self.depth())));
+            return Err(refuse(Reason::ChainTooDeep).with_detail(format_args!("{} actors", self.depth())));
         }
         let bytes = self.to_json(registry.own_issuer()).map_or(0, |act| act.to_string().len());
         if bytes > MAX_BYTES {
-            return Err(refuse(Reason::ChainTooDeep).because(format_args!("{bytes} bytes")));
+            return Err(refuse(Reason::ChainTooDeep).with_detail(format_args!("{bytes} bytes")));
         }
         Ok(self)
     }

@@ -31,21 +31,21 @@ impl EffectiveGrant {
         if grant.exceeds(&ceiling.scope, ceiling.lifetime) {
             let (scope, longest) = (&ceiling.scope, ceiling.lifetime.as_secs());
             let detail = format!("granted `{allowed}` for {lifetime:?}, at most `{scope}` for {longest}s");
-            return Err(refuse(Reason::PolicyWidened).because(detail));
+            return Err(refuse(Reason::PolicyWidened).with_detail(detail));
         }
         let scope = requested.map_or_else(|| allowed.clone(), |requested| requested.intersection(allowed));
         if lifetime < Duration::from_secs(1) {
-            return Err(refuse(Reason::PolicyDenied).because("the policy left no lifetime"));
+            return Err(refuse(Reason::PolicyDenied).with_detail("the policy left no lifetime"));
         }
         if scope.is_empty() {
-            return Err(refuse(Reason::ScopeEmpty).because("the policy left nothing of the scope"));
+            return Err(refuse(Reason::ScopeEmpty).with_detail("the policy left nothing of the scope"));
         }
         if strict_scope && requested.is_some_and(|requested| !requested.is_subset(&scope)) {
-            return Err(refuse(Reason::ScopeExceeded).because("the policy grants less than was asked"));
+            return Err(refuse(Reason::ScopeExceeded).with_detail("the policy grants less than was asked"));
         }
         let chain = bounds.semantics.chain_for(grant.semantics)?;
         if grant.max_depth.is_some_and(|depth| chain.depth() > depth) {
-            return Err(refuse(Reason::ChainTooDeep).because(format_args!("{} actors", chain.depth())));
+            return Err(refuse(Reason::ChainTooDeep).with_detail(format_args!("{} actors", chain.depth())));
         }
         let Grant { semantics, policy_id, .. } = grant;
         Ok(Self { semantics, scope, lifetime, not_after: ceiling.expires_at, chain, policy_id })

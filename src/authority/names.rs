@@ -28,7 +28,7 @@ pub(super) fn origin(registry: &Registry, token: &VerifiedToken) -> Option<Party
 
 /// The `sub` that an issued token has for the subject of this token.
 pub(super) fn issued_sub(registry: &Registry, subject: &VerifiedToken) -> Result<String, Rejection> {
-    let not_mapped = |detail: &str| refuse(Reason::SubjectNotMapped).because(detail);
+    let not_mapped = |detail: &str| refuse(Reason::SubjectNotMapped).with_detail(detail);
     let mapped = match &subject.issuer.subjects {
         // Only the record of this authorization server has no mapping.
         None => return Ok(subject.sub.clone()),

@@ -56,7 +56,7 @@ fn declared(token: Sensitive, token_type: &str) -> Result<DeclaredToken, Rejecti
 
 /// Refuses token types that no issuer's record accepts, before a token is decoded.
 fn check_types(registry: &Registry, subject: &DeclaredToken, actor: Option<&DeclaredToken>) -> Result<(), Rejection> {
-    let unsupported = |reason, declared: &DeclaredToken| Err(refuse(reason).because(&declared.token_type));
+    let unsupported = |reason, declared: &DeclaredToken| Err(refuse(reason).with_detail(&declared.token_type));
     if !registry.accepts(&subject.token_type) {
         return unsupported(Reason::SubjectTokenTypeUnsupported, subject);
     }
@@ -74,7 +74,7 @@ fn issued_token_type(client: &ClientRecord, requested: Option<&str>) -> Result<T
         None => Ok(TokenType::ACCESS_TOKEN),
         Some(uri) if uri == TokenType::ACCESS_TOKEN.as_str() => Ok(TokenType::ACCESS_TOKEN),
         Some(uri) if uri == TokenType::JWT.as_str() && client.jwt_output => Ok(TokenType::JWT),
-        Some(uri) => Err(refuse(Reason::RequestedTokenTypeUnsupported).because(uri)),
+        Some(uri) => Err(refuse(Reason::RequestedTokenTypeUnsupported).with_detail(uri)),
     }
 }
 
@@ -86,14 +86,14 @@ fn targets(
     resources: &[String],
     audiences: &[String],
 ) -> Result<Vec<Arc<TargetRecord>>, Rejection> {
-    let malformed = |text: &str| refuse(Reason::TargetMalformed).because(format_args!("`{text}`"));
+    let malformed = |text: &str| refuse(Reason::TargetMalformed).with_detail(format_args!("`{text}`"));
     let resources = resources.iter().map(|uri| TargetName::resource(uri).map_err(|_| malformed(uri)));
     let audiences = audiences.iter().map(|name| TargetName::audience(name).map_err(|_| malformed(name)));
     let mut targets: Vec<Arc<TargetRecord>> = Vec::new();
     for name in resources.chain(audiences) {
         let name = name?;
         let target =
-            registry.target(&name).ok_or_else(|| refuse(Reason::TargetUnknown).because(format_args!("{name}")))?;
+            registry.target(&name).ok_or_else(|| refuse(Reason::TargetUnknown).with_detail(format_args!("{name}")))?;
         if !targets.iter().any(|known| known.id == target.id) {
             targets.push(Arc::clone(target));
         }
@@ -103,7 +103,7 @@ fn targets(
         targets.push(Arc::clone(default.ok_or_else(|| refuse(Reason::TargetMissing))?));
     }
     if targets.len() > max_targets {
-        return Err(refuse(Reason::TooManyTargets).because(targets.len()));
+        return Err(refuse(Reason::TooManyTargets).with_detail(targets.len()));
     }
     let allowed = |target: &TargetRecord| {
         target.is_called_by(&client.id) && client.targets.as_ref().is_none_or(|list| list.contains(&target.id))
@@ -111,7 +111,7 @@ fn targets(
     match targets.iter().find(|target| !allowed(target)) {
         Some(target) => {
             let detail = format!("client `{}` is no caller of target `{}`", client.id, target.id);
-            Err(refuse(Reason::TargetNotAllowed).because(detail))
+            Err(refuse(Reason::TargetNotAllowed).with_detail(detail))
         }
         None => Ok(targets),
     }

@@ -14,7 +14,7 @@ pub(super) fn check(
     named_by_may_act: bool,
 ) -> Result<(), Rejection> {
     if subject.audience.is_empty() {
-        return Err(refuse(Reason::PresenterUnknown).because("no `aud`"));
+        return Err(refuse(Reason::PresenterUnknown).with_detail("no `aud`"));
     }
     let named_by_may_act = named_by_may_act && subject.issuer.may_act;
     // Whoever an ID token was issued to stands in its `aud` (OpenID Connect Core section 2).
@@ -27,11 +27,11 @@ pub(super) fn check(
         let issued_to = subject.presenter.as_deref().unwrap_or("(unnamed)");
         let detail =
             format!("client `{}` presents a token issued to `{issued_to}` for {:?}", client.id, subject.audience);
-        return Err(refuse(Reason::PresenterUnrelated).because(detail));
+        return Err(refuse(Reason::PresenterUnrelated).with_detail(detail));
     }
     let distinct = subject.audience.iter().any(|name| *name != subject.audience[0]);
     if distinct && !client.several_audiences && !named_by_may_act {
-        return Err(refuse(Reason::SeveralAudiences).because(format_args!("aud {:?}", subject.audience)));
+        return Err(refuse(Reason::SeveralAudiences).with_detail(format_args!("aud {:?}", subject.audience)));
     }
     Ok(())
 }
@@ -64,7 +64,7 @@ pub(super) fn check_tenants(
         if !is_single && !client.tenants.iter().any(|own| own == tenant) {
             let detail =
                 format!("client `{}` does not work for tenant `{tenant}`: its `tenants` list those", client.id);
-            return Err(refuse(Reason::TenantMismatch).because(detail));
+            return Err(refuse(Reason::TenantMismatch).with_detail(detail));
         }
     }
     Ok(())

@@ -41,6 +41,6 @@ pub(crate) async fn authenticate_for_exchange(
     }
     match registry.client(id.as_str()) {
         Some(client) if client.may_exchange => Ok((Arc::clone(client), method)),
-        _ => Err(refuse(Reason::GrantNotAllowed).because(format_args!("client `{id}`"))),
+        _ => Err(refuse(Reason::GrantNotAllowed).with_detail(format_args!("client `{id}`"))),
     }
 }

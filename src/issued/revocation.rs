@@ -10,12 +10,12 @@ impl IssuedTokens<'_> {
     /// Answers a revocation request (RFC 7009). Only the client to which the token was issued can revoke the token.
     pub(super) async fn revoke(&self, client_id: &ClientId, token: &IssuedToken) -> Result<Response<Bytes>, Rejection> {
         let (Some(revocations), Some(jti)) = (self.revocations, token.jti()) else {
-            return Err(refuse(Reason::RevocationsUnavailable).because("the layer has no revocation store"));
+            return Err(refuse(Reason::RevocationsUnavailable).with_detail("the layer has no revocation store"));
         };
         if !token.is_held_by(client_id) {
             let client_id = client_id.as_str();
             tracing::warn!(target: LOG, client_id, jti, "a client tried to revoke the token of another client");
-            return Err(refuse(Reason::TokenNotHeld).because(format_args!("client `{client_id}`, jti `{jti}`")));
+            return Err(refuse(Reason::TokenNotHeld).with_detail(format_args!("client `{client_id}`, jti `{jti}`")));
         }
         revoke(revocations, jti, self.settings.clock.now().into(), token.expires_at()).await?;
         tracing::info!(target: LOG, client_id = client_id.as_str(), jti, "an issued token was revoked");

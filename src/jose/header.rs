@@ -36,7 +36,7 @@ impl RawHeader {
 
     fn members(&self) -> Result<&Map<String, Value>, Rejection> {
         if self.bytes > MAX_BYTES {
-            return Err(refuse(Reason::TokenHeaderMalformed).because("too large"));
+            return Err(refuse(Reason::TokenHeaderMalformed).with_detail("too large"));
         }
         Ok(&self.members)
     }
@@ -50,17 +50,17 @@ impl RawHeader {
         let members = self.members()?;
         for (name, reason) in REFUSED {
             if members.contains_key(name) {
-                return Err(refuse(reason).because(format_args!("header has `{name}`")));
+                return Err(refuse(reason).with_detail(format_args!("header has `{name}`")));
             }
         }
         let Some(name) = text(members, "alg")? else {
-            return Err(refuse(Reason::TokenHeaderMalformed).because("header has no `alg`"));
+            return Err(refuse(Reason::TokenHeaderMalformed).with_detail("header has no `alg`"));
         };
         let algorithm = Algorithm::from_name(name)
-            .ok_or_else(|| refuse(Reason::TokenAlgorithmRefused).because(format_args!("alg `{name}`")))?;
+            .ok_or_else(|| refuse(Reason::TokenAlgorithmRefused).with_detail(format_args!("alg `{name}`")))?;
         let kid = text(members, "kid")?;
         if kid.is_some_and(|kid| !is_kid(kid)) {
-            return Err(refuse(Reason::TokenHeaderMalformed).because("`kid` is too long or not printable"));
+            return Err(refuse(Reason::TokenHeaderMalformed).with_detail("`kid` is too long or not printable"));
         }
         Ok(Header { algorithm, kid: kid.map(str::to_owned), typ: typ(members)? })
     }
@@ -69,7 +69,7 @@ impl RawHeader {
 #[cfg(any(test, fuzzing))]
 impl Header {
     pub(crate) fn parse(json: &[u8]) -> Result<Self, Rejection> {
-        let malformed = || refuse(Reason::TokenHeaderMalformed).because("not one JSON object");
+        let malformed = || refuse(Reason::TokenHeaderMalformed).with_detail("not one JSON object");
         RawHeader::parse(json).ok_or_else(malformed)?.judged()
     }
 }
@@ -93,7 +93,9 @@ fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a st
     match members.get(name) {
         None => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(refuse(Reason::TokenHeaderMalformed).because(format_args!("header `{name}` is not a string"))),
+        Some(_) => {
+            Err(refuse(Reason::TokenHeaderMalformed).with_detail(format_args!("header `{name}` is not a string")))
+        }
     }
 }
 

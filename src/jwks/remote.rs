@@ -207,8 +207,8 @@ impl RemoteKeys {
     fn unavailable(&self) -> Rejection {
         let (state, _) = self.lock();
         match &state.problem {
-            Some(problem) => refuse(Reason::IssuerKeysUnavailable).because(problem),
-            None => refuse(Reason::IssuerKeysUnavailable).because(self.source.name()),
+            Some(problem) => refuse(Reason::IssuerKeysUnavailable).with_detail(problem),
+            None => refuse(Reason::IssuerKeysUnavailable).with_detail(self.source.name()),
         }
     }
 

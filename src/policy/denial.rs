@@ -35,7 +35,7 @@ impl Denial {
             DenialKind::NoRule => refuse(Reason::PolicyNoRule),
             DenialKind::StepUp(step_up) => refuse(Reason::StepUpRequired).with_step_up(step_up),
         };
-        if self.reason.is_empty() { rejection } else { rejection.because(self.reason) }
+        if self.reason.is_empty() { rejection } else { rejection.with_detail(self.reason) }
     }
 
     /// Refuses the exchange. The audit event quotes the reason; the client never sees it.

@@ -29,7 +29,7 @@ pub(crate) fn refuse(reason: Reason) -> Rejection {
 
 impl Rejection {
     /// Adds a detail for the audit. The detail must not contain a token or a secret.
-    pub(crate) fn because(mut self, detail: impl fmt::Display) -> Self {
+    pub(crate) fn with_detail(mut self, detail: impl fmt::Display) -> Self {
         self.detail = Some(escaped(&detail.to_string()));
         self
     }

@@ -135,7 +135,7 @@ pub(crate) async fn revoke(
     match ask(store, RevocationQuestion::revoke(jti, now, until), FAILING).await? {
         RevocationState::Revoked => Ok(()),
         RevocationState::NotRevoked => {
-            Err(refuse(Reason::RevocationsUnavailable).because("the store did not take the revocation"))
+            Err(refuse(Reason::RevocationsUnavailable).with_detail("the store did not take the revocation"))
         }
     }
 }

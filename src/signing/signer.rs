@@ -107,7 +107,7 @@ impl Signer {
             signing_input: Bytes::copy_from_slice(input.as_bytes()),
         };
         let Signature(signature) = ask(&self.service, request, FAILING).await?;
-        let refused = |detail: &str| Err(refuse(Reason::SignatureRefused).because(detail));
+        let refused = |detail: &str| Err(refuse(Reason::SignatureRefused).with_detail(detail));
         match self.algorithm.signature_length() {
             Some(length) if length != signature.len() => return refused("wrong length; ECDSA must not be in DER"),
             None if signature.is_empty() => return refused("empty"),

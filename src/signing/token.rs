@@ -46,7 +46,7 @@ impl SignedToken {
     pub(crate) async fn sign(contents: &TokenContents<'_>, signer: &Signer, clock: &Clock) -> Result<Self, Rejection> {
         let issued_at = clock.seconds();
         let expires_at = contents.grant.expires_at(issued_at);
-        let jti = random::unique_id().ok_or_else(|| refuse(Reason::SignerUnavailable).because("no randomness"))?;
+        let jti = random::unique_id().ok_or_else(|| refuse(Reason::SignerUnavailable).with_detail("no randomness"))?;
         let stamp = Stamp { issued_at, expires_at, jti: &jti };
         let typ = claims::typ(contents.token_type);
         let header = json!({ "alg": signer.algorithm.as_str(), "kid": signer.key_id, "typ": typ });
@@ -60,7 +60,7 @@ impl SignedToken {
         // The received tokens may have expired while the policy and the signer were working.
         let expires_in = expires_at.saturating_sub(clock.seconds().max(issued_at));
         if expires_in == 0 {
-            return Err(refuse(Reason::TokenExpired).because("while it was being exchanged"));
+            return Err(refuse(Reason::TokenExpired).with_detail("while it was being exchanged"));
         }
         let key_id = signer.key_id.clone();
         Ok(Self { token: Sensitive::new(token), jti, key_id, expires_at, expires_in })

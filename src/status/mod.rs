@@ -139,7 +139,7 @@ impl StatusChecks {
         let Some(status) = &self.status else { return Ok(()) };
         match ask(status, query(), FAILING).await? {
             Status::Good => Ok(()),
-            Status::Refused { why } => Err(refuse(Reason::StatusRefused).because(why)),
+            Status::Refused { why } => Err(refuse(Reason::StatusRefused).with_detail(why)),
         }
     }
 
@@ -154,7 +154,7 @@ async fn check_revocation(revocations: &RevocationPart, token: &VerifiedToken) -
     let jti = token.claims.text("jti").ok().flatten().filter(|_| token.own);
     let Some(jti) = jti else { return Ok(()) };
     if is_revoked(revocations, jti).await? {
-        return Err(refuse(Reason::TokenRevoked).because(format_args!("jti `{jti}`")));
+        return Err(refuse(Reason::TokenRevoked).with_detail(format_args!("jti `{jti}`")));
     }
     Ok(())
 }

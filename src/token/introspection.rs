@@ -93,7 +93,9 @@ impl Introspector {
             parse_object(response.body()).ok_or_else(|| self.unavailable("the answer is not one JSON object"))?;
         match answer.get("active").and_then(|active| active.as_bool()) {
             Some(true) => {}
-            Some(false) => return Err(refuse(Reason::TokenInactive).because(format_args!("says {}", self.endpoint))),
+            Some(false) => {
+                return Err(refuse(Reason::TokenInactive).with_detail(format_args!("says {}", self.endpoint)));
+            }
             None => return Err(self.unavailable("`active` is not a boolean")),
         }
         let is = |kind: &Value, known| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(known));
@@ -104,13 +106,13 @@ impl Introspector {
             None if self.untyped_answers => {}
             _ => {
                 let detail = "introspection does not say `token_type` Bearer, as it does of access tokens";
-                return Err(refuse(Reason::TokenTypeConfused).because(detail));
+                return Err(refuse(Reason::TokenTypeConfused).with_detail(detail));
             }
         }
         Ok(answer.into())
     }
 
     fn unavailable(&self, problem: &str) -> Rejection {
-        refuse(Reason::IntrospectionUnavailable).because(format_args!("{}: {problem}", self.endpoint))
+        refuse(Reason::IntrospectionUnavailable).with_detail(format_args!("{}: {problem}", self.endpoint))
     }
 }

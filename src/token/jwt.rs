@@ -41,7 +41,7 @@ impl<'a> Jwt<'a> {
     ) -> Result<(), Rejection> {
         let algorithm = header.algorithm;
         if !issuer.algorithms.contains(&algorithm) {
-            return Err(refuse(Reason::TokenAlgorithmRefused).because(format_args!("alg `{algorithm}`")));
+            return Err(refuse(Reason::TokenAlgorithmRefused).with_detail(format_args!("alg `{algorithm}`")));
         }
         let key_use = if issuer.spiffe { KeyUse::JwtSvid } else { KeyUse::Signature };
         let verified = keys.verify(issuer, header.kid.is_some(), |set| set.verify(header, &self.jws, key_use));
@@ -50,7 +50,7 @@ impl<'a> Jwt<'a> {
             KeyMatch::Mismatch => Err(refuse(Reason::TokenSignatureInvalid)),
             KeyMatch::NoKey => {
                 let kid = header.kid.as_deref().unwrap_or("(none)");
-                Err(refuse(Reason::TokenKeyUnknown).because(format_args!("alg `{algorithm}`, kid `{kid}`")))
+                Err(refuse(Reason::TokenKeyUnknown).with_detail(format_args!("alg `{algorithm}`, kid `{kid}`")))
             }
         }
     }

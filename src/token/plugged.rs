@@ -108,6 +108,6 @@ impl Verification {
 pub(super) async fn claims_by(verifier: &TokenVerifierPart, question: TokenToVerify) -> Result<Claims, Rejection> {
     match ask(verifier, question, FAILING).await? {
         Verification::Verified(claims) => Ok(claims),
-        Verification::Rejected { why } => Err(refuse(Reason::TokenVerifierRejected).because(why)),
+        Verification::Rejected { why } => Err(refuse(Reason::TokenVerifierRejected).with_detail(why)),
     }
 }

@@ -99,7 +99,7 @@ fn check_typ(declared: &TokenType, own: bool, issuer: &IssuerRecord, typ: Option
 }
 
 fn confused(detail: impl std::fmt::Display) -> Result<(), Rejection> {
-    Err(refuse(Reason::TokenTypeConfused).because(detail))
+    Err(refuse(Reason::TokenTypeConfused).with_detail(detail))
 }
 
 /// Whether a token is as its issuer's record demands of its type.
@@ -116,7 +116,7 @@ pub(super) fn check_record(
     {
         let detail =
             format!("typ `{}`, the issuer's record demands {:?}", typ.as_deref().unwrap_or_default(), rules.typ);
-        return Err(refuse(Reason::TokenTypRefused).because(detail));
+        return Err(refuse(Reason::TokenTypRefused).with_detail(detail));
     }
     for (claim, wanted) in &rules.required {
         let fits = match (claims.get(claim), wanted) {
@@ -126,11 +126,11 @@ pub(super) fn check_record(
         };
         if !fits {
             let value = wanted.as_ref().map_or_else(String::new, |wanted| format!(" with the value {wanted}"));
-            return Err(refuse(Reason::TokenClaimRequired).because(format_args!("claim `{claim}`{value}")));
+            return Err(refuse(Reason::TokenClaimRequired).with_detail(format_args!("claim `{claim}`{value}")));
         }
     }
     match rules.forbidden.iter().find(|claim| claims.contains(claim)) {
-        Some(claim) => Err(refuse(Reason::TokenClaimForbidden).because(format_args!("claim `{claim}`"))),
+        Some(claim) => Err(refuse(Reason::TokenClaimForbidden).with_detail(format_args!("claim `{claim}`"))),
         None => Ok(()),
     }
 }
@@ -163,5 +163,5 @@ pub(super) fn check_audience(token: &VerifiedToken) -> Result<(), Rejection> {
         Kind::IdToken => "an ID token names a client: `client_name` maps it",
         Kind::AccessToken | Kind::Jwt => "`our_names` or the type's `audiences` list what the issuer calls us",
     };
-    Err(refuse(Reason::TokenNotForUs).because(format_args!("aud {:?}; {hint}", token.audience)))
+    Err(refuse(Reason::TokenNotForUs).with_detail(format_args!("aud {:?}; {hint}", token.audience)))
 }

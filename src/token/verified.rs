@@ -34,7 +34,7 @@ impl VerifiedToken {
         token_type: TokenType,
         claims: Claims,
     ) -> Result<Self, Rejection> {
-        let invalid = |Invalid(claim)| refuse(Reason::TokenClaimsInvalid).because(format_args!("claim `{claim}`"));
+        let invalid = |Invalid(claim)| refuse(Reason::TokenClaimsInvalid).with_detail(format_args!("claim `{claim}`"));
         let sub = claims.text("sub").ok().flatten().filter(|sub| is_name(sub) && issuer.can_name(sub));
         let sub = qualified(&issuer, &claims, sub.ok_or_else(|| refuse(Reason::TokenSubjectInvalid))?)?;
         let expires_at = claims.seconds("exp").map_err(invalid)?.ok_or_else(|| refuse(Reason::TokenExpiryMissing))?;
@@ -52,7 +52,7 @@ impl VerifiedToken {
         };
         let scope = match rules.and_then(|rules| rules.scope_claim.as_deref()) {
             Some(claim) => claims.scope_in(claim).map_err(|_| {
-                refuse(Reason::TokenClaimsInvalid).because(format_args!("claim `{claim}` is not a scope"))
+                refuse(Reason::TokenClaimsInvalid).with_detail(format_args!("claim `{claim}` is not a scope"))
             })?,
             None => claims.scope().map_err(invalid)?,
         };
@@ -68,7 +68,7 @@ impl VerifiedToken {
 /// The name of a subject, unique within its issuer (RFC 7519 section 4.1.2).
 fn qualified(issuer: &IssuerRecord, claims: &Claims, sub: &str) -> Result<String, Rejection> {
     let Some(tenants) = &issuer.tenants else { return Ok(sub.to_owned()) };
-    let refused = |detail: String| refuse(Reason::TokenTenantRefused).because(detail);
+    let refused = |detail: String| refuse(Reason::TokenTenantRefused).with_detail(detail);
     let Some(tenant) = claims.get(&tenants.claim).and_then(Value::as_str) else {
         return Err(refused(format!("no string claim `{}`", tenants.claim)));
     };

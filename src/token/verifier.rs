@@ -48,7 +48,7 @@ impl Verifier {
             return Ok(Vouched { issuer, typ: Typ::None, claims });
         }
         let Some(jwt) = Jwt::read(token.expose()) else {
-            let opaque = || refuse(Reason::TokenMalformed).because("not a JWT, and no issuer to ask what it is");
+            let opaque = || refuse(Reason::TokenMalformed).with_detail("not a JWT, and no issuer to ask what it is");
             let issuer = self.introspected(token_type).ok_or_else(opaque)?;
             return self.introspect(issuer, declared, role).await;
         };
@@ -79,7 +79,7 @@ impl Verifier {
     ) -> Result<Vouched, Rejection> {
         check_believed(issuer, &declared.token_type, role)?;
         let Some(introspector) = self.introspectors.get(&issuer.id) else {
-            return Err(refuse(Reason::TokenMalformed).because("its issuer cannot be asked"));
+            return Err(refuse(Reason::TokenMalformed).with_detail("its issuer cannot be asked"));
         };
         let claims = introspector.claims(declared.token.expose()).await?;
         match claims.text("iss") {
@@ -87,7 +87,7 @@ impl Verifier {
             Ok(Some(iss)) if iss == issuer.id => {}
             _ => {
                 let detail = format!("introspection by `{}` names another `iss`", issuer.id);
-                return Err(refuse(Reason::TokenIssuerUnknown).because(detail));
+                return Err(refuse(Reason::TokenIssuerUnknown).with_detail(detail));
             }
         }
         Ok(Vouched { issuer: Arc::clone(issuer), typ: Typ::None, claims })
@@ -107,7 +107,7 @@ impl Verifier {
         let missing = || refuse(Reason::TokenIssuerMissing);
         let issuer = match claims.text("iss").map_err(|_| missing())? {
             Some(iss) => {
-                let unknown = || refuse(Reason::TokenIssuerUnknown).because(format_args!("iss `{iss}`"));
+                let unknown = || refuse(Reason::TokenIssuerUnknown).with_detail(format_args!("iss `{iss}`"));
                 self.registry.issuer(iss).ok_or_else(unknown)?
             }
             // A JWT-SVID is its trust domain's, and need not say so twice (SPIFFE JWT-SVID section 3).
@@ -142,10 +142,10 @@ impl Verifier {
     fn check_times(&self, token: &VerifiedToken) -> Result<(), Rejection> {
         let now = self.settings.clock.seconds();
         if token.expires_at <= now {
-            return Err(refuse(Reason::TokenExpired).because(format_args!("exp {}, now {now}", token.expires_at)));
+            return Err(refuse(Reason::TokenExpired).with_detail(format_args!("exp {}, now {now}", token.expires_at)));
         }
         let latest = now.saturating_add(token.issuer.leeway.unwrap_or(self.settings.leeway).as_secs());
-        let invalid = |Invalid(claim)| refuse(Reason::TokenClaimsInvalid).because(format_args!("claim `{claim}`"));
+        let invalid = |Invalid(claim)| refuse(Reason::TokenClaimsInvalid).with_detail(format_args!("claim `{claim}`"));
         if token.claims.seconds_up("nbf").map_err(invalid)?.is_some_and(|nbf| nbf > latest) {
             return Err(refuse(Reason::TokenNotYetValid));
         }
@@ -156,8 +156,8 @@ impl Verifier {
         let Some(max_age) = token.issuer.max_age else { return Ok(()) };
         match token.claims.seconds("iat").map_err(invalid)? {
             Some(iat) if now.saturating_sub(iat) <= max_age.as_secs() => Ok(()),
-            Some(iat) => Err(refuse(Reason::TokenTooOld).because(format_args!("iat {iat}, now {now}"))),
-            None => Err(refuse(Reason::TokenTooOld).because("no `iat`, and the issuer's record has a `max_age`")),
+            Some(iat) => Err(refuse(Reason::TokenTooOld).with_detail(format_args!("iat {iat}, now {now}"))),
+            None => Err(refuse(Reason::TokenTooOld).with_detail("no `iat`, and the issuer's record has a `max_age`")),
         }
     }
 }
@@ -167,11 +167,11 @@ fn check_believed(issuer: &IssuerRecord, declared: &TokenType, role: TokenRole) 
     let iss = &issuer.id;
     if !issuer.accepts(declared) {
         let detail = format!("issuer `{iss}` is not taken at its word for `{declared}`: name it in `token_types`");
-        return Err(refuse(Reason::TokenTypeNotAccepted).because(detail));
+        return Err(refuse(Reason::TokenTypeNotAccepted).with_detail(detail));
     }
     if role == TokenRole::Actor && !issuer.actor_tokens {
         let detail = format!("iss `{iss}`: its record lacks `allow_actor_tokens`");
-        return Err(refuse(Reason::ActorIssuerNotTrusted).because(detail));
+        return Err(refuse(Reason::ActorIssuerNotTrusted).with_detail(detail));
     }
     Ok(())
 }
