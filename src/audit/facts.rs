@@ -80,7 +80,7 @@ impl Observer for Attempt {
 }
 
 fn party(party: &Party) -> Party {
-    Party::new(escaped(&party.iss), escaped(&party.sub))
+    Party::new(escaped(party.iss.as_str()), escaped(&party.sub))
 }
 
 fn token(token: &VerifiedToken) -> TokenFacts {

@@ -23,7 +23,7 @@ impl Actor {
         client: &ClientRecord,
         actor_token: Option<&VerifiedToken>,
     ) -> Result<Self, Rejection> {
-        let client_party = Party::new(registry.own_issuer(), &client.id);
+        let client_party = Party::new(registry.own_issuer(), client.id.as_str());
         let Some(token) = actor_token else {
             return Ok(Self { party: client_party, is_client: true });
         };
@@ -36,7 +36,7 @@ impl Actor {
         let party = names::local_party(registry, token);
         // Users and clients share the name space of this authorization server. A token that a client obtained for
         // itself names the client in `client_id` too.
-        let is_token_of_client = !token.own || token.presenter.as_deref() == Some(&client.id);
+        let is_token_of_client = !token.own || token.presenter.as_deref() == Some(client.id.as_str());
         if party == client_party && is_token_of_client {
             return Ok(Self { party, is_client: true });
         }
@@ -68,11 +68,11 @@ impl Actor {
         if sub.is_none() && client_id.is_none() {
             return Err(malformed());
         }
-        let namespace = iss.unwrap_or(&subject.issuer.id);
+        let namespace = iss.unwrap_or(subject.issuer.id.as_str());
         let party_matches = sub.is_none_or(|sub| names::local_name(registry, namespace, sub) == self.party);
         let names_client = |name| {
             let issuer = registry.issuer(namespace)?;
-            (self.is_client && registry.client_meant(issuer, name)? == client.id).then_some(())
+            (self.is_client && registry.client_meant(issuer, name)? == &client.id).then_some(())
         };
         let client_matches = client_id.is_none_or(|name| names_client(name).is_some());
         // Only an actor token can prove any other member.

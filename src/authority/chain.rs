@@ -1,7 +1,7 @@
 use super::names::local_name;
 use crate::{
     protocol::{Reason, Rejection, refuse},
-    records::{Party, Registry},
+    records::{IssuerId, Party, Registry},
     token::{VerifiedToken, is_name},
 };
 use serde_json::{Map, Value};
@@ -45,7 +45,7 @@ impl ActChain {
                 Some(Value::String(text)) if is_name(&text) => Ok(Some(text)),
                 Some(_) => Err(malformed("a name inside `act` is no name")),
             };
-            let iss = name("iss")?.unwrap_or_else(|| token.issuer.id.clone());
+            let iss = name("iss")?.map_or_else(|| token.issuer.id.clone(), IssuerId::from);
             let sub = name("sub")?.ok_or_else(|| malformed("an actor without `sub`"))?;
             if !members.values().all(Value::is_string) {
                 return Err(malformed("a name inside `act` is no name"));
@@ -85,7 +85,7 @@ impl ActChain {
         if self.depth() > max_depth {
             return Err(refuse(Reason::ChainTooDeep).with_detail(format_args!("{} actors", self.depth())));
         }
-        let bytes = self.to_json(registry.own_issuer()).map_or(0, |act| act.to_string().len());
+        let bytes = self.to_json(registry.own_issuer().as_str()).map_or(0, |act| act.to_string().len());
         if bytes > MAX_BYTES {
             return Err(refuse(Reason::ChainTooDeep).with_detail(format_args!("{bytes} bytes")));
         }
@@ -96,8 +96,8 @@ impl ActChain {
     pub(crate) fn to_json(&self, own_issuer: &str) -> Option<Value> {
         self.0.iter().rev().fold(None, |inner, actor| {
             let mut act = Map::new();
-            if actor.party.iss != own_issuer {
-                act.insert("iss".into(), actor.party.iss.clone().into());
+            if actor.party.iss != *own_issuer {
+                act.insert("iss".into(), actor.party.iss.as_str().into());
             }
             act.insert("sub".into(), actor.party.sub.clone().into());
             act.extend(actor.members.clone());

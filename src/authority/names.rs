@@ -13,10 +13,11 @@ pub(super) fn local_party(registry: &Registry, token: &VerifiedToken) -> Party {
 
 /// The local name of a party: a client of this authorization server if the issuer's record maps the name to that
 /// client, else the name that the issuer uses.
-pub(super) fn local_name(registry: &Registry, iss: &str, sub: &str) -> Party {
+pub(super) fn local_name(registry: &Registry, iss: impl AsRef<str>, sub: &str) -> Party {
+    let iss = iss.as_ref();
     let client = (!registry.is_own(iss)).then(|| registry.issuer(iss)?.client_named(sub)).flatten();
     match client {
-        Some(client) => Party::new(registry.own_issuer(), client),
+        Some(client) => Party::new(registry.own_issuer(), client.as_str()),
         None => Party::new(iss, sub),
     }
 }

@@ -99,7 +99,7 @@ fn targets(
         }
     }
     if targets.is_empty() {
-        let default = client.default_target.as_deref().and_then(|id| registry.target_by_id(id));
+        let default = client.default_target.as_ref().and_then(|id| registry.target_by_id(id));
         targets.push(Arc::clone(default.ok_or_else(|| refuse(Reason::TargetMissing))?));
     }
     if targets.len() > max_targets {

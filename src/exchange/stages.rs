@@ -14,8 +14,7 @@ use crate::{
     plug::{Failing, ask},
     policy::{self, Decision, Grant, PolicyPart, Query, ShadowOutcome},
     protocol::{
-        Answer, ClientId, Identification, NumericDate, Reason, Rejection, Requested, Scope, TargetId, TokenRequest,
-        TokenType,
+        Answer, Identification, NumericDate, Reason, Rejection, Requested, Scope, TargetId, TokenRequest, TokenType,
     },
     records::{ClientRecord, Registry, TargetRecord},
     settings::Settings,
@@ -194,12 +193,12 @@ impl Bounded {
     }
 
     fn target_ids(&self) -> Vec<String> {
-        self.targets().iter().map(|target| target.id.clone()).collect()
+        self.targets().iter().map(|target| target.id.to_string()).collect()
     }
 
     fn status_query(&self) -> StatusQuery {
         StatusQuery {
-            client_id: self.client().id.clone(),
+            client_id: self.client().id.to_string(),
             subject: self.subject().party(),
             issued_sub: self.issued_sub().to_owned(),
             actor: self.actor().party.clone(),
@@ -229,7 +228,7 @@ impl StillValid {
     pub(crate) fn policy_query(&self) -> Query {
         let Bounds { parties, prior_actors, semantics, ceiling, login, found_at } = &self.bounds;
         Query {
-            client_id: ClientId::from(&self.client().id),
+            client_id: self.client().id.clone(),
             subject: policy::Subject {
                 party: self.subject().party(),
                 issued_sub: parties.issued_sub.clone(),
@@ -311,9 +310,9 @@ impl Issued {
         clock: &Clock,
     ) -> Result<Self, Rejection> {
         let contents = TokenContents {
-            issuer: registry.own_issuer(),
+            issuer: registry.own_issuer().as_str(),
             sub: decided.issued_sub(),
-            client_id: &decided.client().id,
+            client_id: decided.client().id.as_str(),
             targets: decided.targets(),
             grant: decided.grant(),
             login: &decided.bounds.login,

@@ -28,8 +28,11 @@ impl SuggestedRule {
         let impersonates = !query.delegation_possible;
 
         let mut code = format!("Rule::allow({client_id:?}, Subjects::of_issuer({iss:?})");
-        let mut toml =
-            format!("[[rule]]\nclients = {}\nsubjects = {{ issuer = {}", quoted(client_id.as_str()), quoted(iss));
+        let mut toml = format!(
+            "[[rule]]\nclients = {}\nsubjects = {{ issuer = {}",
+            quoted(client_id.as_str()),
+            quoted(iss.as_str())
+        );
         if subject.is_client {
             code.push_str(".or_clients()");
             toml.push_str(", or_clients = true");
@@ -43,7 +46,7 @@ impl SuggestedRule {
         if !actor.is_client {
             let (iss, sub) = (&actor.party.iss, &actor.party.sub);
             _ = write!(code, ".actors(Actors::parties([Party::new({iss:?}, {sub:?})]))");
-            _ = write!(toml, "\nactors = [{{ iss = {}, sub = {} }}]", quoted(iss), quoted(sub));
+            _ = write!(toml, "\nactors = [{{ iss = {}, sub = {} }}]", quoted(iss.as_str()), quoted(sub));
         }
         if impersonates {
             code.push_str(".impersonation()");

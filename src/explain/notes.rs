@@ -25,7 +25,7 @@ pub(super) struct Notes<'a> {
 impl<'a> Notes<'a> {
     pub(super) fn new(exchange: &'a Exchange, client_id: &str) -> Self {
         let client = match exchange.registry.client(client_id) {
-            Some(client) => RecordTrace::there("client", client.position, &client.id),
+            Some(client) => RecordTrace::there("client", client.position, client.id.as_str()),
             None => RecordTrace::missing("client", client_id),
         };
         Self {
@@ -61,7 +61,7 @@ impl<'a> Notes<'a> {
         let registry = &self.exchange.registry;
         let found = name.and_then(|name| registry.target_with_position(&name));
         self.records.push(match found {
-            Some((position, target)) => RecordTrace::there("target", position, &target.id),
+            Some((position, target)) => RecordTrace::there("target", position, target.id.as_str()),
             None => RecordTrace::missing("target", asked),
         });
     }

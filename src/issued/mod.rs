@@ -79,7 +79,7 @@ impl<'a> IssuedTokens<'a> {
             return None;
         }
         let claims = Claims::from_json(&jws.payload).ok()?;
-        let is_own = claims.text("iss").ok()? == Some(self.registry.own_issuer());
+        let is_own = claims.text("iss").ok()? == Some(self.registry.own_issuer().as_str());
         is_own.then_some(IssuedToken { typ: header.typ, claims })
     }
 

@@ -8,14 +8,14 @@ use super::{
 use crate::{
     jose::{KeyMatch, KeySet},
     protocol::Rejection,
-    records::{IssuerRecord, KeySource, Registry},
+    records::{IssuerId, IssuerRecord, KeySource, Registry},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
 /// The keys of every issuer, by the identifier of the issuer. A key of one issuer never verifies a token of another.
 #[derive(Clone)]
 pub(crate) struct TrustedKeys {
-    by_issuer: BTreeMap<String, IssuerKeys>,
+    by_issuer: BTreeMap<IssuerId, IssuerKeys>,
 }
 
 #[derive(Clone)]
@@ -40,7 +40,7 @@ impl TrustedKeys {
             let (fixed, source) = match &issuer.keys {
                 Some(KeySource::Fixed(keys)) => (keys.union(&own), None),
                 Some(KeySource::Remote(uri)) => (own, Some(Source::Address(uri.clone()))),
-                Some(KeySource::Discovered) => (own, Some(Source::Discovered(Discovery::new(issuer.id.clone())))),
+                Some(KeySource::Discovered) => (own, Some(Source::Discovered(Discovery::new(issuer.id.to_string())))),
                 None => (own, None),
             };
             IssuerKeys { fixed, remote: source.map(|source| remote(issuer, source)) }
@@ -98,9 +98,9 @@ impl TrustedKeys {
 
     fn report(&self) -> Readiness {
         let with_keys = self.by_issuer.iter().filter(|(_, keys)| keys.remote.is_some() || !keys.fixed.is_empty());
-        let readiness = |(issuer, keys): (&String, &IssuerKeys)| {
+        let readiness = |(issuer, keys): (&IssuerId, &IssuerKeys)| {
             let remote: Option<KeyHealth> = keys.remote.as_ref().map(|remote| remote.health());
-            IssuerReadiness::new(issuer, keys.fixed.len(), remote)
+            IssuerReadiness::new(issuer.as_str(), keys.fixed.len(), remote)
         };
         Readiness { issuers: with_keys.map(readiness).collect() }
     }

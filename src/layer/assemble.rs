@@ -7,7 +7,7 @@ use crate::{
     plug::boxed,
     policy::{PolicyPart, Table},
     protocol::TokenType,
-    records::{ConfigError, Issuer, OwnSubjects, Problems, Registry},
+    records::{ConfigError, Issuer, IssuerId, OwnSubjects, Problems, Registry},
     settings::Settings,
     signing::Signer,
     status::StatusChecks,
@@ -17,7 +17,7 @@ use std::{collections::HashMap, sync::Arc};
 
 /// Everything that stays when the records change.
 pub(super) struct Parts {
-    pub(super) issuer: String,
+    pub(super) issuer: IssuerId,
     pub(super) signer: Signer,
     pub(super) policy: Option<PolicyPart>,
     pub(super) authenticator: Option<Authenticator>,

@@ -10,7 +10,7 @@ use crate::{
     plug::{BoxHttpService, BoxPlug, HttpService, boxed},
     policy::{Policy, PolicyPart, Rule},
     protocol::{ErrorProfile, TokenType},
-    records::{Client, ConfigError, Issuer, Target},
+    records::{Client, ConfigError, Issuer, IssuerId, Target},
     revocation::{RevocationPart, RevocationStore},
     service::{Current, Endpoint, EndpointMatch, RequestHead, ServiceState},
     settings::Settings,
@@ -32,7 +32,7 @@ const MAX_LEEWAY: Duration = Duration::from_secs(60);
 /// Builds a [`TokenExchangeLayer`].
 #[must_use = "a builder does nothing until `build`"]
 pub struct TokenExchangeBuilder {
-    issuer: String,
+    issuer: IssuerId,
     endpoints: Vec<Endpoint>,
     issued_token_endpoints: Vec<(String, IssuedTokenEndpoint)>,
     clients: Vec<Client>,
@@ -63,7 +63,7 @@ pub struct TokenExchangeBuilder {
 }
 
 impl TokenExchangeBuilder {
-    pub(super) fn new(issuer: String) -> Self {
+    pub(super) fn new(issuer: IssuerId) -> Self {
         Self {
             issuer,
             endpoints: Vec::new(),

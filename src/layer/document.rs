@@ -96,9 +96,9 @@ impl fmt::Display for Document {
             1..=NAMED => writeln!(f, "{name:<12} {}", ids.join(" ")),
             all => writeln!(f, "{name:<12} {} and {} more", ids[..NAMED].join(" "), all - NAMED),
         };
-        line("issuers", self.issuers.iter().map(Issuer::id).collect(), "(none but its own)")?;
-        line("clients", self.clients.iter().map(Client::id).collect(), "(none)")?;
-        line("targets", self.targets.iter().map(Target::id).collect(), "(none)")?;
+        line("issuers", self.issuers.iter().map(|issuer| issuer.id().as_str()).collect(), "(none but its own)")?;
+        line("clients", self.clients.iter().map(|client| client.id().as_str()).collect(), "(none)")?;
+        line("targets", self.targets.iter().map(|target| target.id().as_str()).collect(), "(none)")?;
         let Some(rules) = &self.rules else { return writeln!(f, "rules        (a policy of its own)") };
         if rules.is_empty() {
             return writeln!(f, "rules        (none: nothing can be exchanged)");

@@ -11,7 +11,7 @@ pub use builder::TokenExchangeBuilder;
 use crate::{
     explain::{self, Explanation},
     jwks::Readiness,
-    records::ConfigError,
+    records::{ConfigError, IssuerId},
     service::{ServiceState, TokenExchange},
     signing::Signer,
 };
@@ -57,7 +57,7 @@ pub struct TokenExchangeLayer {
 impl TokenExchangeLayer {
     /// Begins a layer for an authorization server with this issuer identifier: the exact `iss` of the tokens that
     /// it issues (RFC 8414 section 2).
-    pub fn builder(issuer: impl Into<String>) -> TokenExchangeBuilder {
+    pub fn builder(issuer: impl Into<IssuerId>) -> TokenExchangeBuilder {
         TokenExchangeBuilder::new(issuer.into())
     }
 

@@ -36,7 +36,7 @@ pub(crate) use place::{Place, Wording, record_path, unknown};
 pub(crate) use registry::{OwnSubjects, Registry};
 pub(crate) use target::TargetRecord;
 
-/// Collects a list of names, whatever type holds them.
-fn strings<T: Into<String>>(list: impl IntoIterator<Item = T>) -> Vec<String> {
+/// Collects a list of values, whatever type holds them.
+fn collected<T: Into<U>, U>(list: impl IntoIterator<Item = T>) -> Vec<U> {
     list.into_iter().map(Into::into).collect()
 }

@@ -1,48 +1,48 @@
-use super::{Client, Issuer, Target};
+use super::{Client, ClientId, Issuer, IssuerId, Target, TargetId};
 use std::collections::{HashMap, HashSet};
 
 /// The names of all records. The checks of one record look up other records here.
 pub(super) struct Names {
-    own_issuer: String,
-    clients: HashSet<String>,
+    own_issuer: IssuerId,
+    clients: HashSet<ClientId>,
     /// The targets with the clients that each of them lists.
-    targets: HashMap<String, HashSet<String>>,
-    issuers: HashSet<String>,
+    targets: HashMap<TargetId, HashSet<ClientId>>,
+    issuers: HashSet<IssuerId>,
 }
 
 impl Names {
-    pub(super) fn new(own_issuer: &str, clients: &[Client], targets: &[Target], issuers: &[Issuer]) -> Self {
+    pub(super) fn new(own_issuer: &IssuerId, clients: &[Client], targets: &[Target], issuers: &[Issuer]) -> Self {
         let callers = |target: &Target| (target.id.clone(), target.callers.iter().cloned().collect());
         Self {
-            own_issuer: own_issuer.to_owned(),
+            own_issuer: own_issuer.clone(),
             clients: clients.iter().map(|client| client.id.clone()).collect(),
             targets: targets.iter().map(callers).collect(),
-            issuers: issuers.iter().map(|issuer| issuer.id.clone()).chain([own_issuer.to_owned()]).collect(),
+            issuers: issuers.iter().map(|issuer| issuer.id.clone()).chain([own_issuer.clone()]).collect(),
         }
     }
 
-    pub(super) fn own_issuer(&self) -> &str {
+    pub(super) fn own_issuer(&self) -> &IssuerId {
         &self.own_issuer
     }
 
-    pub(super) fn is_own(&self, issuer: &str) -> bool {
-        self.own_issuer == issuer
+    pub(super) fn is_own(&self, issuer: &IssuerId) -> bool {
+        self.own_issuer == *issuer
     }
 
-    pub(super) fn has_client(&self, id: &str) -> bool {
-        self.clients.contains(id)
+    pub(super) fn has_client(&self, id: impl AsRef<str>) -> bool {
+        self.clients.contains(id.as_ref())
     }
 
-    pub(super) fn has_target(&self, id: &str) -> bool {
+    pub(super) fn has_target(&self, id: &TargetId) -> bool {
         self.targets.contains_key(id)
     }
 
-    pub(super) fn has_issuer(&self, id: &str) -> bool {
+    pub(super) fn has_issuer(&self, id: &IssuerId) -> bool {
         self.issuers.contains(id)
     }
 
     /// Whether a target lists a client.
-    pub(super) fn lists_client(&self, target: &str, client: &str) -> bool {
+    pub(super) fn lists_client(&self, target: &TargetId, client: &ClientId) -> bool {
         self.targets.get(target).is_some_and(|callers| callers.contains(client))
     }
 }

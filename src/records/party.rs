@@ -1,3 +1,4 @@
+use super::IssuerId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -9,14 +10,14 @@ use std::fmt;
 #[serde(deny_unknown_fields)]
 pub struct Party {
     /// The issuer of the name.
-    pub iss: String,
+    pub iss: IssuerId,
     /// The name.
     pub sub: String,
 }
 
 impl Party {
     /// Creates a party from its issuer and its name.
-    pub fn new(iss: impl Into<String>, sub: impl Into<String>) -> Self {
+    pub fn new(iss: impl Into<IssuerId>, sub: impl Into<String>) -> Self {
         Self { iss: iss.into(), sub: sub.into() }
     }
 }

@@ -1,4 +1,5 @@
 use super::ConfigError;
+use std::fmt;
 
 /// How the user of a record wrote the record, and therefore which names a mistake uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,6 +97,6 @@ pub(crate) fn record_path(kind: &str, position: usize) -> String {
 }
 
 /// The help for a name that no record has.
-pub(crate) fn unknown(kind: &str, name: &str) -> String {
+pub(crate) fn unknown(kind: &str, name: &(impl fmt::Display + ?Sized)) -> String {
     format!("no {kind} `{name}`: add a record for it, or correct the name")
 }

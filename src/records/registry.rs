@@ -1,6 +1,6 @@
 use super::{
-    Client, ClientRecord, ConfigError, ConfigErrorKind, Issuer, IssuerRecord, Party, Problems, SubjectMapping, Target,
-    TargetRecord,
+    Client, ClientId, ClientRecord, ConfigError, ConfigErrorKind, Issuer, IssuerId, IssuerRecord, Party, Problems,
+    SubjectMapping, Target, TargetId, TargetRecord,
     collisions::{check_introspection, check_subjects},
     issuer::{IDENTIFIER, trust_domain},
     names::Names,
@@ -22,13 +22,13 @@ pub(crate) enum OwnSubjects {
 /// All records, checked alone and together.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    own_issuer: String,
-    clients: HashMap<String, Arc<ClientRecord>>,
+    own_issuer: IssuerId,
+    clients: HashMap<ClientId, Arc<ClientRecord>>,
     targets: Vec<Arc<TargetRecord>>,
     by_name: HashMap<TargetName, usize>,
-    by_id: HashMap<String, usize>,
+    by_id: HashMap<TargetId, usize>,
     by_aud: HashMap<String, usize>,
-    issuers: HashMap<String, Arc<IssuerRecord>>,
+    issuers: HashMap<IssuerId, Arc<IssuerRecord>>,
 }
 
 impl Registry {
@@ -39,18 +39,18 @@ impl Registry {
     /// # Errors
     /// All mistakes in the records, in the order of the records.
     pub(crate) fn new(
-        own_issuer: &str,
+        own_issuer: &IssuerId,
         clients: &[Client],
         targets: &[Target],
         issuers: &[Issuer],
         own_subjects: OwnSubjects,
         plugged: &[TokenType],
     ) -> Result<Self, ConfigError> {
-        check_given(own_issuer, clients, targets)?;
+        check_given(own_issuer.as_str(), clients, targets)?;
         let names = Names::new(own_issuer, clients, targets, issuers);
         let mut problems = Problems::default();
         let mut registry = Self {
-            own_issuer: own_issuer.to_owned(),
+            own_issuer: own_issuer.clone(),
             clients: HashMap::new(),
             targets: Vec::new(),
             by_name: HashMap::new(),
@@ -75,12 +75,12 @@ impl Registry {
         problems.or(registry)
     }
 
-    pub(crate) fn own_issuer(&self) -> &str {
+    pub(crate) fn own_issuer(&self) -> &IssuerId {
         &self.own_issuer
     }
 
-    pub(crate) fn client(&self, id: &str) -> Option<&Arc<ClientRecord>> {
-        self.clients.get(id)
+    pub(crate) fn client(&self, id: impl AsRef<str>) -> Option<&Arc<ClientRecord>> {
+        self.clients.get(id.as_ref())
     }
 
     pub(crate) fn clients(&self) -> impl Iterator<Item = &Arc<ClientRecord>> {
@@ -96,8 +96,8 @@ impl Registry {
         self.by_name.get(name).map(|position| (*position, &self.targets[*position]))
     }
 
-    pub(crate) fn target_by_id(&self, id: &str) -> Option<&Arc<TargetRecord>> {
-        self.by_id.get(id).map(|position| &self.targets[*position])
+    pub(crate) fn target_by_id(&self, id: impl AsRef<str>) -> Option<&Arc<TargetRecord>> {
+        self.by_id.get(id.as_ref()).map(|position| &self.targets[*position])
     }
 
     /// The target that our own tokens name by this `aud`.
@@ -109,8 +109,8 @@ impl Registry {
         &self.targets
     }
 
-    pub(crate) fn issuer(&self, id: &str) -> Option<&Arc<IssuerRecord>> {
-        self.issuers.get(id)
+    pub(crate) fn issuer(&self, id: impl AsRef<str>) -> Option<&Arc<IssuerRecord>> {
+        self.issuers.get(id.as_ref())
     }
 
     /// The known trust domain of a SPIFFE ID.
@@ -128,19 +128,19 @@ impl Registry {
     }
 
     /// The client that serves the target that our own tokens name by this `aud`.
-    pub(crate) fn owner_of(&self, aud: &str) -> Option<&str> {
-        self.target_by_aud(aud)?.owner.as_deref()
+    pub(crate) fn owner_of(&self, aud: &str) -> Option<&ClientId> {
+        self.target_by_aud(aud)?.owner.as_ref()
     }
 
     /// Whether an issuer is this authorization server.
-    pub(crate) fn is_own(&self, issuer: &str) -> bool {
-        issuer == self.own_issuer
+    pub(crate) fn is_own(&self, issuer: impl AsRef<str>) -> bool {
+        self.own_issuer == *issuer.as_ref()
     }
 
     /// Our client that an issuer means by a name. Our own tokens name a client by its id; tokens of a foreign issuer
     /// name a client only through the issuer's record.
-    pub(crate) fn client_meant<'a>(&'a self, issuer: &'a IssuerRecord, name: &'a str) -> Option<&'a str> {
-        if issuer.own { self.clients.contains_key(name).then_some(name) } else { issuer.client_named(name) }
+    pub(crate) fn client_meant<'a>(&'a self, issuer: &'a IssuerRecord, name: &str) -> Option<&'a ClientId> {
+        if issuer.own { self.clients.get(name).map(|client| &client.id) } else { issuer.client_named(name) }
     }
 
     /// The foreign party that a subject of ours came from, if its name shows the issuer.

@@ -84,7 +84,7 @@ impl TokenReference {
         let text = |claim| token.claims.get(claim).and_then(|value| value.as_str()).map(str::to_owned);
         Self {
             token_type: token.token_type.clone(),
-            iss: token.issuer.id.clone(),
+            iss: token.issuer.id.to_string(),
             jti: text("jti"),
             sid: text("sid"),
             iat: token.claims.seconds("iat").ok().flatten(),

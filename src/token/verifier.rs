@@ -8,7 +8,7 @@ use crate::{
     jose::{Claims, Invalid},
     jwks::TrustedKeys,
     protocol::{DeclaredToken, Reason, Rejection, TokenType, refuse},
-    records::{IssuerRecord, Registry},
+    records::{IssuerId, IssuerRecord, Registry},
     settings::Settings,
 };
 use std::{collections::HashMap, sync::Arc};
@@ -21,7 +21,7 @@ pub(crate) struct Verifier {
     /// By the token type that they were registered for.
     pub(crate) plugged: HashMap<TokenType, TokenVerifierPart>,
     /// By the issuer that they ask.
-    pub(crate) introspectors: HashMap<String, Introspector>,
+    pub(crate) introspectors: HashMap<IssuerId, Introspector>,
     pub(crate) settings: Arc<Settings>,
 }
 

@@ -31,7 +31,7 @@ fn sha256(text: &str) -> Vec<u8> {
 /// `orders`, and a world in which some more clients may do what it does.
 fn plan_of(clients: impl IntoIterator<Item = Client>) -> Plan {
     let clients: Vec<Client> = clients.into_iter().collect();
-    let mut callers: Vec<String> = clients.iter().map(|client| client.id().to_owned()).collect();
+    let mut callers: Vec<String> = clients.iter().map(|client| client.id().to_string()).collect();
     callers.push("orders".to_owned());
     let known = callers.clone();
     let plan = plan_with(

@@ -55,7 +55,7 @@ fn trusted(issuer: Issuer) -> Issuer {
 
 /// `orders` runs agents.
 fn carrier(client: Client) -> Client {
-    match client.id() {
+    match client.id().as_str() {
         "orders" => client
             .allow_actor(Party::new(IDP, "agent-7"))
             .allow_actor(Party::new(AS, "helper"))
@@ -616,7 +616,7 @@ async fn a_foreign_may_act_restricts_always_and_relates_only_where_trusted() {
 
 #[tokio::test]
 async fn who_may_present_a_token_of_ours() {
-    let records = |client: Client| match client.id() {
+    let records = |client: Client| match client.id().as_str() {
         "selfish" => client.allow_self_exchange(),
         "plural" => client.allow_several_audiences(),
         _ => client,
@@ -709,7 +709,7 @@ async fn a_resource_that_is_called_as_a_client_is_not_that_client() {
 
 #[tokio::test]
 async fn names_of_a_foreign_issuer_are_not_ours() {
-    let records = |client: Client| match client.id() {
+    let records = |client: Client| match client.id().as_str() {
         "selfish" => client.allow_self_exchange(),
         "plural" => client.allow_several_audiences(),
         _ => client,

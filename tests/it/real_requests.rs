@@ -166,7 +166,7 @@ async fn repeated_targets_count_by_what_they_resolve_to() {
     let targets = |targets: Vec<Target>| {
         let mut targets: Vec<Target> = targets
             .into_iter()
-            .map(|target| match target.id() {
+            .map(|target| match target.id().as_str() {
                 "billing" => target.resource(V2.1).name(ALIAS.1),
                 "ledger" => target.allow_clients(["orders"]).resource(URN.1),
                 _ => target,

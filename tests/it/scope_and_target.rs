@@ -69,7 +69,7 @@ impl Case {
     async fn check(self) {
         let name = self.name;
         let client = |record: Client| if record.id() == "orders" { (self.client)(record) } else { record };
-        let target = |record: Target| match record.id() {
+        let target = |record: Target| match record.id().as_str() {
             "billing" => (self.billing)(record),
             "ledger" => (self.ledger)(record.allow_clients(["orders"])),
             _ => record,
@@ -382,7 +382,7 @@ async fn the_shortest_lifetime_counts() {
     ];
     for (name, left, (client, billing, ledger, builder), at_both, expected) in cases {
         let client = |record: Client| if record.id() == "orders" { client(record) } else { record };
-        let target = |record: Target| match record.id() {
+        let target = |record: Target| match record.id().as_str() {
             "billing" => billing(record),
             "ledger" => ledger(record.allow_clients(["orders"])),
             _ => record,
@@ -433,7 +433,7 @@ async fn claims_are_carried_by_name_and_no_others() {
     ];
     let written = BTreeSet::from(["iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "act"]);
     for (name, billing, ledger, at_both, expected) in cases {
-        let target = |record: Target| match record.id() {
+        let target = |record: Target| match record.id().as_str() {
             "billing" => billing(record),
             "ledger" => ledger(record.allow_clients(["orders"])),
             _ => record,
@@ -479,7 +479,7 @@ async fn aud_is_the_target_s_own_and_a_string_where_it_is_one() {
         (|t| t.audience_claim("b"), |t| t.audience_claim("l"), true, json!(["b", "l"])),
     ];
     for (billing, ledger, at_both, expected) in cases {
-        let target = |record: Target| match record.id() {
+        let target = |record: Target| match record.id().as_str() {
             "billing" => billing(record),
             "ledger" => ledger(record.allow_clients(["orders"])),
             _ => record,

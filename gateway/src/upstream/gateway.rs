@@ -208,7 +208,7 @@ impl Gateway {
 fn document(config: &Config, endpoints: &Endpoints) -> Result<Document, String> {
     let mut document = config.document.clone();
     let upstream = &config.settings.upstream;
-    if document.issuers.iter().any(|issuer| issuer.id() == upstream.issuer) {
+    if document.issuers.iter().any(|issuer| *issuer.id() == upstream.issuer) {
         return Ok(document);
     }
     let mut own = Issuer::new(&upstream.issuer).jwks_uri(config.url(&endpoints.jwks));

@@ -93,16 +93,16 @@ impl Buckets {
         let mut add = |whose: Whose<'_>| found.push((whose.kind(), self.hasher.hash_one(whose)));
         add(Whose::Anybody);
         for party in parties(query, allows) {
-            add(Whose::Issuer(&party.iss));
+            add(Whose::Issuer(party.iss.as_str()));
             add(Whose::Name(&party.sub));
-            add(Whose::Party(&party.iss, &party.sub));
+            add(Whose::Party(party.iss.as_str(), &party.sub));
         }
         let known = query.subject.claims.iter().filter(|(name, _)| self.claims.contains(*name));
         for (name, value) in known {
             let values = value.as_array().map_or(slice::from_ref(value), Vec::as_slice);
             for text in values.iter().filter_map(Value::as_str) {
                 add(Whose::Claim(None, name, text));
-                parties(query, allows).for_each(|party| add(Whose::Claim(Some(&party.iss), name, text)));
+                parties(query, allows).for_each(|party| add(Whose::Claim(Some(party.iss.as_str()), name, text)));
             }
         }
         found

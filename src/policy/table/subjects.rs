@@ -131,7 +131,7 @@ impl Subjects {
     }
 
     pub(super) fn issued_by(&self, party: &Party) -> bool {
-        self.issuer.as_ref().is_none_or(|own| **own == *party.iss)
+        self.issuer.as_ref().is_none_or(|own| party.iss == **own)
     }
 
     /// Whether it is about this party, so far as names go. The list must be in order.

@@ -1,21 +1,23 @@
 use super::{ACTORS, Client, SecretHash};
 use crate::{
     protocol::Scope,
-    records::{ConfigErrorKind, Party, Place, Problems, names::Names, place::unknown, target::CALLERS},
+    records::{
+        ClientId, ConfigErrorKind, Party, Place, Problems, TargetId, names::Names, place::unknown, target::CALLERS,
+    },
 };
 use std::time::Duration;
 
 /// A client whose record was checked.
 #[derive(Debug)]
 pub(crate) struct ClientRecord {
-    pub(crate) id: String,
+    pub(crate) id: ClientId,
     /// The position among the clients, in the order in which they were given.
     pub(crate) position: usize,
     pub(crate) secrets: Vec<SecretHash>,
     pub(crate) may_exchange: bool,
-    pub(crate) targets: Option<Vec<String>>,
+    pub(crate) targets: Option<Vec<TargetId>>,
     pub(crate) scopes: Option<Scope>,
-    pub(crate) default_target: Option<String>,
+    pub(crate) default_target: Option<TargetId>,
     pub(crate) scopeless_subject_scopes: Scope,
     pub(crate) ignored_scopes: Scope,
     pub(crate) max_lifetime: Option<Duration>,
@@ -30,7 +32,7 @@ pub(crate) struct ClientRecord {
 
 impl Client {
     pub(in crate::records) fn place(&self, position: usize) -> Place<'_> {
-        Place::new("client", position, &self.id, self.wording)
+        Place::new("client", position, self.id.as_str(), self.wording)
     }
 
     pub(in crate::records) fn may_request_jwt(&self) -> bool {
@@ -40,7 +42,8 @@ impl Client {
     /// Checks the record alone and against the names of the other records.
     pub(in crate::records) fn check(&self, position: usize, names: &Names, problems: &mut Problems) -> ClientRecord {
         let place = self.place(position);
-        if self.id.is_empty() || !self.id.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
+        let id = self.id.as_str();
+        if id.is_empty() || !id.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
             problems.add(place.wrong("id", "not a client_id: use printable ASCII (RFC 6749 appendix A.1)"));
         }
         for (field, help) in &self.mistakes {

@@ -8,9 +8,8 @@ pub(crate) use checked::ClientRecord;
 pub(crate) use secret::SecretHash;
 
 use super::{
-    Party,
+    ClientId, Party, TargetId, collected,
     place::{Field, Wording},
-    strings,
 };
 use std::time::Duration;
 
@@ -41,15 +40,15 @@ const ACTORS: Field = Field::new("carries", "allow_actor");
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Client {
-    pub(super) id: String,
+    pub(super) id: ClientId,
     secrets: Vec<SecretHash>,
     /// The mistakes of the setters, which the layer reports when the layer is built.
     mistakes: Vec<(&'static str, &'static str)>,
     wording: Wording,
     may_exchange: bool,
-    targets: Option<Vec<String>>,
+    targets: Option<Vec<TargetId>>,
     scopes: Option<Vec<String>>,
-    default_target: Option<String>,
+    default_target: Option<TargetId>,
     scopeless_subject_scopes: Vec<String>,
     ignored_scopes: Vec<String>,
     max_lifetime: Option<Duration>,
@@ -63,7 +62,7 @@ pub struct Client {
 
 impl Client {
     /// Creates a record for a `client_id`.
-    pub fn new(client_id: impl Into<String>) -> Self {
+    pub fn new(client_id: impl Into<ClientId>) -> Self {
         Self {
             id: client_id.into(),
             secrets: Vec::new(),
@@ -131,8 +130,8 @@ impl Client {
     /// Limits the client to these targets, given by the ids of their records.
     ///
     /// Default: every target that lists the client ([`Target::allow_clients`](super::Target::allow_clients)).
-    pub fn targets<T: Into<String>>(mut self, targets: impl IntoIterator<Item = T>) -> Self {
-        self.targets = Some(strings(targets));
+    pub fn targets<T: Into<TargetId>>(mut self, targets: impl IntoIterator<Item = T>) -> Self {
+        self.targets = Some(collected(targets));
         self
     }
 
@@ -140,14 +139,14 @@ impl Client {
     ///
     /// Default: the scopes of the target.
     pub fn scopes<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
-        self.scopes = Some(strings(scopes));
+        self.scopes = Some(collected(scopes));
         self
     }
 
     /// Sets the target of requests without `audience` and `resource`, given by the id of its record.
     ///
     /// Default: none; such a request is refused with `invalid_target`.
-    pub fn default_target(mut self, target: impl Into<String>) -> Self {
+    pub fn default_target(mut self, target: impl Into<TargetId>) -> Self {
         self.default_target = Some(target.into());
         self
     }
@@ -156,7 +155,7 @@ impl Client {
     ///
     /// Default: no scope.
     pub fn scopes_for_scopeless_subjects<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
-        self.scopeless_subject_scopes = strings(scopes);
+        self.scopeless_subject_scopes = collected(scopes);
         self
     }
 
@@ -164,7 +163,7 @@ impl Client {
     ///
     /// The setting is for a client library that always sends certain scopes, such as `openid`.
     pub fn ignored_scopes<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
-        self.ignored_scopes = strings(scopes);
+        self.ignored_scopes = collected(scopes);
         self
     }
 
@@ -222,12 +221,12 @@ impl Client {
     ///
     /// Default: no tenant of an issuer with several tenants; the tenant of an issuer with one tenant.
     pub fn allow_tenants<T: Into<String>>(mut self, tenants: impl IntoIterator<Item = T>) -> Self {
-        self.tenants = strings(tenants);
+        self.tenants = collected(tenants);
         self
     }
 
     /// The `client_id`.
-    pub fn id(&self) -> &str {
+    pub fn id(&self) -> &ClientId {
         &self.id
     }
 }

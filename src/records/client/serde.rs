@@ -1,21 +1,21 @@
 use super::Client;
-use crate::records::{Party, Wording, values};
+use crate::records::{ClientId, Party, TargetId, Wording, values};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// The keys of a client in a document.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "the record of a client")]
 struct ClientDocument {
-    id: String,
+    id: ClientId,
     #[serde(default, deserialize_with = "values::one_or_more")]
     secret: Vec<String>,
     #[serde(default, deserialize_with = "values::one_or_more")]
     secret_sha256: Vec<String>,
     #[serde(default)]
     without_exchange: bool,
-    targets: Option<Vec<String>>,
+    targets: Option<Vec<TargetId>>,
     scopes: Option<Vec<String>>,
-    default_target: Option<String>,
+    default_target: Option<TargetId>,
     #[serde(default)]
     scopes_for_scopeless_subjects: Vec<String>,
     #[serde(default)]

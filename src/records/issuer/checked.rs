@@ -6,7 +6,7 @@ use crate::{
     fetch::web_uri,
     jose::Algorithm,
     protocol::TokenType,
-    records::{ConfigError, ConfigErrorKind, Place, Problems, names::Names, place::unknown},
+    records::{ClientId, ConfigError, ConfigErrorKind, IssuerId, Place, Problems, names::Names, place::unknown},
 };
 use http::Uri;
 use std::time::Duration;
@@ -22,7 +22,7 @@ const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(24 * 60 * 60);
 /// An issuer whose record was checked.
 #[derive(Debug)]
 pub(crate) struct IssuerRecord {
-    pub(crate) id: String,
+    pub(crate) id: IssuerId,
     /// Whether the issuer is this authorization server.
     pub(crate) own: bool,
     pub(crate) keys: Option<KeySource>,
@@ -38,8 +38,8 @@ pub(crate) struct IssuerRecord {
     pub(crate) accepted_audiences: Vec<String>,
     /// `None` for our own issuer, whose subjects need no mapping.
     pub(crate) subjects: Option<SubjectMapping>,
-    clients: Vec<(String, String)>,
-    pub(crate) presenters: Vec<String>,
+    clients: Vec<(String, ClientId)>,
+    pub(crate) presenters: Vec<ClientId>,
     pub(crate) actor_tokens: bool,
     pub(crate) act: bool,
     pub(crate) may_act: bool,
@@ -67,8 +67,8 @@ impl IssuerRecord {
     }
 
     /// Our client that the issuer calls by this name, by the record's map.
-    pub(crate) fn client_named(&self, theirs: &str) -> Option<&str> {
-        self.clients.iter().find(|(name, _)| name == theirs).map(|(_, ours)| ours.as_str())
+    pub(crate) fn client_named(&self, theirs: &str) -> Option<&ClientId> {
+        self.clients.iter().find(|(name, _)| name == theirs).map(|(_, ours)| ours)
     }
 
     /// Our name of an `acr` value of a foreign issuer.
@@ -92,7 +92,7 @@ impl IssuerRecord {
     /// Whether the issuer may issue tokens for a subject. A trust domain names only its own workloads (SPIFFE JWT-SVID
     /// section 3).
     pub(crate) fn can_name(&self, sub: &str) -> bool {
-        !self.spiffe || trust_domain(sub) == Some(&self.id)
+        !self.spiffe || trust_domain(sub) == Some(self.id.as_str())
     }
 
     /// The URLs that the layer's HTTP service has to reach, with the field that names each.
@@ -137,7 +137,7 @@ type Checked = Result<(), ConfigError>;
 
 impl Issuer {
     pub(crate) fn place(&self, position: usize) -> Place<'_> {
-        Place::new("issuer", position, &self.id, self.wording)
+        Place::new("issuer", position, self.id.as_str(), self.wording)
     }
 
     pub(in crate::records) fn has_untyped_access_tokens(&self) -> bool {
@@ -159,7 +159,7 @@ impl Issuer {
             given => given.to_vec(),
         };
         let accepted_audiences = match self.accepted_audiences.as_slice() {
-            [] if !own => vec![names.own_issuer().to_owned()],
+            [] if !own => vec![names.own_issuer().to_string()],
             given => given.to_vec(),
         };
         let place = self.place(position);
@@ -218,6 +218,7 @@ impl Check<'_> {
 
     fn keys(&self) -> Checked {
         let Issuer { id, keys, introspection, .. } = self.record;
+        let id = id.as_str();
         let place = &self.place;
         if self.record.has_several_key_sources {
             let field = match place.word(KEYS) {

@@ -16,8 +16,8 @@ pub(super) use presets::trust_domain;
 pub(crate) use token_rules::{Kind, is_other_kind};
 
 use super::{
+    ClientId, IssuerId, collected,
     place::{Field, Wording},
-    strings,
 };
 use crate::{
     jose::{Algorithm, KeySet},
@@ -56,7 +56,7 @@ const PRESENTERS: Field = Field::new("presenters", "allow_presenters");
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Issuer {
-    pub(super) id: String,
+    pub(super) id: IssuerId,
     wording: Wording,
     keys: Option<KeySource>,
     /// Whether two setters named different sources of keys.
@@ -73,8 +73,8 @@ pub struct Issuer {
     is_trust_domain: bool,
     accepted_audiences: Vec<String>,
     pub(super) subjects: Option<SubjectMapping>,
-    clients: Vec<(String, String)>,
-    presenters: Vec<String>,
+    clients: Vec<(String, ClientId)>,
+    presenters: Vec<ClientId>,
     actor_tokens: bool,
     trusts_act: bool,
     trusts_may_act: bool,
@@ -117,7 +117,7 @@ pub(crate) struct Tenants {
 
 impl Issuer {
     /// Creates a record for an issuer identifier: the exact `iss` of the issuer's tokens.
-    pub fn new(identifier: impl Into<String>) -> Self {
+    pub fn new(identifier: impl Into<IssuerId>) -> Self {
         Self {
             id: identifier.into(),
             wording: Wording::Methods,
@@ -262,7 +262,7 @@ impl Issuer {
         claim: impl Into<String>,
         tenants: impl IntoIterator<Item = T>,
     ) -> Self {
-        self.tenants = Some(Tenants { claim: claim.into(), accepted: strings(tenants) });
+        self.tenants = Some(Tenants { claim: claim.into(), accepted: collected(tenants) });
         self
     }
 
@@ -270,7 +270,7 @@ impl Issuer {
     ///
     /// Default: the layer's own issuer identifier.
     pub fn accepted_audiences<T: Into<String>>(mut self, audiences: impl IntoIterator<Item = T>) -> Self {
-        self.accepted_audiences = strings(audiences);
+        self.accepted_audiences = collected(audiences);
         self
     }
 
@@ -284,14 +284,14 @@ impl Issuer {
     ///
     /// The mapping applies to `aud`, `azp`, `client_id`, `may_act` and the `sub` of an actor. Without a mapping, a
     /// foreign name is never one of our clients, even if the text is the same.
-    pub fn map_client(mut self, theirs: impl Into<String>, ours: impl Into<String>) -> Self {
+    pub fn map_client(mut self, theirs: impl Into<String>, ours: impl Into<ClientId>) -> Self {
         self.clients.push((theirs.into(), ours.into()));
         self
     }
 
     /// Permits these clients to present every token of the issuer that is meant for this authorization server.
-    pub fn allow_presenters<T: Into<String>>(mut self, client_ids: impl IntoIterator<Item = T>) -> Self {
-        self.presenters = strings(client_ids);
+    pub fn allow_presenters<T: Into<ClientId>>(mut self, client_ids: impl IntoIterator<Item = T>) -> Self {
+        self.presenters = collected(client_ids);
         self
     }
 
@@ -329,12 +329,12 @@ impl Issuer {
     ///
     /// Default: none. Claims of our own tokens need no permission.
     pub fn claims<T: Into<String>>(mut self, claims: impl IntoIterator<Item = T>) -> Self {
-        self.claims = strings(claims);
+        self.claims = collected(claims);
         self
     }
 
     /// The identifier.
-    pub fn id(&self) -> &str {
+    pub fn id(&self) -> &IssuerId {
         &self.id
     }
 

@@ -1,7 +1,7 @@
 use super::{Introspection, Issuer, SubjectMapping, TokenRules};
 use crate::{
     jose::{Algorithm, KeySet},
-    records::{Wording, values},
+    records::{IssuerId, Wording, values},
 };
 use serde::{
     Deserialize, Deserializer,
@@ -18,7 +18,7 @@ use std::{collections::BTreeMap, fmt};
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "the record of an issuer")]
 struct IssuerDocument {
-    issuer: Option<String>,
+    issuer: Option<IssuerId>,
     preset: Option<Preset>,
     jwks: Option<Map<String, Value>>,
     jwks_uri: Option<String>,

@@ -1,4 +1,4 @@
-use crate::records::strings;
+use crate::records::collected;
 use crate::{jose::media_type, protocol::TokenType};
 use serde_json::Value;
 
@@ -76,7 +76,7 @@ impl TokenRules {
     /// What `aud` must name, at least one of. For a foreign `jwt` this takes the place of
     /// [`Issuer::accepted_audiences`](super::Issuer::accepted_audiences); for other tokens it comes on top.
     pub fn audiences<T: Into<String>>(mut self, audiences: impl IntoIterator<Item = T>) -> Self {
-        self.audiences = strings(audiences);
+        self.audiences = collected(audiences);
         self
     }
 
@@ -86,7 +86,7 @@ impl TokenRules {
         self
     }
 
-    /// The claim that holds the scope, as one string or as an array of strings. Default: `scope`, which is one string
+    /// The claim that holds the scope, as one string or as an array of collected. Default: `scope`, which is one string
     /// (RFC 8693 section 4.2).
     pub fn scope_claim(mut self, claim: impl Into<String>) -> Self {
         self.scope_claim = Some(claim.into());

@@ -2,7 +2,7 @@ use super::{AUDIENCE_CLAIM, CALLERS, NAMES, RESOURCES, SERVED_BY, Target};
 use crate::{
     protocol::{Scope, TargetName, TargetNameError},
     records::{
-        ConfigError, ConfigErrorKind, Place, Problems,
+        ClientId, ConfigError, ConfigErrorKind, Place, Problems, TargetId,
         names::Names,
         place::{Field, unknown},
     },
@@ -44,10 +44,10 @@ const RESERVED_CLAIMS: [&str; 24] = [
 /// A target whose record was checked.
 #[derive(Debug)]
 pub(crate) struct TargetRecord {
-    pub(crate) id: String,
+    pub(crate) id: TargetId,
     pub(crate) aud: String,
-    pub(crate) owner: Option<String>,
-    callers: HashSet<String>,
+    pub(crate) owner: Option<ClientId>,
+    callers: HashSet<ClientId>,
     pub(crate) scopes: Scope,
     pub(crate) translation: Option<BTreeMap<String, Scope>>,
     pub(crate) claims: Vec<String>,
@@ -56,8 +56,8 @@ pub(crate) struct TargetRecord {
 
 impl TargetRecord {
     /// Whether the target lists a client.
-    pub(crate) fn is_called_by(&self, client: &str) -> bool {
-        self.callers.contains(client)
+    pub(crate) fn is_called_by(&self, client: impl AsRef<str>) -> bool {
+        self.callers.contains(client.as_ref())
     }
 
     pub(crate) fn is_called_by_any(&self) -> bool {
@@ -75,7 +75,7 @@ pub(in crate::records) struct RequestName {
 
 impl RequestName {
     /// The mistake of a name that names another target, too.
-    pub(in crate::records) fn taken(&self, place: &Place<'_>, other: &str) -> ConfigError {
+    pub(in crate::records) fn taken(&self, place: &Place<'_>, other: &TargetId) -> ConfigError {
         let help = format!("`{}` already names target `{other}`: give each target names of its own", self.text);
         place.wrong_at(self.field, &self.path, help).of_kind(ConfigErrorKind::Duplicate)
     }
@@ -83,7 +83,7 @@ impl RequestName {
 
 impl Target {
     pub(in crate::records) fn place(&self, position: usize) -> Place<'_> {
-        Place::new("target", position, &self.id, self.wording)
+        Place::new("target", position, self.id.as_str(), self.wording)
     }
 
     pub(in crate::records) fn aud(&self) -> &str {
@@ -153,7 +153,7 @@ impl Target {
         let aud = &self.audience_claim;
         if aud.is_empty() {
             problems.add(place.wrong(AUDIENCE_CLAIM, "empty: give the `aud` claim of tokens for the target"));
-        } else if names.has_client(aud) && self.owner.as_ref() != Some(aud) {
+        } else if names.has_client(aud) && self.owner.as_ref().is_none_or(|owner| owner != aud) {
             let (owner, field) = (place.word(SERVED_BY), place.word(AUDIENCE_CLAIM));
             let help = format!(
                 "`{aud}` is the id of a client that is not the target: set `{owner}` to `{aud}`, or give another `{field}`"
@@ -163,7 +163,7 @@ impl Target {
     }
 
     /// The mistake of an `aud` that another target has, too.
-    pub(in crate::records) fn shared_aud(&self, place: &Place<'_>, other: &str) -> ConfigError {
+    pub(in crate::records) fn shared_aud(&self, place: &Place<'_>, other: &TargetId) -> ConfigError {
         let help = format!("target `{other}` has `{}`, too: give each target a different value", self.audience_claim);
         place.wrong(AUDIENCE_CLAIM, help).of_kind(ConfigErrorKind::Duplicate)
     }

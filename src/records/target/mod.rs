@@ -6,8 +6,8 @@ mod serde;
 pub(crate) use checked::TargetRecord;
 
 use super::{
+    ClientId, TargetId, collected,
     place::{Field, Wording},
-    strings,
 };
 use std::time::Duration;
 
@@ -38,14 +38,14 @@ pub(crate) const CALLERS: Field = Field::new("callers", "allow_clients");
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Target {
-    pub(super) id: String,
+    pub(super) id: TargetId,
     wording: Wording,
     resources: Vec<String>,
     /// The first is the id.
     names: Vec<String>,
     audience_claim: String,
-    owner: Option<String>,
-    pub(super) callers: Vec<String>,
+    owner: Option<ClientId>,
+    pub(super) callers: Vec<ClientId>,
     scopes: Vec<String>,
     translation: Option<Vec<(String, Vec<String>)>>,
     claims: Vec<String>,
@@ -57,11 +57,11 @@ impl Target {
     ///
     /// The id is also a name: `audience=<id>` requests the target. The `aud` claim of issued tokens is the id, unless
     /// [`audience_claim`](Self::audience_claim) sets another value.
-    pub fn new(id: impl Into<String>) -> Self {
+    pub fn new(id: impl Into<TargetId>) -> Self {
         let id = id.into();
         Self {
-            names: vec![id.clone()],
-            audience_claim: id.clone(),
+            names: vec![id.to_string()],
+            audience_claim: id.to_string(),
             id,
             wording: Wording::Methods,
             resources: Vec::new(),
@@ -97,20 +97,20 @@ impl Target {
     }
 
     /// Names the client that is this service. The client may exchange the tokens that the target receives.
-    pub fn served_by(mut self, client_id: impl Into<String>) -> Self {
+    pub fn served_by(mut self, client_id: impl Into<ClientId>) -> Self {
         self.owner = Some(client_id.into());
         self
     }
 
     /// Sets the clients that may request tokens for the target. Default: none.
-    pub fn allow_clients<T: Into<String>>(mut self, client_ids: impl IntoIterator<Item = T>) -> Self {
-        self.callers = strings(client_ids);
+    pub fn allow_clients<T: Into<ClientId>>(mut self, client_ids: impl IntoIterator<Item = T>) -> Self {
+        self.callers = collected(client_ids);
         self
     }
 
     /// Sets the scopes of the target. A token for the target has no other scopes.
     pub fn scopes<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
-        self.scopes = strings(scopes);
+        self.scopes = collected(scopes);
         self
     }
 
@@ -122,7 +122,7 @@ impl Target {
         subject_scope: impl Into<String>,
         target_scopes: impl IntoIterator<Item = T>,
     ) -> Self {
-        self.translation.get_or_insert_default().push((subject_scope.into(), strings(target_scopes)));
+        self.translation.get_or_insert_default().push((subject_scope.into(), collected(target_scopes)));
         self
     }
 
@@ -131,7 +131,7 @@ impl Target {
     /// Claims that this crate writes or interprets, such as `sub` or `act`, cannot be named. A claim of a foreign
     /// issuer is repeated only if the issuer's record names the claim, too ([`Issuer::claims`](super::Issuer::claims)).
     pub fn claims<T: Into<String>>(mut self, claims: impl IntoIterator<Item = T>) -> Self {
-        self.claims = strings(claims);
+        self.claims = collected(claims);
         self
     }
 
@@ -144,7 +144,7 @@ impl Target {
     }
 
     /// The id.
-    pub fn id(&self) -> &str {
+    pub fn id(&self) -> &TargetId {
         &self.id
     }
 }

@@ -1,5 +1,5 @@
 use super::Target;
-use crate::records::{Wording, values};
+use crate::records::{ClientId, TargetId, Wording, values};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::collections::BTreeMap;
 
@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "the record of a target")]
 struct TargetDocument {
-    id: String,
+    id: TargetId,
     #[serde(default)]
     resources: Vec<String>,
     #[serde(default)]
     audiences: Vec<String>,
     aud: Option<String>,
-    owner: Option<String>,
+    owner: Option<ClientId>,
     #[serde(default)]
-    callers: Vec<String>,
+    callers: Vec<ClientId>,
     #[serde(default)]
     scopes: Vec<String>,
     translate: Option<BTreeMap<String, Vec<String>>>,
