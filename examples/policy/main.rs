@@ -103,8 +103,9 @@ async fn trial_and_reload(server: &mut Server) -> Result<(), Box<dyn Error>> {
     let intern = alice(json!({ "groups": ["interns"] }));
     let (status, _) = server.ask("billing", &intern, &[]).await?;
     let event = server.events.try_recv()?;
-    println!("  audit: outcome={} shadow={:?}", event.outcome.as_str(), event.shadow.as_deref().unwrap_or_default());
-    let would = event.shadow.as_deref() == Some("would deny: no interns");
+    let shadow = event.shadow.map(|shadow| shadow.to_string()).unwrap_or_default();
+    println!("  audit: outcome={} shadow={shadow:?}", event.outcome.as_str());
+    let would = shadow == "would deny: no interns";
     claim(status == StatusCode::OK && would, "an intern still gets a token, and the audit says who would not")?;
 
     let for_real = RECORDS.replace("shadow = true", "");
