@@ -1,4 +1,4 @@
-//! A client is let in by its secret in every encoding that real clients use, and by nothing else.
+//! A client is authenticated by its secret, in every encoding that real clients use.
 
 use crate::support::*;
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER, HEXUPPER};
@@ -18,7 +18,7 @@ use tower_token_exchange::{
     signing::LocalSigner,
 };
 
-/// The pair with which real clients were measured, and two with which the encodings differ most.
+/// The pair with which real clients were measured, and two pairs for which the encodings differ most.
 const ODD: (&str, &str) = ("cl-1.a_b~x", "s+e%c:r t/é&=\"x");
 const SYMBOLS: (&str, &str) = ("https://cl.example/?a=b&c=d", "~~~???>>>~~~???>>> \u{ff}\u{fe}+%41%zz:%");
 const PLAIN: (&str, &str) = ("my-client", "pX7mQ2vL9rT4wK8sB3nH6jD1");
@@ -28,7 +28,7 @@ fn sha256(text: &str) -> Vec<u8> {
     digest(&SHA256, text.as_bytes()).as_ref().to_vec()
 }
 
-/// `orders`, and a world in which some more clients may do what it does.
+/// A plan in which these clients have the permissions of `orders`.
 fn plan_of(clients: impl IntoIterator<Item = Client>) -> Plan {
     let clients: Vec<Client> = clients.into_iter().collect();
     let mut callers: Vec<String> = clients.iter().map(|client| client.id().to_string()).collect();
@@ -53,7 +53,7 @@ fn plan_of(clients: impl IntoIterator<Item = Client>) -> Plan {
     plan.with(|builder| builder.issuers([idp]))
 }
 
-/// An exchange that any of those clients may make, with more parameters.
+/// A form that each of these clients may send, with more parameters.
 fn form_of(world: &World, more: &[(&str, &str)]) -> String {
     let token = world.idp.foreign(json!({ "iss": "https://users.example" }));
     let mut form = exchange_form(&token, &[]);
@@ -71,7 +71,7 @@ async fn by_post(world: &World, id: &str, secret: &str) -> Reply {
     world.post(None, form_of(world, &[("client_id", id), ("client_secret", secret)])).await
 }
 
-async fn assert_let_in(world: &mut World, name: &str, id: &str, method: &str, reply: Reply) {
+async fn assert_authenticated(world: &mut World, name: &str, id: &str, method: &str, reply: Reply) {
     assert_eq!(reply.status, StatusCode::OK, "{name}, {id}: {}", reply.text);
     assert_eq!(reply.claims()["client_id"], id, "{name}");
     let event = world.event().await;
@@ -79,7 +79,7 @@ async fn assert_let_in(world: &mut World, name: &str, id: &str, method: &str, re
     assert_eq!(event.auth_method.map(|used| used.as_str()), Some(method), "{name}");
 }
 
-async fn assert_kept_out(world: &mut World, name: &str, reply: Reply, status: u16, reason: Reason) {
+async fn assert_rejected(world: &mut World, name: &str, reply: Reply, status: u16, reason: Reason) {
     assert_eq!(reply.status, status, "{name}: {}", reply.text);
     assert_eq!(reply.error(), reason.error().as_str(), "{name}");
     assert_eq!(reply.headers.contains_key("www-authenticate"), status == 401, "{name}");
@@ -88,7 +88,7 @@ async fn assert_kept_out(world: &mut World, name: &str, reply: Reply, status: u1
     assert_eq!((event.client_id, event.auth_method), (None, None), "{name}: nobody was let in");
 }
 
-// How the clients of clients.md encode, written from its list and not from the code that reads it.
+// The encodings of real clients, written independently of the code that reads them.
 
 fn escape(text: &str, leave: &[u8], space: &str) -> String {
     let escaped = text.bytes().map(|byte| match byte {
@@ -111,7 +111,7 @@ fn escape_latin1(text: &str) -> Vec<u8> {
     escaped.collect::<String>().into_bytes()
 }
 
-/// The bytes under the base64, by who writes them.
+/// The bytes below the base64, by the client that writes them.
 fn encodings(id: &str, secret: &str) -> Vec<(&'static str, Vec<u8>)> {
     let both = |leave: &[u8], space: &str| {
         format!("{}:{}", escape(id, leave, space), escape(secret, leave, space)).into_bytes()
@@ -131,7 +131,7 @@ fn encodings(id: &str, secret: &str) -> Vec<(&'static str, Vec<u8>)> {
         }),
         ("Latin-1, encoded (badgateway)", [escape_latin1(id), b":".to_vec(), escape_latin1(secret)].concat()),
     ];
-    // Without encoding, the first colon ends the id.
+    // Without form encoding, the first colon ends the client id.
     if !id.contains(':') {
         encodings.push(("raw (google-auth, curl, oauth2 of Go)", format!("{id}:{secret}").into_bytes()));
         encodings
@@ -141,7 +141,7 @@ fn encodings(id: &str, secret: &str) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[tokio::test]
-async fn basic_is_read_in_every_encoding_that_real_clients_write() {
+async fn every_encoding_of_real_clients_is_accepted() {
     let pairs = [ODD, SYMBOLS, PLAIN, WORDS];
     let clients = pairs.map(|(id, secret)| Client::new(id).secret_sha256(HEXLOWER.encode(&sha256(secret))));
     let mut world = plan_of(clients).start().await;
@@ -152,7 +152,7 @@ async fn basic_is_read_in_every_encoding_that_real_clients_write() {
             alphabets_differ |= padded.trim_end_matches('=') != url;
             for token in [&padded, padded.trim_end_matches('='), &url] {
                 let reply = by_basic(&world, &format!("Basic {token}"), &[]).await;
-                assert_let_in(&mut world, name, id, "client_secret_basic", reply).await;
+                assert_authenticated(&mut world, name, id, "client_secret_basic", reply).await;
             }
         }
     }
@@ -160,19 +160,19 @@ async fn basic_is_read_in_every_encoding_that_real_clients_write() {
 }
 
 #[tokio::test]
-async fn the_scheme_is_read_in_any_case() {
+async fn the_scheme_is_read_in_any_letter_case() {
     let mut world = plan().start().await;
     let token = basic("orders", &secret_of("orders")).replace("Basic ", "");
     for scheme in ["Basic", "basic", "BASIC", "bAsIc", "Basic "] {
         let authorization = format!("{scheme} {token}");
         let subject = world.own.access_token(json!({}));
         let reply = world.post(Some(&authorization), encode(&exchange_form(&subject, &[]))).await;
-        assert_let_in(&mut world, scheme, "orders", "client_secret_basic", reply).await;
+        assert_authenticated(&mut world, scheme, "orders", "client_secret_basic", reply).await;
     }
 }
 
 #[tokio::test]
-async fn nothing_but_the_secret_is_read_into_basic() {
+async fn a_wrong_basic_header_is_rejected() {
     let literal = ("literal", "a%2Bsecret%20that-looks-encoded");
     let spaced = ("spaced", "a secret with spaces");
     let plus = ("plus", "a+secret+with+pluses");
@@ -206,34 +206,34 @@ async fn nothing_but_the_secret_is_read_into_basic() {
         let reply = by_basic(&world, &basic(id, secret), &[]).await;
         if let_in {
             let id = id.replace("%73", "s");
-            assert_let_in(&mut world, name, &id, "client_secret_basic", reply).await;
+            assert_authenticated(&mut world, name, &id, "client_secret_basic", reply).await;
         } else {
-            assert_kept_out(&mut world, name, reply, 401, Reason::ClientRejected).await;
+            assert_rejected(&mut world, name, reply, 401, Reason::ClientRejected).await;
         }
     }
 }
 
 #[tokio::test]
-async fn a_secret_in_the_body_is_read_as_the_form_says_and_in_no_other_way() {
+async fn a_secret_in_the_form_has_one_reading() {
     let pairs = [ODD, SYMBOLS, PLAIN, WORDS];
     let clients = pairs.map(|(id, secret)| Client::new(id).secret_sha256(HEXUPPER.encode(&sha256(secret))));
     let mut world = plan_of(clients).start().await;
     for (id, secret) in pairs {
         let reply = by_post(&world, id, secret).await;
-        assert_let_in(&mut world, "in the body", id, "client_secret_post", reply).await;
+        assert_authenticated(&mut world, "in the body", id, "client_secret_post", reply).await;
         for wrong in [escape(secret, b"", "+"), secret.to_uppercase(), format!("{secret} "), secret.replace(' ', "+")] {
             if wrong != secret {
                 let reply = by_post(&world, id, &wrong).await;
-                assert_kept_out(&mut world, &wrong, reply, 400, Reason::ClientRejected).await;
+                assert_rejected(&mut world, &wrong, reply, 400, Reason::ClientRejected).await;
             }
         }
     }
     let reply = by_post(&world, PLAIN.0, &HEXUPPER.encode(&sha256(PLAIN.1))).await;
-    assert_kept_out(&mut world, "the hash", reply, 400, Reason::ClientRejected).await;
+    assert_rejected(&mut world, "the hash", reply, 400, Reason::ClientRejected).await;
 }
 
 #[tokio::test]
-async fn client_id_beside_basic_names_the_same_client_or_the_request_is_refused() {
+async fn another_client_id_beside_basic_is_refused() {
     let pairs = [ODD, PLAIN];
     let clients = pairs.map(|(id, secret)| Client::new(id).secret_sha256(HEXLOWER.encode(&sha256(secret))));
     let mut world = plan_of(clients).start().await;
@@ -242,56 +242,55 @@ async fn client_id_beside_basic_names_the_same_client_or_the_request_is_refused(
             let authorization = format!("Basic {}", BASE64.encode(&bytes));
             for same in [id, ""] {
                 let reply = by_basic(&world, &authorization, &[("client_id", same)]).await;
-                assert_let_in(&mut world, name, id, "client_secret_basic", reply).await;
+                assert_authenticated(&mut world, name, id, "client_secret_basic", reply).await;
             }
             let upper = id.to_uppercase();
             let encoded = escape(id, b"", "+");
             for other in ["orders", "nobody", &upper, &encoded, &format!("{id} ")] {
                 let reply = by_basic(&world, &authorization, &[("client_id", other)]).await;
-                assert_kept_out(&mut world, other, reply, 400, Reason::ClientIdMismatch).await;
+                assert_rejected(&mut world, other, reply, 400, Reason::ClientIdMismatch).await;
             }
         }
     }
 }
 
 #[tokio::test]
-async fn while_a_secret_is_being_replaced_both_are_good() {
+async fn both_secrets_work_during_a_change() {
     let [old, new, older] = ["the-old-secret-of-it", "the-new-secret-of-it", "the-oldest-secret-of-it"];
     let rotated = Client::new("rotated").secret(old).secret_sha256(HEXLOWER.encode(&sha256(new)));
     let mut world = plan_of([rotated]).start().await;
     for secret in [old, new] {
         let reply = by_basic(&world, &basic("rotated", secret), &[]).await;
-        assert_let_in(&mut world, secret, "rotated", "client_secret_basic", reply).await;
+        assert_authenticated(&mut world, secret, "rotated", "client_secret_basic", reply).await;
         let reply = by_post(&world, "rotated", secret).await;
-        assert_let_in(&mut world, secret, "rotated", "client_secret_post", reply).await;
+        assert_authenticated(&mut world, secret, "rotated", "client_secret_post", reply).await;
     }
     for secret in [older, &secret_of("orders"), &format!("{old}{new}")] {
         let reply = by_basic(&world, &basic("rotated", secret), &[]).await;
-        assert_kept_out(&mut world, secret, reply, 401, Reason::ClientRejected).await;
+        assert_rejected(&mut world, secret, reply, 401, Reason::ClientRejected).await;
     }
 }
 
 #[tokio::test]
-async fn without_a_secret_nobody_is_let_in() {
+async fn a_client_without_a_secret_is_rejected() {
     let mut world = plan_of([Client::new("no-secret")]).start().await;
     let hash_of_nothing = HEXLOWER.encode(&sha256(""));
     for id in ["no-secret", "orders", "nobody"] {
         for secret in ["", " ", "null", &hash_of_nothing] {
             let reply = by_basic(&world, &basic(id, secret), &[]).await;
-            assert_kept_out(&mut world, "by Basic", reply, 401, Reason::ClientRejected).await;
+            assert_rejected(&mut world, "by Basic", reply, 401, Reason::ClientRejected).await;
             let reason = if secret.is_empty() { Reason::ClientCredentialsMissing } else { Reason::ClientRejected };
             let reply = by_post(&world, id, secret).await;
-            assert_kept_out(&mut world, "in the body", reply, 400, reason).await;
+            assert_rejected(&mut world, "in the body", reply, 400, reason).await;
         }
         let reply = world.post(None, form_of(&world, &[("client_id", id)])).await;
-        assert_kept_out(&mut world, "an id alone", reply, 400, Reason::ClientCredentialsMissing).await;
+        assert_rejected(&mut world, "an id alone", reply, 400, Reason::ClientCredentialsMissing).await;
     }
 }
 
-/// A record with the hash of nothing would make the `client_id` alone a credential (specs TE-14, CA-13): no such layer
-/// is built, or nobody is let in.
+/// With the hash of an empty secret in a record, the client id alone would be a credential (specs TE-14, CA-13).
 #[tokio::test]
-async fn the_hash_of_an_empty_secret_lets_nobody_in() {
+async fn the_hash_of_an_empty_secret_is_refused() {
     let plan = || plan_of([Client::new("nothing").secret_sha256(HEXLOWER.encode(&sha256("")))]);
     if plan().builder.build().is_ok() {
         let world = plan().start().await;
@@ -300,23 +299,23 @@ async fn the_hash_of_an_empty_secret_lets_nobody_in() {
     }
 }
 
-/// Real clients send the same refused request up to four times; that must not lock anybody out.
+/// Real clients repeat a refused request up to four times, which must not lock out a client.
 #[tokio::test]
-async fn the_same_mistake_four_times_locks_nobody_out() {
+async fn repeated_mistakes_lock_out_no_client() {
     let mut world = plan().start().await;
     let subject = world.own.access_token(json!({}));
     for _ in 0..4 {
         let reply = world.post(Some(&basic("orders", "wrong")), encode(&exchange_form(&subject, &[]))).await;
-        assert_kept_out(&mut world, "wrong", reply, 401, Reason::ClientRejected).await;
+        assert_rejected(&mut world, "wrong", reply, 401, Reason::ClientRejected).await;
     }
     let reply = world.exchange(&subject).await;
-    assert_let_in(&mut world, "right", "orders", "client_secret_basic", reply).await;
+    assert_authenticated(&mut world, "right", "orders", "client_secret_basic", reply).await;
 }
 
-// An authenticator of the user's own.
+// A custom authenticator.
 
 #[tokio::test]
-async fn an_authenticator_of_ones_own_has_the_word_within_the_records() {
+async fn a_custom_authenticator_decides_within_the_records() {
     let asked = Arc::new(AtomicUsize::new(0));
     let calls = Arc::clone(&asked);
     let own = tower::service_fn(move |credentials: Credentials| {
@@ -336,7 +335,7 @@ async fn an_authenticator_of_ones_own_has_the_word_within_the_records() {
     };
     let plan = plan_with(exchanges_not, |targets| targets).with(|builder| builder.client_authenticator(own));
     let mut world = plan.start().await;
-    // The records' secrets are good for nothing any more.
+    // The secrets of the records do not count.
     let registered = secret_of("orders");
     let cases = [
         ("accepted", "orders", "who-am-i", None, None),
@@ -371,21 +370,21 @@ async fn an_authenticator_of_ones_own_has_the_word_within_the_records() {
     let grant_not_allowed = Reason::GrantNotAllowed.error();
     assert_eq!(grant_not_allowed.as_str(), "unauthorized_client");
 
-    // In the body, a rejection has no challenge.
+    // A rejection of credentials in the form has no challenge.
     let subject = world.own.access_token(json!({}));
     let form = exchange_form(&subject, &[("client_id", "orders"), ("client_secret", "wrong")]);
     let reply = world.post(None, encode(&form)).await;
-    assert_kept_out(&mut world, "rejected in the body", reply, 400, Reason::ClientRejected).await;
+    assert_rejected(&mut world, "rejected in the body", reply, 400, Reason::ClientRejected).await;
     asked.store(0, Ordering::SeqCst);
 
-    // Without credentials there is nothing to ask.
+    // Without credentials, the authenticator is not asked.
     let reply = world.post(None, encode(&exchange_form(&subject, &[]))).await;
-    assert_kept_out(&mut world, "nothing said", reply, 400, Reason::ClientCredentialsMissing).await;
+    assert_rejected(&mut world, "nothing said", reply, 400, Reason::ClientCredentialsMissing).await;
     assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
 
 #[tokio::test]
-async fn an_authenticator_is_asked_with_what_the_client_sent() {
+async fn the_authenticator_gets_the_credentials() {
     type Seen = Vec<(AuthenticationMethod, Vec<(String, String)>)>;
     let seen: Arc<Mutex<Seen>> = Arc::default();
     let log = Arc::clone(&seen);
@@ -423,7 +422,7 @@ fn panics() -> impl ClientAuthenticator {
 }
 
 #[tokio::test]
-async fn an_authenticator_that_fails_lets_nobody_in() {
+async fn a_failing_authenticator_authenticates_no_client() {
     let failing = plan().with(|builder| builder.client_authenticator(fails()));
     let panicking = plan().with(|builder| builder.client_authenticator(panics()));
     let cases = [
@@ -432,7 +431,7 @@ async fn an_authenticator_that_fails_lets_nobody_in() {
     ];
     for (plan, status, error, reason) in cases {
         let mut world = plan.start().await;
-        // A second request finds the same service, and not the ruins of the first.
+        // The failure does not affect a second request.
         for _ in 0..2 {
             let reply = world.exchange(&world.own.access_token(json!({}))).await;
             assert_eq!((reply.status.as_u16(), reply.error().as_str()), (status, error), "{}", reply.text);
@@ -446,7 +445,7 @@ async fn an_authenticator_that_fails_lets_nobody_in() {
     }
 }
 
-// Nothing that can be printed shows a secret.
+// `Debug` shows no secret.
 
 #[tokio::test]
 async fn no_debug_text_shows_a_secret() {

@@ -1,4 +1,4 @@
-//! The layer composes: with the layers that people have, outside and inside of it, in one stack and in two.
+//! The layer composes with common middleware, outside and inside of the layer, in one stack and in two.
 
 #![cfg(feature = "axum")]
 
@@ -52,7 +52,7 @@ const ORDINARY: &str = "grant_type=refresh_token&refresh_token=1";
 const LONG: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(50);
 
-/// The layer, and what to send to it.
+/// A layer and an exchange form for it.
 struct World {
     exchange: TokenExchangeLayer,
     form: String,
@@ -73,7 +73,7 @@ fn of(plan: Plan) -> World {
     World { exchange: plan.builder.build().unwrap(), form: encode(&exchange_form(&token, &[])) }
 }
 
-/// The old endpoint answers with what it was sent.
+/// The wrapped endpoint, which answers with the body of the request.
 fn old() -> Router {
     Router::new().route("/token", post(|body: Bytes| async move { body })).route("/slow", get(pause))
 }
@@ -95,7 +95,7 @@ fn full(text: &str) -> SentBody {
     Full::from(text.to_owned()).map_err(BoxError::from).boxed_unsync()
 }
 
-/// A request over HTTP/1.1, and the whole answer.
+/// Sends a request over HTTP/1.1 and reads the whole answer.
 async fn send(request: Request<SentBody>) -> (StatusCode, HeaderMap, Bytes) {
     let client = HttpClient::builder(TokioExecutor::new()).build_http();
     let (head, body) = client.request(request).await.unwrap().into_parts();
@@ -124,7 +124,7 @@ fn preflight(url: &str) -> Request<SentBody> {
         .unwrap()
 }
 
-/// An ordinary grant reaches the old endpoint as it was sent, and an exchange is answered with a token.
+/// Checks that another grant reaches the wrapped endpoint unchanged and that an exchange is answered with a token.
 async fn works(name: &str, app: Router, form: &str) {
     let url = serve(app).await;
     let (status, _, body) = send(token_request(&url, ORDINARY)).await;
@@ -136,7 +136,7 @@ async fn works(name: &str, app: Router, form: &str) {
     assert_eq!(crate::support::segment(answer["access_token"].as_str().unwrap(), 1)["act"]["sub"], "orders", "{name}");
 }
 
-/// Puts a layer outside and inside of the exchange, in one stack and then with axum's box in between.
+/// Puts a layer outside and inside of the exchange, in one stack and with axum's box in between.
 macro_rules! composes {
     ($($name:literal: $layer:expr,)*) => {
         $(
@@ -151,7 +151,7 @@ macro_rules! composes {
     };
 }
 
-/// For layers that can fail, and axum's answer to that.
+/// The answer of axum to the error of a layer.
 macro_rules! fallible {
     ($layer:expr) => {
         ServiceBuilder::new().layer(HandleErrorLayer::new(unavailable)).layer($layer)
@@ -166,13 +166,13 @@ async fn pass(request: Request<Body>, next: Next) -> Response<Body> {
     next.run(request).await
 }
 
-/// Another token endpoint, which does not matter here.
+/// A second token exchange layer.
 fn another() -> TokenExchangeLayer {
     plan().with(|builder| builder.endpoint("/other")).builder.build().unwrap()
 }
 
 #[tokio::test]
-async fn layers_that_leave_the_request_body_alone_go_on_both_sides() {
+async fn body_keeping_layers_work_on_both_sides() {
     composes! {
         "from_fn": from_fn(pass),
         "trace": TraceLayer::new_for_http(),
@@ -187,7 +187,7 @@ async fn layers_that_leave_the_request_body_alone_go_on_both_sides() {
 }
 
 #[tokio::test]
-async fn layers_of_tower_go_on_both_sides() {
+async fn layers_of_tower_work_on_both_sides() {
     composes! {
         "concurrency limit": ConcurrencyLimitLayer::new(1),
         "load shed": fallible!(LoadShedLayer::new()),
@@ -198,7 +198,7 @@ async fn layers_of_tower_go_on_both_sides() {
 }
 
 #[tokio::test]
-async fn errors_of_inside_can_be_handled_outside() {
+async fn an_inner_error_can_be_handled_outside() {
     let World { exchange, form } = world();
     let stack = |limit| {
         ServiceBuilder::new()
@@ -215,10 +215,10 @@ async fn errors_of_inside_can_be_handled_outside() {
     assert_eq!((status, &body[..]), (StatusCode::SERVICE_UNAVAILABLE, &b"request timed out"[..]));
 }
 
-/// These give the layer behind them another request body type. axum's box between two calls of `Router::layer` makes
-/// axum's own of it again, and in one stack a line does.
+/// These layers change the request body type. In one stack, a line changes the type back. Between two calls of
+/// `Router::layer`, axum's box does.
 #[tokio::test]
-async fn layers_that_change_the_request_body_need_it_changed_back() {
+async fn a_changed_body_must_be_changed_back() {
     macro_rules! changes_back {
         ($($name:literal: $layer:expr,)*) => {
             $(
@@ -245,7 +245,7 @@ async fn layers_that_change_the_request_body_need_it_changed_back() {
         "body timeout": RequestBodyTimeoutLayer::new(LONG),
         "body deadline": RequestBodyDeadlineLayer::new(LONG),
     }
-    // A replay wraps what is `Unpin`, and timers are not.
+    // `Replay` needs an `Unpin` body, and a timer is not `Unpin`.
     let World { exchange, form } = world();
     let one = ServiceBuilder::new()
         .layer(RequestBodyLimitLayer::new(64 * 1024))
@@ -255,7 +255,7 @@ async fn layers_that_change_the_request_body_need_it_changed_back() {
 }
 
 #[tokio::test]
-async fn everything_at_once() {
+async fn all_layers_work_together() {
     let World { exchange, form } = world();
     let stack = ServiceBuilder::new()
         .layer(TraceLayer::new_for_http())
@@ -278,11 +278,11 @@ async fn everything_at_once() {
     works("everything", old().layer(stack), &form).await;
 }
 
-/// Roads around what does not compile.
+/// The solutions for combinations that do not compile.
 #[tokio::test]
-async fn what_needs_a_line_more() {
+async fn every_solution_of_the_page_works() {
     let World { exchange, form } = world();
-    // The two arms of an optional layer must answer with the same body.
+    // Both arms of an optional layer must have the same response body.
     let same_body = ServiceBuilder::new()
         .map_response(|response: Response<ResponseBody<Body>>| response.map(Body::new))
         .layer(exchange.clone())
@@ -290,7 +290,7 @@ async fn what_needs_a_line_more() {
     let optional = ServiceBuilder::new().option_layer(Some(same_body));
     works("option_layer", old().layer(optional), &form).await;
 
-    // What cannot be cloned goes behind a buffer, whose handles can.
+    // A buffer makes a service cloneable.
     let stack = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(unavailable))
         .layer(exchange.clone())
@@ -298,7 +298,7 @@ async fn what_needs_a_line_more() {
         .rate_limit(100, LONG);
     works("rate limit inside", old().layer(stack), &form).await;
 
-    // The body of trace cannot be made from nothing, which the timeout around it wants to.
+    // The body of trace has no default, which the timeout around trace needs.
     let stack = ServiceBuilder::new()
         .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, LONG))
         .layer(exchange)
@@ -308,7 +308,7 @@ async fn what_needs_a_line_more() {
 }
 
 #[tokio::test]
-async fn every_place_in_a_router_will_do() {
+async fn every_place_in_a_router_works() {
     let World { exchange, form } = world();
     let echo = |body: Bytes| async move { body };
     let apps = [
@@ -325,7 +325,7 @@ async fn every_place_in_a_router_will_do() {
 }
 
 #[tokio::test]
-async fn an_outer_layer_learns_the_reason_and_an_inner_one_is_not_asked() {
+async fn only_an_outer_layer_sees_the_reason() {
     let (outer, inner) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
     let (outside, inside) = (Arc::clone(&outer), Arc::clone(&inner));
     let stack = ServiceBuilder::new()
@@ -353,7 +353,7 @@ async fn an_outer_layer_learns_the_reason_and_an_inner_one_is_not_asked() {
 }
 
 #[tokio::test]
-async fn cors_goes_outside() {
+async fn cors_belongs_outside() {
     let World { exchange, form } = world();
     let outside =
         serve(old().layer(ServiceBuilder::new().layer(CorsLayer::permissive()).layer(exchange.clone()))).await;
@@ -364,7 +364,7 @@ async fn cors_goes_outside() {
         assert_eq!(headers[header::ACCESS_CONTROL_ALLOW_ORIGIN], "*");
     }
 
-    // Inside it still answers the preflight, and then never sees the exchange.
+    // Inside, CORS answers the preflight request but never sees the exchange.
     let inside = serve(old().layer(ServiceBuilder::new().layer(exchange).layer(CorsLayer::permissive()))).await;
     let (status, headers, _) = send(preflight(&inside)).await;
     assert_eq!((status, &headers[header::ACCESS_CONTROL_ALLOW_ORIGIN]), (StatusCode::OK, &"*".parse().unwrap()));
@@ -373,7 +373,7 @@ async fn cors_goes_outside() {
 }
 
 #[tokio::test]
-async fn compression_reaches_an_exchange_from_outside_only() {
+async fn only_outer_compression_compresses_an_exchange() {
     let World { exchange, form } = world();
     let outside = old().layer(ServiceBuilder::new().layer(CompressionLayer::new()).layer(exchange.clone()));
     let inside = old().layer(ServiceBuilder::new().layer(exchange).layer(CompressionLayer::new()));
@@ -388,7 +388,7 @@ async fn compression_reaches_an_exchange_from_outside_only() {
 }
 
 #[tokio::test]
-async fn time_runs_out_for_an_exchange_from_outside() {
+async fn an_outer_timeout_ends_an_exchange() {
     let World { exchange, form } = hanging();
     let by_response = TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, SHORT);
     let url = serve(old().layer(ServiceBuilder::new().layer(by_response).layer(exchange.clone()))).await;
@@ -402,7 +402,7 @@ async fn time_runs_out_for_an_exchange_from_outside() {
 }
 
 #[tokio::test]
-async fn an_exchange_counts_in_a_limit_outside_and_not_in_one_inside() {
+async fn only_an_outer_limit_counts_an_exchange() {
     for (outside, expected) in [(true, StatusCode::SERVICE_UNAVAILABLE), (false, StatusCode::OK)] {
         let asked = Arc::new(tokio::sync::Semaphore::new(0));
         let tell = Arc::clone(&asked);
@@ -411,7 +411,7 @@ async fn an_exchange_counts_in_a_limit_outside_and_not_in_one_inside() {
             std::future::pending::<Result<Decision, BoxError>>()
         });
         let World { exchange, form } = of(plan().with(|builder| builder.policy(hangs)));
-        // Not `concurrency_limit`: axum applies layers anew for every connection.
+        // The limit is global, because axum applies a layer again for every connection.
         let limit = fallible!(ServiceBuilder::new().load_shed().layer(GlobalConcurrencyLimitLayer::new(1)));
         let app = if outside { old().layer(exchange).layer(limit) } else { old().layer(limit).layer(exchange) };
         let url = serve(app).await;
@@ -423,9 +423,9 @@ async fn an_exchange_counts_in_a_limit_outside_and_not_in_one_inside() {
     }
 }
 
-/// axum's own limit is asked by its extractors, and an exchange passes none.
+/// The extractors of axum apply this limit, and an exchange uses no extractor.
 #[tokio::test]
-async fn the_default_body_limit_is_for_the_old_endpoint() {
+async fn the_default_body_limit_ignores_exchanges() {
     let World { exchange, form } = world();
     let url = serve(old().layer(ServiceBuilder::new().layer(DefaultBodyLimit::max(8)).layer(exchange))).await;
     for (form, expected) in [(ORDINARY, StatusCode::PAYLOAD_TOO_LARGE), (&form, StatusCode::OK)] {
@@ -434,9 +434,9 @@ async fn the_default_body_limit_is_for_the_old_endpoint() {
     }
 }
 
-/// An outer limit ends the form before its end. Nobody can tell then whose it is, so the old endpoint gets to see it.
+/// An outer limit cuts off the form, so the layer cannot see the grant and passes the form.
 #[tokio::test]
-async fn a_form_over_an_outer_limit_is_refused_as_it_was_without_the_layer() {
+async fn the_refusal_of_an_outer_limit_stays() {
     let World { exchange, form } = world();
     let stack = ServiceBuilder::new()
         .layer(RequestBodyLimitLayer::new(64))
@@ -455,9 +455,9 @@ async fn a_form_over_an_outer_limit_is_refused_as_it_was_without_the_layer() {
     }
 }
 
-/// The same without axum: a body of hyper's, an old service that can fail, and layers on both sides.
+/// A hyper service without axum, with a body of hyper, an error type of its own, and layers on both sides.
 #[tokio::test]
-async fn a_plain_hyper_service_composes() {
+async fn a_hyper_service_composes() {
     async fn echo(request: Request<Replay<hyper::body::Incoming>>) -> Result<Response<Full<Bytes>>, hyper::Error> {
         Ok(Response::new(Full::new(request.into_body().collect().await?.to_bytes())))
     }
@@ -495,10 +495,10 @@ where
 {
 }
 
-/// That this compiles says it of every service: the request body and the error stay, and a response body that has a
-/// default keeps one.
+/// If this function compiles, the layer keeps the request body type, the error type and the default of the response body
+/// of every service.
 #[allow(dead_code, reason = "only the compiler looks at it")]
-fn the_types_stay<S, B, R>()
+fn keeps_types<S, B, R>()
 where
     S: Service<Request<B>, Response = Response<R>, Future: Send> + Clone + Send + 'static,
     B: RequestBody,
@@ -510,7 +510,7 @@ where
 }
 
 #[test]
-fn an_infallible_service_stays_infallible() {
+fn the_layer_adds_no_error_type() {
     fn is_shared<T: Clone + Send + Sync + Unpin + 'static>() {}
     is::<TokenExchange<Route>, Body, Infallible, ResponseBody<Body>>();
     is::<TokenExchange<Router>, Body, Infallible, ResponseBody<Body>>();
@@ -532,7 +532,7 @@ mod in_tonic {
         transport::{Server, server::TcpIncoming},
     };
 
-    /// Answers every call with an empty message. Stands for generated code.
+    /// A service that answers every call with an empty message, in place of generated code.
     #[derive(Clone)]
     struct Greeter;
 
@@ -566,7 +566,7 @@ mod in_tonic {
         Ok(request)
     }
 
-    /// An ordinary grant and an exchange over HTTP/1.1 and HTTP/2, and a gRPC call.
+    /// Checks another grant and an exchange over HTTP/1.1 and HTTP/2, and a gRPC call.
     async fn works(name: &str, url: &str, form: &str) {
         for http2 in [false, true] {
             let client = HttpClient::builder(TokioExecutor::new()).http2_only(http2).build_http();
@@ -609,7 +609,7 @@ mod in_tonic {
     }
 
     #[tokio::test]
-    async fn layers_of_a_tonic_server_go_on_both_sides() {
+    async fn layers_of_tonic_work_on_both_sides() {
         composes! {
             "alone": |exchange| exchange,
             "interceptor outside": |exchange| ServiceBuilder::new()
@@ -650,9 +650,9 @@ mod in_tonic {
         }
     }
 
-    /// The limits of the server itself are outside of all layers.
+    /// The limits of the server are outside of all layers.
     #[tokio::test]
-    async fn the_limits_of_a_tonic_server_stay() {
+    async fn the_limits_of_a_tonic_server_apply() {
         let World { exchange, form } = world();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -668,16 +668,16 @@ mod in_tonic {
         works("limits", &url, &form).await;
     }
 
-    /// The same routes served by axum need no feature `tonic`.
+    /// The same routes in an axum router need no feature `tonic`.
     #[tokio::test]
-    async fn grpc_routes_in_an_axum_router() {
+    async fn grpc_routes_work_in_axum() {
         let World { exchange, form } = world();
         let url = serve(routes().into_axum_router().layer(exchange)).await;
         works("axum", &url, &form).await;
     }
 
     #[test]
-    fn the_types_of_a_tonic_server_stay() {
+    fn a_tonic_server_keeps_its_types() {
         is::<TokenExchange<Routes>, Body, Infallible, ResponseBody<Body>>();
     }
 }

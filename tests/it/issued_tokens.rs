@@ -1,4 +1,4 @@
-//! What becomes of a token after it was issued: introspection (RFC 7662), revocation (RFC 7009), and the store.
+//! Introspection (RFC 7662) and revocation (RFC 7009) of issued tokens, and the revocation store.
 
 use crate::support::*;
 use http::StatusCode;
@@ -18,7 +18,7 @@ use tower_token_exchange::{
 fn planned() -> Plan {
     plan_with(
         |mut clients| {
-            // A resource server: it asks about tokens and gets none.
+            // A resource server, which introspects tokens and cannot exchange tokens.
             clients.push(Client::new("ledger").secret(secret_of("ledger")).deny_exchange());
             clients
         },
@@ -33,7 +33,7 @@ fn planned() -> Plan {
 }
 
 impl World {
-    /// A token of Alice's for `billing`, in the hands of `orders`.
+    /// A token of Alice for `billing`, issued to `orders`.
     async fn issued(&self) -> String {
         let reply = self.exchange(&self.own.access_token(json!({}))).await;
         reply.json()["access_token"].as_str().unwrap_or_else(|| panic!("{}", reply.text)).to_owned()
@@ -57,18 +57,18 @@ impl World {
 }
 
 #[tokio::test]
-async fn whom_a_token_concerns_is_told_what_it_says() {
+async fn holder_and_target_can_introspect_a_token() {
     let world = planned().start().await;
     let token = world.issued().await;
     let mut expected = segment(&token, 1);
     expected["active"] = true.into();
     expected["token_type"] = "Bearer".into();
     assert_eq!(expected["act"], json!({ "sub": "orders" }));
-    // The client that holds it, and the owner of the target that it is for.
+    // The client that holds the token, and the client that serves the target.
     for client in ["orders", "billing"] {
         assert_eq!(world.introspect(client, &token).await, expected, "{client}");
     }
-    // Nobody else, and they learn nothing.
+    // Other clients learn nothing.
     for client in ["reports", "ledger"] {
         assert_eq!(world.introspect(client, &token).await, json!({ "active": false }), "{client}");
     }
@@ -76,7 +76,7 @@ async fn whom_a_token_concerns_is_told_what_it_says() {
 }
 
 #[tokio::test]
-async fn the_owner_of_a_target_need_not_have_the_grant() {
+async fn introspection_needs_no_exchange_grant() {
     let planned = plan_with(
         |mut clients| {
             clients[1] = Client::new("billing").secret(secret_of("billing")).deny_exchange();
@@ -89,7 +89,7 @@ async fn the_owner_of_a_target_need_not_have_the_grant() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_prove_who_it_is_is_told_nothing() {
+async fn introspection_needs_client_authentication() {
     let world = planned().start().await;
     let token = world.issued().await;
     for path in ["/introspect", "/revoke"] {
@@ -108,7 +108,7 @@ async fn a_client_that_does_not_prove_who_it_is_is_told_nothing() {
 }
 
 #[tokio::test]
-async fn a_secret_may_stand_in_the_form() {
+async fn a_secret_can_be_in_the_form() {
     let world = planned().start().await;
     let token = world.issued().await;
     let secret = secret_of("orders");
@@ -118,7 +118,7 @@ async fn a_secret_may_stand_in_the_form() {
 }
 
 #[tokio::test]
-async fn what_was_not_issued_here_reaches_the_wrapped_service_as_it_came() {
+async fn a_foreign_token_is_passed_unchanged() {
     let world = planned().with(|builder| builder.body_limit(100_000)).start().await;
     let theirs = Minter::new(AS, Algorithm::ES256);
     let mut tampered = world.issued().await;
@@ -142,7 +142,7 @@ async fn what_was_not_issued_here_reaches_the_wrapped_service_as_it_came() {
         }
         assert_eq!(world.passed(), 2 * (count + 1));
     }
-    // Nobody is told that a token which could not be read was revoked, as one is that the wrapped service does not know.
+    // An unread revocation is refused, because the wrapped service would confirm it.
     let (before, large) = (world.passed(), "y".repeat(200_000));
     let asked = world.post_to("/introspect", None, large.clone()).await;
     assert_eq!((asked.status, world.passed()), (StatusCode::OK, before + 1));
@@ -152,7 +152,7 @@ async fn what_was_not_issued_here_reaches_the_wrapped_service_as_it_came() {
 }
 
 #[tokio::test]
-async fn a_revoked_token_is_good_for_nothing() {
+async fn a_revoked_token_is_refused_everywhere() {
     let mut world = planned().start().await;
     let token = world.issued().await;
     world.event().await;
@@ -161,7 +161,7 @@ async fn a_revoked_token_is_good_for_nothing() {
     assert_eq!(world.post_as("billing", &form).await.status, StatusCode::OK);
     world.event().await;
 
-    // Not by the one that it is for, nor by anybody else.
+    // Neither the target nor any other client can revoke the token.
     for client in ["billing", "reports"] {
         let refused = world.ask("/revoke", client, &token).await;
         assert_eq!((refused.status, refused.error()), (StatusCode::BAD_REQUEST, "unauthorized_client".into()));
@@ -181,7 +181,7 @@ async fn a_revoked_token_is_good_for_nothing() {
     assert_eq!((refused.status, refused.error()), (StatusCode::BAD_REQUEST, "invalid_request".into()));
     assert_eq!(world.reason().await, Some(Reason::TokenRevoked));
 
-    // Whatever it is called, and as an actor token too.
+    // The token is refused with every token type, and as an actor token.
     let subject = world.own.access_token(json!({ "aud": "https://billing.example" }));
     for (subject, subject_type, actor) in [(&token, JWT, None), (&subject, ACCESS_TOKEN, Some(&token))] {
         let mut form = exchange_form(subject, &[]);
@@ -197,7 +197,7 @@ async fn a_revoked_token_is_good_for_nothing() {
 }
 
 #[tokio::test]
-async fn a_token_that_has_expired_is_inactive_and_revoked_without_a_trace() {
+async fn an_expired_token_is_inactive() {
     let now = Arc::new(AtomicU64::new(NOW));
     let clock = Arc::clone(&now);
     let world = planned()
@@ -209,7 +209,7 @@ async fn a_token_that_has_expired_is_inactive_and_revoked_without_a_trace() {
         .start()
         .await;
     let token = world.issued().await;
-    // A store that is full forgets nothing: the client is told to come again.
+    // A full store forgets nothing, and the client gets 503.
     let full = world.ask("/revoke", "orders", &token).await;
     assert_eq!((full.status, full.error()), (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable".into()));
     now.store(NOW + 300, Ordering::Relaxed);
@@ -218,7 +218,7 @@ async fn a_token_that_has_expired_is_inactive_and_revoked_without_a_trace() {
 }
 
 #[tokio::test]
-async fn a_store_that_cannot_be_asked_fails_closed() {
+async fn a_failing_store_fails_closed() {
     let broken = service_fn(|question: RevocationQuestion| async move {
         match question {
             RevocationQuestion::Revoke { .. } => Ok(RevocationState::NotRevoked),
@@ -232,7 +232,7 @@ async fn a_store_that_cannot_be_asked_fails_closed() {
     let event = world.event().await;
     assert_eq!(event.reason, Some(Reason::RevocationsUnavailable));
     assert!(event.detail.unwrap().contains("the store is gone"));
-    // It is asked about our own tokens alone, by their names.
+    // The store is asked only about own tokens that have a `jti`.
     let nameless = world.own.access_token(json!({ "jti": null }));
     for token in [nameless, world.idp.foreign(json!({}))] {
         let mut form = exchange_form(&token, &[]);
@@ -247,7 +247,7 @@ async fn a_store_that_cannot_be_asked_fails_closed() {
 }
 
 #[tokio::test]
-async fn another_signer_takes_over_without_a_gap() {
+async fn the_signer_is_rotated_without_a_gap() {
     let world = planned().start().await;
     let before = world.issued().await;
     let new = LocalSigner::generate(Algorithm::EdDSA).unwrap();
@@ -265,18 +265,18 @@ async fn another_signer_takes_over_without_a_gap() {
         assert_eq!(world.post_as("billing", &form).await.status, StatusCode::OK);
     }
 
-    // One that does not know its own key is refused, and so the one before stays.
+    // A signer without its own key is refused, and the old signer stays.
     let signs = service_fn(|_: SigningRequest| async { Ok::<_, std::io::Error>(Signature::new("")) });
     let lost = Signer::new("lost", Algorithm::ES256, signs).verified_by(published.key_set());
     assert_eq!(world.layer.rotate_signer(lost).unwrap_err().field(), "signer");
     assert_eq!(segment(&world.issued().await, 0)["kid"], new.key_id());
 
-    // The old key alone has gone: what it signed is not known any more.
+    // Without the old key, its tokens are not recognized any more.
     world.layer.rotate_signer(new).unwrap();
     let mut form = exchange_form(&before, &[]);
     form[3].1 = "ledger";
     assert_eq!(world.post_as("billing", &form).await.status, StatusCode::BAD_REQUEST);
-    // And it stays with the new one when the records change.
+    // The new signer stays when the records change.
     let records = json!({
         "client": [{ "id": "orders", "secret": secret_of("orders") }],
         "target": [{ "id": "orders", "aud": "https://orders.example", "owner": "orders", "scopes": ["read"] },
@@ -287,7 +287,7 @@ async fn another_signer_takes_over_without_a_gap() {
 }
 
 #[tokio::test]
-async fn endpoints_that_could_not_work_are_mistakes() {
+async fn endpoints_that_cannot_work_are_refused() {
     let (sender, _events) = mpsc::unbounded_channel();
     let signs = service_fn(|_: SigningRequest| async { Ok::<_, std::io::Error>(Signature::new("")) });
     let unknown = Signer::new("kms", Algorithm::ES256, signs);
@@ -305,7 +305,7 @@ async fn endpoints_that_could_not_work_are_mistakes() {
 
 #[cfg(feature = "revocation-file")]
 #[test]
-fn what_was_revoked_stays_so_after_a_restart() {
+fn a_revocation_survives_a_restart() {
     use tower_token_exchange::revocation::FileRevocations;
 
     let folder = std::env::temp_dir().join(format!("revocations-after-restart-{}", std::process::id()));
@@ -313,7 +313,7 @@ fn what_was_revoked_stays_so_after_a_restart() {
     let path = folder.join("revocations.redb");
     let own = Minter::new(AS, Algorithm::ES256);
     let token = |jti: &str| own.access_token(json!({ "client_id": "orders", "jti": jti, "exp": NOW + 300 }));
-    // A runtime for each run: with it end all that have the file open.
+    // Each run has its own runtime, which closes the file at its end.
     let run = |revoke: Option<&str>| {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! The requests that real client libraries send are answered as those libraries need, or passed on untouched.
+//! The requests of real client libraries are answered as these libraries need, or passed unchanged.
 
 use crate::support::*;
 use bytes::Bytes;
@@ -17,7 +17,7 @@ type Parameters = &'static [(&'static str, &'static str)];
 type Expected = Result<&'static str, Reason>;
 type Change<T> = fn(T) -> T;
 
-/// What an answer must look like to be read by every client that was measured.
+/// Checks that every measured client can read the answer.
 fn assert_readable(name: &str, reply: &Reply, scope: &str) {
     assert_eq!(reply.status, StatusCode::OK, "{name}: {}", reply.text);
     assert_eq!(reply.headers["content-type"], "application/json", "{name}");
@@ -50,7 +50,7 @@ async fn post_typed(world: &World, content_type: &str, body: impl Into<Bytes>) -
 }
 
 #[tokio::test]
-async fn the_media_type_may_have_parameters_and_any_case() {
+async fn the_media_type_is_read_leniently() {
     let world = plan().start().await;
     for content_type in [
         "application/x-www-form-urlencoded",
@@ -69,7 +69,7 @@ async fn the_media_type_may_have_parameters_and_any_case() {
 }
 
 #[tokio::test]
-async fn a_space_is_a_plus_or_an_escape() {
+async fn both_encodings_of_a_space_are_read() {
     let world = plan().start().await;
     let subject = world.own.access_token(json!({}));
     let form = encode(&exchange_form(&subject, &[]));
@@ -80,7 +80,7 @@ async fn a_space_is_a_plus_or_an_escape() {
 }
 
 #[tokio::test]
-async fn the_parameters_come_in_any_order() {
+async fn parameters_can_have_any_order() {
     let world = plan().start().await;
     let subject = world.own.access_token(json!({}));
     let mut form = exchange_form(&subject, &[("scope", "read"), ("requested_token_type", ACCESS_TOKEN)]);
@@ -96,13 +96,13 @@ async fn the_parameters_come_in_any_order() {
     }
     assert_eq!(places.len(), form.len());
 
-    // Stray separators, as hand-written clients leave them.
+    // Stray separators, as in hand-written clients.
     let body = format!("&&{}&", encode(&form));
     assert_readable("stray separators", &world.post(Some(&basic("orders", &secret_of("orders"))), body).await, "read");
 }
 
 #[tokio::test]
-async fn parameters_of_vendors_are_ignored() {
+async fn vendor_parameters_are_ignored() {
     let mut world = plan().start().await;
     let options = json!({ "userProject": "p-1" }).to_string();
     let twice_encoded = form_urlencoded::byte_serialize(options.as_bytes()).collect::<String>();
@@ -133,9 +133,8 @@ async fn parameters_of_vendors_are_ignored() {
     }
 }
 
-/// Up to the limit of 64 parameters, whichever they are.
 #[tokio::test]
-async fn as_many_parameters_as_any_client_sends() {
+async fn a_form_can_have_64_parameters() {
     let world = plan().start().await;
     let subject = world.own.access_token(json!({}));
     let names: Vec<String> = (0..60).map(|n| format!("x{n}")).collect();
@@ -143,7 +142,7 @@ async fn as_many_parameters_as_any_client_sends() {
     assert_readable("64", &world.post_as("orders", &exchange_form(&subject, &extra)).await, "read write");
 }
 
-/// `aud` of the issued token, a set because the order of several means nothing.
+/// The `aud` of the issued token as a set, because the order has no meaning.
 fn audiences(claims: &Value) -> BTreeSet<String> {
     match &claims["aud"] {
         Value::Array(many) => {
@@ -155,7 +154,7 @@ fn audiences(claims: &Value) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn repeated_targets_count_by_what_they_resolve_to() {
+async fn two_names_of_one_target_count_once() {
     const API: (&str, &str) = ("resource", "https://billing.example/api");
     const V2: (&str, &str) = ("resource", "https://billing.example/v2?x=1");
     const URN: (&str, &str) = ("resource", "urn:example:ledger");
@@ -180,7 +179,7 @@ async fn repeated_targets_count_by_what_they_resolve_to() {
     let billing = "https://billing.example";
     let ledger = "https://ledger.example";
     let too_many = Err(Reason::TooManyTargets);
-    // The most targets, what is asked, and the `aud` or the refusal.
+    // The limit, the requested targets, and the `aud` or the refusal.
     let cases: &[(usize, Parameters, Expected)] = &[
         (1, &[BILLING], Ok(billing)),
         (1, &[API], Ok(billing)),
@@ -206,7 +205,7 @@ async fn repeated_targets_count_by_what_they_resolve_to() {
         (8, &[BILLING, LEDGER, ARCHIVE], Ok(all)),
         (8, &[BILLING, LEDGER, ("audience", "nowhere")], Err(Reason::TargetUnknown)),
         (8, &[BILLING, ("audience", "orders")], Err(Reason::TargetNotAllowed)),
-        // What idpyoidc sends: all in one value, with a space between.
+        // The form of idpyoidc: all targets in one value, with spaces between.
         (8, &[("audience", "billing ledger")], Err(Reason::TargetMalformed)),
         (8, &[("audience", " billing")], Err(Reason::TargetMalformed)),
         (8, &[("resource", "https://billing.example/api urn:example:ledger")], Err(Reason::TargetMalformed)),
@@ -234,8 +233,8 @@ async fn repeated_targets_count_by_what_they_resolve_to() {
 }
 
 #[tokio::test]
-async fn requested_token_type_is_what_is_issued_or_the_request_is_refused() {
-    // What is asked, whether the client may have JWTs, and the `token_type` and `typ`, or a refusal.
+async fn the_requested_token_type_is_issued_or_refused() {
+    // The requested type, whether the client may have JWTs, and the `token_type` and `typ` or the refusal.
     let cases = [
         (None, false, Some((ACCESS_TOKEN, "Bearer", "at+jwt"))),
         (Some(""), false, Some((ACCESS_TOKEN, "Bearer", "at+jwt"))),
@@ -274,7 +273,7 @@ async fn requested_token_type_is_what_is_issued_or_the_request_is_refused() {
         let event = world.event().await;
         assert_eq!(event.granted.unwrap().token_type.as_str(), issued);
 
-        // An `N_A` token is no access token: the service that received it cannot exchange it as one.
+        // An `N_A` token is not an access token, so a service cannot exchange the token as an access token.
         let form = [
             ("grant_type", GRANT_TYPE),
             ("subject_token", token),
@@ -288,7 +287,7 @@ async fn requested_token_type_is_what_is_issued_or_the_request_is_refused() {
 }
 
 #[tokio::test]
-async fn a_scope_that_only_the_library_wants_counts_for_nothing_where_the_record_says_so() {
+async fn an_ignored_scope_does_not_count() {
     let ignores = |client: Client| client.ignored_scopes([CLOUD_PLATFORM, "openid"]);
     let plain = |client: Client| client;
     let strict = TokenExchangeBuilder::strict_scope;
@@ -322,9 +321,8 @@ async fn a_scope_that_only_the_library_wants_counts_for_nothing_where_the_record
     }
 }
 
-/// Being ignored is not being granted.
 #[tokio::test]
-async fn an_ignored_scope_is_not_issued_because_it_was_asked_for() {
+async fn an_ignored_scope_is_not_granted() {
     let world = orders(|client| client.ignored_scopes(["write"])).start().await;
     let subject = world.own.access_token(json!({}));
     let reply = world.post_as("orders", &exchange_form(&subject, &[("scope", "read write")])).await;
@@ -332,7 +330,7 @@ async fn an_ignored_scope_is_not_issued_because_it_was_asked_for() {
 }
 
 #[tokio::test]
-async fn without_a_target_the_record_says_which_it_is() {
+async fn the_record_has_the_default_target() {
     let no_default = |client: Client| client;
     let default = |client: Client| client.default_target("billing");
     let none: Parameters = &[];
@@ -369,7 +367,7 @@ async fn without_a_target_the_record_says_which_it_is() {
 }
 
 #[tokio::test]
-async fn token_types_of_vendors_are_taken_where_the_record_names_them() {
+async fn a_record_can_accept_vendor_token_types() {
     const K8S: &str = "urn:k8s:params:oauth:token-type:serviceaccount";
     const DATABRICKS: &str = "urn:databricks:params:oauth:token-type:personal-access-token";
     let plan = plan();
@@ -381,7 +379,7 @@ async fn token_types_of_vendors_are_taken_where_the_record_names_them() {
     let mut plan = plan.with(|builder| builder.issuers([cluster]));
     plan.idp.iss = "https://cluster.example";
     let mut world = plan.start().await;
-    // Declared so, it is good; declared as the type of another issuer, or as nobody's, it is not.
+    // The token is accepted only with the type of its issuer's record.
     let cases = [
         (K8S, None),
         (JWT, Some(Reason::TokenTypeConfused)),
@@ -399,7 +397,7 @@ async fn token_types_of_vendors_are_taken_where_the_record_names_them() {
                 assert_readable(declared, &reply, "read write");
                 assert_eq!(reply.claims()["sub"], "cluster|system:serviceaccount:default:orders");
             }
-            // Which of the reasons for a bad token it is says more than is promised.
+            // Only the class of the reason is promised.
             Some(Reason::TokenTypeConfused) => {
                 assert_eq!(reply.error(), "invalid_request", "{declared}: {reason:?}");
                 assert!(reason.is_some(), "{declared}");
@@ -409,9 +407,9 @@ async fn token_types_of_vendors_are_taken_where_the_record_names_them() {
     }
 }
 
-/// What the `oauth2` crate can send at most: the grant beside another, in either order.
+/// The crate `oauth2` can send the grant together with another grant, in either order.
 #[tokio::test]
-async fn a_second_grant_type_is_refused_and_goes_nowhere() {
+async fn a_second_grant_type_is_refused() {
     let mut world = plan().start().await;
     let subject = world.own.access_token(json!({}));
     let rest = &exchange_form(&subject, &[])[1..];
@@ -434,7 +432,7 @@ async fn a_second_grant_type_is_refused_and_goes_nowhere() {
 }
 
 #[tokio::test]
-async fn what_is_not_this_grant_reaches_the_wrapped_service_as_it_came() {
+async fn another_grant_is_passed_unchanged() {
     let mut world = plan().start().await;
     let form = "application/x-www-form-urlencoded";
     let gdch = json!({

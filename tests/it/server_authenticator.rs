@@ -1,4 +1,4 @@
-//! Clients whose secrets only another server knows: what that server says counts, as far as it can be seen to look.
+//! Authentication by another server, which counts only if the server is seen to check secrets.
 
 #![cfg(feature = "server-authenticator")]
 
@@ -24,21 +24,21 @@ use tower_token_exchange::{
     fetch::HttpFetch,
 };
 
-/// With what form encoding changes, and what it would be without.
+/// A secret with characters that form encoding changes.
 const SECRET: &str = "zq9 sécret+of/orders=%41";
 
-/// How the legacy server takes clients.
+/// The behaviour of the other server.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Habit {
     Exact,
-    /// Takes any secret of `orders`, as many do of a public client.
+    /// Accepts any secret for `orders`, as many servers do for a public client.
     PublicClient,
     TakesAnybody,
-    /// Takes anybody who is in the header, and looks at the form.
+    /// Accepts every client in the header, and checks the form.
     TakesAnyHeader,
-    /// Looks at the header, and takes any secret of `orders` in the form.
+    /// Checks the header, and accepts any secret of `orders` in the form.
     TakesAnyForm,
-    /// Takes what it cannot read for nothing, and answers that.
+    /// Accepts a request without readable credentials.
     AnswersNobody,
     SaysBadRequest,
     Fails,
@@ -48,7 +48,7 @@ enum Habit {
     Hangs,
 }
 
-/// The header and the form of a question.
+/// The header and the form of a request.
 type Asked = (Option<String>, HashMap<String, String>);
 
 #[derive(Clone)]
@@ -76,7 +76,7 @@ impl Legacy {
         self.asked.lock().unwrap().len()
     }
 
-    /// The secrets that it was told, of whoever this is.
+    /// The secrets that the server received for this client.
     fn secrets_of(&self, client: &str) -> Vec<String> {
         let asked = self.asked.lock().unwrap();
         let of = asked.iter().filter_map(|(header, form)| pair(header.as_deref(), form));
@@ -96,7 +96,7 @@ fn fetch() -> HttpFetch {
     HttpFetch::builder().allow_loopback_http().build().unwrap()
 }
 
-/// The client and the secret, by header or form.
+/// The client id and the secret in the header or the form.
 fn pair(header: Option<&str>, form: &HashMap<String, String>) -> Option<(String, String)> {
     let Some(basic) = header.and_then(|header| header.strip_prefix("Basic ")) else {
         return Some((form.get("client_id")?.clone(), form.get("client_secret")?.clone()));
@@ -165,7 +165,7 @@ const UNAVAILABLE: (StatusCode, Option<Reason>) =
     (StatusCode::SERVICE_UNAVAILABLE, Some(Reason::AuthenticatorUnavailable));
 
 #[tokio::test]
-async fn a_client_is_who_the_server_says_it_is() {
+async fn the_server_decides_who_is_authenticated() {
     for habit in [Habit::Exact, Habit::SaysBadRequest] {
         for by_introspection in [true, false] {
             let legacy = Legacy::start(habit).await;
@@ -185,7 +185,7 @@ async fn a_client_is_who_the_server_says_it_is() {
 }
 
 #[tokio::test]
-async fn a_yes_is_kept_and_a_no_is_not() {
+async fn only_accepted_credentials_are_remembered() {
     let legacy = Legacy::start(Habit::Exact).await;
     let mut world = world(legacy.by_introspection().build().unwrap()).await;
     let good = basic_of("orders", SECRET);
@@ -194,7 +194,7 @@ async fn a_yes_is_kept_and_a_no_is_not() {
     legacy.now(Habit::Fails);
     assert_eq!(exchange_as(&mut world, Some(&good), &[]).await, GOOD);
     assert_eq!(legacy.questions(), 5);
-    // What is kept is the secret and the way it was shown in, not the client.
+    // The secret and the method are remembered, not the client.
     assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", "wrong")), &[]).await, UNAVAILABLE);
     legacy.now(Habit::Exact);
     for _ in 0..2 {
@@ -211,7 +211,7 @@ async fn a_yes_is_kept_and_a_no_is_not() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_anybody_is_believed_in_nothing() {
+async fn a_server_that_accepts_everybody_is_unavailable() {
     for habit in [Habit::TakesAnybody, Habit::TakesAnyHeader, Habit::AnswersNobody] {
         let legacy = Legacy::start(habit).await;
         for asking in [legacy.by_introspection(), legacy.by_client_credentials()] {
@@ -222,7 +222,7 @@ async fn a_server_that_takes_anybody_is_believed_in_nothing() {
                 let answer = exchange_as(&mut world, Some(&basic_of("orders", secret)), &[]).await;
                 assert_eq!(answer, UNAVAILABLE, "{habit:?}");
             }
-            // When it is mended, so is this.
+            // As soon as the server checks clients, exchanges succeed.
             legacy.now(Habit::Exact);
             assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", SECRET)), &[]).await, GOOD);
             assert!(authenticator.probe().await.is_ok());
@@ -232,11 +232,11 @@ async fn a_server_that_takes_anybody_is_believed_in_nothing() {
 }
 
 #[tokio::test]
-async fn a_client_of_which_any_secret_is_taken_is_nobody() {
+async fn a_public_client_is_rejected() {
     let legacy = Legacy::start(Habit::PublicClient).await;
     for asking in [legacy.by_introspection(), legacy.by_client_credentials()] {
         let authenticator = asking.build().unwrap();
-        assert!(authenticator.probe().await.is_ok(), "a client that does not exist is rejected");
+        assert!(authenticator.probe().await.is_ok(), "the server rejects a client that does not exist");
         let mut world = world(authenticator).await;
         for secret in [SECRET, "wrong"] {
             assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", secret)), &[]).await, REJECTED);
@@ -245,7 +245,7 @@ async fn a_client_of_which_any_secret_is_taken_is_nobody() {
 }
 
 #[tokio::test]
-async fn each_way_of_showing_a_secret_is_looked_at_by_itself() {
+async fn each_method_is_checked_by_itself() {
     let legacy = Legacy::start(Habit::TakesAnyForm).await;
     let mut world = world(legacy.by_introspection().build().unwrap()).await;
     assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", SECRET)), &[]).await, GOOD);
@@ -254,7 +254,7 @@ async fn each_way_of_showing_a_secret_is_looked_at_by_itself() {
 }
 
 #[tokio::test]
-async fn what_is_neither_yes_nor_no_fails_closed() {
+async fn an_unclear_answer_fails_closed() {
     for habit in [Habit::Fails, Habit::SaysHtml, Habit::KnowsTheToken, Habit::RefusesTheGrant] {
         let legacy = Legacy::start(Habit::Exact).await;
         for asking in [legacy.by_introspection(), legacy.by_client_credentials()] {
@@ -273,22 +273,22 @@ async fn what_is_neither_yes_nor_no_fails_closed() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_not_waited_for_long() {
+async fn a_hanging_server_times_out() {
     let legacy = Legacy::start(Habit::Hangs).await;
     let mut world = world(legacy.by_introspection().build().unwrap()).await;
     assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", SECRET)), &[]).await, UNAVAILABLE);
 }
 
 #[tokio::test]
-async fn credentials_go_on_as_they_came_or_not_at_all() {
+async fn credentials_are_sent_unchanged_or_not_at_all() {
     let legacy = Legacy::start(Habit::Exact).await;
     let mut world = world(legacy.by_introspection().build().unwrap()).await;
-    // Encoded in a way that we would not, for a server that reads it as it is written.
+    // An unusual encoding, which the server decodes in its own way.
     let odd = format!("Basic {}", BASE64.encode(b"orders:zq9%20s%C3%A9cret%2Bof/orders%3d%2541"));
     assert_eq!(exchange_as(&mut world, Some(&odd), &[]).await, GOOD);
     assert!(legacy.asked.lock().unwrap().iter().any(|(header, _)| header.as_deref() == Some(&*odd)));
 
-    // However it is spelt, the server sees it as every server reads it.
+    // The server gets every spelling of the header in the standard alphabet.
     for (header, answer) in [(basic_of("orders", SECRET), GOOD), (basic_of("orders", "wrong"), REJECTED)] {
         let (_, token) = header.split_once(' ').unwrap();
         for odd in [
@@ -303,9 +303,9 @@ async fn credentials_go_on_as_they_came_or_not_at_all() {
     for header in [basic_of("orders", ""), basic("or%64ers", "secret"), basic("a+b", "secret")] {
         assert_eq!(exchange_as(&mut world, Some(&header), &[]).await, REJECTED, "{header}");
     }
-    assert_eq!(legacy.questions(), before, "empty secrets, and names that can be read in two ways");
+    assert_eq!(legacy.questions(), before, "empty secrets and ambiguous client ids are not sent");
 
-    // No secret comes twice: what is made up is made up anew.
+    // Every made-up secret is new.
     let made_up: Vec<_> =
         legacy.secrets_of("orders").into_iter().filter(|secret| secret != SECRET && secret != "wrong").collect();
     assert_eq!(made_up.len(), 1);
@@ -313,7 +313,7 @@ async fn credentials_go_on_as_they_came_or_not_at_all() {
 }
 
 #[test]
-fn mistakes_are_told_when_it_is_built_and_nothing_is_shown() {
+fn build_reports_mistakes() {
     let relative = ServerAuthenticator::by_introspection("/introspect").build().unwrap_err();
     assert_eq!(relative.field(), "endpoint");
     let forever = ServerAuthenticator::by_introspection("https://as.example/introspect").cache(1, Duration::MAX);

@@ -1,4 +1,4 @@
-//! A runtime that shuts down in the middle of an exchange takes no audit event with it.
+//! A runtime that shuts down during an exchange loses no audit event.
 
 use crate::support::*;
 use axum::body::Body;
@@ -17,7 +17,7 @@ use tower_token_exchange::{
     policy::{Decision, Query},
 };
 
-/// What was written with `tracing`.
+/// The log lines.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -31,7 +31,7 @@ impl Write for Log {
     }
 }
 
-/// Begins an exchange, shuts the runtime down once `reached` is told, and gives what was logged.
+/// Starts an exchange, shuts the runtime down as soon as `reached` is set, and returns the log lines.
 fn shut_down_in(plan: Plan, sink_hangs: bool, reached: watch::Sender<bool>) -> String {
     let log = Log::default();
     let writer = log.clone();
@@ -66,7 +66,7 @@ fn shut_down_in(plan: Plan, sink_hangs: bool, reached: watch::Sender<bool>) -> S
 }
 
 #[test]
-fn in_the_policy() {
+fn a_shutdown_in_the_policy_loses_no_event() {
     let reached = watch::Sender::new(false);
     let told = reached.clone();
     let plan = plan().with(|builder| {
@@ -81,9 +81,9 @@ fn in_the_policy() {
 }
 
 #[test]
-fn in_the_sink() {
+fn a_shutdown_in_the_sink_loses_no_event() {
     let log = shut_down_in(plan(), true, watch::Sender::new(false));
     assert_eq!(log.matches("event_id=").count(), 1, "{log}");
-    // The token of that event never went out.
+    // The token of that event was never released.
     assert!(log.contains("reason=\"audit_unavailable\"") && !log.contains("outcome=\"issued\""), "{log}");
 }

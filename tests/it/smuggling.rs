@@ -1,4 +1,4 @@
-//! Ways to get the exchange grant past the layer: each is answered as the page in the documentation says.
+//! Token exchanges in unusual forms: each has the result that the manual's page lists.
 
 use crate::support::*;
 use axum::body::Body;
@@ -20,7 +20,7 @@ const PAGE: &str = include_str!("../../src/manual/smuggling.md");
 const GRANT: &str = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// What became of a request: issued, passed to the wrapped service, or refused for a reason.
+/// The result of a request: a token was issued, or the request was passed. A refusal has the code of its reason instead.
 const ISSUED: &str = "issued";
 const PASSED: &str = "passed";
 
@@ -58,7 +58,7 @@ impl Attempt {
     }
 }
 
-/// The attempts, by the words of the page, with what becomes of each: without guard, and with.
+/// The attempts by their names on the page, each with its result without guard and with guard.
 fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'static str)> {
     let ordinary = "grant_type=refresh_token&refresh_token=x";
     let rest = exchange.split_once('&').unwrap().1;
@@ -192,7 +192,7 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
 }
 
 #[tokio::test]
-async fn every_way_past_the_layer_has_its_answer() {
+async fn every_attempt_has_the_result_of_the_page() {
     for (guarded, column) in [(false, 1), (true, 2)] {
         let plan = plan().with(|builder| if guarded { builder.guard() } else { builder });
         let token = plan.own.access_token(json!({}));
@@ -235,14 +235,14 @@ async fn every_way_past_the_layer_has_its_answer() {
             } else {
                 assert!(status.is_success() == (found == ISSUED) && body.starts_with(b"{"), "{name}");
             }
-            assert_eq!(told_by_the_page(column)[name], expected, "the page, {name}");
+            assert_eq!(column_of_the_page(column)[name], expected, "the page, {name}");
         }
-        assert_eq!(told_by_the_page(column).len(), attempts(&exchange).len(), "the page tells of nothing else");
+        assert_eq!(column_of_the_page(column).len(), attempts(&exchange).len(), "the page tells of nothing else");
     }
 }
 
-/// A column of the table in the documentation, by its first.
-fn told_by_the_page(column: usize) -> HashMap<&'static str, String> {
+/// A column of the table on the page, by the first column.
+fn column_of_the_page(column: usize) -> HashMap<&'static str, String> {
     let rows = PAGE.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| attempt"));
     rows.map(|row| {
         let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();

@@ -1,11 +1,11 @@
-//! What is not a token exchange reaches the wrapped service byte for byte, and so does its answer reach the client.
+//! A request that is not a token exchange, and its answer, pass the layer byte for byte.
 //!
 //! ```text
 //! raw client ── axum server, the layer on or off, a forwarding proxy ── raw upstream
 //! ```
 //!
-//! Every case runs twice, with the layer and without, and both ends of the wire compare what they received. A
-//! client that sends in pieces waits until the server has handed the last one over, so the frames are the same.
+//! Every case runs with the layer and without the layer, and both ends compare the received bytes. A client that sends
+//! pieces waits until the server has read the last piece, so that the frames are the same.
 
 use crate::support::{plan, recorder};
 use axum::{
@@ -51,19 +51,19 @@ const GRANT: &[u8] =
     &redirect_uri=https%3A%2F%2Fclient.example%2Fcallback%3Fa%3Db%26c&client_id=s6BhdRkqt3\
     &code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk&state=%E2%82%AC+%c2%a3&scope=openid+profile&empty=&&=";
 const MIB: usize = 1024 * 1024;
-/// The most frames that a form may have.
+/// The largest number of frames in a form.
 const FRAMES: usize = 4096;
 const DATE: &str = "Thu, 01 Jan 1970 00:00:00 GMT";
 const OK: &str = "HTTP/1.1 200 OK\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\ncontent-type: application/json\r\n\
     cache-control: no-store\r\nset-cookie: a=1\r\nset-cookie: b=2\r\nconnection: close\r\ncontent-length: 27\r\n\r\n\
     {\"access_token\":\"opaque-1\"}";
 
-/// Longer than anything here takes on a busy machine.
+/// A time that no step needs, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-// The wire: what stands between the client and the upstream, and what they notice.
+// The connection between the client and the upstream, with observers at both ends.
 
-/// What somebody saw of a request body.
+/// A request body as an observer saw it.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Seen {
     bytes: usize,
@@ -71,7 +71,7 @@ struct Seen {
     end: Option<Result<(), String>>,
 }
 
-/// A body that shows what the one inside shows, and tells what that was.
+/// A body that reports everything that the inner body shows.
 struct Watched {
     body: Body,
     seen: watch::Sender<Seen>,
@@ -103,7 +103,7 @@ impl http_body::Body for Watched {
     }
 }
 
-/// Counts a request as over when its future is gone, answered or not.
+/// Counts a request as finished when its future is dropped.
 struct Over(watch::Sender<usize>);
 
 impl Drop for Over {
@@ -114,24 +114,24 @@ impl Drop for Over {
 
 struct Wire {
     server: SocketAddr,
-    /// What was taken from the server's body, by the layer if it is on.
+    /// The body as the server delivered it.
     taken: watch::Receiver<Seen>,
-    /// What the wrapped service took from its body.
+    /// The body as the wrapped service read it.
     seen: watch::Receiver<Seen>,
-    /// How many requests are over.
+    /// The number of finished requests.
     over: watch::Receiver<usize>,
-    /// How often the wrapped service was called.
+    /// The number of calls of the wrapped service.
     calls: Arc<AtomicUsize>,
     upstream: Upstream,
 }
 
 struct Upstream {
     address: SocketAddr,
-    /// How many bytes came, over all connections.
+    /// The number of received bytes, over all connections.
     received: watch::Receiver<usize>,
-    /// All bytes of a connection, when it is closed.
+    /// All bytes of a connection, after its end.
     records: mpsc::UnboundedReceiver<Vec<u8>>,
-    /// Lets the next part of the answer go.
+    /// Releases the next part of the answer.
     go_on: Arc<Notify>,
 }
 
@@ -232,7 +232,7 @@ impl Wire {
         Self { server, taken, seen, over, calls, upstream }
     }
 
-    /// What the upstream received, one record for each call of the wrapped service.
+    /// The bytes that the upstream received, by call of the wrapped service.
     async fn records(&mut self) -> Vec<Vec<u8>> {
         let mut records = Vec::new();
         for _ in 0..self.calls.load(Ordering::SeqCst) {
@@ -277,19 +277,19 @@ impl Wire {
     }
 }
 
-/// What a raw client does. At the end it reads what there is to read.
+/// A step of a raw client. After the last step, the client reads to the end.
 #[derive(Clone)]
 enum Step {
     Send(Vec<u8>),
-    /// Waits until so many bytes of the body were taken from the server.
+    /// Waits until this number of body bytes was read from the server.
     Taken(usize),
-    /// Waits until so many bytes reached the upstream.
+    /// Waits until this number of bytes reached the upstream.
     Upstream(usize),
-    /// Waits until what came back ends so.
+    /// Waits until the received bytes end with these bytes.
     Receive(&'static str),
     /// Lets the upstream send the next part of its answer.
     AnswerOn,
-    /// Sends this again and again, until something comes back.
+    /// Repeats these bytes until an answer comes.
     Trickle(&'static [u8]),
     /// Closes the sending half.
     HangUp,
@@ -297,7 +297,7 @@ enum Step {
 
 use Step::{AnswerOn, HangUp, Receive, Send, Taken, Trickle};
 
-/// What came of it.
+/// The result of a run.
 struct Run {
     upstream: Vec<Vec<u8>>,
     received: usize,
@@ -359,7 +359,7 @@ fn layer_with(
 
 // Requests.
 
-/// Tells the proxy to take `Content-Length` away in both directions, so that the body is asked for its size.
+/// A header that tells the proxy to remove `Content-Length`, so that the size of the body counts.
 const MEASURE: &str = "X-Measure: 1";
 
 /// A head that closes the connection, so that the client knows when it has read everything.
@@ -387,7 +387,7 @@ fn one_byte_chunks(data: &[u8]) -> Vec<u8> {
 struct Case {
     name: &'static str,
     steps: Vec<Step>,
-    /// What the upstream must have read as the body.
+    /// The body that the upstream must receive.
     body: Vec<u8>,
 }
 
@@ -415,7 +415,7 @@ impl Case {
         Self::new(name, [Send([&head[..], &chunks, b"0\r\n\r\n"].concat())], body)
     }
 
-    /// Runs the case without the layer and with it; both ends of the wire must not notice.
+    /// Runs the case without the layer and with the layer, and compares both ends.
     async fn check(&self, layer: &TokenExchangeLayer, answer: Vec<Vec<u8>>) -> Run {
         let name = self.name;
         let off = in_time(name, Wire::start(None, answer.clone()).await.play(&self.steps)).await;
@@ -426,7 +426,7 @@ impl Case {
         assert_same(&format!("{name}: client"), &off.client, &on.client);
         assert_eq!(off.closed, on.closed, "{name}");
 
-        // And that was what the client had sent.
+        // The upstream received the body that the client sent.
         let mut body = Vec::new();
         for message in &on.upstream {
             let (part, end) = body_of(message).unwrap_or_else(|| panic!("{name}: no whole message upstream"));
@@ -516,7 +516,7 @@ fn requests() -> Vec<Case> {
             GRANT.repeat(2),
         ),
         Case::whole("a length that only the body knows", "POST /token HTTP/1.1", &[FORM, MEASURE], GRANT),
-        // Not a candidate.
+        // Requests that the layer does not read.
         Case::whole("JSON", "POST /token HTTP/1.1", &["Content-Type: application/json"], r#"{"grant_type":"x"}"#),
         Case::whole(
             "multipart",
@@ -536,7 +536,7 @@ fn requests() -> Vec<Case> {
             &[FORM, "Content-Encoding: gzip"],
             b"\x1f\x8b\x08\0\0\0\0\0\0\xff\x03\0\0\0\0\0\0\0\0\0",
         ),
-        // A candidate that says so in an odd way.
+        // Forms with an unusual media type.
         Case::whole(
             "a content type with a parameter",
             "POST /token HTTP/1.1",
@@ -544,17 +544,17 @@ fn requests() -> Vec<Case> {
             GRANT,
         ),
         Case::whole("two content types", "POST /token HTTP/1.1", &["Content-Type: text/plain", FORM], GRANT),
-        // Forms that only look like an exchange.
+        // Forms that resemble an exchange.
         Case::form("the exchange grant as a scope", format!("grant_type=password&scope={GRANT_TYPE}")),
         Case::form("a longer grant", format!("grant_type={GRANT_TYPE}-2")),
-        // Forms that nobody can read.
+        // Malformed forms.
         Case::form("broken escapes", "grant_type=%&%=%4&%zz=%%"),
         Case::form("not UTF-8", b"grant_type=\xff\xfe&\xc3=%ff".to_vec()),
         Case::form("NUL", b"grant_type=pass\0word&\0=%00".to_vec()),
         Case::form("only separators", "&;&==&;"),
         Case::form("10 000 parameters", parameters),
         Case::form("a parameter name of 500 KB", name_of_500_kb),
-        // As much as may be read.
+        // Forms at the limits.
         Case::form("as many bytes as are allowed", b"a".repeat(MIB)),
         Case::chunked("thousands of tiny frames", one_byte_chunks(&b"a=".repeat(2000)), b"a=".repeat(2000)),
         Case::chunked("as many frames as are allowed", one_byte_chunks(&[b'a'; FRAMES]), [b'a'; FRAMES]),
@@ -575,7 +575,7 @@ async fn check_requests(layer: &TokenExchangeLayer, cases: impl IntoIterator<Ite
 }
 
 #[tokio::test]
-async fn what_is_not_an_exchange_reaches_the_wrapped_service_byte_for_byte() {
+async fn other_requests_pass_byte_for_byte() {
     let (layer, mut events) = layer();
     check_requests(&layer, requests()).await;
     layer.flush_audit().await;
@@ -583,7 +583,7 @@ async fn what_is_not_an_exchange_reaches_the_wrapped_service_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn so_does_what_guard_mode_reads_beside_forms() {
+async fn guarded_requests_pass_byte_for_byte() {
     let unreadable = ["multipart", "no content type", "gzip", "two content types"];
     let (layer, mut events) = layer_with(TokenExchangeBuilder::guard);
     check_requests(&layer, requests().into_iter().filter(|case| !unreadable.contains(&case.name))).await;
@@ -592,7 +592,7 @@ async fn so_does_what_guard_mode_reads_beside_forms() {
 }
 
 #[tokio::test]
-async fn what_is_not_a_form_streams_through() {
+async fn other_bodies_are_streamed() {
     let body: Vec<u8> = (0..10 * MIB).map(|n| (n % 251) as u8).collect();
     let head = post(&["Content-Type: application/octet-stream", &format!("Content-Length: {}", body.len())]);
     let steps = [Send([&head[..], &body[..9 * MIB]].concat()), Step::Upstream(8 * MIB), Send(body[9 * MIB..].to_vec())];
@@ -600,7 +600,7 @@ async fn what_is_not_a_form_streams_through() {
 }
 
 #[tokio::test]
-async fn the_answer_of_the_wrapped_service_comes_back_as_it_was() {
+async fn answers_pass_byte_for_byte() {
     let (layer, _) = layer();
     let form = |name, headers: &[&str]| Case::whole(name, "POST /token HTTP/1.1", &[&[FORM], headers].concat(), GRANT);
     let date = format!("date: {DATE}\r\nconnection: close\r\n");
@@ -646,7 +646,7 @@ async fn the_answer_of_the_wrapped_service_comes_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_form_that_breaks_off_never_becomes_a_shorter_one() {
+async fn a_broken_form_never_becomes_shorter() {
     let (layer, mut events) = layer();
     let half = GRANT.len() / 2;
     let sized = post(&[FORM, &format!("Content-Length: {}", GRANT.len())]);
@@ -672,7 +672,7 @@ async fn a_form_that_breaks_off_never_becomes_a_shorter_one() {
             let [upstream] = &run.upstream[..] else { panic!("{name}: {} requests", run.upstream.len()) };
             assert_eq!(body_of(upstream), None, "{name}: a whole request upstream");
         }
-        // The error may overtake what was to be sent before it, nothing else.
+        // The error may overtake bytes that were not sent yet.
         let sent = off.upstream[0].len().min(on.upstream[0].len());
         assert_same(&format!("{name}: upstream"), &off.upstream[0][..sent], &on.upstream[0][..sent]);
         assert_same(&format!("{name}: client"), &off.client, &on.client);
@@ -682,7 +682,7 @@ async fn a_form_that_breaks_off_never_becomes_a_shorter_one() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_refused_and_not_one_byte_goes_on() {
+async fn an_unread_form_is_refused() {
     const DEADLINE: Duration = Duration::from_millis(100);
     let (layer, mut events) = layer_with(|builder| builder.body_deadline(DEADLINE));
     let (patient, mut patient_events) = layer_with(|builder| builder.body_deadline(PATIENCE));
@@ -732,7 +732,7 @@ async fn what_cannot_be_read_is_refused_and_not_one_byte_goes_on() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_goes_on_byte_for_byte_where_that_is_wanted() {
+async fn an_unread_form_can_be_forwarded() {
     let (layer, mut events) =
         layer_with(|builder| builder.forward_unread_forms().body_limit(200).body_deadline(Duration::from_millis(50)));
     let sized = post(&[FORM, &format!("Content-Length: {}", GRANT.len())]);
@@ -764,7 +764,7 @@ async fn what_cannot_be_read_goes_on_byte_for_byte_where_that_is_wanted() {
 
 type H2Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// What came of a request over HTTP/2.
+/// The result of a request over HTTP/2.
 struct H2Run {
     upstream: Vec<Vec<u8>>,
     seen: Seen,
@@ -800,7 +800,7 @@ fn data(bytes: &[u8]) -> Result<Frame<Bytes>, io::Error> {
 }
 
 #[tokio::test]
-async fn http_2_with_a_length_or_without_reaches_http_1_byte_for_byte() {
+async fn http_2_forms_pass_byte_for_byte() {
     type Headers = &'static [(&'static str, &'static str)];
     type Make = fn() -> H2Body;
     let cases: [(&str, Headers, Make, &[u8], &str); 4] = [
@@ -848,7 +848,7 @@ async fn http_2_with_a_length_or_without_reaches_http_1_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn an_http_2_stream_that_is_reset_never_becomes_a_shorter_form() {
+async fn a_reset_stream_never_becomes_shorter() {
     let (layer, _) = layer();
     for layer in [None, Some(&layer)] {
         let wire = Wire::start(layer, vec![OK.into()]).await;

@@ -1,4 +1,4 @@
-//! Every refusal, over real HTTP: its status, its `error`, its headers, its audit event, and not a word of the input.
+//! Every refusal over real HTTP: status, `error`, headers and audit event. No answer repeats the input.
 
 mod profiles;
 mod tokens;
@@ -25,33 +25,33 @@ use tower_token_exchange::{
     signing::{Algorithm, Signature, Signer, SigningRequest},
 };
 
-/// Stands in every value of every request that can hold it; no answer may.
+/// A marker in every value of every request. No answer may contain the marker.
 const CANARY: &str = "zq9canary";
-/// The same as a secret or a token; no audit event may hold it either.
+/// A marker in secrets and tokens. No audit event may contain this marker.
 const HIDDEN: &str = "zq9canary-that-is-secret";
-/// In a form: where the token goes that the row makes.
+/// The place in a form for the token of the row.
 const SUBJECT: &str = "<the token of the row>";
-/// In a form: a good subject token, where [`SUBJECT`] is the actor's.
+/// The place in a form for a valid subject token, if [`SUBJECT`] is the actor token.
 const GOOD: &str = "<a good subject token>";
 const FORM: &str = "application/x-www-form-urlencoded";
 const SAML2: &str = "urn:ietf:params:oauth:token-type:saml2";
 const REFRESH_TOKEN: &str = "urn:ietf:params:oauth:token-type:refresh_token";
 
-/// Reasons without a row in [`table`], and the file of this directory that has their test.
+/// The reasons without a row in [`table`], with the file that tests them.
 const ELSEWHERE: &[(Reason, Option<&str>)] = &[
-    // A body that comes in many pieces, or does not come.
+    // Bodies in many pieces, and bodies that do not arrive.
     (Reason::TooManyFrames, Some("wire.rs")),
     (Reason::BodyTooSlow, Some("wire.rs")),
-    // At the revocation endpoint alone.
+    // Only at the revocation endpoint.
     (Reason::TokenNotHeld, Some("issued_tokens.rs")),
-    // Without an event that anybody takes, or without an answer that anybody reads.
+    // Without a sink that takes the event, or without a client that reads the answer.
     (Reason::AuditUnavailable, Some("wire_errors/mod.rs")),
     (Reason::ClientGone, Some("wire_errors/mod.rs")),
-    // A defect of this crate, to which no way is known.
+    // A defect of the layer, which no request is known to reach.
     (Reason::Internal, None),
 ];
 
-// What is sent.
+// The requests.
 
 #[derive(Clone)]
 struct Ask {
@@ -59,12 +59,12 @@ struct Ask {
     target: String,
     headers: Vec<(HeaderName, HeaderValue)>,
     form: Vec<(String, String)>,
-    /// Sent in place of the form.
+    /// The body, if the body is not the form.
     raw: Option<Vec<u8>>,
     subject: fn(&World) -> String,
 }
 
-/// A good exchange of `orders` at `billing`.
+/// A valid exchange of `orders` for `billing`.
 fn ask() -> Ask {
     let form = exchange_form(SUBJECT, &[]);
     Ask {
@@ -85,7 +85,7 @@ fn value(text: &str) -> HeaderValue {
 }
 
 impl Ask {
-    /// Gives a parameter this value, or adds it.
+    /// Sets a parameter, or adds the parameter.
     fn set(mut self, name: &str, value: &str) -> Self {
         match self.form.iter_mut().find(|(known, _)| known == name) {
             Some((_, old)) => *old = value.to_owned(),
@@ -163,7 +163,7 @@ impl Ask {
         form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.form).finish()
     }
 
-    /// Makes the tokens, which only the world can sign.
+    /// Signs the tokens with the keys of the world.
     fn resolve(&mut self, world: &World) {
         for (_, value) in &mut self.form {
             match value.as_str() {
@@ -182,7 +182,7 @@ impl Ask {
         request.body(self.raw.clone().unwrap_or_else(|| self.encoded().into_bytes()).into()).unwrap()
     }
 
-    /// Everything of the request that the answer must not repeat.
+    /// The texts of the request that the answer must not repeat.
     fn words(&self) -> Vec<String> {
         let mut words = vec![CANARY.to_owned()];
         words.extend(self.form.iter().map(|(_, value)| value.clone()));
@@ -191,7 +191,7 @@ impl Ask {
         words
     }
 
-    /// Everything of it that the audit must not repeat.
+    /// The texts of the request that the audit must not repeat.
     fn secrets(&self) -> Vec<String> {
         let tokens = self.form.iter().filter(|(name, _)| name.ends_with("_token")).map(|(_, value)| value.clone());
         let mut secrets = vec![HIDDEN.to_owned()];
@@ -201,7 +201,7 @@ impl Ask {
     }
 }
 
-// What is answered.
+// The answers.
 
 struct Row {
     name: &'static str,
@@ -211,9 +211,9 @@ struct Row {
     error: &'static str,
     status: u16,
     challenged: bool,
-    /// Rows of one group must not be told apart by what they are answered.
+    /// Rows of one group must have the same answer.
     group: Option<&'static str>,
-    /// What the answer says beside `error` and `error_description`.
+    /// The members of the answer other than `error` and `error_description`.
     more: &'static [(&'static str, &'static str)],
 }
 
@@ -278,7 +278,7 @@ fn unavailable(name: &'static str, reason: Reason, world: fn() -> Plan) -> Row {
 
 // The rows, in the order of an exchange (specs G).
 
-/// Before the form is read.
+/// Refusals before the form is read.
 fn not_read() -> Vec<Row> {
     let query = format!("/token?grant_type={GRANT_TYPE}&x={CANARY}");
     let escaped = format!("/token?x=1&%67rant_type={}", GRANT_TYPE.replace(':', "%3A"));
@@ -366,7 +366,7 @@ fn form() -> Vec<Row> {
     ]
 }
 
-/// Client authentication (specs B.2), which comes before every look at the request.
+/// Client authentication (specs B.2), which comes before every other check.
 fn client() -> Vec<Row> {
     let malformed = |name, authorization: &str| {
         invalid_client(name, Reason::ClientCredentialsMalformed, ask().auth(authorization)).challenged()
@@ -410,7 +410,7 @@ fn client() -> Vec<Row> {
         assertion("a client_assertion", asserts(ask().no_auth())),
         assertion("a client_assertion_type alone", ask().no_auth().set("client_assertion_type", CANARY)),
         assertion("a client_assertion and a client_secret", asserts(ask().post_auth("orders", HIDDEN))),
-        // CA-01 says invalid_client; TE-10 says 401 and a challenge wherever the header was used.
+        // CA-01 requires invalid_client, and TE-10 requires 401 with a challenge if the header was used.
         assertion("a client_assertion and Basic", asserts(ask())).challenged(),
         rejected("a wrong secret", ask().auth(&wrong())),
         rejected("another client's secret", ask().auth(&basic("orders", &secret_of("billing")))),
@@ -646,7 +646,7 @@ fn decides(
     tower::service_fn(move |query: Query| std::future::ready(Ok::<_, Infallible>(decide(query))))
 }
 
-/// What is broken, or away, on our side (specs TE-16, TH-45).
+/// Failures of the server (specs TE-16, TH-45).
 fn failures() -> Vec<Row> {
     vec![
         unavailable("a policy that cannot be asked", Reason::PolicyUnavailable, || {
@@ -732,14 +732,14 @@ fn table() -> Vec<Row> {
 
 // The checks.
 
-/// The headers of an answer of ours, but for those that every server writes.
+/// The headers of an answer, without the headers that every server writes.
 fn header_names(headers: &HeaderMap) -> BTreeSet<&str> {
-    // axum adds `allow` to whatever a route answers to a method that it does not have.
+    // axum adds `allow` if a route does not have the method.
     let servers = ["allow", "content-length", "date"];
     headers.keys().map(HeaderName::as_str).filter(|name| !servers.contains(name)).collect()
 }
 
-/// All of an answer but the time.
+/// An answer without its time.
 fn shape(reply: &Reply) -> String {
     let mut headers = reply.headers.clone();
     headers.remove(header::DATE);
@@ -790,7 +790,7 @@ fn check_event(row: &Row, event: &AuditEvent) {
 }
 
 #[tokio::test]
-async fn every_refusal_is_what_the_standards_say_and_leaves_one_event() {
+async fn every_refusal_follows_the_standards() {
     let mut groups: HashMap<&str, (&str, String)> = HashMap::new();
     let mut failed = Vec::new();
     for mut row in table() {
@@ -798,7 +798,7 @@ async fn every_refusal_is_what_the_standards_say_and_leaves_one_event() {
         row.ask.resolve(&world);
         let reply = world.send(row.ask.request(&world)).await;
         let event = world.event().await;
-        // All rows are looked at, whatever the ones before them showed.
+        // A failing row does not stop the test.
         let checks = panic::catch_unwind(AssertUnwindSafe(|| {
             check(&row, &reply);
             check_event(&row, &event);
@@ -820,7 +820,7 @@ async fn every_refusal_is_what_the_standards_say_and_leaves_one_event() {
     assert_eq!(body(BAD_CLIENT_BASIC), body(BAD_CLIENT_POST), "only the status and the challenge differ");
 }
 
-/// The answer repeats nothing of the request, and the event no secret and no token.
+/// Checks that the answer repeats nothing of the request, and the event no secret and no token.
 fn check_silence(row: &Row, reply: &Reply, event: &AuditEvent) {
     let answer = format!("{:?} {}", reply.headers, reply.text);
     for word in row.ask.words() {
@@ -832,9 +832,8 @@ fn check_silence(row: &Row, reply: &Reply, event: &AuditEvent) {
     }
 }
 
-/// With the test above: every rejection of a token has a reason of its own, and one and the same answer.
 #[test]
-fn whatever_is_wrong_with_a_token_the_answer_is_one_answer() {
+fn every_bad_token_has_the_same_answer() {
     let rows = table();
     let text = Reason::TokenSignatureInvalid.description();
     for reason in Reason::ALL.iter().filter(|reason| reason.description() == text) {
@@ -845,7 +844,7 @@ fn whatever_is_wrong_with_a_token_the_answer_is_one_answer() {
 }
 
 #[test]
-fn every_reason_has_a_row_or_a_test_elsewhere() {
+fn every_reason_is_tested() {
     let rows = table();
     let mut names = BTreeSet::new();
     assert!(rows.iter().all(|row| names.insert(row.name)), "no name twice");
@@ -864,7 +863,7 @@ fn every_reason_has_a_row_or_a_test_elsewhere() {
 }
 
 #[tokio::test]
-async fn a_client_that_goes_away_leaves_its_event_too() {
+async fn a_client_that_disconnects_leaves_an_event() {
     let asked = Arc::new(Notify::new());
     let bell = Arc::clone(&asked);
     let never = tower::service_fn(move |_: Query| {
@@ -886,7 +885,7 @@ async fn a_client_that_goes_away_leaves_its_event_too() {
 }
 
 #[tokio::test]
-async fn a_token_is_withheld_where_its_event_is_not_taken() {
+async fn a_token_without_its_event_is_withheld() {
     let (_, events) = mpsc::unbounded_channel();
     let full = tower::service_fn(|_: AuditEvent| async { Err::<(), _>(CANARY) });
     let world = plan().start_with_audit(full, events).await;

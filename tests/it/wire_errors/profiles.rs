@@ -1,11 +1,11 @@
-//! Another server's answers: every refusal of the table again, under each profile.
+//! Error profiles: every refusal of the table again, with each profile.
 
 use super::*;
 use ReasonClass::{Denied, Grant, Scope, Target, Token};
 use http::StatusCode;
 use tower_token_exchange::error::{ErrorCode, ErrorProfile, ReasonClass};
 
-/// What a profile makes of each class; it leaves all others alone.
+/// The classes that a profile maps, with their answers.
 type Mapped = &'static [(ReasonClass, &'static str, u16)];
 
 fn profiles() -> Vec<(ErrorProfile, Mapped)> {
@@ -20,7 +20,7 @@ fn profiles() -> Vec<(ErrorProfile, Mapped)> {
         ),
         (ErrorProfile::spring(), &[(Token, "invalid_grant", 400), (Denied, "invalid_grant", 400)]),
         (ErrorProfile::okta(), &[(Token, "invalid_grant", 400), (Denied, "access_denied", 400)]),
-        // What was given goes before what the preset says, and a preset stays where nothing was.
+        // A mapping takes precedence over the preset.
         (
             everything,
             &[
@@ -35,7 +35,7 @@ fn profiles() -> Vec<(ErrorProfile, Mapped)> {
 }
 
 #[tokio::test]
-async fn a_profile_changes_the_answer_of_whole_classes_and_nothing_else() {
+async fn a_profile_changes_only_its_classes() {
     for (profile, mapped) in profiles() {
         for mut row in table() {
             let class = row.reason.class();
@@ -46,7 +46,7 @@ async fn a_profile_changes_the_answer_of_whole_classes_and_nothing_else() {
             let mut world = (row.world)().with(|builder| builder.error_profile(profile)).start().await;
             row.ask.resolve(&world);
             let reply = world.send(row.ask.request(&world)).await;
-            // Infrastructure is told as what it is, whatever the profile.
+            // No profile changes the answer to a failure.
             check(&row, &reply);
             assert_eq!(reply.json()["error_description"], row.reason.description(), "{}", row.name);
             check_event(&row, &world.event().await);
@@ -54,9 +54,8 @@ async fn a_profile_changes_the_answer_of_whole_classes_and_nothing_else() {
     }
 }
 
-/// The classes are few, and each of those that can be mapped has a row above.
 #[test]
-fn every_class_that_can_be_mapped_is_in_the_table() {
+fn every_mapped_class_has_a_row() {
     let rows = table();
     for class in [Grant, Target, Scope, Token, Denied] {
         assert!(rows.iter().any(|row| row.reason.class() == class), "no row of `{class}`");

@@ -1,4 +1,4 @@
-//! Tokens that are refused: one for each reason that there is.
+//! Refused tokens, one for each reason.
 
 use super::*;
 use tower_token_exchange::{
@@ -17,13 +17,13 @@ fn foreign(name: &'static str, reason: Reason, token: fn(&World) -> String) -> R
     bad_token(name, reason, ask().token(token).set("subject_token_type", JWT))
 }
 
-/// A good access token of ours under another header.
+/// A valid own access token with a changed header.
 fn headed(world: &World, changes: Value) -> String {
     let header = changed(world.own.header("at+jwt"), changes);
     world.own.sign(&header, &segment(&world.own.access_token(json!({})), 1))
 }
 
-/// A world with this record for our own issuer.
+/// A plan with this record for the own issuer.
 fn with_own(change: impl FnOnce(Issuer) -> Issuer) -> Plan {
     plan().with(|builder| builder.issuers([change(Issuer::new(AS))]))
 }
@@ -32,7 +32,7 @@ fn of_access_tokens() -> TokenRules {
     TokenRules::new(TokenType::ACCESS_TOKEN)
 }
 
-/// One token for each reason; `hostile_tokens` has the rest.
+/// One token for each reason. `hostile_tokens` has further cases.
 pub(super) fn tokens() -> Vec<Row> {
     vec![
         own("no JWT", Reason::TokenMalformed, |_| HIDDEN.to_owned()),
@@ -134,7 +134,7 @@ pub(super) fn tokens() -> Vec<Row> {
     ]
 }
 
-/// Actor tokens. The subject token is the same good one, spelled out by the row.
+/// Actor tokens, with a valid subject token.
 pub(super) fn actors() -> Vec<Row> {
     fn actor(name: &'static str, reason: Reason, actor: fn(&World) -> String) -> Row {
         let ask = ask().token(actor).set("subject_token", GOOD).set("actor_token", SUBJECT);
@@ -160,7 +160,7 @@ pub(super) fn actors() -> Vec<Row> {
     ]
 }
 
-/// What an issuer's record demands.
+/// The requirements of an issuer's record.
 pub(super) fn records() -> Vec<Row> {
     vec![
         own("iat is too long ago", Reason::TokenTooOld, |world| world.own.access_token(json!({ "iat": NOW - 61 })))
@@ -191,7 +191,7 @@ pub(super) fn records() -> Vec<Row> {
 
 const TENANTS: &str = "https://tenants.example";
 
-/// An issuer of two tenants; `orders` works for one of them.
+/// An issuer of two tenants, one of which `orders` serves.
 fn with_tenants() -> Plan {
     let red = |clients: Vec<Client>| clients.into_iter().map(|client| client.allow_tenants(["red"])).collect();
     let plan = plan_with(red, |targets| targets);
@@ -205,7 +205,7 @@ fn with_tenants() -> Plan {
 
 const BADGE: &str = "urn:example:token-type:badge";
 
-/// A world that asks a verifier of its own about badges.
+/// A plan with a token verifier for badges.
 fn with_verifier<F>(verify: impl FnMut(TokenToVerify) -> F + Clone + Send + Sync + 'static) -> Plan
 where
     F: Future<Output = Result<Verification, &'static str>> + Send + 'static,
@@ -218,7 +218,7 @@ where
     })
 }
 
-/// A world whose own opaque tokens are asked about, and always with this answer.
+/// A plan whose own opaque tokens are introspected with this answer.
 fn with_introspection(answer: fn() -> Result<Value, &'static str>) -> Plan {
     let endpoint = tower::service_fn(move |_: Request<Bytes>| async move {
         let response = http::Response::builder().header(header::CONTENT_TYPE, "application/json");
@@ -235,7 +235,7 @@ where
     plan().with(|builder| builder.status(tower::service_fn(check)))
 }
 
-/// What somebody else says of a token, or cannot say.
+/// Answers of plugs about a token.
 pub(super) fn others_say_so() -> Vec<Row> {
     let badge = || ask().token(|_| HIDDEN.to_owned()).set("subject_token_type", BADGE);
     let opaque = || ask().token(|_| HIDDEN.to_owned());
