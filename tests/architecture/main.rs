@@ -1,0 +1,163 @@
+//! The order of the library's modules: imports run in one direction, no files import each other in a circle, and some
+//! crates and fields are known in one place only.
+
+#![allow(clippy::unwrap_used, reason = "a test may")]
+
+mod imports;
+mod stages;
+
+use imports::{Library, Names};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The modules at the root of the library. A module may import from the modules before it, and from none after it.
+const ORDER: [&str; 28] = [
+    "clock",
+    "random",
+    "metrics",
+    "protocol",
+    "settings",
+    "plug",
+    "body",
+    "fetch",
+    "revocation",
+    "jose",
+    "records",
+    "error",
+    "metadata",
+    "jwks",
+    "client_auth",
+    "token",
+    "policy",
+    "authority",
+    "status",
+    "signing",
+    "exchange",
+    "audit",
+    "issued",
+    "explain",
+    "service",
+    "layer",
+    "manual",
+    "lib",
+];
+
+/// Modules that import from no other module, but for those that are named.
+const LEAVES: [(&str, &[&str]); 6] =
+    [("body", &[]), ("clock", &[]), ("metrics", &[]), ("protocol", &[]), ("random", &[]), ("plug", &["protocol"])];
+
+/// The crates that only one module may name.
+const FENCES: [(&str, &[&str]); 8] = [
+    ("biscuit", &["jose"]),
+    ("axum", &["body", "resource"]),
+    ("axum_core", &["body", "resource"]),
+    ("tonic", &["body", "resource"]),
+    ("hyper", &["fetch"]),
+    ("hyper_rustls", &["fetch"]),
+    ("hyper_util", &["fetch"]),
+    ("rustls", &["fetch"]),
+];
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../src")
+}
+
+/// The names of a module with `::` between them.
+fn shown(module: &Names) -> String {
+    if module.is_empty() { "lib.rs".to_owned() } else { module.join("::") }
+}
+
+#[test]
+fn imports_run_in_one_direction() {
+    let library = Library::read(&src());
+    assert!(library.files.len() > 100, "most files were not found");
+    let position = |room: &str| {
+        let found = ORDER.iter().position(|known| *known == room);
+        found.unwrap_or_else(|| panic!("the module `{room}` has no place in ORDER"))
+    };
+    let mut wrong = Vec::new();
+    for (module, targets) in library.dependencies() {
+        let own = position(library.files[module].room());
+        for target in targets {
+            if position(library.files[target].room()) > own {
+                wrong.push(format!("{} imports from {}", shown(module), shown(target)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "against the order:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_files_import_each_other() {
+    let library = Library::read(&src());
+    let dependencies = library.dependencies();
+    let circles: Vec<_> = circles(&dependencies)
+        .into_iter()
+        .map(|circle| {
+            let links = circle.iter().flat_map(|from| {
+                let inside = dependencies[from].iter().filter(|to| circle.contains(*to));
+                inside.map(|to| format!("  {} imports from {}\n", shown(from), shown(to)))
+            });
+            links.collect::<String>()
+        })
+        .collect();
+    assert!(circles.is_empty(), "{} circles of files:\n{}", circles.len(), circles.join("\n"));
+}
+
+/// The groups of modules of which each depends on each other, if only through others.
+fn circles<'a>(dependencies: &BTreeMap<&'a Names, BTreeSet<&'a Names>>) -> BTreeSet<BTreeSet<&'a Names>> {
+    let reached = |from: &'a Names| {
+        let mut reached = BTreeSet::new();
+        let mut open = vec![from];
+        while let Some(module) = open.pop() {
+            for next in &dependencies[module] {
+                if reached.insert(*next) {
+                    open.push(next);
+                }
+            }
+        }
+        reached
+    };
+    let reached: BTreeMap<_, _> = dependencies.keys().map(|module| (*module, reached(module))).collect();
+    let circle = |module: &'a Names| {
+        let others = reached[module].iter().copied();
+        others.filter(|other| reached[other].contains(module)).collect::<BTreeSet<_>>()
+    };
+    dependencies.keys().map(|module| circle(module)).filter(|circle| !circle.is_empty()).collect()
+}
+
+#[test]
+fn leaves_import_from_no_other_module() {
+    let library = Library::read(&src());
+    let mut wrong = Vec::new();
+    for (module, targets) in library.dependencies() {
+        let room = library.files[module].room();
+        let Some((_, allowed)) = LEAVES.iter().find(|(leaf, _)| *leaf == room) else { continue };
+        for target in targets {
+            let other = library.files[target].room();
+            if other != room && !allowed.contains(&other) {
+                wrong.push(format!("{} imports from {}", shown(module), shown(target)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn fenced_crates_stay_behind_their_fence() {
+    for file in Library::read(&src()).files.values() {
+        for (name, rooms) in FENCES {
+            let inside = rooms.contains(&file.room());
+            assert!(inside || !file.crates().contains(name), "{} names the crate {name}", file.path.display());
+        }
+    }
+}
+
+#[test]
+fn the_page_to_read_first_stays_short() {
+    let lines = fs::read_to_string(src().join("exchange/mod.rs")).unwrap().lines().count();
+    assert!(lines < 200, "exchange/mod.rs has {lines} lines");
+}
