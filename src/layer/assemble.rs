@@ -46,10 +46,7 @@ impl Parts {
             }
             (Some(policy), None) => (policy.clone(), None),
             (None, Some(rules)) => {
-                // In the order in which they were given, which a table does not keep within a rule.
-                crate::policy::check_rules(&rules, &registry)?;
-                let table = Table::new(rules)?;
-                table.check_reach()?;
+                let table = Table::for_records(rules, &registry)?;
                 (boxed(table.clone()), Some(table))
             }
         };

@@ -1,7 +1,6 @@
 use super::{Denial, ShadowOutcome};
-use crate::protocol::Scope;
-use serde::{Serialize, Serializer};
-use std::{fmt, str::FromStr, time::Duration};
+use crate::protocol::{Scope, named_values};
+use std::time::Duration;
 
 /// The answer of a [`Policy`](super::Policy).
 ///
@@ -163,13 +162,9 @@ pub enum Semantics {
     Impersonation,
 }
 
-/// A text that is neither `delegation` nor `impersonation`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a kind of token exchange: write `delegation` or `impersonation`")]
-#[non_exhaustive]
-pub struct SemanticsError;
-
 impl Semantics {
+    const ALL: [Self; 2] = [Self::Delegation, Self::Impersonation];
+
     /// Returns the name in lower case.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -179,22 +174,4 @@ impl Semantics {
     }
 }
 
-impl FromStr for Semantics {
-    type Err = SemanticsError;
-
-    fn from_str(name: &str) -> Result<Self, SemanticsError> {
-        [Self::Delegation, Self::Impersonation].into_iter().find(|one| one.as_str() == name).ok_or(SemanticsError)
-    }
-}
-
-impl fmt::Display for Semantics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Serialize for Semantics {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
+named_values!(Semantics, as_str, "`delegation` or `impersonation`");

@@ -38,15 +38,16 @@
 //!     records::Party,
 //! };
 //!
-//! let policy = service_fn(|query: Query| async move {
-//!     Ok::<_, std::io::Error>(match (query.client_id.as_str(), query.subject.acr.as_deref()) {
+//! async fn decide(query: Query) -> Result<Decision, std::io::Error> {
+//!     Ok(match (query.client_id.as_str(), query.subject.acr.as_deref()) {
 //!         ("orders", Some("phr")) => Grant::new(Semantics::Delegation).policy_id("strong login").into(),
 //!         ("orders", _) => Denial::step_up(["phr"], None).into(),
 //!         _ => Denial::new("only `orders` may exchange tokens").into(),
 //!     })
-//! });
+//! }
 //!
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let policy = service_fn(decide);
 //! let query = Query::new("web", Party::new("https://as.example", "alice"), "billing");
 //! assert_eq!(policy.oneshot(query).await?, Decision::deny("only `orders` may exchange tokens"));
 //! # Ok(())
@@ -105,13 +106,11 @@ mod table;
 use crate::plug::{BoxPlug, Plug};
 
 pub use combine::{Combined, all, any_deny};
-pub use decision::{Decision, Grant, Semantics, SemanticsError};
+pub use decision::{Decision, Grant, Semantics};
 pub use denial::Denial;
 pub use query::{Actor, Query, Subject};
 pub use shadow::ShadowOutcome;
 pub use table::{Actors, Effect, Mismatch, Names, Rule, RuleTrace, Subjects, Table};
-
-pub(crate) use table::check_rules;
 
 pub(crate) type PolicyPart = BoxPlug<Query, Decision>;
 

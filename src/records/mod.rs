@@ -32,7 +32,7 @@ pub(crate) use config_error::Problems;
 #[cfg(feature = "server-authenticator")]
 pub(crate) use issuer::is_absolute;
 pub(crate) use issuer::{IssuerRecord, KeySource, Kind, TENANT_SEPARATOR, is_other_kind};
-pub(crate) use place::{Place, Wording, record_path, unknown};
+pub(crate) use place::{Field, Place, Wording, record_path, unknown};
 pub(crate) use registry::{OwnSubjects, Registry};
 pub(crate) use target::TargetRecord;
 

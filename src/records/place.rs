@@ -19,7 +19,7 @@ pub(crate) struct Field {
 }
 
 impl Field {
-    pub(super) const fn new(key: &'static str, method: &'static str) -> Self {
+    pub(crate) const fn new(key: &'static str, method: &'static str) -> Self {
         Self { key, method }
     }
 

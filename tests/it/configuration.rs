@@ -611,8 +611,8 @@ fn of_rules() -> Vec<Mistake> {
         (
             "a deny with limits",
             rules(vec![Rule::deny("orders", Subjects::any(), "billing").max_depth(1)]),
-            "rule `rule 1`: semantics or limits: ",
-            "leave them out",
+            "rule `rule 1`: max_depth: ",
+            "move this setting to an allow rule",
         ),
         (
             "an unknown target",
@@ -660,7 +660,7 @@ fn of_rules() -> Vec<Mistake> {
             "a deny with scopes",
             rules(vec![Rule::deny("orders", Subjects::any(), "billing").scopes(["read"])]),
             "rule `rule 1`: scopes: ",
-            "leave them out",
+            "move this setting to an allow rule",
         ),
     ]
 }

@@ -1,4 +1,4 @@
-//! Policies that are put together allow what each of them allows, and fail closed with any of them.
+//! Combined policies allow what each policy allows, and fail closed if one policy fails.
 
 use crate::support::plan;
 use proptest::{collection::vec, option, prelude::*, sample::select};
@@ -30,8 +30,8 @@ fn scope(text: &str) -> Scope {
     Scope::from_tokens(text.split_whitespace()).unwrap()
 }
 
-/// A policy that always says this, and counts how often it was asked.
-fn says(decision: &Decision, asked: &Arc<AtomicUsize>) -> BoxPlug<Query, Decision> {
+/// A policy with one answer, which counts its questions.
+fn answers(decision: &Decision, asked: &Arc<AtomicUsize>) -> BoxPlug<Query, Decision> {
     let (decision, asked) = (decision.clone(), Arc::clone(asked));
     boxed(service_fn(move |_: Query| {
         asked.fetch_add(1, Ordering::Relaxed);
@@ -39,13 +39,13 @@ fn says(decision: &Decision, asked: &Arc<AtomicUsize>) -> BoxPlug<Query, Decisio
     }))
 }
 
-fn away() -> BoxPlug<Query, Decision> {
+fn failing() -> BoxPlug<Query, Decision> {
     boxed(service_fn(|_: Query| ready(Err::<Decision, _>("away"))))
 }
 
-fn told(decisions: &[Decision]) -> Vec<BoxPlug<Query, Decision>> {
-    let nobody = Arc::default();
-    decisions.iter().map(|decision| says(decision, &nobody)).collect()
+fn policies_of(decisions: &[Decision]) -> Vec<BoxPlug<Query, Decision>> {
+    let questions = Arc::default();
+    decisions.iter().map(|decision| answers(decision, &questions)).collect()
 }
 
 async fn ask(policy: impl Policy) -> Result<Decision, BoxError> {
@@ -57,7 +57,7 @@ fn delegation() -> Grant {
 }
 
 #[tokio::test]
-async fn grants_are_intersected() {
+async fn all_intersects_the_grants() {
     let seconds = Duration::from_secs;
     let cases = [
         (vec![delegation()], delegation()),
@@ -84,25 +84,25 @@ async fn grants_are_intersected() {
     ];
     for (grants, expected) in cases {
         let decisions: Vec<Decision> = grants.into_iter().map(Decision::Allow).collect();
-        assert_eq!(ask(all(told(&decisions))).await.unwrap(), Decision::Allow(expected), "{decisions:?}");
+        assert_eq!(ask(all(policies_of(&decisions))).await.unwrap(), Decision::Allow(expected), "{decisions:?}");
     }
 }
 
 #[tokio::test]
-async fn who_disagrees_on_the_semantics_allows_nothing_together() {
+async fn all_denies_if_the_semantics_differ() {
     let one = Decision::Allow(delegation().policy_id("one"));
-    let decided = ask(all(told(&[one, Decision::impersonate()]))).await.unwrap();
+    let decided = ask(all(policies_of(&[one, Decision::impersonate()]))).await.unwrap();
     assert_eq!(decided, Decision::deny("one allows delegation, a policy impersonation"));
 }
 
 #[tokio::test]
-async fn the_first_denial_is_the_answer_and_nobody_behind_it_is_asked() {
+async fn the_first_denial_ends_the_questions() {
     let strong = Decision::Deny(Denial::step_up(["phr"], None));
     for denial in [Decision::deny("no"), Decision::Deny(Denial::no_rule("nothing")), strong] {
         let asked: [Arc<AtomicUsize>; 3] = Default::default();
         let policies = || {
             let said = [Decision::delegate(), denial.clone(), Decision::deny("neither")];
-            let policies: Vec<_> = said.iter().zip(&asked).map(|(decision, asked)| says(decision, asked)).collect();
+            let policies: Vec<_> = said.iter().zip(&asked).map(|(decision, asked)| answers(decision, asked)).collect();
             policies
         };
         assert_eq!(ask(all(policies())).await.unwrap(), denial);
@@ -114,25 +114,25 @@ async fn the_first_denial_is_the_answer_and_nobody_behind_it_is_asked() {
 }
 
 #[tokio::test]
-async fn a_guard_grants_nothing() {
+async fn a_guard_cannot_grant() {
     let decided = Decision::Allow(delegation().scope(scope("a")).policy_id("the table"));
     let guards = [
         Decision::impersonate(),
         Decision::Allow(delegation().scope(scope("b"))),
         Decision::Allow(delegation().max_lifetime(Duration::from_secs(1))),
     ];
-    let [policy] = &told(slice::from_ref(&decided))[..] else { unreachable!() };
-    assert_eq!(ask(any_deny(policy.clone(), told(&guards))).await.unwrap(), decided);
-    // Nor does it take a denial back.
-    let [denies] = &told(&[Decision::deny("no")])[..] else { unreachable!() };
-    assert_eq!(ask(any_deny(denies.clone(), told(&guards))).await.unwrap(), Decision::deny("no"));
-    assert_eq!(ask(any_deny(policy.clone(), told(&[]))).await.unwrap(), decided);
+    let [policy] = &policies_of(slice::from_ref(&decided))[..] else { unreachable!() };
+    assert_eq!(ask(any_deny(policy.clone(), policies_of(&guards))).await.unwrap(), decided);
+    // A guard cannot revoke a denial.
+    let [denies] = &policies_of(&[Decision::deny("no")])[..] else { unreachable!() };
+    assert_eq!(ask(any_deny(denies.clone(), policies_of(&guards))).await.unwrap(), Decision::deny("no"));
+    assert_eq!(ask(any_deny(policy.clone(), policies_of(&[]))).await.unwrap(), decided);
 }
 
 #[tokio::test]
-async fn one_that_cannot_be_asked_makes_the_whole_fail() {
-    let yes = || told(&[Decision::delegate()]).remove(0);
-    for policies in [vec![away()], vec![away(), yes()], vec![yes(), away()], vec![yes(), yes(), away()]] {
+async fn an_error_of_one_policy_is_the_answer() {
+    let yes = || policies_of(&[Decision::delegate()]).remove(0);
+    for policies in [vec![failing()], vec![failing(), yes()], vec![yes(), failing()], vec![yes(), yes(), failing()]] {
         assert_eq!(ask(all(policies.clone())).await.unwrap_err().to_string(), "away");
         let (first, guards) = policies.split_first().unwrap();
         assert_eq!(ask(any_deny(first.clone(), guards.to_vec())).await.unwrap_err().to_string(), "away");
@@ -144,15 +144,15 @@ async fn one_that_cannot_be_asked_makes_the_whole_fail() {
 }
 
 #[tokio::test]
-async fn nobody_allows_nothing() {
-    assert_eq!(ask(all(told(&[]))).await.unwrap(), Decision::deny("`all` has no policies"));
+async fn all_without_policies_denies() {
+    assert_eq!(ask(all(policies_of(&[]))).await.unwrap(), Decision::deny("`all` has no policies"));
     assert!(matches!(ask(all([Table::new([]).unwrap()])).await.unwrap(), Decision::Deny(_)));
 }
 
 #[tokio::test]
-async fn they_can_be_put_together_again() {
+async fn combined_policies_can_be_combined_again() {
     let (yes, no) = (Decision::delegate(), Decision::deny("no"));
-    let both = |one: &Decision, other: &Decision| all(told(&[one.clone(), other.clone()]));
+    let both = |one: &Decision, other: &Decision| all(policies_of(&[one.clone(), other.clone()]));
     assert_eq!(ask(all([both(&yes, &yes), both(&yes, &yes)])).await.unwrap(), yes);
     assert_eq!(ask(all([both(&yes, &yes), both(&yes, &no)])).await.unwrap(), no);
     assert_eq!(ask(any_deny(both(&yes, &yes), [both(&no, &yes)])).await.unwrap(), no);
@@ -174,20 +174,20 @@ fn grant() -> impl Strategy<Value = Grant> {
 
 proptest! {
     #[test]
-    fn adding_a_policy_never_adds_to_what_is_allowed(grants in vec(grant(), 1..5)) {
+    fn another_policy_never_widens_the_grant(grants in vec(grant(), 1..5)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let decisions: Vec<Decision> = grants.iter().cloned().map(Decision::Allow).collect();
-        let decided = runtime.block_on(ask(all(told(&decisions)))).unwrap();
-        // Narrowed by any of them once more, it stays what it is.
+        let decided = runtime.block_on(ask(all(policies_of(&decisions)))).unwrap();
+        // The result is within each grant.
         for decision in &decisions {
-            let again = runtime.block_on(ask(all(told(&[decided.clone(), decision.clone()])))).unwrap();
+            let again = runtime.block_on(ask(all(policies_of(&[decided.clone(), decision.clone()])))).unwrap();
             prop_assert_eq!(&again, &decided);
         }
     }
 }
 
 #[tokio::test]
-async fn a_policy_that_widens_is_an_alarm_whatever_the_others_allow() {
+async fn a_widening_policy_is_an_alarm() {
     let narrow = Grant::new(Semantics::Delegation).scope(scope("read")).max_lifetime(Duration::from_secs(60));
     let generous = [
         Grant::new(Semantics::Delegation).scope(scope("read write admin")),
@@ -195,7 +195,7 @@ async fn a_policy_that_widens_is_an_alarm_whatever_the_others_allow() {
     ];
     for (grant, narrow_first) in generous.into_iter().flat_map(|grant| [(grant.clone(), true), (grant, false)]) {
         let asked = Arc::default();
-        let mut policies = [&narrow, &grant].map(|grant| says(&Decision::Allow(grant.clone()), &asked));
+        let mut policies = [&narrow, &grant].map(|grant| answers(&Decision::Allow(grant.clone()), &asked));
         if !narrow_first {
             policies.reverse();
         }
@@ -209,12 +209,12 @@ async fn a_policy_that_widens_is_an_alarm_whatever_the_others_allow() {
     let mut world = plan().start().await;
     let token = world.own.access_token(serde_json::json!({ "aud": "https://billing.example" }));
     assert_eq!(world.exchange(&token).await.error(), "invalid_request");
-    assert!(!world.event().await.alarm, "a refusal is none");
+    assert!(!world.event().await.alarm, "a refusal is not an alarm");
 
-    // What is just under the ceiling is under it.
+    // A grant of the whole ceiling does not exceed the ceiling.
     let asked = Arc::default();
     let full = Grant::new(Semantics::Delegation).scope(scope("read write")).max_lifetime(Duration::from_secs(300));
-    let policies = [&narrow, &full].map(|grant| says(&Decision::Allow(grant.clone()), &asked));
+    let policies = [&narrow, &full].map(|grant| answers(&Decision::Allow(grant.clone()), &asked));
     let mut world = plan().with(|builder| builder.policy(all(policies))).start().await;
     let token = world.own.access_token(serde_json::json!({}));
     assert_eq!(world.exchange(&token).await.json()["expires_in"], 60);

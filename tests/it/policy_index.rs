@@ -1,4 +1,4 @@
-//! A table finds its rules through an index, and decides as if it had read them one after the other.
+//! A table with an index decides like a table that reads every rule.
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Value, json};
@@ -12,9 +12,9 @@ const NAMES: [&str; 12] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"
 const ISSUERS: [&str; 2] = ["https://as.example", "https://idp.example"];
 const SCOPES: [&str; 3] = ["read", "write", "admin"];
 
-/// A rule as the test sees it.
+/// The description of a rule, from which the test builds the rule and an expected decision.
 #[derive(Clone, Debug)]
-struct Said {
+struct Description {
     allows: bool,
     clients: Option<Vec<&'static str>>,
     targets: Option<Vec<&'static str>>,
@@ -24,8 +24,8 @@ struct Said {
     claims: Vec<(&'static str, Value)>,
     id_tokens: bool,
     any_actor: bool,
-    by_token: bool,
-    strong: bool,
+    requires_actor_token: bool,
+    requires_strong_login: bool,
     shadow: bool,
     impersonation: bool,
     scopes: Option<Vec<&'static str>>,
@@ -35,7 +35,7 @@ fn names(list: &Option<Vec<&'static str>>) -> Names {
     list.as_ref().map_or(Names::any(), |list| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>().into())
 }
 
-impl Said {
+impl Description {
     fn rule(&self) -> Rule {
         let mut subjects = self.issuer.map_or(Subjects::any(), Subjects::of_issuer);
         if let Some(subs) = &self.subs {
@@ -57,13 +57,13 @@ impl Said {
             false => Rule::deny(clients, subjects, targets),
         };
         rule = rule.actors(actors);
-        for (said, builder) in [
-            (self.by_token, Rule::require_actor_token as fn(Rule) -> Rule),
+        for (is_set, setter) in [
+            (self.requires_actor_token, Rule::require_actor_token as fn(Rule) -> Rule),
             (self.impersonation, Rule::impersonation),
-            (self.strong, |rule| rule.require_acr(["strong"])),
+            (self.requires_strong_login, |rule| rule.require_acr(["strong"])),
             (self.shadow, Rule::shadow),
         ] {
-            rule = if said { builder(rule) } else { rule };
+            rule = if is_set { setter(rule) } else { rule };
         }
         rule
     }
@@ -80,7 +80,7 @@ impl Said {
             })
             && (!self.allows || self.or_clients || !query.subject.is_client)
             && (self.any_actor || query.actor.is_client)
-            && (!self.by_token || query.actor.by_token)
+            && (!self.requires_actor_token || query.actor.by_token)
             && (!self.id_tokens || query.subject.token_type == TokenType::ID_TOKEN)
             && if self.allows { targets.all(|fits| fits) } else { targets.any(|fits| fits) }
     }
@@ -91,31 +91,33 @@ impl Said {
     }
 }
 
-/// The meaning of a table, read from its first rule to its last.
-fn read_through(said: &[Said], with_shadow: bool, query: &Query) -> Decision {
+/// The decision of a table that reads every rule, with or without its shadow rules.
+fn expected_of(rules: &[Description], with_shadow: bool, query: &Query) -> Decision {
     let name = |position: usize| format!("rule {}", position + 1);
-    // Ready or not, possible or not, how much: what sorts before decides, the first of equals.
+    // Whether the login is sufficient, whether the layer can issue the token, how much the rule grants, and the position.
     let mut best: Option<(bool, bool, usize, usize)> = None;
-    let real = |rule: &Said| with_shadow || !rule.shadow;
-    for (position, rule) in said.iter().enumerate().filter(|(_, rule)| real(rule) && rule.matches(query)) {
+    let in_force = |rule: &Description| with_shadow || !rule.shadow;
+    for (position, rule) in rules.iter().enumerate().filter(|(_, rule)| in_force(rule) && rule.matches(query)) {
         if !rule.allows {
             return Decision::deny(name(position));
         }
         let possible = if rule.impersonation { query.impersonation_possible } else { query.delegation_possible };
         let granted = rule.granted(query);
-        let worth = query.requested_scope.as_ref().map_or(granted.len(), |asked| asked.intersection(&granted).len());
-        let ready = !rule.strong || query.subject.acr.as_deref() == Some("strong");
-        if best.is_none_or(|(was, could, most, _)| (ready, possible, worth) > (was, could, most)) {
-            best = Some((ready, possible, worth, position));
+        let count = query.requested_scope.as_ref().map_or(granted.len(), |asked| asked.intersection(&granted).len());
+        let ready = !rule.requires_strong_login || query.subject.acr.as_deref() == Some("strong");
+        if best.is_none_or(|(best_ready, best_possible, most, _)| {
+            (ready, possible, count) > (best_ready, best_possible, most)
+        }) {
+            best = Some((ready, possible, count, position));
         }
     }
     let no_rule = Decision::Deny(Denial::no_rule(""));
     let Some((ready, possible, _, position)) = best else { return no_rule };
-    let rule = &said[position];
+    let rule = &rules[position];
     match (ready, possible) {
         (true, _) => {}
         (false, true) => {
-            let why = format!("{}: logged in nobody knows when, with acr `weak`", name(position));
+            let why = format!("{}: logged in at an unknown time, with acr `weak`", name(position));
             return Denial::step_up(["strong"], None).reason(why).into();
         }
         (false, false) => return no_rule,
@@ -128,7 +130,7 @@ fn some_names() -> impl Strategy<Value = Vec<&'static str>> {
     prop_oneof![4 => vec(select(&NAMES[..4]), 1..3), 1 => vec(select(&NAMES[..]), 9..20)]
 }
 
-fn said() -> impl Strategy<Value = Said> {
+fn description() -> impl Strategy<Value = Description> {
     let claim =
         (select(&["groups", "level"][..]), prop_oneof![select(&NAMES[..4]).prop_map(Value::from), Just(json!(3))]);
     let who = (option::of(select(&ISSUERS[..])), option::of(some_names()), any::<bool>(), vec(claim, 0..2));
@@ -136,22 +138,22 @@ fn said() -> impl Strategy<Value = Said> {
     let what =
         (any::<bool>(), seldom(), option::of(vec(select(&SCOPES[..]), 1..3)), [seldom(), seldom(), seldom(), seldom()]);
     let lists = (option::weighted(0.8, some_names()), option::weighted(0.8, some_names()));
-    // Few denies, so that something is left to allow.
-    (prop::bool::weighted(0.9), lists, who, what).prop_map(|(allows, lists, who, what)| Said {
+    // A tenth are deny rules. With more, too few queries would be allowed.
+    (prop::bool::weighted(0.9), lists, who, what).prop_map(|(allows, lists, who, what)| Description {
         allows,
         clients: lists.0,
         targets: lists.1,
-        // An allow that names subjects must say whose.
+        // An allow rule that names subjects must name their issuer.
         issuer: who.0.or((allows && who.1.is_some()).then_some(ISSUERS[0])),
         subs: who.1,
         or_clients: who.2,
         claims: who.3,
         any_actor: what.0,
-        // An actor token never ends in an impersonation, and a deny says nothing of what it refuses.
+        // An actor token never leads to an impersonation, and a deny rule sets no conditions on the issued token.
         impersonation: allows && what.1 && !what.3[1],
         id_tokens: what.3[0],
-        by_token: what.3[1],
-        strong: allows && what.3[2],
+        requires_actor_token: what.3[1],
+        requires_strong_login: allows && what.3[2],
         shadow: what.3[3],
         scopes: what.2,
     })
@@ -193,15 +195,15 @@ fn query() -> impl Strategy<Value = Query> {
     })
 }
 
-/// The same, with what it would be if the rules on trial were real.
-fn read_twice(said: &[Said], query: &Query) -> Decision {
-    let (decided, would) = (read_through(said, false, query), read_through(said, true, query));
-    let told = |decision: &Decision| match decision {
+/// The expected decision, with the outcome of the shadow rules.
+fn expected(rules: &[Description], query: &Query) -> Decision {
+    let (decided, would) = (expected_of(rules, false, query), expected_of(rules, true, query));
+    let effect = |decision: &Decision| match decision {
         Decision::Allow(grant) => Decision::Allow(grant.clone().policy_id("")),
         Decision::Deny(denial) if is_step_up(denial) => Decision::Deny(denial.clone().reason("")),
         Decision::Deny(_) => Decision::deny(""),
     };
-    if told(&decided) == told(&would) {
+    if effect(&decided) == effect(&would) {
         return decided;
     }
     let text = format!("{would:?}");
@@ -217,8 +219,8 @@ fn is_step_up(denial: &Denial) -> bool {
     denial.clone().reason("") == Denial::step_up(["strong"], None)
 }
 
-/// No rule is said in words of its own.
-fn in_our_words(decision: Decision) -> Decision {
+/// Removes the reason of a decision without a rule. The test does not pin its text.
+fn without_reason(decision: Decision) -> Decision {
     match decision {
         Decision::Deny(denial) if format!("{denial:?}").contains("NoRule") => Decision::Deny(denial.reason("")),
         other => other,
@@ -226,35 +228,35 @@ fn in_our_words(decision: Decision) -> Decision {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_index_decides_as_reading_would(said in vec(said(), 0..150), queries in vec(query(), 8)) {
-        let table = Table::new(said.iter().map(Said::rule)).unwrap();
+    fn a_table_with_an_index_decides_like_reading(rules in vec(description(), 0..60), queries in vec(query(), 16)) {
+        let table = Table::new(rules.iter().map(Description::rule)).unwrap();
         for query in queries {
-            prop_assert_eq!(in_our_words(table.decide(&query)), read_twice(&said, &query), "{:?}", query);
+            prop_assert_eq!(without_reason(table.decide(&query)), expected(&rules, &query), "{:?}", query);
         }
     }
 }
 
-/// What the cases above see of a table is worth something only if its rules do match now and then.
+/// The property above is worth something only if its cases lead to every kind of decision.
 #[test]
-fn the_cases_come_to_every_kind_of_an_end() {
+fn the_cases_lead_to_every_kind_of_decision() {
     use proptest::{strategy::ValueTree, test_runner::TestRunner};
     let mut runner = TestRunner::deterministic();
-    let mut ends = [0; 5];
+    let mut counts = [0; 5];
     for _ in 0..500 {
-        let said = vec(said(), 25).new_tree(&mut runner).unwrap().current();
+        let rules = vec(description(), 25).new_tree(&mut runner).unwrap().current();
         let query = query().new_tree(&mut runner).unwrap().current();
-        let decision = read_twice(&said, &query);
-        ends[4] += usize::from(decision.shadow().is_some());
-        let end = match read_through(&said, false, &query) {
+        let decision = expected(&rules, &query);
+        counts[4] += usize::from(decision.shadow().is_some());
+        let kind = match expected_of(&rules, false, &query) {
             Decision::Allow(_) => 0,
             Decision::Deny(denial) if denial == Denial::no_rule("") => 1,
             Decision::Deny(denial) if is_step_up(&denial) => 2,
             Decision::Deny(_) => 3,
         };
-        ends[end] += 1;
+        counts[kind] += 1;
     }
-    assert!(ends.iter().all(|count| *count > 10), "{ends:?}");
+    assert!(counts.iter().all(|count| *count > 10), "{counts:?}");
 }

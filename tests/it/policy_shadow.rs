@@ -1,4 +1,4 @@
-//! A rule on trial changes nothing, and the audit says what it would have changed.
+//! A shadow rule has no effect, and the audit event states the effect that the rule would have.
 
 use crate::support::*;
 use serde_json::json;
@@ -29,7 +29,7 @@ fn decide(rules: Vec<Rule>) -> Decision {
 }
 
 #[test]
-fn what_would_be_is_said_where_it_is_something_else() {
+fn a_different_outcome_is_stated() {
     let strong = |id: &str| allow(id).require_acr(["phr"]);
     let stranger = || Rule::deny("web", Subjects::any(), Names::any()).shadow();
     for (rules, expected) in [
@@ -41,12 +41,12 @@ fn what_would_be_is_said_where_it_is_something_else() {
         (vec![strong("s"), allow("a").shadow()], Some("would allow: a")),
         (vec![strong("s"), strong("t").require_acr(["phrh"]).shadow()], None),
         (vec![strong("t").require_acr(["phrh"]).shadow(), strong("s")], Some("would step up: t")),
-        // It would grant something else.
+        // The shadow rule would grant something else.
         (vec![allow("a").scopes("read"), allow("b").shadow()], Some("would allow: b")),
         (vec![allow("b").max_lifetime(Duration::from_secs(9)).shadow(), allow("a")], Some("would allow: b")),
         (vec![allow("b").max_depth(1).shadow(), allow("a")], Some("would allow: b")),
         (vec![allow("b").impersonation().shadow(), allow("a")], Some("would allow: b")),
-        // It would be the same, if by another rule.
+        // The shadow rule would decide, with the same effect.
         (vec![allow("a"), allow("b").shadow()], None),
         (vec![allow("b").shadow(), allow("a")], None),
         (vec![allow("a"), deny("d"), deny("e").shadow()], None),
@@ -61,37 +61,37 @@ fn what_would_be_is_said_where_it_is_something_else() {
 }
 
 #[test]
-fn a_rule_on_trial_changes_nothing() {
+fn a_shadow_rule_has_no_effect() {
     let plain = |decision: Decision| match decision {
         Decision::Allow(grant) => format!("{grant:?}").split(", shadow").next().unwrap().to_owned(),
         Decision::Deny(denial) => format!("{denial:?}").split(", shadow").next().unwrap().to_owned(),
     };
-    let trials = || vec![deny("d"), allow("b"), allow("c").impersonation(), allow("s").require_acr(["phr"])];
+    let shadow_rules = || vec![deny("d"), allow("b"), allow("c").impersonation(), allow("s").require_acr(["phr"])];
     for real in [vec![], vec![allow("a").scopes("read")], vec![deny("e")], vec![allow("t").require_acr(["phrh"])]] {
         let expected = plain(decide(real.clone()));
-        for trial in trials() {
-            let on_trial = [vec![trial.clone().shadow()], real.clone(), vec![trial.clone().shadow()]].concat();
-            assert_eq!(plain(decide(on_trial)), expected, "{trial:?}");
+        for rule in shadow_rules() {
+            let with_shadow = [vec![rule.clone().shadow()], real.clone(), vec![rule.clone().shadow()]].concat();
+            assert_eq!(plain(decide(with_shadow)), expected, "{rule:?}");
         }
     }
 }
 
 #[test]
-fn an_explanation_says_which_rules_are_on_trial() {
+fn an_explanation_marks_shadow_rules() {
     let table = Table::new([deny("d").shadow(), allow("a"), deny("e").shadow().require_actor_token()]).unwrap();
     let lines: Vec<String> = table.explain(&query()).iter().map(ToString::to_string).collect();
     assert_eq!(
         lines,
         [
             "a (allow) decides",
-            "d (deny, on trial) matches, without an effect",
-            "e (deny, on trial) does not match: it wants an actor token",
+            "d (shadow deny) matches and has no effect",
+            "e (shadow deny) does not match: the rule requires an actor token",
         ]
     );
 }
 
 #[tokio::test]
-async fn the_audit_says_it_whatever_became_of_the_exchange() {
+async fn every_audit_event_states_the_shadow_outcome() {
     let narrow = || allow("a").scopes("read");
     for (rules, form, reason, shadow) in [
         (vec![allow("a"), deny("d").shadow()], vec![], None, Some("would deny: d")),
@@ -103,7 +103,7 @@ async fn the_audit_says_it_whatever_became_of_the_exchange() {
             Some(Reason::StepUpRequired),
             Some("would allow: b"),
         ),
-        // Refused after the policy had allowed it.
+        // The layer refuses after the policy allowed the exchange.
         (
             vec![narrow(), allow("b").shadow()],
             vec![("scope", "write")],
@@ -116,7 +116,7 @@ async fn the_audit_says_it_whatever_became_of_the_exchange() {
         let mut world = plan().with(|builder| builder.rules(rules)).start().await;
         let subject = world.own.access_token(json!({}));
         let reply = world.post_as("orders", &exchange_form(&subject, &form)).await;
-        assert!(!reply.text.contains("would"), "the client is told nothing of it: {}", reply.text);
+        assert!(!reply.text.contains("would"), "the client does not see the shadow outcome: {}", reply.text);
         let event = world.event().await;
         assert_eq!(
             (event.reason, event.shadow.as_ref().map(ToString::to_string).as_deref()),
@@ -129,7 +129,7 @@ async fn the_audit_says_it_whatever_became_of_the_exchange() {
 }
 
 #[tokio::test]
-async fn a_policy_of_ones_own_can_have_rules_on_trial_too() {
+async fn a_custom_policy_can_state_a_shadow_outcome() {
     let outcome = || ShadowOutcome::WouldDeny { rule: "a\nb".to_owned() };
     let policy = service_fn(move |_: Query| ready(Ok::<_, Infallible>(Decision::delegate().with_shadow(outcome()))));
     let mut world = plan().with(|builder| builder.policy(policy)).start().await;
@@ -138,7 +138,7 @@ async fn a_policy_of_ones_own_can_have_rules_on_trial_too() {
 }
 
 #[tokio::test]
-async fn policies_that_are_put_together_keep_it() {
+async fn combined_policies_keep_the_shadow_outcome() {
     let table = |rules: Vec<Rule>| Table::new(rules).unwrap();
     let guard = || table(vec![allow("a"), deny("d").shadow()]);
     let plain = || table(vec![allow("a")]);
@@ -157,12 +157,12 @@ async fn policies_that_are_put_together_keep_it() {
         let decision = any_deny(policy, [guard]).oneshot(query()).await.unwrap();
         assert_eq!(shadow(decision).as_deref(), expected);
     }
-    // Of several, the first is said.
+    // The first of several outcomes is kept.
     let second = || table(vec![allow("a"), deny("f").shadow()]);
     for (policy, guards) in [(plain(), vec![guard(), second()]), (guard(), vec![second()])] {
         assert_eq!(shadow(any_deny(policy, guards).oneshot(query()).await.unwrap()).as_deref(), Some("would deny: d"));
     }
-    // A guard grants nothing, on trial neither.
+    // A shadow rule of a guard cannot grant.
     assert_eq!(shadow(any_deny(plain(), [generous()]).oneshot(query()).await.unwrap()), None);
     assert_eq!(
         shadow(any_deny(generous(), [plain()]).oneshot(query()).await.unwrap()).as_deref(),

@@ -1,4 +1,4 @@
-//! A table of rules grants what one of its rules says, never more, and refuses where none speaks or one forbids.
+//! A table grants what one rule allows, and refuses if no rule allows or one rule denies.
 
 use crate::support::*;
 use http::StatusCode;
@@ -15,7 +15,7 @@ fn scope(text: &str) -> Scope {
     if text.is_empty() { Scope::empty() } else { text.parse().unwrap() }
 }
 
-/// `orders` for our `alice` at `billing`, with `read write` to be had.
+/// The client `orders` asks for the own user `alice` at `billing`. The scope ceiling is `read write`.
 fn query() -> Query {
     let mut query = Query::new("orders", Party::new(AS, "alice"), "billing");
     query.max_scope = scope("read write");
@@ -32,7 +32,7 @@ fn table(rules: impl IntoIterator<Item = Rule>) -> Table {
     Table::new(rules).unwrap()
 }
 
-/// A rule that allows the whole of it.
+/// A rule that allows the whole query.
 fn allow() -> Rule {
     Rule::allow("orders", Subjects::any(), "billing").scopes(Names::any())
 }
@@ -49,13 +49,13 @@ fn is_denied(decision: &Decision) -> bool {
     matches!(decision, Decision::Deny(_))
 }
 
-/// Whether one rule, which otherwise allows or denies all, is about this query.
+/// Whether an allow rule matches a query.
 fn matches(rule: Rule, query: &Query) -> bool {
     !is_denied(&table([rule]).decide(query))
 }
 
 #[test]
-fn without_a_rule_nothing_is_granted() {
+fn no_rule_means_no_grant() {
     assert!(is_denied(&table([]).decide(&query())));
     let nobody = || Vec::<String>::new();
     let strangers = [
@@ -76,34 +76,34 @@ fn without_a_rule_nothing_is_granted() {
     }
 }
 
-/// A claim may hold what does not belong into a log.
+/// A claim may hold personal data, which does not belong in a log.
 #[test]
-fn a_query_is_printed_without_the_values_of_its_claims() {
+fn debug_output_hides_the_values_of_claims() {
     let query = query_with(|query| query.subject.claims.insert("email", "alice@home.example"));
     let text = format!("{query:?}");
     assert!(text.contains("email") && text.contains("alice") && !text.contains("home"), "{text}");
 }
 
 #[tokio::test]
-async fn asked_as_a_service_it_says_the_same() {
+async fn the_service_and_decide_agree() {
     let table = table([allow().id("all")]);
     assert_eq!(table.clone().oneshot(query()).await, Ok(table.decide(&query())));
     assert_eq!(table.decide(&query()), delegated("all", "read write"));
 }
 
 #[test]
-fn one_deny_beats_every_allow_wherever_it_stands() {
+fn a_deny_wins_in_every_order() {
     let deny = || Rule::deny("orders", Subjects::any().named(["alice"]), "billing").id("not alice");
     for rules in [vec![allow(), deny()], vec![deny(), allow()], vec![allow(), deny(), allow()]] {
         assert_eq!(table(rules).decide(&query()), Decision::deny("not alice"));
     }
     let for_bob = query_with(|query| query.subject.party.sub = "bob".into());
     assert_eq!(table([deny(), allow().id("all")]).decide(&for_bob), delegated("all", "read write"));
-    assert!(is_denied(&table([deny()]).decide(&for_bob)), "what is not denied is not allowed yet");
+    assert!(is_denied(&table([deny()]).decide(&for_bob)), "a subject without a deny still needs an allow");
 }
 
 #[test]
-fn a_deny_is_about_whoever_acts_unless_it_names_an_actor() {
+fn a_deny_applies_to_every_actor_by_default() {
     let agent = Party::new(IDP, "agent-7");
     let by_agent = query_with(|query| {
         query.actor.party = agent.clone();
@@ -127,18 +127,18 @@ fn exactly_one_allow_decides() {
     let (read, write) = (|| rule("read", "read"), || rule("write", "write"));
     let both = || rule("both", "read write");
     let cases = [
-        // Two halves are not a whole; of equals the first.
+        // Grants do not add up. The first of equal rules decides.
         (vec![read(), write()], "read write", Some(delegated("read", "read"))),
         (vec![write(), read()], "read write", Some(delegated("write", "write"))),
         (vec![read(), write()], "", Some(delegated("read", "read"))),
-        // The one that grants most of what was asked.
+        // The rule that grants most of the requested scope decides.
         (vec![read(), write()], "write", Some(delegated("write", "write"))),
         (vec![read(), both()], "read write", Some(delegated("both", "read write"))),
         (vec![both(), read()], "read write", Some(delegated("both", "read write"))),
         (vec![read(), both()], "", Some(delegated("both", "read write"))),
         (vec![read(), both()], "read", Some(delegated("read", "read"))),
         (vec![both(), read()], "read", Some(delegated("both", "read write"))),
-        // What cannot be had, or was not asked for, counts for nothing.
+        // Scopes beyond the ceiling, and scopes that are not requested, do not count.
         (vec![rule("wide", "read a b c d"), both()], "read write", Some(delegated("both", "read write"))),
         (vec![rule("wide", "a b c d"), read()], "", Some(delegated("read", "read"))),
         (vec![rule("first", "read"), rule("second", "read")], "read", Some(delegated("first", "read"))),
@@ -151,7 +151,7 @@ fn exactly_one_allow_decides() {
 }
 
 #[test]
-fn a_grant_stays_under_the_ceiling() {
+fn a_grant_stays_within_the_ceiling() {
     let narrow = query_with(|query| query.max_scope = scope("read"));
     for scopes in [Names::any(), ["read", "write", "admin"].into()] {
         let rule = Rule::allow("orders", Subjects::any(), "billing").scopes(scopes).id("all");
@@ -166,7 +166,7 @@ fn a_grant_stays_under_the_ceiling() {
 }
 
 #[test]
-fn impersonation_has_a_permission_of_its_own() {
+fn delegation_and_impersonation_are_separate_permissions() {
     use Semantics::{Delegation, Impersonation};
     let cases = [
         (allow(), Delegation),
@@ -179,7 +179,7 @@ fn impersonation_has_a_permission_of_its_own() {
         let case = format!("{rule:?}");
         assert_eq!(table([rule.id("r")]).decide(&query()), granted(semantics, "r", "read write"), "{case}");
     }
-    // A rule for one does not lend its scopes to the other.
+    // The scopes of a rule count only for the semantics of that rule.
     let read_as_client = || allow().scopes("read").id("delegate");
     let write_as_subject = || allow().scopes("write").impersonation().id("impersonate");
     let decide = |asked: &str| {
@@ -192,7 +192,7 @@ fn impersonation_has_a_permission_of_its_own() {
 }
 
 #[test]
-fn subjects_are_told_by_issuer_name_and_claims() {
+fn subjects_match_by_issuer_name_and_claims() {
     let claims = json!({
         "department": "finance", "groups": ["staff", "auditors"], "level": 3, "suspended": false, "none": null,
         "address": { "country": "AT" },
@@ -247,7 +247,7 @@ fn subjects_are_told_by_issuer_name_and_claims() {
 }
 
 #[test]
-fn a_subject_goes_by_the_name_that_its_issuer_gives_it() {
+fn a_subject_matches_by_its_name_at_the_issuer() {
     let query = query_with(|query| {
         query.subject.party = Party::new(IDP, "bob");
         query.subject.issued_sub = "idp|bob".into();
@@ -264,7 +264,7 @@ fn a_subject_goes_by_the_name_that_its_issuer_gives_it() {
 }
 
 #[test]
-fn the_client_acts_unless_a_rule_names_others() {
+fn the_client_is_the_actor_by_default() {
     let acting = |iss: &str, sub: &str, is_client: bool| {
         query_with(|query| {
             query.actor.party = Party::new(iss, sub);
@@ -290,7 +290,7 @@ fn the_client_acts_unless_a_rule_names_others() {
 }
 
 #[test]
-fn the_actors_of_the_past_decide_nothing() {
+fn prior_actors_do_not_count() {
     let prior = query_with(|query| query.prior_actors = vec![Party::new(IDP, "agent-7")]);
     let of_agent = allow().actors(Actors::parties([Party::new(IDP, "agent-7")]));
     assert!(!matches(of_agent, &prior));
@@ -298,7 +298,7 @@ fn the_actors_of_the_past_decide_nothing() {
 }
 
 #[test]
-fn an_allow_is_for_all_targets_and_a_deny_for_one() {
+fn an_allow_needs_all_targets_a_deny_one() {
     let both = query_with(|query| query.targets = vec!["billing".into(), "ledger".into()]);
     let allow_at = |targets: Names| Rule::allow("orders", Subjects::any(), targets).scopes(Names::any());
     for (targets, expected) in [
@@ -312,7 +312,7 @@ fn an_allow_is_for_all_targets_and_a_deny_for_one() {
         let case = format!("{targets:?}");
         assert_eq!(matches(allow_at(targets), &both), expected, "{case}");
     }
-    // Two rules for one target each do not add up to one for both.
+    // Two rules for one target each do not add up to a rule for both.
     assert!(is_denied(&table([allow_at("billing".into()), allow_at("ledger".into())]).decide(&both)));
 
     for (targets, expected) in [
@@ -345,7 +345,7 @@ fn clients_are_named_or_any() {
 }
 
 #[test]
-fn a_rule_goes_by_its_id_or_its_position() {
+fn a_rule_is_named_by_id_or_position() {
     let never = || Rule::allow("billing", Subjects::any(), "billing").scopes(Names::any());
     assert_eq!(table([never(), allow()]).decide(&query()), delegated("rule 2", "read write"));
     assert_eq!(table([never(), allow().id("the one")]).decide(&query()), delegated("the one", "read write"));
@@ -354,7 +354,7 @@ fn a_rule_goes_by_its_id_or_its_position() {
 }
 
 #[test]
-fn a_rule_that_cannot_be_meant_is_an_error_when_the_table_is_built() {
+fn a_table_refuses_rules_without_meaning() {
     let naked = || Rule::allow("orders", Subjects::any(), "billing");
     for (rule, field) in [
         (naked(), "rule `rule 1`: scopes"),
@@ -400,7 +400,7 @@ async fn the_client_cannot_tell_a_missing_rule_from_a_denial() {
 }
 
 #[tokio::test]
-async fn what_a_rule_says_is_what_is_issued() {
+async fn the_token_is_what_the_rule_allows() {
     let rules = || {
         [
             allow().id("short").scopes("read").max_lifetime(Duration::from_secs(60)),
@@ -428,7 +428,7 @@ async fn what_a_rule_says_is_what_is_issued() {
 }
 
 #[tokio::test]
-async fn a_rule_that_grants_nothing_of_what_was_asked_is_invalid_scope() {
+async fn a_rule_without_the_requested_scope_is_invalid_scope() {
     let mut world = plan().with(|builder| builder.rules([allow().scopes("read")])).start().await;
     let subject = world.own.access_token(json!({}));
     let reply = world.post_as("orders", &exchange_form(&subject, &[("scope", "write")])).await;
@@ -437,14 +437,14 @@ async fn a_rule_that_grants_nothing_of_what_was_asked_is_invalid_scope() {
 }
 
 #[tokio::test]
-async fn a_rule_can_bound_the_number_of_actors() {
+async fn a_rule_can_limit_the_number_of_actors() {
     let chain = json!({ "sub": "web" });
     for (depth, act, expected) in [
         (1, json!({}), None),
         (2, json!({ "act": chain }), None),
         (1, json!({ "act": chain }), Some(Reason::ChainTooDeep)),
         (0, json!({}), Some(Reason::ChainTooDeep)),
-        // More than the layer allows is not had by a rule.
+        // A rule cannot raise the limit of the layer.
         (
             9,
             json!({ "act": { "sub": "a", "act": { "sub": "b", "act": { "sub": "c", "act": { "sub": "d" } } } } }),
@@ -459,7 +459,7 @@ async fn a_rule_can_bound_the_number_of_actors() {
 }
 
 #[tokio::test]
-async fn impersonation_is_issued_by_its_own_permission_only() {
+async fn impersonation_needs_its_own_permission() {
     let cases = [
         (allow(), Some(Semantics::Delegation)),
         (allow().delegation(), Some(Semantics::Delegation)),
@@ -475,7 +475,7 @@ async fn impersonation_is_issued_by_its_own_permission_only() {
         assert_eq!(event.act_depth, Some(usize::from(expected == Some(Semantics::Delegation))));
         assert_eq!(claims["sub"], "alice");
     }
-    // Where a rule allows both and there can be no delegation, there is nothing in its place.
+    // If a rule allows both and a delegation is impossible, the layer does not issue an impersonation instead.
     let both = Rule::allow("orders", Subjects::any().or_clients(), "billing").scopes(Names::any());
     let both = both.impersonation().delegation();
     let mut world = plan().with(|builder| builder.rules([both])).start().await;
@@ -485,7 +485,7 @@ async fn impersonation_is_issued_by_its_own_permission_only() {
 }
 
 #[tokio::test]
-async fn a_rule_for_the_client_is_none_for_whom_it_carries() {
+async fn a_rule_for_the_client_excludes_other_actors() {
     let carrier = |clients: Vec<Client>| {
         clients
             .into_iter()
@@ -510,10 +510,10 @@ async fn a_rule_for_the_client_is_none_for_whom_it_carries() {
 }
 
 #[tokio::test]
-async fn a_client_by_itself_is_no_user() {
+async fn a_client_for_itself_is_not_a_user() {
     let of_ours = || Subjects::of_issuer(AS);
     let allow = |subjects| Rule::allow("orders", subjects, "billing").scopes(Names::any());
-    // A client that is called like a user, and one of whom nobody thought.
+    // A client that acts for itself, with a name that a user could have.
     let itself = json!({ "sub": "billing", "client_id": "billing" });
     for (subjects, expected) in [
         (Subjects::any(), Some(Reason::PolicyNoRule)),
@@ -526,7 +526,7 @@ async fn a_client_by_itself_is_no_user() {
         world.exchange(&world.own.access_token(itself.clone())).await;
         assert_eq!(world.reason().await, expected, "{subjects:?}");
     }
-    // A deny is about whoever it names.
+    // A deny rule applies to every subject that the rule names.
     let deny = Rule::deny(Names::any(), of_ours().named(["billing"]), Names::any());
     let mut world = plan().with(|builder| builder.rules([allow(Subjects::any().or_clients()), deny])).start().await;
     world.exchange(&world.own.access_token(itself)).await;

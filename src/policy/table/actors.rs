@@ -1,58 +1,60 @@
 use crate::{policy::Query, records::Party};
 
-/// The actors that a rule is about.
+/// The actors that a rule applies to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Actors(Acting);
+#[must_use]
+pub struct Actors(Kind);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Acting {
+enum Kind {
     Client,
     Any,
     Parties(Box<[Party]>),
 }
 
 impl Actors {
-    /// The authenticated client itself.
+    /// Creates a condition for the authenticated client itself.
     pub fn client() -> Self {
-        Self(Acting::Client)
+        Self(Kind::Client)
     }
 
-    /// The client, and whoever it is registered to carry.
+    /// Creates a condition for the client and for every party that the client may present as an actor
+    /// ([`Client::allow_actor`](crate::Client::allow_actor)).
     pub fn any() -> Self {
-        Self(Acting::Any)
+        Self(Kind::Any)
     }
 
-    /// These parties, by their issuer and name.
+    /// Creates a condition for these parties.
     pub fn parties(parties: impl IntoIterator<Item = Party>) -> Self {
-        Self(Acting::Parties(parties.into_iter().collect()))
+        Self(Kind::Parties(parties.into_iter().collect()))
     }
 
-    /// The parties that it names.
+    /// The named parties. The list is empty for [`Actors::client`] and [`Actors::any`].
     pub(super) fn listed(&self) -> &[Party] {
         match &self.0 {
-            Acting::Parties(parties) => parties,
-            Acting::Client | Acting::Any => &[],
+            Kind::Parties(parties) => parties,
+            Kind::Client | Kind::Any => &[],
         }
     }
 
-    /// Whether whoever the others include is one of these.
-    pub(super) fn cover(&self, others: &Self) -> bool {
-        match (&self.0, &others.0) {
-            (Acting::Any, _) | (Acting::Client, Acting::Client) => true,
-            (Acting::Parties(own), Acting::Parties(others)) => others.iter().all(|party| own.contains(party)),
-            _ => false,
-        }
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(&self.0, Kind::Parties(parties) if parties.is_empty())
     }
 
-    pub(super) fn are_none(&self) -> bool {
-        matches!(&self.0, Acting::Parties(parties) if parties.is_empty())
-    }
-
-    pub(super) fn include(&self, query: &Query) -> bool {
+    pub(super) fn contains_actor_of(&self, query: &Query) -> bool {
         match &self.0 {
-            Acting::Client => query.actor.is_client,
-            Acting::Any => true,
-            Acting::Parties(parties) => parties.contains(&query.actor.party),
+            Kind::Client => query.actor.is_client,
+            Kind::Any => true,
+            Kind::Parties(parties) => parties.contains(&query.actor.party),
+        }
+    }
+
+    /// Whether these actors include every one of the other actors.
+    pub(super) fn contains_all(&self, others: &Self) -> bool {
+        match (&self.0, &others.0) {
+            (Kind::Any, _) | (Kind::Client, Kind::Client) => true,
+            (Kind::Parties(own), Kind::Parties(others)) => others.iter().all(|party| own.contains(party)),
+            _ => false,
         }
     }
 }

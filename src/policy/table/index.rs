@@ -1,106 +1,161 @@
-use super::{Rule, bucket::Buckets};
+use super::{Names, Rule, subjects::parties};
 use crate::{policy::Query, records::ConfigError};
-use std::slice;
+use serde_json::Value;
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher, Hash, RandomState},
+    ops::Range,
+    slice,
+    sync::Arc,
+};
 
-/// Finds the few rules of a table that can fit a query.
+/// The most keys that one rule is listed under, unless one of its lists is longer.
+const MAX_KEYS: usize = 64;
+
+/// Finds the few rules of a large table that can match a query.
+///
+/// A rule is listed under its client, its target and its subject. A query looks under its own names and under "any". The
+/// rules that are found are then compared with the query, so the index may return too many rules but never too few.
+///
+/// A key is represented by its hash. If two keys have the same hash, a query finds the rules of both.
 #[derive(Clone, Debug)]
 pub(super) struct Index {
     rules: usize,
-    buckets: Buckets,
-    /// Each bucket near the place that the first bits of its hash tell, with half of the places free: one look into
-    /// memory finds it, however many there are.
-    places: Box<[Place]>,
-    /// How many bits of a hash are not the first.
-    rest: u32,
-    /// The rules of the buckets that have several, one bucket after the other.
-    several: Box<[u32]>,
+    hasher: RandomState,
+    /// The part of `positions` that is listed under a key. A client and a target alone are the key of the rules for any
+    /// subject; that key exists also if only rules for certain subjects are listed.
+    keys: HashMap<u64, Range<u32>>,
+    positions: Box<[u32]>,
+    /// The claims that a rule is listed under.
+    claims: HashSet<String>,
 }
 
-/// Where a bucket can be. They are small, so that many are in the cache.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    hash: u32,
-    rules: Found,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Found(u32);
-
-impl Found {
-    const NONE: Self = Self(u32::MAX);
-    /// Tells where in `several` they begin from the one there is.
-    const SEVERAL: u32 = 1 << 31;
+/// The subject of a key. A rule for any subject has none.
+#[derive(Hash)]
+enum SubjectKey<'a> {
+    Issuer(&'a str),
+    /// A name at any issuer.
+    Name(&'a str),
+    Party(&'a str, &'a str),
+    /// A claim with a text value, of one issuer or of any issuer.
+    Claim(Option<&'a str>, &'a str, &'a str),
 }
 
 impl Index {
-    pub(super) fn of(rules: &[Rule]) -> Result<Self, ConfigError> {
-        let mut buckets = Buckets::default();
-        let mut entries: Vec<(u32, u32)> = Vec::with_capacity(rules.len());
-        for (position, rule) in (0..=number(rules.len())?).zip(rules) {
-            buckets.add(rule, |hash| entries.push((hash, position)));
+    pub(super) fn new(rules: &[Rule]) -> Result<Self, ConfigError> {
+        let hasher = RandomState::new();
+        let mut claims = HashSet::new();
+        let mut entries: Vec<(u64, Option<u32>)> = Vec::with_capacity(rules.len());
+        for (position, rule) in rules.iter().enumerate() {
+            let position = number(position)?;
+            let (clients, targets, subjects) = keys_of(rule);
+            for (client, target) in clients.iter().flat_map(|client| targets.iter().map(move |target| (client, target)))
+            {
+                let pair = hasher.hash_one((client, target));
+                for subject in &subjects {
+                    match subject {
+                        None => entries.push((pair, Some(position))),
+                        Some(subject) => {
+                            entries.push((pair, None));
+                            entries.push((hasher.hash_one((pair, subject)), Some(position)));
+                            if let SubjectKey::Claim(_, name, _) = subject
+                                && !claims.contains(*name)
+                            {
+                                claims.insert((*name).to_owned());
+                            }
+                        }
+                    }
+                }
+            }
         }
         entries.sort_unstable();
         entries.dedup();
-        let alike = || entries.chunk_by(|one, next| one.0 == next.0);
-        let first_bits = number(alike().count() * 2)?.max(2).next_power_of_two().ilog2();
-        let rest = u32::BITS - first_bits;
-        let mut places = vec![Place { hash: 0, rules: Found::NONE }; 1 << first_bits];
-        let mut several: Vec<u32> = Vec::new();
-        for bucket in alike() {
-            let (hash, first) = bucket[0];
-            let rules = if bucket.len() == 1 {
-                Found(first)
-            } else {
-                let from = number(several.len())?;
-                // Their number, and then they.
-                several.push(number(bucket.len())?);
-                several.extend(bucket.iter().map(|(_, position)| position));
-                Found(from | Found::SEVERAL)
-            };
-            let mut at = (hash >> rest) as usize;
-            while !places[at].is_free() {
-                at = (at + 1) % places.len();
-            }
-            places[at] = Place { hash, rules };
+        let mut keys = HashMap::new();
+        let mut positions = Vec::with_capacity(rules.len());
+        for entries in entries.chunk_by(|one, next| one.0 == next.0) {
+            let start = number(positions.len())?;
+            positions.extend(entries.iter().filter_map(|(_, position)| *position));
+            keys.insert(entries[0].0, start..number(positions.len())?);
         }
-        Ok(Self { rules: rules.len(), buckets, places: places.into(), rest, several: several.into() })
+        Ok(Self { rules: rules.len(), hasher, keys, positions: positions.into(), claims })
     }
 
-    /// The positions of every rule that can fit, some perhaps twice, in no order.
-    pub(super) fn candidates(&self, query: &Query) -> impl Iterator<Item = usize> {
-        // A small table is read sooner than looked up, and a token with a thousand groups needs a thousand looks.
-        let buckets = self.buckets.find(query).filter(|buckets| buckets.len() < self.rules);
-        let all = if buckets.is_none() { 0..self.rules } else { 0..0 };
-        buckets.into_iter().flatten().flat_map(|hash| self.bucket(hash)).map(|position| *position as usize).chain(all)
-    }
-
-    fn bucket(&self, hash: u32) -> &[u32] {
-        let from = (hash >> self.rest) as usize;
-        let places = self.places[from..].iter().chain(&self.places[..from]);
-        let mut taken = places.take_while(|place| !place.is_free());
-        match taken.find(|place| place.hash == hash).map(|place| &place.rules) {
-            None => &[],
-            Some(Found(position)) if position & Found::SEVERAL == 0 => slice::from_ref(position),
-            Some(Found(from)) => {
-                let from = (from & !Found::SEVERAL) as usize;
-                let count = self.several[from] as usize;
-                &self.several[from + 1..=from + count]
+    /// The positions of every rule that can match the query, in the order of the table.
+    pub(super) fn candidates(&self, query: &Query) -> Vec<usize> {
+        let subjects = self.subject_keys(query);
+        // It is cheaper to read a small table than to look up more keys than the table has rules.
+        if query.targets.is_empty() || subjects.len() >= self.rules {
+            return (0..self.rules).collect();
+        }
+        let mut found = Vec::new();
+        for client in [Some(query.client_id.as_str()), None] {
+            for target in query.targets.iter().map(|target| Some(target.as_str())).chain([None]) {
+                let pair = self.hasher.hash_one((client, target));
+                let Some(for_any_subject) = self.keys.get(&pair) else { continue };
+                let keys = subjects.iter().map(|subject| self.hasher.hash_one((pair, subject)));
+                let for_subject = keys.filter_map(|key| self.keys.get(&key));
+                for range in for_subject.chain([for_any_subject]) {
+                    let positions = &self.positions[range.start as usize..range.end as usize];
+                    found.extend(positions.iter().map(|position| *position as usize));
+                }
             }
         }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// Every subject key that can lead to a rule for the subject of the query.
+    fn subject_keys<'a>(&'a self, query: &'a Query) -> Vec<SubjectKey<'a>> {
+        let mut keys = Vec::new();
+        for party in parties(query, true) {
+            let (iss, sub) = (party.iss.as_str(), party.sub.as_str());
+            keys.extend([SubjectKey::Issuer(iss), SubjectKey::Name(sub), SubjectKey::Party(iss, sub)]);
+        }
+        for name in &self.claims {
+            let values = query.subject.claims.get(name).map(|value| match value {
+                Value::Array(values) => &values[..],
+                value => slice::from_ref(value),
+            });
+            for text in values.unwrap_or_default().iter().filter_map(Value::as_str) {
+                keys.push(SubjectKey::Claim(None, name, text));
+                keys.extend(parties(query, true).map(|party| SubjectKey::Claim(Some(party.iss.as_str()), name, text)));
+            }
+        }
+        keys
     }
 }
 
-impl Place {
-    fn is_free(&self) -> bool {
-        self.rules.0 == Found::NONE.0
-    }
+/// The clients, the targets and the subjects that a rule is listed under. `None` stands for any.
+///
+/// A list with too many names counts as any name, so that a rule with long lists is not listed under every combination.
+fn keys_of(rule: &Rule) -> (Vec<Option<&str>>, Vec<Option<&str>>, Vec<Option<SubjectKey<'_>>>) {
+    let lists = [&rule.clients, &rule.targets, &rule.subjects.names];
+    let longest = lists.into_iter().filter_map(Names::listed).map(<[_]>::len).max().unwrap_or_default();
+    let mut keys = 1;
+    let [clients, targets, names] = lists.map(|names| {
+        let names = names.listed().filter(|names| keys * names.len() <= longest.max(MAX_KEYS))?;
+        keys *= names.len();
+        Some(names)
+    });
+    let issuer = rule.subjects.issuer.as_deref();
+    let claim = rule.subjects.claims().iter().find_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
+    let subjects = match (names, claim, issuer) {
+        (Some(names), _, Some(issuer)) => names.iter().map(|name| Some(SubjectKey::Party(issuer, name))).collect(),
+        (Some(names), _, None) => names.iter().map(|name| Some(SubjectKey::Name(name))).collect(),
+        (None, Some((claim, text)), _) => vec![Some(SubjectKey::Claim(issuer, claim, text))],
+        (None, None, Some(issuer)) => vec![Some(SubjectKey::Issuer(issuer))],
+        (None, None, None) => vec![None],
+    };
+    (each_or_any(clients), each_or_any(targets), subjects)
+}
+
+fn each_or_any(names: Option<&[Arc<str>]>) -> Vec<Option<&str>> {
+    names.map_or_else(|| vec![None], |names| names.iter().map(|name| Some(&**name)).collect())
 }
 
 fn number(count: usize) -> Result<u32, ConfigError> {
-    u32::try_from(count)
-        .ok()
-        .filter(|count| count & Found::SEVERAL == 0)
-        .ok_or_else(|| ConfigError::new("policy: rules", "more than 2 147 483 647 places for them: split"))
+    u32::try_from(count).map_err(|_| ConfigError::new("policy: rules", "too many: use several tables"))
 }
 
 #[cfg(test)]
@@ -113,9 +168,9 @@ mod tests {
 
     const ISS: &str = "https://as.example";
 
-    /// Whether a decision looks at more rules than it must shows in nothing but its time.
+    /// The public tests cannot see how many rules a decision looks at.
     #[test]
-    fn what_has_nothing_to_do_with_a_query_is_not_looked_at() {
+    fn a_query_looks_only_at_rules_that_can_match() {
         let user = |at: usize| Subjects::of_issuer(ISS).named([format!("user-{at}")]);
         let group = |at: usize| Subjects::any().in_group(format!("group-{at}"));
         let name = |at: usize| format!("n-{at}");
@@ -135,8 +190,28 @@ mod tests {
             let rules: Vec<Rule> = (0..1000).map(rule).collect();
             let mut query = Query::new(client, party, target);
             query.subject.claims.insert("groups", serde_json::json!(["group-7"]));
-            let found: Vec<usize> = Index::of(&rules).unwrap().candidates(&query).collect();
+            let found = Index::new(&rules).unwrap().candidates(&query);
             assert_eq!(found, [7], "{:?}", rules[7]);
+        }
+    }
+
+    #[test]
+    fn long_lists_do_not_multiply_the_keys_of_a_rule() {
+        let names = |count: usize| (0..count).map(|at| at.to_string()).collect::<Vec<_>>();
+        for ([clients, targets, subjects], expected) in [
+            ([1, 1, 1], 1),
+            ([8, 8, 1], 64),
+            ([9, 9, 1], 9),
+            ([5, 4, 4], 20),
+            ([1, 50_000, 1], 50_000),
+            ([1, 3, 50_000], 3),
+            ([1000, 2, 900], 1000),
+            ([0, 1000, 1000], 0),
+        ] {
+            let subjects = Subjects::of_issuer(ISS).named(names(subjects));
+            let rule = Rule::deny(names(clients), subjects, names(targets));
+            let (clients, targets, subjects) = keys_of(&rule);
+            assert_eq!(clients.len() * targets.len() * subjects.len(), expected, "{rule:?}");
         }
     }
 }

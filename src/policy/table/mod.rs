@@ -1,36 +1,29 @@
-//! A policy made of rules.
+//! The table: a policy made of rules.
+//!
+//! [`decide`] holds the one rule of the whole table: a deny wins, then the allow that grants most.
 
 mod actors;
-mod bucket;
-mod checks;
+mod display;
 mod explain;
-mod fit;
 mod index;
-mod login;
-mod mismatch;
+mod matching;
 mod names;
-mod reach;
 mod rule;
-mod rule_checks;
-mod rule_document;
-mod rule_text;
-mod spread;
+mod serde;
 mod subjects;
-mod verdict;
+mod validate;
 
 pub use actors::Actors;
-pub use explain::{Effect, RuleTrace};
-pub use mismatch::Mismatch;
+pub use explain::RuleTrace;
+pub use matching::Mismatch;
 pub use names::Names;
-pub use rule::Rule;
+pub use rule::{Effect, Rule};
 pub use subjects::Subjects;
 
-pub(crate) use rule_checks::check_rules;
-
-use self::{checks::check, index::Index, names::Pool, verdict::Verdict};
+use self::{index::Index, names::SharedNames};
 use crate::{
-    policy::{Decision, Query},
-    records::ConfigError,
+    policy::{Decision, Denial, Query, ShadowOutcome},
+    records::{ConfigError, Registry},
 };
 use std::{
     convert::Infallible,
@@ -40,11 +33,14 @@ use std::{
 };
 use tower::Service;
 
-/// A policy made of rules, each to be understood by itself.
+/// A policy made of rules. Each rule can be understood alone.
 ///
-/// A deny that matches refuses. Of the allows that match, exactly one decides: the one that grants most of what
-/// was asked, the first if several do. Allows never add up. Without a rule that matches, nothing is granted; where all
-/// that is amiss is how the subject logged in ([`Rule::require_acr`]), the client is told.
+/// * A matching deny rule refuses the exchange.
+/// * Otherwise exactly one matching allow rule decides: the rule that grants most of the requested scope. If several
+///   rules grant the same amount, the first of them decides. Grants of several rules never add up.
+/// * If a matching allow rule lacks only the login that the rule requires ([`Rule::require_acr`]), the client is told
+///   which login is sufficient.
+/// * Without a matching rule, the exchange is refused.
 ///
 /// ```
 /// use tower_token_exchange::{policy::{Decision, Query, Rule, Subjects, Table}, records::Party};
@@ -61,19 +57,10 @@ use tower::Service;
 ///
 /// # Large tables
 ///
-/// An index leads to the rules of the client and the target, and among them to those of the subject: by its name, by
-/// its issuer, or by the first text that the rule wants as a claim. Only those are held against the query, so that the
-/// number of rules does not matter: with 1 000 000, a decision takes 1.5 to 1.9 times the time that it takes with ten,
-/// and that only because the memory of so many does not fit into the caches of the processor (`benches/policy.rs`).
-/// With 10 000 groups of one client and target it takes 1.6 times as long as with ten. What the index cannot tell apart
-/// is read rule by rule: 10 000 rules of one client and target that are for any subject, or want a claim that is no
-/// text, take 270 to 400 times as long as ten.
-///
-/// A rule takes 210 to 260 bytes, and the names that no other rule has; of these, the index is 16 to 32 for each place
-/// in which the rule stands. A rule with lists stands in a place for each client, target and subject together, but in
-/// 64 at most, or as many as its lists hold names. One that would stand in more is found by fewer of its lists, and
-/// looked at more often. 1 000 000 rules load in about 1 s, and a layer that holds them against its records and against
-/// each other is built in 2 to 3 s.
+/// An index finds the rules by client, target and subject (by name, by issuer, or by the first claim with a text value).
+/// A decision of a table with a million such rules takes less than twice the time of a table with ten rules. The index
+/// cannot distinguish rules of the same client and target that are for any subject, or that require only claims that are
+/// not texts: a query is compared with each of those rules.
 #[derive(Clone, Debug)]
 pub struct Table(Arc<Rules>);
 
@@ -83,56 +70,127 @@ struct Rules {
     index: Index,
 }
 
+/// The result of the matching rules.
+#[derive(Clone, Copy, Debug)]
+enum Verdict<'a> {
+    Deny(&'a Rule),
+    Allow(&'a Rule),
+    /// The rule would allow the exchange if the subject logged in as the rule requires.
+    StepUp(&'a Rule),
+    NoRule,
+}
+
+/// Decides by the rules that match a query, in the order of the table: a deny wins, then the allow that grants most.
+///
+/// The best allow rule is the rule whose login condition is met; then the rule that the layer can carry out; then the rule
+/// that grants most of the requested scope; then the first rule. A rule that the layer cannot carry out decides only if
+/// there is no better rule, so that the audit event names the rule. A step-up is possible only if the layer can carry out
+/// the rule after the new login.
+fn decide<'a>(matching: &[&'a Rule], query: &Query) -> Verdict<'a> {
+    if let Some(deny) = matching.iter().find(|rule| rule.is_deny()) {
+        return Verdict::Deny(deny);
+    }
+    let quality = |rule: &Rule| (rule.accepts_login(query), rule.can_be_issued(query), rule.granted_count(query));
+    // `max_by_key` returns the last of several equals. In reverse order, that is the first rule.
+    match matching.iter().rev().max_by_key(|rule| quality(rule)) {
+        Some(best) if best.accepts_login(query) => Verdict::Allow(best),
+        Some(best) if best.can_be_issued(query) => Verdict::StepUp(best),
+        _ => Verdict::NoRule,
+    }
+}
+
 impl Table {
-    /// A table of these rules, in this order.
+    /// Creates a table of these rules, in this order.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every rule that contradicts itself, such as an allow rule without scopes.
     pub fn new(rules: impl IntoIterator<Item = Rule>) -> Result<Self, ConfigError> {
-        let mut pool = Pool::default();
-        let settled = rules.into_iter().zip(1..).map(|(mut rule, number)| {
-            rule.settle(number, &mut pool);
-            check(&rule).map(|()| rule)
-        });
-        let list = settled.collect::<Result<Box<[Rule]>, ConfigError>>()?;
-        Ok(Self(Arc::new(Rules { index: Index::of(&list)?, list })))
+        let rules: Vec<Rule> = rules.into_iter().collect();
+        validate::check_alone(&rules)?;
+        Self::from_checked(rules)
     }
 
-    pub(super) fn rules(&self) -> &[Rule] {
-        &self.0.list
+    /// Creates a table of these rules, in this order, and compares the rules with the records and with each other.
+    pub(crate) fn for_records(rules: Vec<Rule>, registry: &Registry) -> Result<Self, ConfigError> {
+        validate::check_with_records(&rules, registry)?;
+        let table = Self::from_checked(rules)?;
+        validate::check_effect(table.rules())?;
+        Ok(table)
     }
 
-    /// The decision of the table.
+    fn from_checked(mut rules: Vec<Rule>) -> Result<Self, ConfigError> {
+        let mut shared = SharedNames::default();
+        for (rule, number) in rules.iter_mut().zip(1..) {
+            rule.enter_table(number, &mut shared);
+        }
+        Ok(Self(Arc::new(Rules { index: Index::new(&rules)?, list: rules.into() })))
+    }
+
+    /// Decides a query.
     pub fn decide(&self, query: &Query) -> Decision {
         let matching = self.matching(query);
-        let real = real(&matching);
-        let decision = Verdict::of(&real, query).decision(query);
-        if real.len() == matching.len() {
+        let in_force = without_shadow_rules(&matching);
+        let decision = decide(&in_force, query).decision(query);
+        if in_force.len() == matching.len() {
             return decision;
         }
-        let would = Verdict::of(&matching, query);
-        match would.shadow_outcome() {
-            Some(outcome) if !would.decision(query).has_same_effect(&decision) => decision.with_shadow(outcome),
+        let would_be = decide(&matching, query);
+        match would_be.shadow_outcome() {
+            Some(outcome) if !would_be.decision(query).has_same_effect(&decision) => decision.with_shadow(outcome),
             _ => decision,
         }
     }
 
-    /// The rule that decides.
-    pub(super) fn decisive(&self, query: &Query) -> Option<&Rule> {
-        Verdict::of(&real(&self.matching(query)), query).rule()
+    fn rules(&self) -> &[Rule] {
+        &self.0.list
     }
 
-    /// The rules that match, in order.
+    /// The rule that decides a query.
+    fn deciding_rule(&self, query: &Query) -> Option<&Rule> {
+        decide(&without_shadow_rules(&self.matching(query)), query).rule()
+    }
+
+    /// The rules that match a query, in the order of the table.
     fn matching(&self, query: &Query) -> Vec<&Rule> {
         let Rules { list, index } = &*self.0;
-        let mut matching: Vec<usize> =
-            index.candidates(query).filter(|position| list[*position].matches(query)).collect();
-        matching.sort_unstable();
-        matching.dedup();
-        matching.into_iter().map(|position| &list[position]).collect()
+        let candidates = index.candidates(query).into_iter().map(|position| &list[position]);
+        candidates.filter(|rule| rule.matches(query)).collect()
     }
 }
 
-/// All but those on trial.
-fn real<'a>(rules: &[&'a Rule]) -> Vec<&'a Rule> {
+fn without_shadow_rules<'a>(rules: &[&'a Rule]) -> Vec<&'a Rule> {
     rules.iter().copied().filter(|rule| !rule.shadow).collect()
+}
+
+impl<'a> Verdict<'a> {
+    fn rule(self) -> Option<&'a Rule> {
+        match self {
+            Self::Deny(rule) | Self::Allow(rule) | Self::StepUp(rule) => Some(rule),
+            Self::NoRule => None,
+        }
+    }
+
+    fn decision(self, query: &Query) -> Decision {
+        match self {
+            Self::Deny(rule) => Denial::new(rule.name()).into(),
+            Self::Allow(rule) => rule.grant(query).into(),
+            Self::StepUp(rule) => rule.step_up(query).into(),
+            Self::NoRule => Denial::no_rule(format!(
+                "no rule allows client `{}`, with the actor `{}`, to exchange a token of subject `{}` of `{}` at {:?}",
+                query.client_id, query.actor.party.sub, query.subject.party.sub, query.subject.party.iss, query.targets,
+            ))
+            .into(),
+        }
+    }
+
+    fn shadow_outcome(self) -> Option<ShadowOutcome> {
+        let rule = self.rule()?.name();
+        Some(match self {
+            Self::Allow(_) => ShadowOutcome::WouldAllow { rule },
+            Self::StepUp(_) => ShadowOutcome::WouldStepUp { rule },
+            Self::Deny(_) | Self::NoRule => ShadowOutcome::WouldDeny { rule },
+        })
+    }
 }
 
 impl Service<Query> for Table {

@@ -1,10 +1,14 @@
-use super::{Actors, Names, Subjects, login::Login, names::Pool};
-use crate::{policy::Semantics, records::Party};
-use std::{hash::Hash, sync::Arc, time::Duration};
+use super::{Actors, Names, Subjects, names::SharedNames};
+use crate::{policy::Semantics, protocol::named_values, records::Wording};
+use std::{hash::Hash, time::Duration};
 
-/// One rule of a [`Table`](super::Table): which client may do what for whom, and where.
+/// One rule of a [`Table`](super::Table): a client, subjects and targets, and what the rule allows or denies.
 ///
-/// Client, subject and target are named in every rule; `any` is written out.
+/// Every rule names clients, subjects and targets. A rule that applies to all of them states so explicitly
+/// ([`Names::any`], [`Subjects::any`]).
+///
+/// An allow rule also names the scopes, and can lower the limits of the issued token or require more of the request. A
+/// deny rule refuses the whole request.
 ///
 /// ```
 /// use std::time::Duration;
@@ -17,39 +21,80 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 /// # let _ = (allow, deny);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
 pub struct Rule {
     id: Option<Box<str>>,
-    /// From 1, in a table.
+    /// The position in the table, from 1. 0 before the rule is in a table.
     number: usize,
-    pub(crate) allows: bool,
-    pub(crate) clients: Names,
-    pub(crate) subjects: Subjects,
-    pub(crate) targets: Names,
+    /// Whether the rule was built in code or read from a document.
+    pub(super) wording: Wording,
+    pub(super) effect: Effect,
+    pub(super) clients: Names,
+    pub(super) subjects: Subjects,
+    pub(super) targets: Names,
     pub(super) actors: Actors,
     pub(super) scopes: Option<Names>,
     pub(super) delegation: bool,
     pub(super) impersonation: bool,
-    pub(super) limits: Option<Box<Limits>>,
-    pub(super) by_token: bool,
-    pub(super) bound: bool,
+    pub(super) max_lifetime: Option<Duration>,
+    pub(super) max_depth: Option<usize>,
+    pub(super) requires_actor_token: bool,
+    pub(super) requires_sender_constraint: bool,
+    /// On the heap, because most rules have no condition on the login.
+    pub(super) login: Option<Box<LoginCondition>>,
     pub(super) shadow: bool,
-    pub(super) login: Option<Box<Login>>,
 }
 
-/// How far it lets a token go.
+/// The effect of a rule that matches a query.
+///
+/// ```
+/// use tower_token_exchange::policy::Effect;
+///
+/// assert_eq!(Effect::Deny.to_string(), "deny");
+/// assert_eq!("allow".parse(), Ok(Effect::Allow));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Limits {
-    pub(super) lifetime: Option<Duration>,
-    pub(super) depth: Option<usize>,
+#[non_exhaustive]
+pub enum Effect {
+    /// The rule allows the exchange.
+    #[default]
+    Allow,
+    /// The rule refuses the exchange.
+    Deny,
+}
+
+impl Effect {
+    const ALL: [Self; 2] = [Self::Allow, Self::Deny];
+
+    /// Returns the name in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+named_values!(Effect, as_str, "`allow` or `deny`");
+
+/// The login that a rule requires (RFC 9470).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct LoginCondition {
+    /// The accepted values, in the order in which the client gets them.
+    pub(super) acr_values: Option<Vec<String>>,
+    pub(super) max_age: Option<Duration>,
 }
 
 impl Rule {
-    /// A rule that allows delegation, where the client itself acts, of the scopes that it goes on to name.
+    /// Creates a rule that allows delegation, with the client itself as the actor. [`Rule::scopes`] must follow.
+    ///
+    /// If a request names several targets, an allow rule matches only if the rule names all of them.
     pub fn allow(clients: impl Into<Names>, subjects: Subjects, targets: impl Into<Names>) -> Self {
         Self {
             id: None,
             number: 0,
-            allows: true,
+            wording: Wording::Methods,
+            effect: Effect::Allow,
             clients: clients.into(),
             subjects,
             targets: targets.into(),
@@ -57,71 +102,69 @@ impl Rule {
             scopes: None,
             delegation: false,
             impersonation: false,
-            limits: None,
-            by_token: false,
-            bound: false,
-            shadow: false,
+            max_lifetime: None,
+            max_depth: None,
+            requires_actor_token: false,
+            requires_sender_constraint: false,
             login: None,
+            shadow: false,
         }
     }
 
-    /// A rule that refuses, whatever others allow, and whoever acts unless it names an actor. It matches if any
-    /// of several targets is one of its own, and it finds a foreign subject also after an exchange made it ours.
+    /// Creates a rule that refuses a request, whatever other rules allow. The rule applies to every actor, unless
+    /// [`Rule::actors`] names some.
+    ///
+    /// If a request names several targets, a deny rule matches if the rule names one of them. A deny rule matches a
+    /// foreign subject also under the name that an earlier exchange gave to the subject.
     pub fn deny(clients: impl Into<Names>, subjects: Subjects, targets: impl Into<Names>) -> Self {
-        Self { allows: false, actors: Actors::any(), ..Self::allow(clients, subjects, targets) }
+        Self { effect: Effect::Deny, actors: Actors::any(), ..Self::allow(clients, subjects, targets) }
     }
 
-    /// The name under which the audit quotes it. Default: its position, as in `rule 3`.
-    #[must_use]
+    /// Sets the name of the rule in audit events. Default: the position in the table, such as `rule 3`.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into().into());
         self
     }
 
-    /// Who acts.
-    #[must_use]
+    /// Sets the actors that the rule applies to. Default: the client itself for an allow rule, every actor for a deny
+    /// rule.
     pub fn actors(mut self, actors: Actors) -> Self {
         self.actors = actors;
         self
     }
 
-    /// The scopes that it allows, by their names at the target; `Names::any()` for all of them.
-    #[must_use]
+    /// Sets the scopes that the rule allows, by their names at the target. [`Names::any`] allows every scope. An allow
+    /// rule without scopes is an error.
     pub fn scopes(mut self, scopes: impl Into<Names>) -> Self {
         self.scopes = Some(scopes.into());
         self
     }
 
-    /// Allows delegation. A rule that names no semantics does.
-    #[must_use]
+    /// Allows delegation. A rule that allows neither delegation nor impersonation explicitly allows delegation.
     pub fn delegation(mut self) -> Self {
         self.delegation = true;
         self
     }
 
-    /// Allows impersonation. Where a rule allows both, delegation is issued.
-    #[must_use]
+    /// Allows impersonation. If a rule allows both, the layer issues a delegation.
     pub fn impersonation(mut self) -> Self {
         self.impersonation = true;
         self
     }
 
-    /// The longest lifetime that it allows.
-    #[must_use]
+    /// Lowers the lifetime of the issued token, in whole seconds. At least 1 s.
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
-        self.limits.get_or_insert_default().lifetime = Some(lifetime);
+        self.max_lifetime = Some(lifetime);
         self
     }
 
-    /// The most actors that it allows in one token.
-    #[must_use]
+    /// Lowers the number of actors in the `act` claim of the issued token. At least 1 for a delegation.
     pub fn max_depth(mut self, depth: usize) -> Self {
-        self.limits.get_or_insert_default().depth = Some(depth);
+        self.max_depth = Some(depth);
         self
     }
 
-    /// Only where an actor token vouches for who acts, be it the client itself; a client that shows none does not
-    /// match.
+    /// Requires an actor token, even if the client itself is the actor. Without an actor token, the rule does not match.
     ///
     /// ```
     /// use tower_token_exchange::{policy::{Decision, Query, Rule, Subjects, Table}, records::Party};
@@ -130,20 +173,21 @@ impl Rule {
     /// let table = Table::new([rule])?;
     ///
     /// let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "billing");
-    /// assert!(matches!(table.decide(&query), Decision::Deny(_)), "nothing but the client's secret");
+    /// assert!(matches!(table.decide(&query), Decision::Deny(_)), "no actor token");
     /// query.actor.by_token = true;
     /// assert!(matches!(table.decide(&query), Decision::Allow(_)));
     /// # Ok::<(), tower_token_exchange::ConfigError>(())
     /// ```
-    #[must_use]
     pub fn require_actor_token(mut self) -> Self {
-        self.by_token = true;
+        self.requires_actor_token = true;
         self
     }
 
-    /// Only where what is issued is bound to whoever sends it, by a proof of possession (RFC 9449) or a certificate
-    /// (RFC 8705). Nothing that this version issues is, so that a layer refuses a rule with it when it is built, instead
-    /// of one that never matches.
+    /// Requires that the issued token is bound to its sender, by a proof of possession (RFC 9449) or by a certificate
+    /// (RFC 8705).
+    ///
+    /// This version never issues such a token. A layer therefore reports a rule with this condition when the layer is
+    /// built, because the rule never matches.
     ///
     /// ```
     /// use tower_token_exchange::{policy::{Decision, Query, Rule, Subjects, Table}, records::Party};
@@ -152,19 +196,71 @@ impl Rule {
     /// let table = Table::new([rule])?;
     ///
     /// let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "payments");
-    /// assert!(matches!(table.decide(&query), Decision::Deny(_)), "whoever finds such a token could use it");
+    /// assert!(matches!(table.decide(&query), Decision::Deny(_)), "a thief could use such a token");
     /// query.sender_constrained = true;
     /// assert!(matches!(table.decide(&query), Decision::Allow(_)));
     /// # Ok::<(), tower_token_exchange::ConfigError>(())
     /// ```
-    #[must_use]
     pub fn require_sender_constraint(mut self) -> Self {
-        self.bound = true;
+        self.requires_sender_constraint = true;
         self
     }
 
-    /// On trial: it is looked at and never has an effect. Where the table would decide something else if all its rules
-    /// on trial were real, the decision says so, and the audit event in `shadow`: `would deny: rule 3`.
+    /// Requires a login with one of these `acr` values, the preferred value first.
+    ///
+    /// If only the login is missing, and no other rule allows the request, the client gets 400 and
+    /// `insufficient_user_authentication` with `acr_values`, and with `max_age` if the rule has one (RFC 9470). Values of
+    /// a foreign issuer count as the issuer's record translates them ([`Issuer::map_acr`](crate::Issuer::map_acr)). An
+    /// untranslated value does not count.
+    ///
+    /// ```
+    /// use tower_token_exchange::{policy::{Decision, Query, Rule, Subjects, Table}, records::Party};
+    ///
+    /// let rule = Rule::allow("orders", Subjects::any(), "payments").scopes(["pay"]).require_acr(["phrh", "phr"]);
+    /// let table = Table::new([rule])?;
+    ///
+    /// let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "payments");
+    /// query.subject.acr = Some("pwd".to_owned());
+    /// assert!(matches!(table.decide(&query), Decision::Deny(_)));
+    /// query.subject.acr = Some("phr".to_owned());
+    /// assert!(matches!(table.decide(&query), Decision::Allow(_)));
+    /// # Ok::<(), tower_token_exchange::ConfigError>(())
+    /// ```
+    pub fn require_acr<T: Into<String>>(mut self, values: impl IntoIterator<Item = T>) -> Self {
+        self.login.get_or_insert_default().acr_values = Some(values.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Requires a login (`auth_time`) that is at most this old, in whole seconds, by the clock of the layer. A subject
+    /// token without `auth_time` does not meet the condition. If only the login is missing, the client gets the same
+    /// answer as for [`require_acr`](Self::require_acr).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use tower_token_exchange::{
+    ///     policy::{Decision, Query, Rule, Subjects, Table},
+    ///     records::Party,
+    ///     token::NumericDate,
+    /// };
+    ///
+    /// let rule = Rule::allow("orders", Subjects::any(), "payments").scopes(["pay"]);
+    /// let table = Table::new([rule.max_auth_age(Duration::from_secs(300))])?;
+    ///
+    /// let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "payments");
+    /// query.now = NumericDate::from_seconds(1_000);
+    /// query.subject.auth_time = Some(NumericDate::from_seconds(699));
+    /// assert!(matches!(table.decide(&query), Decision::Deny(_)));
+    /// query.subject.auth_time = Some(NumericDate::from_seconds(700));
+    /// assert!(matches!(table.decide(&query), Decision::Allow(_)));
+    /// # Ok::<(), tower_token_exchange::ConfigError>(())
+    /// ```
+    pub fn max_auth_age(mut self, age: Duration) -> Self {
+        self.login.get_or_insert_default().max_age = Some(age);
+        self
+    }
+
+    /// Makes the rule a shadow rule, which never has an effect. If the table would decide differently with all its shadow
+    /// rules in force, the decision and the audit event (`shadow`) state the difference, such as `would deny: rule 3`.
     ///
     /// ```
     /// use tower_token_exchange::{policy::{Decision, Names, Query, Rule, Subjects, Table}, records::Party};
@@ -182,67 +278,57 @@ impl Rule {
     /// assert_eq!(decision.shadow().map(ToString::to_string).as_deref(), Some("would deny: no interns"));
     /// # Ok::<(), tower_token_exchange::ConfigError>(())
     /// ```
-    #[must_use]
     pub fn shadow(mut self) -> Self {
         self.shadow = true;
         self
     }
 
-    /// Whether it allows delegation, and not even the one actor of that.
-    pub(crate) fn has_no_room(&self) -> bool {
-        let depth = self.limits.as_ref().and_then(|limits| limits.depth);
-        depth == Some(0) && self.semantics() == Semantics::Delegation
+    pub(super) fn is_allow(&self) -> bool {
+        self.effect == Effect::Allow
     }
 
-    pub(crate) fn wants_sender_constraint(&self) -> bool {
-        self.bound
-    }
-
-    /// The actors that it names.
-    pub(crate) fn parties(&self) -> &[Party] {
-        self.actors.listed()
-    }
-
-    /// The scopes that it names.
-    pub(crate) fn listed_scopes(&self) -> &[Arc<str>] {
-        self.scopes.as_ref().and_then(Names::listed).unwrap_or_default()
+    pub(super) fn is_deny(&self) -> bool {
+        self.effect == Effect::Deny
     }
 
     pub(super) fn semantics(&self) -> Semantics {
         if self.impersonation && !self.delegation { Semantics::Impersonation } else { Semantics::Delegation }
     }
 
-    /// The name that it goes by.
+    /// The name of the rule in audit events.
     pub(crate) fn name(&self) -> String {
         self.name_at(self.number)
     }
 
-    /// Its name at this place in a table, from 1.
+    /// The name of the rule at a position in a table, from 1.
     pub(crate) fn name_at(&self, number: usize) -> String {
         self.id.as_deref().map_or_else(|| format!("rule {number}"), str::to_owned)
     }
 
-    /// All that it says, whatever it is called and wherever it stands.
+    /// The index of the rule in its table, from 0.
+    pub(super) fn position(&self) -> usize {
+        self.number.saturating_sub(1)
+    }
+
+    /// Everything that the rule states, without its name and its position.
     pub(super) fn content(&self) -> impl PartialEq + Hash {
-        let Self { id: _, number: _, allows, clients, subjects, targets, actors, scopes, limits, login, .. } = self;
-        let flags = [*allows, self.delegation, self.impersonation, self.by_token, self.bound, self.shadow];
-        (flags, (clients, subjects, targets, actors), (scopes, limits, login))
+        let Self { id: _, number: _, wording: _, effect, clients, subjects, targets, actors, scopes, .. } = self;
+        let flags = [self.requires_actor_token, self.requires_sender_constraint, self.shadow];
+        (
+            (effect, clients, subjects, targets, actors, scopes),
+            (self.delegation, self.impersonation, self.max_lifetime, self.max_depth, &self.login, flags),
+        )
     }
 
-    /// From 1, in a table.
-    pub(super) fn number(&self) -> usize {
-        self.number
-    }
-
-    /// Takes its place in a table: with its lists in order, as those who search them expect, and with what other
-    /// rules have too held once.
-    pub(super) fn settle(&mut self, number: usize, pool: &mut Pool) {
+    /// Takes a position in a table, from 1: sorts the lists, which [`Names::contains`] needs, and shares the memory of
+    /// names with the other rules.
+    pub(super) fn enter_table(&mut self, number: usize, shared: &mut SharedNames) {
         self.number = number;
-        self.clients.sort();
-        self.targets.sort();
-        self.subjects.settle(pool);
-        for list in [Some(&mut self.clients), Some(&mut self.targets), self.scopes.as_mut()].into_iter().flatten() {
-            pool.share(list);
+        self.clients.normalize();
+        self.targets.normalize();
+        self.subjects.normalize(shared);
+        for names in [Some(&mut self.clients), Some(&mut self.targets), self.scopes.as_mut()].into_iter().flatten() {
+            shared.share(names);
         }
     }
 }

@@ -1,13 +1,15 @@
-use super::names::{Names, Pool};
+use super::names::{Names, SharedNames};
 use crate::{
     policy::{Query, Subject},
-    protocol::TokenType,
+    protocol::{IssuerId, TokenType},
     records::Party,
 };
 use serde_json::Value;
-use std::sync::Arc;
+use std::{iter, sync::Arc};
 
-/// The subjects that a rule is about.
+/// The subjects that a rule applies to.
+///
+/// Every method except [`or_clients`](Self::or_clients) adds a condition. A subject must meet all conditions.
 ///
 /// ```
 /// use tower_token_exchange::policy::Subjects;
@@ -17,66 +19,64 @@ use std::sync::Arc;
 /// # let _ = (staff, alice);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[must_use]
 pub struct Subjects {
-    pub(crate) issuer: Option<Arc<str>>,
-    pub(crate) subs: Names,
-    pub(super) clients: bool,
-    /// Apart, since most rules say nothing of it, and a million small ones are looked at sooner than large ones.
-    wanted: Option<Box<Wanted>>,
+    pub(super) issuer: Option<Arc<str>>,
+    pub(super) names: Names,
+    pub(super) or_clients: bool,
+    /// On the heap, because most rules have no condition on the token.
+    token: Option<Box<TokenConditions>>,
 }
 
-/// What the subject's token must be like.
+/// The conditions on the subject token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Wanted {
+struct TokenConditions {
     claims: Vec<(String, Value)>,
     types: Vec<TokenType>,
 }
 
 impl Subjects {
-    /// Any subject of any issuer that has a record, but no client by itself ([`Subjects::or_clients`]).
+    /// Creates a condition for every user of every issuer that has a record. Clients that act for themselves are not
+    /// included ([`Subjects::or_clients`]).
     pub fn any() -> Self {
-        Self { issuer: None, subs: Names::any(), clients: false, wanted: None }
+        Self { issuer: None, names: Names::any(), or_clients: false, token: None }
     }
 
-    /// The subjects of one issuer.
-    pub fn of_issuer(iss: impl Into<String>) -> Self {
-        Self { issuer: Some(iss.into().into()), ..Self::any() }
+    /// Creates a condition for the users of one issuer.
+    pub fn of_issuer(iss: impl Into<IssuerId>) -> Self {
+        Self { issuer: Some(iss.into().as_str().into()), ..Self::any() }
     }
 
-    /// Whether it wants something of the token beside the name.
-    pub(super) fn asks_for_more(&self) -> bool {
-        self.wanted.is_some()
-    }
-
-    /// Only these, by the `sub` that their issuer gives them.
-    #[must_use]
-    pub fn named<T: Into<String>>(mut self, subs: impl IntoIterator<Item = T>) -> Self {
-        self.subs = Names::of(subs.into_iter().map(|sub| sub.into().into()));
+    /// Restricts the condition to these subjects, by the `sub` that the issuer uses. A second call replaces the names.
+    pub fn named<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
+        self.names = names.into_iter().map(Into::into).collect::<Vec<String>>().into();
         self
     }
 
-    /// Clients too, with tokens that no user stands behind, such as those of the client credentials grant. Without it,
-    /// an allow is about users alone, even where it names one that is called like a client; a deny is about both. A
-    /// client that was impersonated cannot be told from a user of its name.
-    #[must_use]
-    pub fn or_clients(mut self) -> Self {
-        self.clients = true;
-        self
-    }
-
-    /// Only those whose token has this claim: with this value, or an array that holds it. Whose word that is says
-    /// [`Subjects::of_issuer`]; without it, every issuer that has a record is believed.
+    /// Includes clients that act for themselves: tokens with no user behind them, such as tokens of the client
+    /// credentials grant.
     ///
-    /// A token that was exchanged has lost every claim that its target's record did not name; a deny by a claim
-    /// refuses at a later hop only if each record on the way names it.
-    #[must_use]
-    pub fn with_claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.wanted.get_or_insert_default().claims.push((name.into(), value.into()));
+    /// Without this call, an allow rule applies to users only, even if a user has the same name as a client. A deny rule
+    /// always applies to both. The layer cannot tell an impersonated client from a user of the same name.
+    pub fn or_clients(mut self) -> Self {
+        self.or_clients = true;
         self
     }
 
-    /// Only those of this group: whose token has a claim `groups` that is it, or an array that holds it. The short way
-    /// to [`with_claim("groups", …)`](Self::with_claim); after several calls, only those of all these groups.
+    /// Restricts the condition to subject tokens with a claim of this value, or with an array that contains this value.
+    ///
+    /// [`Subjects::of_issuer`] sets whose claims count. Without it, the claims of every issuer with a record count.
+    ///
+    /// An issued token has only those claims of the subject token that the record of the target names. After an exchange,
+    /// a deny rule on a claim therefore works only if the record of each target on the way names the claim.
+    pub fn with_claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.token.get_or_insert_default().claims.push((name.into(), value.into()));
+        self
+    }
+
+    /// Restricts the condition to members of a group: the claim `groups` is this group, or an array that contains this
+    /// group. This is a short form of [`with_claim("groups", …)`](Self::with_claim). After several calls, the subject
+    /// must be a member of all groups.
     ///
     /// ```
     /// use serde_json::json;
@@ -91,13 +91,12 @@ impl Subjects {
     /// assert!(matches!(table.decide(&query), Decision::Allow(_)));
     /// # Ok::<(), tower_token_exchange::ConfigError>(())
     /// ```
-    #[must_use]
     pub fn in_group(self, group: impl Into<String>) -> Self {
         self.with_claim("groups", group.into())
     }
 
-    /// Only those with a token that was declared as this type (`subject_token_type`); after several calls, as any of
-    /// them. The declaration was checked: a token is never of another kind than it was declared.
+    /// Restricts the condition to subject tokens of this declared type (`subject_token_type`). After several calls, one of
+    /// the types is enough. The layer has already checked that the token is of the declared type.
     ///
     /// ```
     /// use tower_token_exchange::{
@@ -106,7 +105,7 @@ impl Subjects {
     ///     records::Party,
     /// };
     ///
-    /// // ID tokens lead here and nowhere else.
+    /// // An ID token can be exchanged for a session, and an access token cannot.
     /// let at_login = Subjects::any().of_type(TokenType::ID_TOKEN);
     /// let table = Table::new([Rule::allow("web", at_login, "session").scopes(["session:open"])])?;
     ///
@@ -116,53 +115,58 @@ impl Subjects {
     /// assert!(matches!(table.decide(&query), Decision::Allow(_)));
     /// # Ok::<(), tower_token_exchange::ConfigError>(())
     /// ```
-    #[must_use]
     pub fn of_type(mut self, token_type: TokenType) -> Self {
-        self.wanted.get_or_insert_default().types.push(token_type);
+        self.token.get_or_insert_default().types.push(token_type);
         self
     }
 
-    /// Puts the list in order, and shares what other rules have too.
-    pub(super) fn settle(&mut self, pool: &mut Pool) {
-        self.subs.sort();
-        if let Some(issuer) = &mut self.issuer {
-            pool.share_name(issuer);
-        }
-    }
-
-    pub(super) fn issued_by(&self, party: &Party) -> bool {
-        self.issuer.as_ref().is_none_or(|own| party.iss == **own)
-    }
-
-    /// Whether it is about this party, so far as names go. The list must be in order.
-    pub(super) fn name(&self, party: &Party) -> bool {
-        self.issued_by(party) && self.subs.include(&party.sub)
-    }
-
+    /// The claims that the subject token must have.
     pub(super) fn claims(&self) -> &[(String, Value)] {
-        self.wanted.as_ref().map_or(&[], |wanted| &wanted.claims)
+        self.token.as_ref().map_or(&[], |token| &token.claims)
     }
 
-    pub(crate) fn types(&self) -> &[TokenType] {
-        self.wanted.as_ref().map_or(&[], |wanted| &wanted.types)
+    /// The accepted types of the subject token. An empty list accepts every type.
+    pub(super) fn types(&self) -> &[TokenType] {
+        self.token.as_ref().map_or(&[], |token| &token.types)
     }
 
-    /// Whether a deny of these refuses everybody of whom an allow of the others is. Both must be settled.
-    pub(super) fn cover(&self, allowed: &Self) -> bool {
-        (self.issuer.is_none() || self.issuer == allowed.issuer)
-            && self.subs.cover(&allowed.subs)
-            && self.claims().iter().all(|claim| allowed.claims().contains(claim))
-            && is_within(allowed.types(), self.types())
+    pub(super) fn has_token_conditions(&self) -> bool {
+        self.token.is_some()
     }
 
-    pub(super) fn have_type_of(&self, subject: &Subject) -> bool {
-        let types = self.types();
-        types.is_empty() || types.contains(&subject.token_type)
+    pub(super) fn has_issuer_of(&self, party: &Party) -> bool {
+        self.issuer.as_deref().is_none_or(|issuer| party.iss == *issuer)
     }
 
-    /// The first claim that a subject does not have as wanted.
+    /// Whether the issuer and the name of a party meet the conditions. The names must be normalized.
+    pub(super) fn contains(&self, party: &Party) -> bool {
+        self.has_issuer_of(party) && self.names.contains(&party.sub)
+    }
+
+    pub(super) fn accept_type_of(&self, subject: &Subject) -> bool {
+        self.types().is_empty() || self.types().contains(&subject.token_type)
+    }
+
+    /// The first required claim that the subject token does not have.
     pub(super) fn missing_claim(&self, subject: &Subject) -> Option<&str> {
-        self.claims().iter().find(|(name, wanted)| !has_claim(subject, name, wanted)).map(|(name, _)| name.as_str())
+        self.claims().iter().find(|(name, value)| !has_claim(subject, name, value)).map(|(name, _)| name.as_str())
+    }
+
+    /// Whether a deny rule for these subjects applies to every subject of an allow rule. The names of both must be
+    /// normalized.
+    pub(super) fn contain_all(&self, allowed: &Self) -> bool {
+        let (own_types, types) = (self.types(), allowed.types());
+        (self.issuer.is_none() || self.issuer == allowed.issuer)
+            && self.names.contains_all(&allowed.names)
+            && self.claims().iter().all(|claim| allowed.claims().contains(claim))
+            && (own_types.is_empty() || (!types.is_empty() && types.iter().all(|one| own_types.contains(one))))
+    }
+
+    pub(super) fn normalize(&mut self, shared: &mut SharedNames) {
+        self.names.normalize();
+        if let Some(issuer) = &mut self.issuer {
+            shared.share_name(issuer);
+        }
     }
 }
 
@@ -172,20 +176,16 @@ impl Default for Subjects {
     }
 }
 
-/// Whether each of these types is one of those. An empty list is all types there are.
-fn is_within(these: &[TokenType], those: &[TokenType]) -> bool {
-    those.is_empty() || (!these.is_empty() && these.iter().all(|kind| those.contains(kind)))
-}
-
-fn has_claim(subject: &Subject, name: &str, wanted: &Value) -> bool {
+fn has_claim(subject: &Subject, name: &str, value: &Value) -> bool {
     match subject.claims.get(name) {
-        Some(Value::Array(many)) => many.contains(wanted) || wanted.as_array() == Some(many),
-        Some(one) => one == wanted,
+        Some(Value::Array(values)) => values.contains(value) || value.as_array() == Some(values),
+        Some(claim) => claim == value,
         None => false,
     }
 }
 
-/// Whom a rule finds: an allow is for the party that the token names; a deny is for whoever that was before, too.
-pub(super) fn parties(query: &Query, allows: bool) -> impl Iterator<Item = &Party> {
-    [Some(&query.subject.party), query.subject.origin.as_ref().filter(|_| !allows)].into_iter().flatten()
+/// The parties that a rule for a subject can name: the party of the subject token and, for a deny rule, the party that the
+/// subject was before an earlier exchange.
+pub(super) fn parties(query: &Query, with_origin: bool) -> impl Iterator<Item = &Party> {
+    iter::once(&query.subject.party).chain(query.subject.origin.as_ref().filter(|_| with_origin))
 }

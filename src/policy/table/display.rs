@@ -1,8 +1,8 @@
 use super::{Names, Rule, Subjects};
 use std::fmt;
 
-/// In a line, for a person: who may, where, for whom, and how far. Conditions on tokens and logins are only said to be
-/// there.
+/// Writes the rule as one line for a person: effect, clients, targets, subjects, semantics and scopes. Conditions on tokens
+/// and logins are only mentioned.
 ///
 /// ```
 /// use tower_token_exchange::policy::{Rule, Subjects};
@@ -12,40 +12,36 @@ use std::fmt;
 /// ```
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let effect = if self.allows { "allow" } else { "deny" };
-        write!(
-            f,
-            "{effect} {}, at {}, for ",
-            listed(&self.clients, "any client"),
-            listed(&self.targets, "any target")
-        )?;
+        let clients = listed(&self.clients, "any client");
+        let targets = listed(&self.targets, "any target");
+        write!(f, "{} {clients}, at {targets}, for ", self.effect)?;
         write_subjects(f, &self.subjects)?;
-        if self.allows {
+        if self.is_allow() {
             f.write_str(match (self.delegation, self.impersonation) {
                 (true, true) => ": delegation and impersonation",
                 (_, true) => ": impersonation",
                 (_, false) => ": delegation",
             })?;
-            let scopes = self.scopes.as_ref().map_or("no scopes".to_owned(), |scopes| match scopes.listed() {
-                Some(_) => format!("scopes {}", listed(scopes, "")),
-                None => "any scope".to_owned(),
-            });
-            write!(f, ", {scopes}")?;
+            match &self.scopes {
+                None => f.write_str(", no scopes")?,
+                Some(scopes) if scopes.listed().is_none() => f.write_str(", any scope")?,
+                Some(scopes) => write!(f, ", scopes {}", listed(scopes, ""))?,
+            }
         }
-        if self.login.is_some() || self.by_token || self.bound {
+        if self.login.is_some() || self.requires_actor_token || self.requires_sender_constraint {
             f.write_str(", under conditions")?;
         }
-        if self.shadow { f.write_str(" (on trial)") } else { Ok(()) }
+        if self.shadow { f.write_str(" (shadow rule)") } else { Ok(()) }
     }
 }
 
 fn write_subjects(f: &mut fmt::Formatter<'_>, subjects: &Subjects) -> fmt::Result {
-    f.write_str(if subjects.clients { "users and clients of " } else { "users of " })?;
+    f.write_str(if subjects.or_clients { "users and clients of " } else { "users of " })?;
     f.write_str(subjects.issuer.as_deref().unwrap_or("any issuer"))?;
-    if subjects.subs.listed().is_some() {
-        write!(f, " named {}", listed(&subjects.subs, ""))?;
+    if subjects.names.listed().is_some() {
+        write!(f, " named {}", listed(&subjects.names, ""))?;
     }
-    if subjects.asks_for_more() { f.write_str(" whose tokens fit") } else { Ok(()) }
+    if subjects.has_token_conditions() { f.write_str(" with certain tokens") } else { Ok(()) }
 }
 
 fn listed(names: &Names, any: &str) -> String {
@@ -57,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rule_reads_as_what_it_does() {
+    fn the_text_of_a_rule_states_its_effect() {
         let any = || Rule::allow(Names::any(), Subjects::any().or_clients(), Names::any());
         let bob = Subjects::of_issuer("https://idp.example").named(["bob", "eve"]).in_group("sales");
         for (rule, text) in [
@@ -71,11 +67,11 @@ mod tests {
                     .delegation()
                     .impersonation()
                     .shadow(),
-                "allow a b, at t, for users of https://idp.example named bob eve whose tokens fit: delegation and impersonation, scopes read write (on trial)",
+                "allow a b, at t, for users of https://idp.example named bob eve with certain tokens: delegation and impersonation, scopes read write (shadow rule)",
             ),
             (
                 Rule::deny("a", bob, "t"),
-                "deny a, at t, for users of https://idp.example named bob eve whose tokens fit",
+                "deny a, at t, for users of https://idp.example named bob eve with certain tokens",
             ),
             (any(), "allow any client, at any target, for users and clients of any issuer: delegation, no scopes"),
         ] {

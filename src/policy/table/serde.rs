@@ -1,14 +1,20 @@
-use super::{Actors, Names, Rule, Subjects};
-use crate::records::{Party, values, values::WordOr};
-use serde::{Deserialize, Deserializer, de};
+use super::{Actors, Effect, Names, Rule, Subjects};
+use crate::{
+    policy::Semantics,
+    records::{
+        Party, Wording,
+        values::{self, WordOr},
+    },
+};
+use serde::{Deserialize, Deserializer, de::Error as _};
 use serde_json::{Map, Value};
 
 const ANY: &str = "any";
 
-/// A rule as a document says it; see [`Rule`]'s methods of the same names.
+/// The keys of a rule in a document. Most keys are named like the method of [`Rule`] that they stand for.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+struct RuleDocument {
     id: Option<String>,
     #[serde(default)]
     effect: Effect,
@@ -31,24 +37,9 @@ struct Document {
     shadow: bool,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Effect {
-    #[default]
-    Allow,
-    Deny,
-}
-
-#[derive(Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Semantics {
-    Delegation,
-    Impersonation,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct SubjectDocument {
+struct SubjectsDocument {
     issuer: Option<String>,
     #[serde(rename = "type")]
     token_type: Option<String>,
@@ -61,11 +52,11 @@ struct SubjectDocument {
     or_clients: bool,
 }
 
-impl TryFrom<Document> for Rule {
+impl TryFrom<RuleDocument> for Rule {
     type Error = String;
 
-    fn try_from(document: Document) -> Result<Self, String> {
-        let Document { clients, subjects, targets, .. } = document;
+    fn try_from(document: RuleDocument) -> Result<Self, String> {
+        let RuleDocument { clients, subjects, targets, .. } = document;
         let mut rule = match document.effect {
             Effect::Allow => Self::allow(clients, subjects, targets),
             Effect::Deny => Self::deny(clients, subjects, targets),
@@ -73,30 +64,8 @@ impl TryFrom<Document> for Rule {
         if let Some(id) = document.id {
             rule = rule.id(id);
         }
-        rule.scopes = document.scopes;
-        for semantics in document.grant {
-            rule = match semantics {
-                Semantics::Delegation => rule.delegation(),
-                Semantics::Impersonation => rule.impersonation(),
-            };
-        }
         if let Some(actors) = document.actors {
             rule = rule.actors(actors);
-        }
-        if let Some(lifetime) = values::duration("max_lifetime", document.max_lifetime)? {
-            rule = rule.max_lifetime(lifetime);
-        }
-        if let Some(depth) = document.max_depth {
-            rule = rule.max_depth(depth);
-        }
-        if document.shadow {
-            rule = rule.shadow();
-        }
-        if document.require_actor_token {
-            rule = rule.require_actor_token();
-        }
-        if document.require_sender_constraint {
-            rule = rule.require_sender_constraint();
         }
         if let Some(values) = document.require_acr {
             rule = rule.require_acr(values);
@@ -104,17 +73,26 @@ impl TryFrom<Document> for Rule {
         if let Some(age) = values::duration("max_auth_age", document.max_auth_age)? {
             rule = rule.max_auth_age(age);
         }
+        rule.wording = Wording::Keys;
+        rule.scopes = document.scopes;
+        rule.delegation = document.grant.contains(&Semantics::Delegation);
+        rule.impersonation = document.grant.contains(&Semantics::Impersonation);
+        rule.max_lifetime = values::duration("max_lifetime", document.max_lifetime)?;
+        rule.max_depth = document.max_depth;
+        rule.requires_actor_token = document.require_actor_token;
+        rule.requires_sender_constraint = document.require_sender_constraint;
+        rule.shadow = document.shadow;
         Ok(rule)
     }
 }
 
 impl<'de> Deserialize<'de> for Rule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::try_from(Document::deserialize(deserializer)?).map_err(de::Error::custom)
+        Self::try_from(RuleDocument::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
 
-/// `any`, one name, or a list of names. In a list, `any` is a name like others.
+/// The word `any`, one name, or a list of names. In a list, `any` is an ordinary name.
 impl<'de> Deserialize<'de> for Names {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match WordOr::<Vec<String>>::deserialize(deserializer)? {
@@ -125,14 +103,14 @@ impl<'de> Deserialize<'de> for Names {
     }
 }
 
+/// The word `any`, or a table of conditions.
 impl<'de> Deserialize<'de> for Subjects {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let document = match WordOr::<SubjectDocument>::deserialize(deserializer)? {
+        let document = match WordOr::<SubjectsDocument>::deserialize(deserializer)? {
             WordOr::Word(word) if word == ANY => return Ok(Self::any()),
             WordOr::Word(word) => {
-                let help = "write `any`, or `{ issuer = …, names = [\"…\"] }`";
-                return Err(de::Error::custom(format_args!(
-                    "subjects `{word}`: a name alone says not whose it is: {help}"
+                return Err(D::Error::custom(format_args!(
+                    "subjects `{word}`: a name without an issuer: write `any`, or `{{ issuer = …, names = [\"…\"] }}`"
                 )));
             }
             WordOr::Table(document) => document,
@@ -142,11 +120,9 @@ impl<'de> Deserialize<'de> for Subjects {
             subjects = subjects.named(names);
         }
         if let Some(name) = document.token_type {
-            subjects = subjects.of_type(values::token_type(name).map_err(de::Error::custom)?);
+            subjects = subjects.of_type(values::token_type(name).map_err(D::Error::custom)?);
         }
-        for group in document.groups {
-            subjects = subjects.in_group(group);
-        }
+        subjects = document.groups.into_iter().fold(subjects, Self::in_group);
         for (claim, value) in document.claims {
             subjects = subjects.with_claim(claim, value);
         }
@@ -154,12 +130,13 @@ impl<'de> Deserialize<'de> for Subjects {
     }
 }
 
+/// The word `client`, the word `any`, or a list of parties.
 impl<'de> Deserialize<'de> for Actors {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match WordOr::<Vec<Party>>::deserialize(deserializer)? {
             WordOr::Word(word) if word == ANY => Ok(Self::any()),
             WordOr::Word(word) if word == "client" => Ok(Self::client()),
-            WordOr::Word(word) => Err(de::Error::custom(format_args!(
+            WordOr::Word(word) => Err(D::Error::custom(format_args!(
                 "actors `{word}`: write `client`, `any`, or a list of `{{ iss = …, sub = … }}`"
             ))),
             WordOr::Table(parties) => Ok(Self::parties(parties)),
