@@ -133,7 +133,7 @@ impl Attempt {
     fn close(&mut self, rejection: Option<&Rejection>) {
         let event = &mut self.event;
         event.duration = self.started.elapsed();
-        event.outcome = Outcome::of(rejection);
+        event.outcome = Outcome::from_rejection(rejection);
         let Some(rejection) = rejection else { return };
         self.timer.stop();
         // A client that is gone received no error.

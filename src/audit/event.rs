@@ -8,80 +8,86 @@ use crate::{
 use serde::{Serialize, Serializer};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// What happened at one attempt to exchange a token.
+/// The record of one attempt to exchange a token.
 ///
-/// No token and no secret is in it. Texts from outside are escaped and cut off after 256 characters. What was
-/// only claimed and what was verified stand in different fields: `claimed_client_id` and `requested` are the
-/// client's words, everything else was checked.
+/// An event contains no token and no secret. A text that a client or a token chose is escaped and cut off after 256
+/// characters. [`claimed_client_id`](Self::claimed_client_id), [`requested`](Self::requested),
+/// [`request_id`](Self::request_id) and [`trace_id`](Self::trace_id) are the words of the caller, without proof. The layer
+/// has checked every other field.
 ///
-/// As JSON, with serde, a field without a value is `null`; codes and names are their texts. To test a sink of your own,
-/// begin with [`AuditEvent::example`].
+/// A field is `None` if the attempt ended before the layer knew the value, or if the value does not exist.
+///
+/// With serde, a field without a value is `null`, and an enum is its name. Names and values are stable.
+/// [`AuditEvent::example`] returns an event for the unit tests of a sink.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AuditEvent {
-    /// The name of this event, unique.
+    /// The unique id of the event.
     pub event_id: String,
-    /// When the attempt began, in seconds since 1970.
+    /// The time at which the attempt began. With serde: seconds since 1970, with fractions.
     #[serde(serialize_with = "seconds_since_1970")]
     pub time: SystemTime,
-    /// How long it took, in microseconds.
+    /// The duration of the attempt, without the time that the audit sink takes. With serde: microseconds, in the field
+    /// `duration_us`.
     #[serde(rename = "duration_us", serialize_with = "microseconds")]
     pub duration: Duration,
-    /// What became of it.
+    /// The result.
     pub outcome: Outcome,
-    /// The last stage that it reached.
+    /// The last stage that the attempt reached.
     pub stage: Stage,
-    /// The `error` that the client was told.
+    /// The `error` in the answer to the client. `None` if a token was issued or the client closed the connection.
     pub error: Option<ErrorCode>,
-    /// Why it was refused: a code of [`Reason`].
+    /// The reason of the refusal. `None` if a token was issued.
     pub reason: Option<Reason>,
-    /// More about why.
+    /// More about the reason, for a person.
     pub detail: Option<String>,
-    /// The client that the request says it comes from.
+    /// The client id in the request, without proof.
     pub claimed_client_id: Option<String>,
-    /// The client that it comes from.
+    /// The authenticated client.
     pub client_id: Option<ClientId>,
-    /// How the client proved it.
+    /// The method that authenticated the client.
     pub auth_method: Option<AuthenticationMethod>,
-    /// What was asked for.
+    /// The parameters of the request.
     pub requested: Requested,
-    /// The subject.
+    /// The subject: the party on whose behalf the client acts.
     pub subject: Option<Party>,
     /// The subject token.
     pub subject_token: Option<TokenFacts>,
-    /// Who acts.
+    /// The actor: the party that acts. Without an actor token, the client is the actor.
     pub actor: Option<Party>,
     /// The actor token.
     pub actor_token: Option<TokenFacts>,
-    /// Whether it is a delegation or an impersonation.
+    /// Whether the policy allowed a delegation or an impersonation.
     pub semantics: Option<Semantics>,
-    /// The actors that the token names, or would have named, the current one first; none in an impersonation, and none
-    /// before that was decided.
+    /// The actors in the `act` claim of the token, the current actor first. Empty for an impersonation, and before the
+    /// policy has decided.
     pub act: Vec<Party>,
     /// The number of these actors.
     pub act_depth: Option<usize>,
-    /// What the policy said allowed it.
+    /// The name that the policy gave for its grant, such as the id of a rule.
     pub policy_id: Option<String>,
-    /// What the policy would have decided with its rules on trial
-    /// ([`Rule::shadow`](crate::policy::Rule::shadow)), if that is something else: such as `would deny: rule 3`.
+    /// The decision that the policy would make if its shadow rules were in force
+    /// ([`Rule::shadow`](crate::policy::Rule::shadow)), if that decision is a different one. With serde: its text, such as
+    /// `would deny: rule 3`.
     pub shadow: Option<ShadowOutcome>,
-    /// What was issued.
+    /// The issued token.
     pub granted: Option<Granted>,
-    /// Whether somebody must look at once: a part tried to grant more than it may ([`Reason::is_alarm`]).
+    /// Whether an operator must look at this event at once: a part tried to grant more than the part may
+    /// ([`Reason::is_alarm`]).
     pub alarm: bool,
-    /// The value of the header `X-Request-Id`, if the request has exactly one, of 1 to 128 visible ASCII characters.
+    /// The header `X-Request-Id`, if the request has exactly one such header, of 1 to 128 visible ASCII characters.
     ///
     /// The client may have chosen the value, unless an outer layer or a proxy sets the header.
     pub request_id: Option<String>,
-    /// The trace id of the header `traceparent` (W3C Trace Context), if the request has exactly one that is well-formed:
-    /// 32 hexadecimal digits in lower case.
+    /// The trace id of the header `traceparent` (W3C Trace Context), if the request has exactly one such header and the
+    /// header is well-formed: 32 hexadecimal digits in lower case.
     ///
     /// The client may have chosen the value, unless an outer layer or a proxy sets the header.
     pub trace_id: Option<String>,
 }
 
 impl AuditEvent {
-    /// Of an attempt that begins: nothing is known yet.
+    /// Returns the event of an attempt that has just begun.
     pub(super) fn new(event_id: String, time: SystemTime, ids: RequestIds) -> Self {
         Self {
             event_id,
@@ -113,53 +119,53 @@ impl AuditEvent {
     }
 }
 
-/// The client's words.
+/// The parameters of a request, as the client sent them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Requested {
-    /// `resource` and `audience` values.
+    /// The values of `resource` and `audience`, in this order.
     pub targets: Vec<String>,
-    /// `scope`.
+    /// The value of `scope`.
     pub scope: Option<String>,
-    /// `requested_token_type`.
+    /// The value of `requested_token_type`.
     pub token_type: Option<String>,
-    /// `subject_token_type`.
+    /// The value of `subject_token_type`.
     pub subject_token_type: Option<String>,
-    /// `actor_token_type`.
+    /// The value of `actor_token_type`.
     pub actor_token_type: Option<String>,
 }
 
-/// A token that was handed in and found good.
+/// A subject token or an actor token that the layer has validated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TokenFacts {
-    /// The declared type.
+    /// The token type that the client declared.
     pub token_type: TokenType,
-    /// Its issuer.
+    /// The issuer of the token.
     pub iss: IssuerId,
-    /// Its name, if it has one.
+    /// The `jti` of the token, if the token has a `jti`.
     pub jti: Option<TokenId>,
-    /// When it expires.
+    /// The expiry of the token.
     pub exp: NumericDate,
 }
 
-/// What was issued.
+/// The issued token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Granted {
-    /// The ids of the targets' records.
+    /// The ids of the target records that the token is for.
     pub targets: Vec<TargetId>,
-    /// The `sub` of the issued token.
+    /// The `sub` claim of the token.
     pub sub: String,
-    /// The scope.
+    /// The scope of the token.
     pub scope: Scope,
-    /// The type.
+    /// The type of the token.
     pub token_type: TokenType,
-    /// The name of the issued token.
+    /// The `jti` claim of the token.
     pub jti: TokenId,
-    /// The key that signed it.
+    /// The id of the key that signed the token.
     pub kid: String,
-    /// When it expires.
+    /// The expiry of the token.
     pub exp: NumericDate,
 }
 

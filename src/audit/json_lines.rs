@@ -12,18 +12,19 @@ use std::{
 use tokio::{sync::Semaphore, task::spawn_blocking};
 use tower::Service;
 
-/// A sink that writes each event as a line of JSON, with the fields of [`AuditEvent`], to a file, the standard output
-/// or anything else.
+/// A sink that writes each event as one line of JSON to a file, to the standard output, or to another writer.
 ///
-/// A token is released when its line was written and flushed: handed to the operating system, which is not yet the
-/// disk. Where that fails, as it does when the disk is full, the token is withheld and the client gets 503; the next
-/// event is tried anew. What was written of a line until then stays, with a line end behind it before the next event:
-/// a reader skips what is not JSON, and empty lines, and finds every event that was taken.
+/// The fields are the fields of [`AuditEvent`].
 ///
-/// A line that comes too late, after five seconds, may be written all the same. Of each token that was withheld there is
-/// an event of [`TracingSink`](crate::audit::TracingSink) that says so.
+/// A token is released after the line of the token was written and flushed. The operating system then has the line; the
+/// disk may not have the line yet. If writing fails, for example because the disk is full, the token is withheld and the
+/// client receives 503. The sink tries again with the next event, and begins the next event on a new line. So a reader
+/// that skips empty lines and lines that are not JSON finds every event that the sink took.
 ///
-/// It writes in threads of tokio's for what blocks, one at a time, so that a slow disk stops no other request.
+/// A line that is written after the limit of five seconds may belong to a token that was withheld. For each withheld
+/// token, an event of [`TracingSink`](super::TracingSink) says so.
+///
+/// The sink writes one line at a time, in a blocking thread of tokio. A slow disk stops no other request.
 ///
 /// ```
 /// use tower_token_exchange::{
@@ -46,7 +47,7 @@ use tower::Service;
 ///     .build()?;
 /// # let _ = layer;
 ///
-/// // When the file was moved away, on SIGHUP say:
+/// // After the file was moved away, for example on SIGHUP:
 /// audit.reopen()?;
 /// # std::fs::remove_dir_all(&directory)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -55,22 +56,24 @@ use tower::Service;
 pub struct JsonLinesSink(Arc<Shared>);
 
 struct Shared {
-    /// Where the file is, if it is one.
+    /// The path of the file, if the output is a file.
     path: Option<PathBuf>,
-    /// One event at a time gets as far as a thread: behind a disk that hangs, the others can still give up.
+    /// Lets one event at a time into a blocking thread. The other events wait in async code, where they can time out.
     turn: Arc<Semaphore>,
     output: Mutex<Output>,
 }
 
 struct Output {
     writer: Box<dyn Write + Send>,
-    /// Whether it may have ended in the middle of a line.
-    torn: bool,
+    /// Whether the output may end in the middle of a line.
+    is_torn: bool,
 }
 
 impl JsonLinesSink {
-    /// Appends to this file, and creates it if it is not there, on Unix for this user alone (mode 0600). A relative path
-    /// is one from where the process is at each opening.
+    /// Returns a sink that appends to a file. If the file does not exist, the sink creates the file; on Unix, only the
+    /// user of the process can read and write the file (mode 0600).
+    ///
+    /// A relative path starts at the working directory at the time when the file is opened.
     ///
     /// # Errors
     /// The file cannot be opened.
@@ -80,28 +83,29 @@ impl JsonLinesSink {
         Ok(Self::new(Some(path), output))
     }
 
-    /// Writes to the standard output.
+    /// Returns a sink that writes to the standard output.
     pub fn stdout() -> Self {
         Self::writer(io::stdout())
     }
 
-    /// Writes to this writer. Each event is one `write_all`, its line end included, and one `flush`.
+    /// Returns a sink that writes to a writer: for each event one `write_all`, with the line end, and one `flush`.
     pub fn writer(writer: impl Write + Send + 'static) -> Self {
-        Self::new(None, Output { writer: Box::new(writer), torn: false })
+        Self::new(None, Output { writer: Box::new(writer), is_torn: false })
     }
 
     fn new(path: Option<PathBuf>, output: Output) -> Self {
         Self(Arc::new(Shared { path, turn: Arc::new(Semaphore::new(1)), output: Mutex::new(output) }))
     }
 
-    /// Opens the path anew, for log rotation: call it when the file was renamed. It does so for all clones. Once it has
-    /// returned, nothing more is written to the old file, and what was written before is in there. Does nothing for a
-    /// sink that has no path.
+    /// Opens the path again, for this sink and all its clones. Log rotation calls this method after it has renamed the
+    /// file. A sink without a path does nothing.
     ///
-    /// It blocks while a line is being written; in an async task, call it in [`spawn_blocking`].
+    /// When the method returns, the old file is complete, and no line is written to the old file any more.
+    ///
+    /// The method blocks while a line is being written. Async code calls the method in [`spawn_blocking`].
     ///
     /// # Errors
-    /// The path cannot be opened. The old file then stays in use.
+    /// The path cannot be opened. The sink then keeps writing to the old file.
     pub fn reopen(&self) -> io::Result<()> {
         let Some(path) = &self.0.path else { return Ok(()) };
         let output = Output::open(path)?;
@@ -117,21 +121,21 @@ impl Output {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path)?;
-        // A process that ended in the middle of a line may have left it so.
+        // A process that was killed may have left half a line.
         let metadata = file.metadata()?;
-        let torn = metadata.is_file() && metadata.len() > 0 && !ends_with_a_line(path).unwrap_or(false);
-        Ok(Self { writer: Box::new(file), torn })
+        let is_torn = metadata.is_file() && metadata.len() > 0 && !ends_with_a_line(path).unwrap_or(false);
+        Ok(Self { writer: Box::new(file), is_torn })
     }
 
     fn write(&mut self, mut line: Vec<u8>) -> io::Result<()> {
-        if self.torn {
+        if self.is_torn {
             line.insert(0, b'\n');
         }
-        // Even if the writer panics.
-        self.torn = true;
+        // The output counts as torn if the writer panics.
+        self.is_torn = true;
         self.writer.write_all(&line)?;
         self.writer.flush()?;
-        self.torn = false;
+        self.is_torn = false;
         Ok(())
     }
 }

@@ -1,4 +1,66 @@
-//! One event for every attempt, whatever became of it.
+//! The audit: one event for every attempt to exchange a token.
+//!
+//! Whether an attempt succeeds, is refused, fails, or is abandoned by the client, the attempt leaves exactly one
+//! [`AuditEvent`]. The event names the client, the subject, the actor, the decision and the issued token; and if no token
+//! was issued, the [`Reason`](crate::Reason).
+//!
+//! # One line of JSON for each event
+//!
+//! [`JsonLinesSink`] writes to a file, to the standard output, or to another writer.
+//!
+//! ```
+//! use tower_token_exchange::{
+//!     Client, Target, TokenExchangeLayer,
+//!     audit::JsonLinesSink,
+//!     policy::{Rule, Subjects},
+//!     signing::{Algorithm, LocalSigner},
+//! };
+//!
+//! let layer = TokenExchangeLayer::builder("https://as.example")
+//!     .clients([Client::new("orders").secret("6c1f7a0f5d9b4e2a8f3c")])
+//!     .targets([Target::new("billing").allow_clients(["orders"]).scopes(["read"])])
+//!     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
+//!     .signer(LocalSigner::generate(Algorithm::ES256)?)
+//!     .audit(JsonLinesSink::stdout())
+//!     .build()?;
+//! # let _ = layer;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # A sink of your own
+//!
+//! A sink is any [`tower::Service`] from an [`AuditEvent`] to `()`: an async closure, or a stack around a client of a
+//! remote service. [`AuditEvent::example`] makes an event for its unit tests.
+//!
+//! ```
+//! use std::convert::Infallible;
+//! use tokio::sync::mpsc;
+//! use tower::{Service, ServiceExt, service_fn};
+//! use tower_token_exchange::audit::{AuditEvent, Outcome};
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (sender, mut events) = mpsc::unbounded_channel();
+//! let mut sink = service_fn(move |event: AuditEvent| {
+//!     let sent = sender.send((event.event_id, event.outcome));
+//!     async move { sent }
+//! });
+//!
+//! sink.ready().await?.call(AuditEvent::example()).await?;
+//! assert_eq!(events.recv().await, Some(("event-1".to_owned(), Outcome::Issued)));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # If the sink fails
+//!
+//! A token is released only after the sink has taken the event of the token. If the sink returns an error, or has not
+//! answered after five seconds, then the client receives `temporarily_unavailable` instead of the token, and the event is
+//! logged as [`TracingSink`] would log the event. The event of a refused request does not change the answer.
+//!
+//! # Requests and traces
+//!
+//! The sink runs in the tracing span of the request. The event also carries the request id and the trace id from the
+//! headers of the request: [`AuditEvent::request_id`], [`AuditEvent::trace_id`].
 
 mod attempt;
 mod delivery;
@@ -17,13 +79,10 @@ pub use sink::TracingSink;
 
 pub(crate) use attempt::{Attempt, Audit};
 
-/// What takes audit events: it answers an [`AuditEvent`] with nothing.
+/// An audit sink: a [`tower::Service`] from an [`AuditEvent`] to `()`.
 ///
-/// A token is only released after its event was taken; an error or more than five seconds of silence withholds
-/// it. The event of a refused attempt cannot change the answer.
-///
-/// [`TracingSink`] is there without being asked for, [`JsonLinesSink`] writes lines of JSON, and any service of yours
-/// can take its place.
+/// The layer waits for the sink before the layer releases a token: see [the module](self). [`TracingSink`] is the default,
+/// [`JsonLinesSink`] writes lines of JSON. Every other service of this shape is a sink, too.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an audit sink",
     label = "not a `tower::Service<AuditEvent, Response = ()>`",

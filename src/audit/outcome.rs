@@ -1,22 +1,23 @@
-use crate::protocol::{ErrorCode, Rejection};
-use serde::Serialize;
+use crate::protocol::{ErrorCode, Rejection, named_values};
 
-/// What became of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// The result of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
     /// A token was issued.
     Issued,
-    /// The request was refused for what it is.
+    /// The request was refused because of its content.
     Denied,
-    /// The request failed for what this server, or one that it asks, is; or the client went away.
+    /// The request failed because of this server or a server that this server asks, or the client closed the connection.
     Error,
 }
 
 impl Outcome {
-    /// Of an attempt that was refused like this, or not at all.
-    pub(crate) fn of(rejection: Option<&Rejection>) -> Self {
+    /// Every outcome.
+    pub const ALL: &'static [Self] = &[Self::Issued, Self::Denied, Self::Error];
+
+    /// Returns the outcome of an attempt that ended with this refusal, or without a refusal.
+    pub(crate) fn from_rejection(rejection: Option<&Rejection>) -> Self {
         match rejection.map(Rejection::error) {
             None => Self::Issued,
             Some(ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable) => Self::Error,
@@ -24,7 +25,7 @@ impl Outcome {
         }
     }
 
-    /// The name, in lower case.
+    /// Returns the name in `snake_case`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Issued => "issued",
@@ -34,33 +35,45 @@ impl Outcome {
     }
 }
 
-/// The stages of an exchange, in their order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
+/// The stages of an exchange, in their order. A stage that fails ends the attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Stage {
-    /// The request is read.
+    /// The form is read.
     Request,
     /// The client is authenticated.
     Client,
-    /// The parameters are held against the records.
+    /// The parameters are resolved against the records.
     Parameters,
-    /// The tokens are validated.
+    /// The subject token and the actor token are validated.
     Tokens,
-    /// The ceiling is found.
+    /// The ceiling is computed: the most that the records and the tokens allow.
     Authority,
-    /// It is asked whether the parties are still good.
+    /// Revocations and the status of the parties are checked.
     Status,
-    /// The policy is asked.
+    /// The policy decides.
     Policy,
     /// The token is signed.
     Issue,
-    /// The token is released.
+    /// The audit sink takes the event, and the token is released.
     Answer,
 }
 
 impl Stage {
-    /// The name, in lower case.
+    /// Every stage, in order.
+    pub const ALL: &'static [Self] = &[
+        Self::Request,
+        Self::Client,
+        Self::Parameters,
+        Self::Tokens,
+        Self::Authority,
+        Self::Status,
+        Self::Policy,
+        Self::Issue,
+        Self::Answer,
+    ];
+
+    /// Returns the name in `snake_case`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Request => "request",
@@ -75,3 +88,6 @@ impl Stage {
         }
     }
 }
+
+named_values!(Outcome, as_str, "an outcome");
+named_values!(Stage, as_str, "a stage of an exchange");

@@ -7,52 +7,55 @@ use std::{
 };
 use tower::Service;
 
-/// The sink that is there without being asked for: a [`tracing`] event with target `token_exchange::audit`, at
-/// `INFO` when a token was issued, `WARN` when it was denied and `ERROR` when something failed.
+/// The default sink: writes each event as a [`tracing`] event with the target `token_exchange::audit`.
 ///
-/// The names of the fields are stable; a field without a value is left out:
+/// The level is `INFO` if a token was issued, `WARN` if the request was denied, and `ERROR` if the request failed. The
+/// event is in the span that was current when the layer received the request, so that a span of
+/// [tower-http's `TraceLayer`](https://docs.rs/tower-http/latest/tower_http/trace/) around the layer adds its fields.
 ///
-/// | field | what it holds |
+/// The names of the fields are stable. A field without a value is left out.
+///
+/// | field | meaning |
 /// |---|---|
-/// | `event_id` | the unique name of the event |
-/// | `outcome` | `issued`, `denied` or `error` |
-/// | `stage` | the last stage that was reached ([`Stage`](crate::audit::Stage)) |
-/// | `error` | the `error` that the client was told |
-/// | `reason` | why it was refused: a code of [`reasons`](crate::manual::reasons) |
-/// | `detail` | more about why |
-/// | `claimed_client_id` | the client that the request says it comes from |
-/// | `client_id` | the client that it comes from |
-/// | `auth_method` | how the client proved it, such as `client_secret_basic` |
-/// | `requested_targets` | the `resource` and `audience` values, with spaces between |
-/// | `requested_scope` | the scope that was asked for |
-/// | `requested_token_type` | the `requested_token_type` |
-/// | `subject_iss` | whose name the subject's is |
+/// | `event_id` | the unique id of the event |
+/// | `outcome` | `issued`, `denied` or `error` ([`Outcome`]) |
+/// | `stage` | the last stage that the attempt reached ([`Stage`](super::Stage)) |
+/// | `error` | the `error` in the answer to the client |
+/// | `reason` | the reason of the refusal: a code in [`reasons`](crate::manual::reasons) |
+/// | `detail` | more about the reason |
+/// | `claimed_client_id` | the client id in the request, without proof |
+/// | `client_id` | the authenticated client |
+/// | `auth_method` | the method that authenticated the client, such as `client_secret_basic` |
+/// | `requested_targets` | the values of `resource` and `audience`, separated by spaces |
+/// | `requested_scope` | the value of `scope` |
+/// | `requested_token_type` | the value of `requested_token_type` |
+/// | `subject_iss` | the issuer of the subject |
 /// | `subject_sub` | the subject |
-/// | `subject_token_type` | the subject token's declared type |
-/// | `subject_token_jti` | its name |
-/// | `subject_token_exp` | when it expires, in seconds since 1970 |
-/// | `actor_iss` | whose name the actor's is |
-/// | `actor_sub` | who acts |
-/// | `actor_token_jti` | the actor token's name |
+/// | `subject_token_type` | the declared type of the subject token |
+/// | `subject_token_jti` | the `jti` of the subject token |
+/// | `subject_token_exp` | the expiry of the subject token, in seconds since 1970 |
+/// | `actor_iss` | the issuer of the actor |
+/// | `actor_sub` | the actor |
+/// | `actor_token_jti` | the `jti` of the actor token |
 /// | `semantics` | `delegation` or `impersonation` |
-/// | `act` | the actors that the issued token names, the current one first, as JSON: `[{"iss":"…","sub":"…"}]` |
-/// | `act_depth` | their number |
-/// | `policy_id` | what the policy said allowed it |
-/// | `shadow` | what the policy would have decided with its rules on trial |
-/// | `granted_targets` | the ids of the targets' records, with spaces between |
-/// | `granted_sub` | the `sub` of the issued token |
-/// | `granted_scope` | its scope |
-/// | `granted_token_type` | its type |
-/// | `granted_jti` | its name |
-/// | `granted_kid` | the key that signed it |
-/// | `granted_exp` | when it expires, in seconds since 1970 |
-/// | `alarm` | `true` where somebody must look at once ([`Reason::is_alarm`](crate::Reason::is_alarm)) |
-/// | `request_id` | the header `X-Request-Id`, see [`AuditEvent::request_id`] |
-/// | `trace_id` | the trace id of the header `traceparent`, see [`AuditEvent::trace_id`] |
-/// | `duration_us` | how long the attempt took, in microseconds |
+/// | `act` | the actors in the `act` claim, the current actor first, as JSON: `[{"iss":"…","sub":"…"}]` |
+/// | `act_depth` | the number of these actors |
+/// | `policy_id` | the name that the policy gave for its grant |
+/// | `shadow` | the decision that the policy would make with its shadow rules |
+/// | `granted_targets` | the ids of the target records, separated by spaces |
+/// | `granted_sub` | the `sub` claim of the issued token |
+/// | `granted_scope` | the scope of the issued token |
+/// | `granted_token_type` | the type of the issued token |
+/// | `granted_jti` | the `jti` claim of the issued token |
+/// | `granted_kid` | the id of the key that signed the issued token |
+/// | `granted_exp` | the expiry of the issued token, in seconds since 1970 |
+/// | `alarm` | `true` if an operator must look at once ([`Reason::is_alarm`](crate::Reason::is_alarm)) |
+/// | `request_id` | the header `X-Request-Id` ([`AuditEvent::request_id`]) |
+/// | `trace_id` | the trace id of the header `traceparent` ([`AuditEvent::trace_id`]) |
+/// | `duration_us` | the duration of the attempt, in microseconds |
 ///
-/// An event that another sink did not take is written with the same fields, after an `ERROR` that says so in
-/// `problem`.
+/// An event that another sink did not take is logged with the same fields. An event at the level `ERROR` stands before
+/// it and says why, in the field `problem`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TracingSink;
 

@@ -48,7 +48,7 @@ impl<'a> Notes<'a> {
         // A policy of the user's own may have words for it, but no rules.
         let query = self.query.filter(|_| no_rule && self.exchange.table.is_some());
         Explanation {
-            outcome: Outcome::of(rejection.as_ref()),
+            outcome: Outcome::from_rejection(rejection.as_ref()),
             stages: self.stages,
             refusal: rejection.as_ref().map(Refusal::of),
             rules: self.rules,
