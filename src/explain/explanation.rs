@@ -2,85 +2,88 @@ use super::SuggestedRule;
 use crate::{
     audit::{Outcome, Stage},
     policy::RuleTrace,
-    protocol::{Reason, Rejection, escaped},
+    protocol::{ErrorCode, Reason, Rejection, escaped},
     records::{record_path, unknown},
 };
 use serde::Serialize;
 
-/// Why an exchange would be granted or refused: the answer of
+/// The reasons why a request would be granted or refused: the answer of
 /// [`TokenExchangeLayer::explain`](crate::TokenExchangeLayer::explain).
 ///
-/// As a text it is a report for a person; with serde, the same for a program. No token and no secret is in either.
-/// Texts from outside are escaped and cut off, as in an [`AuditEvent`](crate::audit::AuditEvent).
+/// `Display` writes a report for a person. With serde, a program reads the same report. Neither contains a token or a
+/// secret. A text that a client or a token chose is escaped and cut off after 256 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Explanation {
-    /// What would become of it: [`Outcome::Issued`] says that nothing but the signature is missing.
+    /// The result. [`Outcome::Issued`] means that only the signature is missing.
     pub outcome: Outcome,
-    /// What each stage found, in their order; the last is the one that refused, if one did.
+    /// The stages that the request reached, in order. A refusal is in the last stage.
     pub stages: Vec<StageTrace>,
-    /// Why it would be refused.
+    /// The refusal. `None` if a token would be issued.
     pub refusal: Option<Refusal>,
-    /// The rules that were near, the one that decides first, then those with the fewest things amiss. None if the
-    /// policy was not reached, or is not a [`Table`](crate::policy::Table) that the layer made.
+    /// The rules that are nearest to the request: first the rule that decides, then the other rules, the rule with the
+    /// fewest mismatches first.
+    ///
+    /// Empty if the request did not reach the policy, or if the policy was not built by
+    /// [`rules`](crate::TokenExchangeBuilder::rules) or a [`Document`](crate::Document).
     pub rules: Vec<RuleTrace>,
-    /// Where no rule speaks for it: the one that would.
+    /// The rule that would allow the request, if the request was refused because no rule allows the request.
     pub suggested_rule: Option<SuggestedRule>,
-    /// The records of the client and of the targets that it asks for.
+    /// The records of the client and of the requested targets.
     pub records: Vec<RecordTrace>,
 }
 
-/// A record that a request is about, or would be if it were there.
+/// A record that a request needs. The record may be missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct RecordTrace {
-    /// Its place, such as `target[2]`, counted as in [`ConfigError::place`](crate::ConfigError::place); `target` alone
-    /// where there is no such record.
+    /// The place of the record, as in [`ConfigError::place`](crate::ConfigError::place), such as `target[2]`. Without a
+    /// number if the record is missing, such as `target`.
     pub place: String,
-    /// Its id, or that there is none.
+    /// The id of the record, or the help for a missing record.
     pub says: String,
 }
 
-/// What one stage found.
+/// The findings of one stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StageTrace {
     /// The stage.
     pub stage: Stage,
-    /// Whether it let the request go on.
+    /// Whether the request passed the stage.
     pub passed: bool,
-    /// What it found, in the order in which it did.
+    /// The findings, in order.
     pub facts: Vec<Fact>,
 }
 
-/// Something that a stage found, such as `client` and `orders`.
+/// One finding of a stage, such as `client`: `orders`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Fact {
-    /// What it is about.
+    /// The name of the finding.
     pub about: String,
-    /// What was found.
+    /// The value of the finding.
     pub found: String,
 }
 
-/// Why an exchange would be refused.
+/// The refusal of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Refusal {
     /// The reason.
     pub reason: Reason,
-    /// What it means.
+    /// The meaning of the reason ([`Reason::meaning`]).
     pub meaning: &'static str,
-    /// What exactly was found, where there is more to say.
+    /// The finding that led to the refusal, if the reason does not say everything.
     pub detail: Option<String>,
-    /// What to do about it.
+    /// Instructions for the operator ([`Reason::remedy`]).
     pub remedy: &'static str,
-    /// The `error` that the client would be told.
-    pub error: &'static str,
+    /// The `error` in the answer to the client.
+    pub error: ErrorCode,
 }
 
 impl RecordTrace {
-    pub(super) fn there(kind: &'static str, position: usize, id: &str) -> Self {
+    pub(super) fn found(kind: &'static str, position: usize, id: &str) -> Self {
         Self { place: record_path(kind, position), says: escaped(id) }
     }
 
@@ -90,14 +93,14 @@ impl RecordTrace {
 }
 
 impl Refusal {
-    pub(super) fn of(rejection: &Rejection) -> Self {
+    pub(super) fn from_rejection(rejection: &Rejection) -> Self {
         let reason = rejection.reason();
         Self {
             reason,
             meaning: reason.meaning(),
             detail: rejection.detail().map(str::to_owned),
             remedy: reason.remedy(),
-            error: rejection.error().as_str(),
+            error: rejection.error(),
         }
     }
 }

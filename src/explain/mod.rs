@@ -1,48 +1,82 @@
-//! Why an exchange would end as it would: the same stages, with somebody who takes notes, and without a signature.
+//! Explanations: why a request would be granted or refused.
+//!
+//! [`TokenExchangeLayer::explain`](crate::TokenExchangeLayer::explain) runs a request through the stages of an exchange,
+//! but issues no token and writes no audit event. The [`Explanation`] says what each stage found, which rules are near, and
+//! which rule is missing. A client never learns this, so keep an explanation for operators.
+//!
+//! ```
+//! use tower_token_exchange::{
+//!     Client, Reason, Target, TokenExchangeLayer,
+//!     audit::Outcome,
+//!     policy::{Rule, Subjects},
+//!     signing::{Algorithm, LocalSigner},
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let layer = TokenExchangeLayer::builder("https://as.example")
+//!     .clients([Client::new("orders").secret("6c1f7a0f5d9b4e2a8f3c")])
+//!     .targets([Target::new("billing").allow_clients(["orders"]).scopes(["read"])])
+//!     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
+//!     .signer(LocalSigner::generate(Algorithm::ES256)?)
+//!     .build()?;
+//!
+//! // The client asks for a target that no record names.
+//! let form = "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&audience=biling\
+//!     &subject_token=eyJ&subject_token_type=urn:ietf:params:oauth:token-type:access_token";
+//! let explanation = layer.explain("orders", form.as_bytes()).await;
+//!
+//! assert_eq!(explanation.outcome, Outcome::Denied);
+//! let refusal = explanation.refusal.as_ref().ok_or("the request would be granted")?;
+//! assert_eq!(refusal.reason, Reason::TargetUnknown);
+//! // As text, the explanation is a report for a person; with serde, the same report is for a program.
+//! println!("{explanation}");
+//! # Ok(())
+//! # }
+//! ```
 
-mod advice;
 mod explanation;
 mod notes;
+mod suggested_rule;
 mod text;
 
-pub use advice::SuggestedRule;
 pub use explanation::{Explanation, Fact, RecordTrace, Refusal, StageTrace};
+pub use suggested_rule::SuggestedRule;
 
 use crate::{
     client_auth::{Authentication, Authenticator},
     exchange::Exchange,
     plug::boxed,
-    protocol::basic_authorization,
+    protocol::{ClientId, basic_authorization},
 };
 use http::{HeaderMap, header::AUTHORIZATION};
 use notes::Notes;
 use std::convert::Infallible;
 
-/// Parameters that prove who the client is. An explanation takes that for granted.
+/// The parameters that prove the identity of a client. An explanation takes the identity for granted.
 const PROOFS: [&[u8]; 3] = [b"client_secret", b"client_assertion", b"client_assertion_type"];
 
-/// Goes through the stages of a request as if the request came from this client.
+/// Runs the stages of an exchange as if the form came from this client, up to the decision of the policy.
 pub(crate) async fn explain(exchange: &Exchange, client_id: &str, form: &[u8]) -> Explanation {
-    let exchange = Exchange { authenticator: believing(client_id), ..exchange.clone() };
+    let exchange = Exchange { authenticator: accept_as(client_id), ..exchange.clone() };
     let mut notes = Notes::new(&exchange, client_id);
-    let (headers, form) = (identifying(client_id), without_proofs(form));
+    let (headers, form) = (authorization_of(client_id), without_proofs(form));
     let outcome = exchange.decide(&mut notes, &headers, &form).await;
     notes.explanation(outcome.err())
 }
 
-/// An authenticator that takes anybody's word for being this client.
-fn believing(client_id: &str) -> Authenticator {
-    let client = Authentication::Client(client_id.into());
+/// Returns an authenticator that accepts every request as a request of this client.
+fn accept_as(client_id: &str) -> Authenticator {
+    let client = Authentication::Client(ClientId::from(client_id));
     boxed(tower::service_fn(move |_| std::future::ready(Ok::<_, Infallible>(client.clone()))))
 }
 
-/// A header for the authenticator to believe.
-fn identifying(client_id: &str) -> HeaderMap {
+/// Returns the headers of a request that names the client. The authenticator is asked only if a request has credentials.
+fn authorization_of(client_id: &str) -> HeaderMap {
     let basic = basic_authorization(client_id, "");
     basic.map(|basic| HeaderMap::from_iter([(AUTHORIZATION, basic)])).unwrap_or_default()
 }
 
-/// The form but for these parameters, every other byte as it came.
+/// Removes the proofs from a form, and leaves every other byte as it is.
 fn without_proofs(form: &[u8]) -> Vec<u8> {
     let is_proof = |pair: &&[u8]| PROOFS.contains(&pair.split(|byte| *byte == b'=').next().unwrap_or_default());
     form.split(|byte| *byte == b'&').filter(|pair| !is_proof(pair)).collect::<Vec<_>>().join(&b'&')

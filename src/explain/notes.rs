@@ -9,11 +9,11 @@ use crate::{
     token::VerifiedToken,
 };
 
-/// Whoever takes notes of the stages, for an [`Explanation`].
+/// An observer that collects the findings of the stages for an [`Explanation`].
 pub(super) struct Notes<'a> {
     exchange: &'a Exchange,
     stages: Vec<StageTrace>,
-    /// The one that is not through yet, and what it found.
+    /// The current stage, and the findings of this stage.
     stage: Stage,
     facts: Vec<Fact>,
     rules: Vec<RuleTrace>,
@@ -25,7 +25,7 @@ pub(super) struct Notes<'a> {
 impl<'a> Notes<'a> {
     pub(super) fn new(exchange: &'a Exchange, client_id: &str) -> Self {
         let client = match exchange.registry.client(client_id) {
-            Some(client) => RecordTrace::there("client", client.position, client.id.as_str()),
+            Some(client) => RecordTrace::found("client", client.position, client.id.as_str()),
             None => RecordTrace::missing("client", client_id),
         };
         Self {
@@ -45,24 +45,24 @@ impl<'a> Notes<'a> {
             self.end_stage(false);
         }
         let no_rule = rejection.as_ref().is_some_and(|rejection| rejection.reason() == Reason::PolicyNoRule);
-        // A policy of the user's own may have words for it, but no rules.
+        // A policy that is not a table of rules cannot use another rule.
         let query = self.query.filter(|_| no_rule && self.exchange.table.is_some());
         Explanation {
             outcome: Outcome::from_rejection(rejection.as_ref()),
             stages: self.stages,
-            refusal: rejection.as_ref().map(Refusal::of),
+            refusal: rejection.as_ref().map(Refusal::from_rejection),
             rules: self.rules,
-            suggested_rule: query.as_ref().map(SuggestedRule::of),
+            suggested_rule: query.map(|query| SuggestedRule::from_query(&query, self.exchange.registry.wording())),
             records: self.records,
         }
     }
 
-    fn note_target(&mut self, asked: &str, name: Option<TargetName>) {
+    fn note_target(&mut self, requested: &str, name: Option<TargetName>) {
         let registry = &self.exchange.registry;
         let found = name.and_then(|name| registry.target_with_position(&name));
         self.records.push(match found {
-            Some((position, target)) => RecordTrace::there("target", position, target.id.as_str()),
-            None => RecordTrace::missing("target", asked),
+            Some((position, target)) => RecordTrace::found("target", position, target.id.as_str()),
+            None => RecordTrace::missing("target", requested),
         });
     }
 
@@ -80,34 +80,39 @@ impl<'a> Notes<'a> {
         self.stages.push(StageTrace { stage: self.stage, passed, facts: std::mem::take(&mut self.facts) });
     }
 
-    /// Everything before this stage went well.
+    /// Notes that the request passed every stage before this one.
     fn reached(&mut self, stage: Stage) {
         self.end_stage(true);
         self.stage = stage;
     }
 
-    fn note_token(&mut self, whose: &str, token: &VerifiedToken) {
-        let now = self.exchange.settings.clock.seconds();
-        self.note(whose, named(&token.party()));
-        self.note(format!("{whose}'s token is"), token.token_type.as_str());
-        self.note_some("issued to", token.presenter.as_deref());
-        self.note("meant for", token.audience.join(" "));
+    fn note_token(&mut self, role: &str, token: &VerifiedToken) {
+        let mut note = |what: &str, found: &str| self.note(format!("{role} token {what}"), found);
+        note("type", token.token_type.as_str());
+        if let Some(presenter) = &token.presenter {
+            note("presenter", presenter);
+        }
+        note("audience", &token.audience.join(" "));
         let scope = token.scope.as_ref().map(ToString::to_string);
-        self.note("its scope", scope.as_deref().unwrap_or("(it does not say)"));
-        self.note("good for", format!("{} s more", token.expires_at.saturating_sub(now)));
+        note("scope", scope.as_deref().unwrap_or("(the token does not say)"));
+        let now = self.exchange.settings.clock.seconds();
+        self.note(format!("{role} token expires in"), format!("{} s", token.expires_at.saturating_sub(now)));
     }
 
-    /// Notes how the ceiling comes about, also for a request that another check of the same stage refuses.
+    /// Notes each step that lowers the ceiling, even if another check of the same stage refuses the request.
     fn note_ceiling(&mut self, validated: &Validated) {
         let Exchange { registry, settings, .. } = self.exchange;
         let now = settings.clock.seconds();
         // The stage itself reports a ceiling that cannot be computed.
         let _ = Ceiling::compute(&validated.facts(registry), settings.max_lifetime, now, |step| match step {
             CeilingStep::Scope(source, scope) => {
-                self.note(format!("scope, by {}", cause(source)), shown(&scope.to_string()));
+                self.note(format!("max scope, limited by {}", limit_source(source)), scope_text(&scope.to_string()));
             }
             CeilingStep::Lifetime(source, longest) => {
-                self.note(format!("lifetime, by {}", cause(source)), format!("{} s", longest.as_secs()));
+                self.note(
+                    format!("max lifetime, limited by {}", limit_source(source)),
+                    format!("{} s", longest.as_secs()),
+                );
             }
         });
     }
@@ -134,17 +139,19 @@ impl Observer for Notes<'_> {
 
     fn resolved(&mut self, resolved: &Resolved) {
         for target in resolved.targets() {
-            self.note("target", format!("{}, with `aud` {}", target.id, target.aud));
+            self.note("target", format!("{} (`aud`: {})", target.id, target.aud));
         }
         let requested = resolved.requested_scope().map(ToString::to_string);
-        self.note("scope asked for", requested.as_deref().unwrap_or("(whatever can be had)"));
-        self.note("to be issued", resolved.issued_token_type().as_str());
+        self.note("requested scope", requested.as_deref().unwrap_or("(everything within the ceiling)"));
+        self.note("issued token type", resolved.issued_token_type().as_str());
         self.reached(Stage::Tokens);
     }
 
     fn validated(&mut self, validated: &Validated) {
+        self.note("subject", named(&validated.subject().party()));
         self.note_token("subject", validated.subject());
         if let Some(actor) = validated.actor_token() {
+            self.note("actor", named(&actor.party()));
             self.note_token("actor", actor);
         }
         self.reached(Stage::Authority);
@@ -152,18 +159,18 @@ impl Observer for Notes<'_> {
     }
 
     fn bounded(&mut self, bounded: &Bounded) {
-        self.note("subject here", bounded.issued_sub());
-        self.note("who acts", named(&bounded.actor().party));
-        let acted = bounded.prior_actors().parties().map(named).collect::<Vec<_>>().join(", ");
-        self.note_some("who acted before", (!acted.is_empty()).then_some(acted));
-        self.note("delegation", possible(bounded.delegation_problem()));
-        self.note("impersonation", possible(bounded.impersonation_problem()));
+        self.note("issued token `sub`", bounded.issued_sub());
+        self.note("actor", named(&bounded.actor().party));
+        let prior_actors = bounded.prior_actors().parties().map(named).collect::<Vec<_>>().join(", ");
+        self.note_some("prior actors", (!prior_actors.is_empty()).then_some(prior_actors));
+        self.note("delegation", possibility(bounded.delegation_problem()));
+        self.note("impersonation", possibility(bounded.impersonation_problem()));
         self.reached(Stage::Status);
     }
 
     fn still_valid(&mut self, still_valid: &StillValid) {
         let is_checked = self.exchange.status.are_configured();
-        self.note("still good", if is_checked { "yes" } else { "(nobody is asked: the layer has no status check)" });
+        self.note("status", if is_checked { "good" } else { "(not checked: the layer has no status check)" });
         self.reached(Stage::Policy);
         let query = still_valid.policy_query();
         self.rules = self.exchange.table.as_ref().map(|table| table.explain(&query)).unwrap_or_default();
@@ -178,10 +185,10 @@ impl Observer for Notes<'_> {
         let grant = decided.grant();
         self.note("decision", grant.semantics().as_str());
         self.note_some("allowed by", grant.policy_id());
-        self.note("scope granted", grant.scope().to_string());
-        self.note("lifetime granted", format!("{} s", grant.lifetime().as_secs()));
+        self.note("granted scope", grant.scope().to_string());
+        self.note("granted lifetime", format!("{} s", grant.lifetime().as_secs()));
         let shadow = self.shadow.take();
-        self.note_some("on trial", shadow);
+        self.note_some("shadow rules", shadow);
         self.reached(Stage::Issue);
     }
 }
@@ -190,23 +197,23 @@ fn named(party: &Party) -> String {
     format!("{} of {}", party.sub, party.iss)
 }
 
-fn shown(scope: &str) -> String {
-    if scope.is_empty() { "(nothing)".to_owned() } else { scope.to_owned() }
+fn scope_text(scope: &str) -> String {
+    if scope.is_empty() { "(empty)".to_owned() } else { scope.to_owned() }
 }
 
-fn possible(problem: Option<&Rejection>) -> String {
-    problem.map_or_else(|| "possible".to_owned(), |rejection| format!("impossible: {}", rejection.reason()))
+fn possibility(problem: Option<&Rejection>) -> String {
+    problem.map_or_else(|| "possible".to_owned(), |rejection| format!("not possible: {}", rejection.reason()))
 }
 
-fn cause(source: LimitSource<'_>) -> String {
+fn limit_source(source: LimitSource<'_>) -> String {
     match source {
         LimitSource::SubjectToken => "the subject token".to_owned(),
         LimitSource::ActorToken => "the actor token".to_owned(),
-        LimitSource::ScopelessSubjects => "the client's `scopes_for_scopeless_subjects`".to_owned(),
+        LimitSource::ScopelessSubjects => "`scopes_for_scopeless_subjects` of the client".to_owned(),
         LimitSource::Translation(target) => format!("`translate` of target `{}`", target.id),
         LimitSource::Target(target) => format!("target `{}`", target.id),
-        LimitSource::SeveralTargets => "what the targets have in common".to_owned(),
-        LimitSource::Client => "the client's record".to_owned(),
+        LimitSource::SeveralTargets => "the scopes that all targets have".to_owned(),
+        LimitSource::Client => "the record of the client".to_owned(),
         LimitSource::Layer => "the layer".to_owned(),
     }
 }

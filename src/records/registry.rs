@@ -4,7 +4,7 @@ use super::{
     collisions::{check_introspection, check_subjects},
     issuer::{IDENTIFIER, trust_domain},
     names::Names,
-    place::{Field, Place},
+    place::{Field, Place, Wording},
 };
 use crate::protocol::{TargetName, TokenType};
 use std::{
@@ -29,6 +29,7 @@ pub(crate) struct Registry {
     by_id: HashMap<TargetId, usize>,
     by_aud: HashMap<String, usize>,
     issuers: HashMap<IssuerId, Arc<IssuerRecord>>,
+    wording: Wording,
 }
 
 impl Registry {
@@ -57,6 +58,7 @@ impl Registry {
             by_id: HashMap::new(),
             by_aud: HashMap::new(),
             issuers: HashMap::new(),
+            wording: clients.first().map_or_else(Wording::default, |client| client.wording),
         };
         problems.check(check_own_issuer(clients, issuers, own_subjects, &names));
         for (position, client) in clients.iter().enumerate() {
@@ -77,6 +79,11 @@ impl Registry {
 
     pub(crate) fn own_issuer(&self) -> &IssuerId {
         &self.own_issuer
+    }
+
+    /// How the user wrote the records.
+    pub(crate) fn wording(&self) -> Wording {
+        self.wording
     }
 
     pub(crate) fn client(&self, id: impl AsRef<str>) -> Option<&Arc<ClientRecord>> {

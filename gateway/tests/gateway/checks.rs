@@ -155,7 +155,7 @@ fn explain_names_the_stage_and_the_records() {
 fn logless(report: &str) -> String {
     report
         .lines()
-        .filter(|line| !line.contains("gateway::") && !line.contains("good for: "))
+        .filter(|line| !line.contains("gateway::") && !line.contains("expires in: "))
         .collect::<Vec<_>>()
         .join("\n")
 }

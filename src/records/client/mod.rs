@@ -44,7 +44,7 @@ pub struct Client {
     secrets: Vec<SecretHash>,
     /// The mistakes of the setters, which the layer reports when the layer is built.
     mistakes: Vec<(&'static str, &'static str)>,
-    wording: Wording,
+    pub(super) wording: Wording,
     may_exchange: bool,
     targets: Option<Vec<TargetId>>,
     scopes: Option<Vec<String>>,
