@@ -1,4 +1,4 @@
-//! Why an exchange is refused, and what is wrong with a configuration.
+//! The reasons for refusals, the errors of the protocol, and the errors of a configuration.
 
 pub use crate::{
     protocol::{

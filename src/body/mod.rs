@@ -1,9 +1,9 @@
-//! Bodies: reading a request body, giving it back untouched, and answering with bytes of our own.
+//! Request bodies that can be read and given back, and the response body of the middleware.
 //!
-//! The middleware has to read a form before it knows whether the request is a token exchange. If it is not, the
-//! wrapped service must not notice: it gets a body of the same type, which yields the same frames, trailers and
-//! transport error, with the same size hints. [`RequestBody`] says how a body type takes back what was read, and
-//! [`Replay`] is the body that holds it. [`ResponseBody`] is either the wrapped service's response body or ours.
+//! The middleware must read a form before the middleware knows whether the request is a token exchange. If the request
+//! is not a token exchange, the wrapped service gets a body of the same type with the same frames, trailers, transport error
+//! and size hints. [`RequestBody`] is the trait of a body type that can take frames back. [`Replay`] is a body that keeps
+//! the frames that were read. [`ResponseBody`] is the response body of the wrapped service or of the middleware.
 
 mod read;
 mod replay;
@@ -17,14 +17,14 @@ use bytes::Bytes;
 use http_body::Body;
 use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 
-/// A request body that can be read and given back as the same type.
+/// A request body that can be read and then given back as the same type.
 ///
-/// Implemented for axum's `Body` (feature `axum`, on by default), tonic's `Body` (feature `tonic`), the boxed bodies
+/// The trait is implemented for axum's `Body` (feature `axum`, on by default), tonic's `Body` (feature `tonic`), the boxed bodies
 /// of [`http_body_util`], and [`Replay`], which wraps any other body that is `Send + Unpin + 'static`.
 ///
 /// # Examples
 ///
-/// Plain hyper servers put [`Replay::new`] in front of the middleware, once and for every request:
+/// A plain hyper server applies [`Replay::new`] to every request in front of the middleware:
 ///
 /// ```
 /// use bytes::Bytes;
@@ -33,12 +33,12 @@ use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 ///
 /// fn readable(_: &impl RequestBody) {}
 ///
-/// // `Full` stands for `hyper::body::Incoming` here.
+/// // `Full` takes the place of `hyper::body::Incoming`.
 /// let request = http::Request::new(Full::new(Bytes::from_static(b"grant_type=refresh_token")));
 /// readable(request.map(Replay::new).body());
 /// ```
 ///
-/// A body type of your own takes the frames back by holding a [`Replay`], here behind a box:
+/// A body type of your own takes the frames back if the type contains a [`Replay`], in this example in a box:
 ///
 /// ```
 /// use std::{convert::Infallible, pin::Pin, task::{Context, Poll}};
@@ -83,9 +83,9 @@ use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
     note = "or box it, which a body that is not `Unpin` needs: `request.map(http_body_util::BodyExt::boxed_unsync)`"
 )]
 pub trait RequestBody: Body<Data = Bytes, Error: Send> + Send + Sized + Unpin + 'static {
-    /// Puts the frames that were read back in front of the rest.
+    /// Returns a body that yields the frames that were read and then the rest of the original body.
     ///
-    /// The result must show what `replay` shows: the same frames, errors, size hints and end of stream.
+    /// The returned body must yield the frames, errors, size hints and end of stream of `replay`.
     fn from_replay(replay: Replay<Self>) -> Self;
 }
 
@@ -110,7 +110,7 @@ impl<E: Send + 'static> RequestBody for UnsyncBoxBody<Bytes, E> {
     }
 }
 
-// axum and tonic unpack this one box type without mapping its error, so an error is not wrapped a second time.
+// axum and tonic unwrap this box type without changing its error, so the error is not wrapped a second time.
 #[cfg(feature = "axum")]
 impl RequestBody for axum_core::body::Body {
     fn from_replay(replay: Replay<Self>) -> Self {
@@ -118,7 +118,7 @@ impl RequestBody for axum_core::body::Body {
     }
 }
 
-// tonic makes its empty body of one that is at its end already, so nothing may follow an early end flag.
+// tonic replaces a body that is at its end by an empty body, so no frame may follow an early end flag.
 #[cfg(feature = "tonic")]
 impl RequestBody for tonic::body::Body {
     fn from_replay(replay: Replay<Self>) -> Self {

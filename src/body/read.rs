@@ -6,33 +6,33 @@ use tokio::{task::coop, time};
 
 use super::replay::{Met, Replay};
 
-/// How much of a body is read, and for how long.
+/// The limits for reading a body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Bytes of data; exactly this many are allowed.
+    /// The largest number of data bytes.
     pub(crate) bytes: usize,
-    /// Frames, empty ones and trailers included; exactly this many are allowed.
+    /// The largest number of frames, including empty frames and trailers.
     pub(crate) frames: usize,
-    /// For the whole reading, not for each frame.
+    /// The time for reading the whole body.
     pub(crate) deadline: Duration,
 }
 
-/// How the reading of a body went. Every arm can give the body back.
+/// The result of reading a body. Every variant can give the body back.
 pub(crate) enum Read<B: Body> {
-    /// The body was read to its end, and these are its data in one piece.
+    /// The body was read to its end. `bytes` has the data in one piece.
     Complete { bytes: Bytes, replay: Replay<B> },
-    /// The transport failed midway; the replay ends with its error.
+    /// The transport failed. The replay ends with the error.
     Broken { replay: Replay<B> },
-    /// The body has, or says it has, more than [`Limits::bytes`].
+    /// The body has, or announces, more data than [`Limits::bytes`].
     TooLarge { replay: Replay<B> },
-    /// The body has more than [`Limits::frames`].
+    /// The body has more frames than [`Limits::frames`].
     TooManyFrames { replay: Replay<B> },
-    /// The end had not come after [`Limits::deadline`].
+    /// The body was not complete after [`Limits::deadline`].
     TooSlow { replay: Replay<B> },
 }
 
 impl<B: Body> Read<B> {
-    /// Gives the body back.
+    /// Returns the body, with the frames that were read.
     pub(crate) fn into_replay(self) -> Replay<B> {
         match self {
             Self::Complete { replay, .. }
@@ -44,16 +44,16 @@ impl<B: Body> Read<B> {
     }
 }
 
-/// Reads a body to its end, to an error or to a limit, and keeps every frame as it was received.
+/// Reads a body until its end, an error or a limit, and keeps every frame as received.
 ///
-/// A body that says at the start that it is over the limit is not read at all. What it says is believed for nothing
-/// else: neither memory nor the end of the reading depends on it.
+/// A body whose size hint exceeds the limit is not read at all. The size hint has no other effect: the memory that is used
+/// and the end of the reading do not depend on the size hint.
 ///
 /// Dropping the future drops the body.
 ///
 /// # Panics
 ///
-/// Outside of a Tokio runtime with time enabled.
+/// Panics outside of a Tokio runtime with time enabled.
 pub(crate) async fn read<B>(body: B, limits: &Limits) -> Read<B>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -86,9 +86,9 @@ where
     let mut pieces = Vec::new();
     let (mut bytes, mut frames) = (0_usize, 0_usize);
     loop {
-        // A body that is always ready would otherwise keep the deadline, and every other task, waiting.
+        // Without this, a body that is always ready would block the deadline and every other task.
         coop::consume_budget().await;
-        let data = match replay.read_on().await {
+        let data = match replay.read_frame().await {
             Met::Frame(data) => data,
             Met::Error => return Stop::Error,
             Met::End => return Stop::End(join(&pieces)),

@@ -11,16 +11,16 @@ use http_body_util::BodyExt;
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// A body that was read in part or in full, and shows again what was read before it goes on with the rest.
+    /// A body that was read in part or in full. The body yields the frames that were read, and then the rest.
     ///
-    /// Whoever polls it cannot tell it from the body inside: frames come as they were received, empty ones and
-    /// trailers included, a transport error comes where it was, and [`size_hint`](Body::size_hint) and
-    /// [`is_end_stream`](Body::is_end_stream) say at every frame what the body inside said there. Once an end or an
-    /// error was read, the body inside is dropped and nothing follows.
+    /// A reader cannot distinguish a replay from the original body: the replay yields the same frames, including empty
+    /// frames and trailers, and the same transport error at the same place. At every frame,
+    /// [`size_hint`](Body::size_hint) and [`is_end_stream`](Body::is_end_stream) return the values of the original body.
+    /// As soon as an end or an error was read, the original body is dropped, and nothing follows.
     ///
     /// # Examples
     ///
-    /// [`Replay::new`] makes any body fit for the middleware:
+    /// [`Replay::new`] makes any body usable for the middleware:
     ///
     /// ```
     /// use bytes::Bytes;
@@ -43,7 +43,7 @@ pin_project! {
     }
 }
 
-/// What a body showed before a poll, and what the poll gave.
+/// The state of a body before a poll, and the result of the poll.
 struct Step<D, E> {
     shown: Shown,
     outcome: Option<Result<Frame<D>, E>>,
@@ -62,42 +62,42 @@ pin_project! {
             #[pin]
             body: B,
         },
-        // A body that yields more after its end would hand on what nobody looked at, so it is not kept.
+        // The body is dropped at its end. Otherwise a body that yields frames after its end would pass frames unread.
         Ended {
             shown: Shown,
         },
     }
 }
 
-/// What [`Replay::read_on`] met.
+/// The result of [`Replay::read_frame`].
 pub(super) enum Met {
-    /// A frame with this data; trailers have none.
+    /// A frame with this data. Trailers have no data.
     Frame(Bytes),
     Error,
     End,
 }
 
 impl Shown {
-    fn by(body: &impl Body) -> Self {
+    fn new(body: &impl Body) -> Self {
         Self { size_hint: body.size_hint(), is_end_stream: body.is_end_stream() }
     }
 }
 
 impl<B: Body> Replay<B> {
-    /// Wraps a body of which nothing has been read yet. Does not allocate.
+    /// Wraps a body from which no frame was read. This function does not allocate.
     pub fn new(body: B) -> Self {
         Self { front: VecDeque::new(), tail: Tail::Rest { body } }
     }
 
-    /// Reads one frame from the rest and keeps it. May be dropped at any time without losing a frame.
-    pub(super) async fn read_on(&mut self) -> Met
+    /// Reads and keeps one frame of the rest. The future can be dropped at any time without losing a frame.
+    pub(super) async fn read_frame(&mut self) -> Met
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let Tail::Rest { body } = &mut self.tail else {
             return Met::End;
         };
-        let shown = Shown::by(body);
+        let shown = Shown::new(body);
         let outcome = body.frame().await;
         let met = match &outcome {
             Some(Ok(frame)) => Met::Frame(frame.data_ref().cloned().unwrap_or_default()),
@@ -105,13 +105,13 @@ impl<B: Body> Replay<B> {
             None => Met::End,
         };
         if !matches!(met, Met::Frame(_)) {
-            self.tail = Tail::Ended { shown: Shown::by(body) };
+            self.tail = Tail::Ended { shown: Shown::new(body) };
         }
         self.front.push_back(Step { shown, outcome });
         met
     }
 
-    /// The body inside if nothing was read from it, else what `wrap` makes of the replay.
+    /// Returns the original body if no frame was read, and otherwise the result of `wrap`.
     pub(super) fn unread_or(self, wrap: impl FnOnce(Self) -> B) -> B {
         match self.tail {
             Tail::Rest { body } if self.front.is_empty() => body,
@@ -122,14 +122,14 @@ impl<B: Body> Replay<B> {
     fn shown(&self) -> Shown {
         match (self.front.front(), &self.tail) {
             (Some(step), _) => step.shown,
-            (None, Tail::Rest { body }) => Shown::by(body),
+            (None, Tail::Rest { body }) => Shown::new(body),
             (None, Tail::Ended { shown }) => *shown,
         }
     }
 }
 
 impl<B: Body> Replay<Replay<B>> {
-    /// One replay in place of two, so that stacked layers do not nest.
+    /// Merges two replays into one, so that stacked layers do not nest replays.
     pub(super) fn flatten(self) -> Replay<B> {
         let Self { mut front, tail } = self;
         match tail {

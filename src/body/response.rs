@@ -10,9 +10,9 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The response body of the middleware: the wrapped service's, or bytes of our own.
+    /// The response body of the middleware: the body of the wrapped service, or the bytes of an answer of the middleware.
     ///
-    /// It fails only where the wrapped service's body fails. The default is the default of the wrapped body.
+    /// Only the body of the wrapped service can fail. The default is the default of the wrapped body.
     ///
     /// # Examples
     ///
@@ -55,7 +55,7 @@ impl<R> ResponseBody<R> {
     }
 }
 
-/// A body of the wrapped service's type, for a middleware in front that answers by itself.
+/// Makes a response body from a body of the wrapped service's type, for an outer middleware that answers itself.
 impl<R> From<R> for ResponseBody<R> {
     fn from(body: R) -> Self {
         Self::wrapped(body)
@@ -94,7 +94,7 @@ impl<R: Body<Data = Bytes>> Body for ResponseBody<R> {
     }
 }
 
-// Ours holds tokens, and the wrapped body may show what it holds.
+// The bytes of the middleware contain tokens, and `Debug` of the wrapped body may show its contents.
 impl<R> fmt::Debug for ResponseBody<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.arm {
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn each_arm_shows_its_own_body() {
+    async fn each_variant_yields_its_own_body() {
         let wrapped = ResponseBody::wrapped(Full::new(Bytes::from_static(b"theirs")));
         let ours = ResponseBody::<Full<Bytes>>::ours(Bytes::from_static(b"our answer"));
         for (body, expected) in [(wrapped, "theirs"), (ours, "our answer")] {
