@@ -177,9 +177,24 @@ fn holds_exchange_grant(json: &Value) -> bool {
     }
 }
 
-/// The members as a plain JSON parser reads them.
+/// Returns the members as a plain JSON parser reads them.
 fn object(json: &[u8]) -> Map<String, Value> {
-    serde_json::from_slice(json).expect("what the strict parser reads is a JSON object")
+    let members: Map<String, Value> = serde_json::from_slice(json).expect("one JSON object");
+    members.into_iter().map(|(name, value)| (name, with_plain_numbers(value))).collect()
+}
+
+/// Replaces numbers that keep their text, in a build with the feature `arbitrary_precision` of `serde_json`.
+fn with_plain_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(number) => match (number.as_u64(), number.as_i64(), number.as_f64()) {
+            (Some(number), ..) => number.into(),
+            (_, Some(number), _) if number != 0 => number.into(),
+            (.., number) => number.into(),
+        },
+        Value::Array(elements) => elements.into_iter().map(with_plain_numbers).collect(),
+        Value::Object(members) => members.into_iter().map(|(name, value)| (name, with_plain_numbers(value))).collect(),
+        other => other,
+    }
 }
 
 fn depth(value: &Value) -> usize {
