@@ -1,4 +1,4 @@
-use super::{Document, TokenExchangeLayer, assemble::Parts};
+use super::{Document, TokenExchangeLayer, assemble::Parts, check::DocumentCheck};
 use crate::{
     audit::{Audit, AuditEvent, AuditSink, TracingSink},
     body::Limits,
@@ -10,7 +10,7 @@ use crate::{
     plug::{BoxHttpService, BoxPlug, HttpService, boxed},
     policy::{Policy, PolicyPart, Rule},
     protocol::{ErrorProfile, TokenType},
-    records::{Client, ConfigError, Issuer, IssuerId, Target},
+    records::{Client, ConfigError, ConfigErrorKind, Issuer, IssuerId, Problems, Target},
     revocation::{RevocationPart, RevocationStore},
     service::{Current, Endpoint, EndpointMatch, RequestHead, ServiceState},
     settings::Settings,
@@ -25,41 +25,64 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// The most targets that can be allowed in one request.
+/// The most targets that [`TokenExchangeBuilder::max_targets`] permits.
 const MAX_TARGETS: usize = 8;
+/// The longest leeway that [`TokenExchangeBuilder::leeway`] permits.
 const MAX_LEEWAY: Duration = Duration::from_secs(60);
 
-/// Builds a [`TokenExchangeLayer`].
-#[must_use = "a builder does nothing until `build`"]
+/// The builder of a [`TokenExchangeLayer`].
+///
+/// A layer needs [`clients`](Self::clients), [`targets`](Self::targets), a [`signer`](Self::signer), and either
+/// [`rules`](Self::rules) or a [`policy`](Self::policy). Clients, targets, issuers and rules can also come from a
+/// [`document`](Self::document). Every other setting has a default.
+///
+/// The order of the calls does not matter. [`build`](Self::build) checks all settings and reports all mistakes.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_token_exchange::{
+///     Client, Issuer, Target, TokenExchangeLayer,
+///     policy::{Rule, Subjects},
+///     records::SubjectMapping,
+///     signing::{Algorithm, LocalSigner},
+/// };
+///
+/// let layer = TokenExchangeLayer::builder("https://as.example")
+///     .endpoint("/oauth2/token")
+///     .clients([Client::new("orders").secret("6c1f7a0f5d9b4e2a8f3c")])
+///     .targets([Target::new("billing").allow_clients(["orders"]).scopes(["invoices:read"])])
+///     .issuers([Issuer::new("https://idp.example")
+///         .jwks_uri("https://idp.example/jwks.json")
+///         .map_subjects(SubjectMapping::Prefix("idp|".into()))
+///         .allow_presenters(["orders"])])
+///     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"])])
+///     .signer(LocalSigner::generate(Algorithm::ES256)?)
+///     .max_lifetime(Duration::from_secs(60))
+///     .build()?;
+/// # let _ = layer;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[must_use = "a builder does nothing until `build` is called"]
 pub struct TokenExchangeBuilder {
     issuer: IssuerId,
     endpoints: Vec<Endpoint>,
     issued_token_endpoints: Vec<(String, IssuedTokenEndpoint)>,
-    clients: Vec<Client>,
-    targets: Vec<Target>,
-    issuers: Vec<Issuer>,
-    rules: Option<Vec<Rule>>,
+    /// The records and the rules that were given one by one.
+    records: Document,
+    document: Option<Document>,
     policy: Option<PolicyPart>,
     signer: Option<Signer>,
     authenticator: Option<Authenticator>,
     audit: BoxPlug<AuditEvent, ()>,
     best_effort_audit: bool,
-    errors: ErrorProfile,
-    fetch: Option<BoxHttpService>,
+    http: Option<BoxHttpService>,
     verifiers: HashMap<TokenType, TokenVerifierPart>,
     status: Option<StatusPart>,
     revocations: Option<RevocationPart>,
-    clock: Clock,
-    limits: Limits,
+    body_limits: Limits,
     forward_unread: bool,
     guard: bool,
-    deadline: Duration,
-    max_lifetime: Duration,
-    max_targets: usize,
-    max_depth: usize,
-    leeway: Duration,
-    strict_scope: bool,
-    federated_subjects_only: bool,
+    settings: Settings,
 }
 
 impl TokenExchangeBuilder {
@@ -68,36 +91,37 @@ impl TokenExchangeBuilder {
             issuer,
             endpoints: Vec::new(),
             issued_token_endpoints: Vec::new(),
-            clients: Vec::new(),
-            targets: Vec::new(),
-            issuers: Vec::new(),
-            rules: None,
+            records: Document::default(),
+            document: None,
             policy: None,
             signer: None,
             authenticator: None,
             audit: boxed(TracingSink),
             best_effort_audit: false,
-            errors: ErrorProfile::rfc8693(),
-            fetch: None,
+            http: None,
             verifiers: HashMap::new(),
             status: None,
             revocations: None,
-            clock: Clock::default(),
-            limits: Limits { bytes: 1024 * 1024, frames: 4096, deadline: Duration::from_secs(10) },
+            body_limits: Limits { bytes: 1024 * 1024, frames: 4096, deadline: Duration::from_secs(10) },
             forward_unread: false,
             guard: false,
-            deadline: Duration::from_secs(15),
-            max_lifetime: Duration::from_secs(300),
-            max_targets: 1,
-            max_depth: 4,
-            leeway: Duration::from_secs(30),
-            strict_scope: false,
-            federated_subjects_only: false,
+            settings: Settings {
+                clock: Clock::default(),
+                deadline: Duration::from_secs(15),
+                max_lifetime: Duration::from_secs(300),
+                max_targets: 1,
+                max_chain_depth: 4,
+                leeway: Duration::from_secs(30),
+                strict_scope: false,
+                errors: ErrorProfile::rfc8693(),
+            },
         }
     }
 
-    /// The exact raw path of the token endpoint, as the layer sees it: inside a nested axum router, without the
-    /// prefix. Call it again for another endpoint. Default: `/token`.
+    /// Adds a token endpoint by its path. Default: `/token`.
+    ///
+    /// The layer compares the raw path of a request with this path, byte for byte. Inside a nested axum router, the
+    /// raw path does not have the prefix of the nested router.
     pub fn endpoint(mut self, path: impl Into<String>) -> Self {
         self.endpoints.push(Endpoint::Path(path.into()));
         self
@@ -127,318 +151,416 @@ impl TokenExchangeBuilder {
         self
     }
 
-    /// The exact raw path of the introspection endpoint (RFC 7662). What is asked there about a token that was issued
-    /// here, one that the signer's keys verify, is answered here; everything else reaches the wrapped service. Call it
-    /// again for another. Default: none.
+    /// Adds an introspection endpoint (RFC 7662) by its raw path. Default: none.
     ///
-    /// The client authenticates as for an exchange, with or without the right to that grant. It is told all claims of
-    /// a token that it holds (`client_id`) or that is for a target which it [owns](Target::served_by); of any other that it
-    /// is not active. So is a token that has expired or was [revoked](Self::revocations).
+    /// The layer answers requests about tokens that the layer issued, which are the tokens that the signer's keys
+    /// verify. Every other request goes to the wrapped service.
     ///
-    /// The signer needs keys of its own for this: with those of the wrapped service, all of that one's tokens would count as
-    /// issued here, and be answered for without asking it.
+    /// A client authenticates as for an exchange, but needs no permission to exchange tokens. The answer has all claims
+    /// of a token that was issued to the client (`client_id`), or that is for a target which the client
+    /// [serves](Target::served_by). Any other token, an expired token and a [revoked](Self::revocations) token are
+    /// reported as inactive.
+    ///
+    /// The signer needs keys of its own. If the layer and the wrapped service signed with the same key, the layer would
+    /// answer for the tokens of the wrapped service without asking it.
     pub fn introspection_endpoint(mut self, path: impl Into<String>) -> Self {
         self.issued_token_endpoints.push((path.into(), IssuedTokenEndpoint::Introspection));
         self
     }
 
-    /// The exact raw path of the revocation endpoint (RFC 7009). A token that was issued here, and is revoked by the
-    /// client that holds it, is good no more: as a subject token, as an actor token, and in introspection. Whoever
-    /// verifies it by its signature alone does not notice. All other tokens are for the wrapped service. Call it again
-    /// for another. Default: none. It takes a store ([`revocations`](Self::revocations)), and, as
-    /// [`introspection_endpoint`](Self::introspection_endpoint) does, a signer with keys of its own. A form that cannot be read
-    /// (over [`body_limit`](Self::body_limit), too slow) is refused: the wrapped service would say that all is well.
+    /// Adds a revocation endpoint (RFC 7009) by its raw path. Default: none.
+    ///
+    /// A client can revoke a token that the layer issued to that client. The layer then refuses the token as a subject
+    /// token and as an actor token, and introspection reports the token as inactive. A resource server that only
+    /// verifies the signature does not notice the revocation. Every request about another token goes to the wrapped
+    /// service.
+    ///
+    /// The endpoint needs a store ([`revocations`](Self::revocations)), and a signer with keys of its own, as
+    /// [`introspection_endpoint`](Self::introspection_endpoint) does.
+    ///
+    /// The layer refuses a form that is larger than [`body_limit`](Self::body_limit) or slower than
+    /// [`body_deadline`](Self::body_deadline), because the wrapped service would report success for a token that it does
+    /// not know.
     pub fn revocation_endpoint(mut self, path: impl Into<String>) -> Self {
         self.issued_token_endpoints.push((path.into(), IssuedTokenEndpoint::Revocation));
         self
     }
 
-    /// What remembers the tokens that were revoked, and is asked about every own token that is handed in. Default:
-    /// nothing, and no token of this authorization server is taken for revoked.
+    /// Sets the store of revoked tokens. The layer asks the store about every token of its own that it receives.
+    ///
+    /// Default: no store; no token counts as revoked.
     pub fn revocations(mut self, store: impl RevocationStore) -> Self {
         self.revocations = Some(boxed(store));
         self
     }
 
-    /// Clients, targets, issuers and rules from a document, in place of all given before.
+    /// Sets all records and rules by a document. Another call replaces the document.
+    ///
+    /// A layer with a document has no other records: [`build`](Self::build) fails if [`clients`](Self::clients),
+    /// [`targets`](Self::targets), [`issuers`](Self::issuers) or [`rules`](Self::rules) was called, too. The same is
+    /// true for a [`policy`](Self::policy) and a document with rules.
+    ///
+    /// ```
+    /// use tower_token_exchange::{
+    ///     Client, Document, Target, TokenExchangeLayer,
+    ///     policy::{Rule, Subjects},
+    ///     signing::{Algorithm, LocalSigner},
+    /// };
+    ///
+    /// let document = Document::new()
+    ///     .clients([Client::new("orders").secret("6c1f7a0f5d9b4e2a8f3c")])
+    ///     .targets([Target::new("billing").allow_clients(["orders"]).scopes(["invoices:read"])])
+    ///     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"])]);
+    /// let layer = TokenExchangeLayer::builder("https://as.example")
+    ///     .document(document)
+    ///     .signer(LocalSigner::generate(Algorithm::ES256)?)
+    ///     .build()?;
+    /// # let _ = layer;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn document(mut self, document: Document) -> Self {
-        let Document { clients, targets, issuers, rules, federated_subjects_only } = document;
-        (self.clients, self.targets, self.issuers) = (clients, targets, issuers);
-        self.federated_subjects_only = federated_subjects_only;
-        if rules.is_some() {
-            (self.rules, self.policy) = (rules, None);
-        }
+        self.document = Some(document);
         self
     }
 
-    /// The clients. More calls add more.
+    /// Adds clients.
     pub fn clients(mut self, clients: impl IntoIterator<Item = Client>) -> Self {
-        self.clients.extend(clients);
+        self.records.clients.extend(clients);
         self
     }
 
-    /// The targets. More calls add more.
+    /// Adds targets.
     pub fn targets(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
-        self.targets.extend(targets);
+        self.records.targets.extend(targets);
         self
     }
 
-    /// The issuers of subject and actor tokens, beside the signer's own keys. More calls add more.
+    /// Adds issuers of subject tokens and actor tokens. The layer always accepts tokens that its own signer signed.
     pub fn issuers(mut self, issuers: impl IntoIterator<Item = Issuer>) -> Self {
-        self.issuers.extend(issuers);
+        self.records.issuers.extend(issuers);
         self
     }
 
-    /// A policy made of rules, which are held against the records: names that nobody has, what client and target do not
-    /// agree on, actors that nobody carries, a rule that says what one before it says, an allow all of which a deny
-    /// refuses, and whatever else could never have an effect is a mistake that [`build`](Self::build) tells. Takes the
-    /// place of any policy given before.
+    /// Sets the policy to a table of rules. Replaces earlier rules and an earlier [`policy`](Self::policy).
+    ///
+    /// [`build`](Self::build) checks the rules against the records and fails for a rule that cannot have an effect, such
+    /// as a rule for an unknown client, a rule that repeats another rule, or an allow rule that a deny rule covers.
     pub fn rules(mut self, rules: impl IntoIterator<Item = Rule>) -> Self {
-        (self.rules, self.policy) = (Some(rules.into_iter().collect()), None);
+        (self.records.rules, self.policy) = (Some(rules.into_iter().collect()), None);
         self
     }
 
-    /// The policy: any service that answers a [`Query`](crate::policy::Query) with a [`Decision`](crate::policy::Decision). Takes
-    /// the place of any policy given before.
+    /// Sets the policy: a service that answers a [`Query`](crate::policy::Query) with a
+    /// [`Decision`](crate::policy::Decision). Replaces an earlier policy and earlier [`rules`](Self::rules).
     pub fn policy(mut self, policy: impl Policy) -> Self {
-        (self.rules, self.policy) = (None, Some(boxed(policy)));
+        (self.records.rules, self.policy) = (None, Some(boxed(policy)));
         self
     }
 
-    /// The signer: a [`LocalSigner`](crate::signing::LocalSigner), or any service in a [`Signer`].
+    /// Sets the signer of issued tokens: a [`LocalSigner`](crate::signing::LocalSigner), or a [`Signer`] with a service
+    /// of your own, such as a key management service.
     pub fn signer(mut self, signer: impl Into<Signer>) -> Self {
         self.signer = Some(signer.into());
         self
     }
 
-    /// Where audit events go. Default: [`TracingSink`]; [`JsonLinesSink`](crate::audit::JsonLinesSink) writes them to a file.
+    /// Sets the sink of audit events. Default: [`TracingSink`].
+    ///
+    /// [`JsonLinesSink`](crate::audit::JsonLinesSink) writes the events to a file.
     pub fn audit(mut self, sink: impl AuditSink) -> Self {
         self.audit = boxed(sink);
         self
     }
 
-    /// Releases a token also when the sink did not take its event, which is then written with [`tracing`]. Default: a
-    /// token whose event nobody took is withheld, and the exchange answered with 503.
+    /// Issues a token even if the audit sink fails. The layer then writes the event with [`tracing`].
+    ///
+    /// Default: the layer answers 503 and issues no token if the sink does not accept the event.
     pub fn best_effort_audit(mut self) -> Self {
         self.best_effort_audit = true;
         self
     }
 
-    /// Which errors the client is told, for a layer that takes the place of another server. Default:
-    /// [`ErrorProfile::rfc8693`].
+    /// Sets the errors that clients receive, for a layer that replaces another server.
+    ///
+    /// Default: [`ErrorProfile::rfc8693`].
     pub fn error_profile(mut self, profile: ErrorProfile) -> Self {
-        self.errors = profile;
+        self.settings.errors = profile;
         self
     }
 
-    /// What says which client calls. Default: the secrets in the clients' records. Every client that it names
-    /// still needs a record.
+    /// Sets the service that authenticates clients. Every authenticated client needs a record.
+    ///
+    /// Default: the layer compares secrets with the secrets in the client records.
     pub fn client_authenticator(mut self, authenticator: impl ClientAuthenticator) -> Self {
         self.authenticator = Some(boxed(authenticator));
         self
     }
 
-    /// What finds out whether tokens of this type are genuine, in place of signature and introspection. An issuer's
-    /// record must take the type too ([`Issuer::accept_types`](crate::Issuer::accept_types)). Replaces any given before.
+    /// Sets the service that verifies tokens of a type, instead of the signature check and introspection.
+    ///
+    /// The record of an issuer has to accept the type ([`Issuer::accept_types`]). Another call for the same type
+    /// replaces the verifier.
     pub fn token_verifier(mut self, token_type: TokenType, verifier: impl TokenVerifier) -> Self {
         self.verifiers.insert(token_type, boxed(verifier));
         self
     }
 
-    /// What is asked at every exchange whether all who take part are still good. Default: nobody.
+    /// Sets the service that says for each exchange whether all parties are still valid, for example whether an account
+    /// is locked. Default: none.
     pub fn status(mut self, status: impl StatusCheck) -> Self {
         self.status = Some(boxed(status));
         self
     }
 
-    /// What fetches key sets and metadata of issuers, and asks introspection endpoints. Default: `HttpFetch::new()` of the feature `fetch`,
-    /// which reaches public `https` addresses only.
+    /// Sets the HTTP service that fetches key sets and metadata of issuers and asks introspection endpoints.
+    ///
+    /// Default: `HttpFetch::new()` of the feature `fetch`, which connects only to public addresses and only with https.
     pub fn http(mut self, service: impl HttpService) -> Self {
-        self.fetch = Some(boxed(service));
+        self.http = Some(boxed(service));
         self
     }
 
-    /// Where the time comes from. Default: the system's clock.
+    /// Sets the clock. Default: the clock of the system.
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.clock = Clock::new(now);
+        self.settings.clock = Clock::new(now);
         self
     }
 
-    /// The longest lifetime of an issued token; records and rules can lower it, and what is left of the tokens
-    /// handed in always does. Default: 300 s.
+    /// Sets the longest lifetime of an issued token, at least 1 s. Default: 300 s.
+    ///
+    /// A token also expires no later than the subject token and the actor token. Records and rules can lower the
+    /// lifetime.
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
-        self.max_lifetime = lifetime;
+        self.settings.max_lifetime = lifetime;
         self
     }
 
-    /// The most targets in one request, 1 to 8. Default: 1, since whoever receives a token for several can use it
-    /// at the others (RFC 8707 section 3).
+    /// Sets the most targets of one request, from 1 to 8. Default: 1.
+    ///
+    /// Each receiver of a token for several targets can use the token at the other targets (RFC 8707 section 3).
     pub fn max_targets(mut self, targets: usize) -> Self {
-        self.max_targets = targets;
+        self.settings.max_targets = targets;
         self
     }
 
-    /// The most actors that an issued token may name. Default: 4.
+    /// Sets the most actors in the `act` chain of an issued token, at least 1. Default: 4.
     pub fn max_chain_depth(mut self, actors: usize) -> Self {
-        self.max_depth = actors;
+        self.settings.max_chain_depth = actors;
         self
     }
 
-    /// How far the clocks of others may be ahead, at most 60 s; for `nbf` and `iat`, never for `exp`.
-    /// Default: 30 s.
+    /// Sets how far the clocks of issuers may be ahead, at most 60 s. Default: 30 s.
+    ///
+    /// The leeway applies to `nbf` and `iat`, never to `exp`.
     pub fn leeway(mut self, leeway: Duration) -> Self {
-        self.leeway = leeway;
+        self.settings.leeway = leeway;
         self
     }
 
-    /// Says that this authorization server has no subjects of its own: every `sub` that it issues comes from a
-    /// foreign issuer. Only then can one of those keep its names ([`SubjectMapping::Keep`](crate::records::SubjectMapping)).
+    /// States that this authorization server has no subjects of its own: every `sub` of an issued token comes from a
+    /// foreign issuer.
+    ///
+    /// One foreign issuer can then keep its names ([`SubjectMapping::Keep`](crate::records::SubjectMapping)).
     pub fn federated_subjects_only(mut self) -> Self {
-        self.federated_subjects_only = true;
+        self.records.federated_subjects_only = true;
         self
     }
 
-    /// Answers `invalid_scope` where not all of the scope asked for can be granted. Default: what can be granted
-    /// is, and the answer says what that was.
+    /// Refuses a request with `invalid_scope` if a part of the requested scope cannot be granted.
+    ///
+    /// Default: the layer grants the other part, and the response names the granted scope.
     pub fn strict_scope(mut self) -> Self {
-        self.strict_scope = true;
+        self.settings.strict_scope = true;
         self
     }
 
-    /// The largest form that is read, in bytes; a larger one at the token endpoint is answered with 413, whatever its
-    /// grant. Default: 1 MiB.
+    /// Sets the largest form at the token endpoint, in bytes. Default: 1 MiB.
+    ///
+    /// The layer answers a larger form with 413, whatever the grant type is.
     pub fn body_limit(mut self, bytes: usize) -> Self {
-        self.limits.bytes = bytes;
+        self.body_limits.bytes = bytes;
         self
     }
 
-    /// How long a form may take to arrive; a slower one is answered with 408, whatever its grant. Default: 10 s.
+    /// Sets the longest time in which a form at the token endpoint has to arrive. Default: 10 s.
+    ///
+    /// The layer answers a slower form with 408, whatever the grant type is.
     pub fn body_deadline(mut self, deadline: Duration) -> Self {
-        self.limits.deadline = deadline;
+        self.body_limits.deadline = deadline;
         self
     }
 
-    /// Hands a form that is over a limit or too slow to the wrapped service, instead of answering 413 or 408. Only
-    /// for a wrapped service that does not know this grant: nobody has looked at what the form holds.
+    /// Passes a form that exceeds [`body_limit`](Self::body_limit) or [`body_deadline`](Self::body_deadline) to the
+    /// wrapped service, instead of answering 413 or 408.
+    ///
+    /// The layer does not check such a form, so the form may ask for a token exchange. Use this setting only if the
+    /// wrapped service does not know this grant.
     pub fn forward_unread_forms(mut self) -> Self {
         self.forward_unread = true;
         self
     }
 
-    /// For a wrapped service that may know the exchange grant itself: what could carry the grant past the layer is
-    /// refused. A form with another method than `POST` or at another spelling of the path, and a JSON body, are read
-    /// and refused if they hold the grant; any other body at the token endpoint is answered with 415. The cases are
-    /// listed in [`smuggling`](crate::manual::smuggling).
+    /// Refuses every request that could pass a token exchange to the wrapped service.
+    ///
+    /// The setting is for a wrapped service that may know this grant itself. The layer then also reads forms with other
+    /// methods than `POST`, forms at other spellings of the path, and JSON bodies, and refuses them if they ask for a
+    /// token exchange. The layer answers any other body at the token endpoint with 415. The page
+    /// [`smuggling`](crate::manual::smuggling) lists all cases.
     pub fn guard(mut self) -> Self {
         self.guard = true;
         self
     }
 
-    /// How long a whole exchange may take after its form has arrived; 503 then. Default: 15 s.
+    /// Sets the longest time that an exchange may take after the form has arrived. Default: 15 s.
+    ///
+    /// The layer answers a slower exchange with 503.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.settings.deadline = deadline;
         self
     }
 
-    /// Checks everything that was given, each for itself and all together.
+    /// Checks all settings, records and rules, and builds the layer.
     ///
     /// # Errors
-    /// [`ConfigError`] names the field and the way out.
+    /// [`ConfigError`] with every mistake.
     pub fn build(self) -> Result<TokenExchangeLayer, ConfigError> {
-        let wrong = |field: &str, help: &str| Err(ConfigError::new(field, help));
-        let is_path = |path: &String| path.starts_with('/') && !path.contains(['?', '#']);
-        if self.endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Path(path) if !is_path(path))) {
-            return wrong("endpoint", "not a path: begin with `/` and leave query and fragment out");
-        }
-        if self.guard && self.forward_unread {
-            return wrong("guard", "nobody looks at forms that are forwarded unread: leave `forward_unread_forms` out");
-        }
-        if !(1..=MAX_TARGETS).contains(&self.max_targets) {
-            return wrong("max_targets", "give 1 to 8");
-        }
-        if self.max_depth == 0 {
-            return wrong("max_chain_depth", "give 1 or more: a delegation names at least one actor");
-        }
-        if self.leeway > MAX_LEEWAY {
-            return wrong("leeway", "give 60 s or less");
-        }
-        if self.max_lifetime < Duration::from_secs(1) {
-            return wrong("max_lifetime", "give 1 s or more");
-        }
-        if let Some(problem) = self.errors.problem() {
-            return wrong("error_profile", &problem);
-        }
-        let Some(signer) = self.signer else {
-            return wrong("signer", "none: give a `LocalSigner`, or a service in a `Signer`");
+        let mut problems = Problems::default();
+        self.check_endpoints(&mut problems);
+        problems.check(self.check_guard());
+        self.check_limits(&mut problems);
+        problems.check(self.check_errors());
+        self.check_signer(&mut problems);
+        problems.check(self.check_sources_of_records());
+
+        let records = DocumentCheck {
+            issuer: &self.issuer,
+            policy: self.policy.as_ref(),
+            verified_types: self.verifiers.keys().cloned().collect(),
+            http_is_default: self.http.is_none(),
         };
-        signer.check()?;
-        let is_about =
-            |about: IssuedTokenEndpoint| self.issued_token_endpoints.iter().any(|(_, known)| *known == about);
-        if is_about(IssuedTokenEndpoint::Revocation) && self.revocations.is_none() {
-            return wrong("revocation_endpoint", "nothing would remember it: give `revocations` a store too");
-        }
-        for (position, (path, about)) in self.issued_token_endpoints.iter().enumerate() {
-            let is_taken = self.issued_token_endpoints[..position].iter().any(|(other, _)| other == path)
-                || self.endpoints.iter().any(|endpoint| matches!(endpoint, Endpoint::Path(other) if other == path));
-            let problem = if !is_path(path) {
-                "not a path: begin with `/` and leave query and fragment out"
-            } else if is_taken {
-                "another endpoint has this path: give each its own"
-            } else {
-                continue;
-            };
-            return wrong(about.field(), problem);
-        }
-        if !self.issued_token_endpoints.is_empty() && signer.keys.is_empty() {
-            let help = "its keys tell which tokens were issued here: give them with `Signer::verified_by`";
-            return wrong("signer", help);
-        }
-        let document = Document {
-            clients: self.clients,
-            targets: self.targets,
-            issuers: self.issuers,
-            rules: self.rules,
-            federated_subjects_only: self.federated_subjects_only,
+        let document = match self.document {
+            Some(mut document) => {
+                document.federated_subjects_only |= self.records.federated_subjects_only;
+                document
+            }
+            None => self.records,
         };
+        let records = problems.check(records.run(document));
+        let (Some(records), Some(signer)) = problems.or((records, self.signer))? else { return Err(no_signer()) };
+
+        let settings = Arc::new(self.settings);
         let parts = Parts {
             issuer: self.issuer,
             signer,
             policy: self.policy,
             authenticator: self.authenticator,
-            fetching: Fetching {
-                fetch: self.fetch.clone().unwrap_or_else(|| default_service()),
-                clock: self.clock.clone(),
-            },
-            fetch_is_default: self.fetch.is_none(),
+            http_is_default: self.http.is_none(),
+            fetching: Fetching { fetch: self.http.unwrap_or_else(default_service), clock: settings.clock.clone() },
             verifiers: self.verifiers,
             status: StatusChecks { revocations: self.revocations, status: self.status },
-            settings: Arc::new(Settings {
-                errors: self.errors,
-                clock: self.clock.clone(),
-                deadline: self.deadline,
-                max_lifetime: self.max_lifetime,
-                max_targets: self.max_targets,
-                max_chain_depth: self.max_depth,
-                leeway: self.leeway,
-                strict_scope: self.strict_scope,
-            }),
+            settings: Arc::clone(&settings),
         };
-        let exchange = parts.exchange(document, None)?;
-        let mut endpoints = self.endpoints;
-        if endpoints.is_empty() {
-            endpoints.push(Endpoint::Path("/token".to_owned()));
-        }
         let state = ServiceState {
-            endpoints,
+            endpoints: match self.endpoints {
+                endpoints if endpoints.is_empty() => vec![Endpoint::Path("/token".to_owned())],
+                endpoints => endpoints,
+            },
             issued_token_endpoints: self.issued_token_endpoints,
-            body_limits: self.limits,
+            body_limits: self.body_limits,
             forward_unread: self.forward_unread,
             guard: self.guard,
-            current: Current::new(exchange),
-            audit: Audit::new(self.audit, self.clock, self.best_effort_audit),
+            current: Current::new(parts.exchange(records, None)),
+            audit: Audit::new(self.audit, settings.clock.clone(), self.best_effort_audit),
         };
         Ok(TokenExchangeLayer { state: Arc::new(state), parts: Arc::new(parts) })
     }
+
+    fn check_endpoints(&self, problems: &mut Problems) {
+        const NOT_A_PATH: &str = "not a path: begin with `/`, and leave the query and the fragment out";
+        let is_path = |path: &str| path.starts_with('/') && !path.contains(['?', '#']);
+        let mut known: Vec<&str> = Vec::new();
+        for endpoint in &self.endpoints {
+            let Endpoint::Path(path) = endpoint else { continue };
+            if !is_path(path) {
+                problems.add(ConfigError::new("endpoint", NOT_A_PATH));
+            }
+            known.push(path);
+        }
+        for (path, endpoint) in &self.issued_token_endpoints {
+            if !is_path(path) {
+                problems.add(ConfigError::new(endpoint.field(), NOT_A_PATH));
+            } else if known.contains(&path.as_str()) {
+                let help = format!("another endpoint has the path `{path}`: give each endpoint a path of its own");
+                problems.add(ConfigError::new(endpoint.field(), help).of_kind(ConfigErrorKind::Duplicate));
+            }
+            known.push(path);
+        }
+        let has_revocation =
+            self.issued_token_endpoints.iter().any(|(_, endpoint)| *endpoint == IssuedTokenEndpoint::Revocation);
+        if has_revocation && self.revocations.is_none() {
+            let help = "no store of revoked tokens: give one with `revocations`";
+            problems.add(ConfigError::new("revocation_endpoint", help).of_kind(ConfigErrorKind::Missing));
+        }
+    }
+
+    fn check_guard(&self) -> Result<(), ConfigError> {
+        if self.guard && self.forward_unread {
+            let help = "the layer cannot guard forms that it passes unread: remove `forward_unread_forms` or `guard`";
+            return Err(ConfigError::new("guard", help).of_kind(ConfigErrorKind::Conflict));
+        }
+        Ok(())
+    }
+
+    fn check_limits(&self, problems: &mut Problems) {
+        let Settings { max_targets, max_chain_depth, leeway, max_lifetime, .. } = &self.settings;
+        if !(1..=MAX_TARGETS).contains(max_targets) {
+            problems.add(ConfigError::new("max_targets", "out of range: give 1 to 8"));
+        }
+        if *max_chain_depth == 0 {
+            let help = "a delegated token names at least one actor: give 1 or more";
+            problems.add(ConfigError::new("max_chain_depth", help));
+        }
+        if *leeway > MAX_LEEWAY {
+            problems.add(ConfigError::new("leeway", "longer than a minute: give 60 s or less"));
+        }
+        if *max_lifetime < Duration::from_secs(1) {
+            problems.add(ConfigError::new("max_lifetime", "shorter than a second: give 1 s or more"));
+        }
+    }
+
+    fn check_errors(&self) -> Result<(), ConfigError> {
+        match self.settings.errors.problem() {
+            Some(problem) => Err(ConfigError::new("error_profile", problem)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_signer(&self, problems: &mut Problems) {
+        let Some(signer) = &self.signer else { return problems.add(no_signer()) };
+        problems.check(signer.check());
+        if !self.issued_token_endpoints.is_empty() && signer.keys.is_empty() {
+            let help = "the layer recognizes its own tokens by the keys of the signer: give the keys with \
+                        `Signer::verified_by`";
+            problems.add(ConfigError::new("signer", help).of_kind(ConfigErrorKind::Missing));
+        }
+    }
+
+    /// The order of the calls must not matter, so records have one source.
+    fn check_sources_of_records(&self) -> Result<(), ConfigError> {
+        let Document { clients, targets, issuers, rules, .. } = &self.records;
+        let has_lists = !clients.is_empty() || !targets.is_empty() || !issuers.is_empty() || rules.is_some();
+        if self.document.is_some() && has_lists {
+            let help = "the layer also has records or rules that are not in the document: put all of them in the \
+                        document, or use no document";
+            return Err(ConfigError::new("document", help).of_kind(ConfigErrorKind::Conflict));
+        }
+        Ok(())
+    }
+}
+
+fn no_signer() -> ConfigError {
+    let help = "no signer: give a `LocalSigner`, or a service in a `Signer`";
+    ConfigError::new("signer", help).of_kind(ConfigErrorKind::Missing)
 }
 
 impl fmt::Debug for TokenExchangeBuilder {

@@ -1,5 +1,3 @@
-//! Everything that is configured by records, in one document.
-
 use crate::{
     policy::Rule,
     records::{Client, Issuer, Target},
@@ -7,14 +5,16 @@ use crate::{
 use serde::Deserialize;
 use std::fmt;
 
-/// The most of each kind that a summary names.
-const NAMED: usize = 20;
+/// The most entries of each kind that a summary names.
+const MAX_NAMED: usize = 20;
 
-/// Clients, targets, issuers and rules, as one document says them: in TOML, JSON or whatever else serde reads.
+/// All records and rules of a layer: built in code, or read from TOML, JSON or another format with serde.
 ///
-/// Fields are called as the builders' methods are, and an unknown one is an error. Durations are texts such as `30s` or
-/// `5m`. Mistakes that only show between records are told by the layer, with their
-/// [`place`](crate::ConfigError::place).
+/// A document has the keys `client`, `target`, `issuer`, `rule` and `federated_subjects_only`. The keys of a record are
+/// listed in the documentation of its type. Durations are texts such as `30s` or `5m`. An unknown key is an error.
+///
+/// The layer checks the document as a whole, and reports each mistake with its
+/// [`place`](crate::error::ConfigProblem::place).
 ///
 /// ```
 /// use tower_token_exchange::{Document, TokenExchangeLayer, signing::{Algorithm, LocalSigner}};
@@ -23,12 +23,12 @@ const NAMED: usize = 20;
 ///     [[client]]
 ///     id = "orders"
 ///     secret_sha256 = "6ca13d52ca70c883e0f0bb101e425a89e8624de51db2d2392593af6a84118090"
-///     targets = ["billing"]             # where it means to go
+///     targets = ["billing"]             # the client requests tokens for these targets only
 ///
 ///     [[target]]
 ///     id = "billing"
 ///     aud = "https://billing.example"
-///     callers = ["orders"]              # who may come
+///     callers = ["orders"]              # only these clients may request a token for the target
 ///     scopes = ["invoices:read"]
 ///     translate = { "orders:read" = ["invoices:read"] }
 ///
@@ -51,7 +51,8 @@ const NAMED: usize = 20;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a document with clients, targets, issuers and rules")]
+#[must_use]
 #[non_exhaustive]
 pub struct Document {
     /// The clients.
@@ -60,27 +61,66 @@ pub struct Document {
     /// The targets.
     #[serde(default, rename = "target")]
     pub targets: Vec<Target>,
-    /// The issuers of subject and actor tokens, beside this authorization server's own.
+    /// The issuers of subject tokens and actor tokens, except this authorization server.
     #[serde(default, rename = "issuer")]
     pub issuers: Vec<Issuer>,
-    /// The rules, in order; `None` where the layer has a policy of its own.
+    /// The rules, in order. `None` if the layer has a policy that is not a table of rules.
     #[serde(rename = "rule")]
     pub rules: Option<Vec<Rule>>,
-    /// See [`TokenExchangeBuilder::federated_subjects_only`](crate::TokenExchangeBuilder::federated_subjects_only).
+    /// Whether every subject comes from a foreign issuer; see
+    /// [`TokenExchangeBuilder::federated_subjects_only`](crate::TokenExchangeBuilder::federated_subjects_only).
     #[serde(default)]
     pub federated_subjects_only: bool,
 }
 
-/// In a few lines, for the log of a server that starts: whom it trusts, who is known, and who may exchange what. Of each kind
-/// the first 20 are named, and the number of the others.
+impl Document {
+    /// Creates an empty document.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds clients.
+    pub fn clients(mut self, clients: impl IntoIterator<Item = Client>) -> Self {
+        self.clients.extend(clients);
+        self
+    }
+
+    /// Adds targets.
+    pub fn targets(mut self, targets: impl IntoIterator<Item = Target>) -> Self {
+        self.targets.extend(targets);
+        self
+    }
+
+    /// Adds issuers.
+    pub fn issuers(mut self, issuers: impl IntoIterator<Item = Issuer>) -> Self {
+        self.issuers.extend(issuers);
+        self
+    }
+
+    /// Adds rules.
+    pub fn rules(mut self, rules: impl IntoIterator<Item = Rule>) -> Self {
+        self.rules.get_or_insert_default().extend(rules);
+        self
+    }
+
+    /// States that every subject comes from a foreign issuer; see
+    /// [`TokenExchangeBuilder::federated_subjects_only`](crate::TokenExchangeBuilder::federated_subjects_only).
+    pub fn federated_subjects_only(mut self) -> Self {
+        self.federated_subjects_only = true;
+        self
+    }
+}
+
+/// Writes a summary of a few lines for the log of a server: the issuers, clients, targets and rules. The summary names
+/// the first 20 entries of each kind and counts the others.
 ///
 /// ```
 /// use tower_token_exchange::{Client, Document, Target, policy::{Rule, Subjects}};
 ///
-/// let mut document = Document::default();
-/// document.clients = vec![Client::new("orders")];
-/// document.targets = vec![Target::new("billing")];
-/// document.rules = Some(vec![Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])]);
+/// let document = Document::new()
+///     .clients([Client::new("orders")])
+///     .targets([Target::new("billing")])
+///     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])]);
 /// let expected = "\
 /// issuers      (none but its own)
 /// clients      orders
@@ -93,8 +133,8 @@ impl fmt::Display for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut line = |name: &str, ids: Vec<&str>, none: &str| match ids.len() {
             0 => writeln!(f, "{name:<12} {none}"),
-            1..=NAMED => writeln!(f, "{name:<12} {}", ids.join(" ")),
-            all => writeln!(f, "{name:<12} {} and {} more", ids[..NAMED].join(" "), all - NAMED),
+            1..=MAX_NAMED => writeln!(f, "{name:<12} {}", ids.join(" ")),
+            all => writeln!(f, "{name:<12} {} and {} more", ids[..MAX_NAMED].join(" "), all - MAX_NAMED),
         };
         line("issuers", self.issuers.iter().map(|issuer| issuer.id().as_str()).collect(), "(none but its own)")?;
         line("clients", self.clients.iter().map(|client| client.id().as_str()).collect(), "(none)")?;
@@ -103,10 +143,10 @@ impl fmt::Display for Document {
         if rules.is_empty() {
             return writeln!(f, "rules        (none: nothing can be exchanged)");
         }
-        for (number, rule) in (1..).zip(rules.iter().take(NAMED)) {
+        for (number, rule) in (1..).zip(rules.iter().take(MAX_NAMED)) {
             writeln!(f, "{:<12} {rule}", rule.name_at(number))?;
         }
-        match rules.len().saturating_sub(NAMED) {
+        match rules.len().saturating_sub(MAX_NAMED) {
             0 => Ok(()),
             more => writeln!(f, "{:<12} {more} more", "…"),
         }
@@ -119,15 +159,14 @@ mod tests {
     use crate::policy::Subjects;
 
     #[test]
-    fn a_summary_is_bounded() {
-        let mut document = Document::default();
-        assert!(document.to_string().ends_with("rules        (a policy of its own)\n"));
-        document.rules = Some(Vec::new());
-        assert!(document.to_string().ends_with("rules        (none: nothing can be exchanged)\n"));
+    fn a_summary_has_at_most_twenty_names_per_kind() {
+        assert!(Document::new().to_string().ends_with("rules        (a policy of its own)\n"));
+        assert!(Document::new().rules([]).to_string().ends_with("rules        (none: nothing can be exchanged)\n"));
         for (count, lines) in [(20, 23), (21, 24), (1000, 24)] {
             let rule = |_| Rule::allow("orders", Subjects::any(), "billing").scopes(["read"]);
-            document.rules = Some((0..count).map(rule).collect());
-            document.clients = (0..count).map(|number| Client::new(format!("c{number}"))).collect();
+            let document = Document::new()
+                .rules((0..count).map(rule))
+                .clients((0..count).map(|number| Client::new(format!("c{number}"))));
             let text = document.to_string();
             assert_eq!(text.lines().count(), lines, "{text}");
             let more = format!("c19 and {} more", count - 20);

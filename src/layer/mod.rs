@@ -1,12 +1,12 @@
-//! The layer, its builder, and what it is made from again when the records change.
+//! The layer and its builder.
 
 mod assemble;
 mod builder;
+mod check;
 mod document;
 
-pub use document::Document;
-
 pub use builder::TokenExchangeBuilder;
+pub use document::Document;
 
 use crate::{
     explain::{self, Explanation},
@@ -19,10 +19,14 @@ use assemble::Parts;
 use std::{fmt, sync::Arc};
 use tower::Layer;
 
-/// Adds OAuth 2.0 Token Exchange (RFC 8693) to a token endpoint.
+/// A [`tower::Layer`] that adds OAuth 2.0 Token Exchange (RFC 8693) to a token endpoint.
 ///
-/// Put it around the service that has the token endpoint. Requests whose `grant_type` is token exchange are
-/// answered here, everything else reaches the wrapped service as it came.
+/// The layer wraps the service that has the token endpoint. The layer answers every token exchange at that endpoint.
+/// Every other request reaches the wrapped service unchanged.
+///
+/// A layer is cheap to clone. All clones share their state, so a clone that stays outside of the service can
+/// [reload](Self::reload) the records, [rotate](Self::rotate_signer) the key and report the
+/// [readiness](Self::readiness).
 ///
 /// ```
 /// use axum::{Router, routing::post};
@@ -33,7 +37,7 @@ use tower::Layer;
 /// };
 ///
 /// async fn token() -> &'static str {
-///     "the token endpoint that was there before"
+///     "the existing token endpoint"
 /// }
 ///
 /// let layer = TokenExchangeLayer::builder("https://as.example")
@@ -55,19 +59,23 @@ pub struct TokenExchangeLayer {
 }
 
 impl TokenExchangeLayer {
-    /// Begins a layer for an authorization server with this issuer identifier: the exact `iss` of the tokens that
-    /// it issues (RFC 8414 section 2).
+    /// Starts to build a layer for an authorization server.
+    ///
+    /// The issuer identifier is the exact `iss` of issued tokens (RFC 8414 section 2).
     pub fn builder(issuer: impl Into<IssuerId>) -> TokenExchangeBuilder {
         TokenExchangeBuilder::new(issuer.into())
     }
 
-    /// Takes another document in place of all clients, targets, issuers and rules, without dropping a request: those
-    /// under way go on with what they began with, and each sees one version only. Keys that were fetched are kept for
-    /// issuers that are still there and whose key source is the same; an issuer that is gone stops working at once.
+    /// Replaces all clients, targets, issuers and rules by another document, without dropping a request.
+    ///
+    /// A request that has already started uses the old records, and every later request uses the new records. The layer
+    /// keeps the fetched keys of every issuer that still has a record with the same source of keys. Tokens of an issuer
+    /// without a record are refused at once.
     ///
     /// # Errors
-    /// A document with a mistake is refused with [`ConfigError`], as at the start, and logged as an error; everything
-    /// stays as it was. So is one with rules where the layer has a [`policy`](TokenExchangeBuilder::policy) of its own.
+    /// [`ConfigError`] with every mistake, as from [`build`](TokenExchangeBuilder::build). The layer then keeps the old
+    /// records and logs an error. A document with rules is a mistake if the layer has a
+    /// [`policy`](TokenExchangeBuilder::policy) that is not a table of rules.
     ///
     /// ```
     /// use tower_token_exchange::{Document, TokenExchangeLayer, signing::{Algorithm, LocalSigner}};
@@ -91,20 +99,21 @@ impl TokenExchangeLayer {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn reload(&self, document: Document) -> Result<(), ConfigError> {
-        self.state.current.replace(|before| self.parts.exchange(document, Some(before))).inspect_err(|error| {
-            tracing::error!(place = error.place(), %error, "a new document was refused; the one before it still counts");
+        self.state.current.replace(|before| self.parts.reload(document, before)).inspect_err(|error| {
+            tracing::error!(place = error.place(), %error, "the layer refused the new records and keeps the old records");
         })
     }
 
-    /// Takes another signer in place of the one that signs now, without dropping a request: those under way go on with
-    /// the one that they began with. Tokens that the old key signed are good no longer than its public key is among
-    /// those that the new signer is [verified by](Signer::verified_by).
+    /// Replaces the signer, without dropping a request.
     ///
-    /// Publish the new key before it signs, and the old one until all that it signed has expired: whoever verifies tokens
-    /// keeps the keys for a while.
+    /// A request that has already started uses the old signer. Tokens of the old key are accepted as long as the new
+    /// signer is [verified by](Signer::verified_by) the old public key, too.
+    ///
+    /// Services that verify tokens keep a published key set for some time. Publish the new key before the new signer
+    /// signs, and publish the old key until all of its tokens have expired.
     ///
     /// # Errors
-    /// [`ConfigError`] as from [`build`](TokenExchangeBuilder::build); the old signer stays then.
+    /// [`ConfigError`] as from [`build`](TokenExchangeBuilder::build). The layer then keeps the old signer.
     ///
     /// ```
     /// use tower_token_exchange::{
@@ -133,13 +142,16 @@ impl TokenExchangeLayer {
         self.state.current.replace(|before| Ok(self.parts.with_signer(signer, before)))
     }
 
-    /// Says what would become of a request, and why: every stage of it with what it found, the ceiling with all that
-    /// lowered it, the rules that were near, and where none speaks for the request, the one that would.
+    /// Explains what the layer would do with a request, and why.
     ///
-    /// It goes through the same stages as a request that comes to the endpoint, as the client with this id, whose proof
-    /// of that is taken for granted; `client_secret` and `client_assertion` in the form are left out. Nothing is
-    /// signed, and the audit gets no event. Keys are fetched, and introspection endpoints, the status check and the
-    /// policy are asked, as for a request. It is for operators: whoever may read it learns what a client is never told.
+    /// The explanation names the result of each stage, every limit that lowered the ceiling, and the rules that nearly
+    /// match. If no rule allows the request, the explanation suggests a rule that would.
+    ///
+    /// The request passes the same stages as a request at the endpoint, but the client with this id counts as
+    /// authenticated: `client_secret` and `client_assertion` in the form are ignored. The layer signs no token and
+    /// writes no audit event. The layer fetches keys, and asks introspection endpoints, the status check and the policy.
+    ///
+    /// An explanation is for operators. It contains details that a client must not learn.
     ///
     /// ```
     /// use tower_token_exchange::{
@@ -170,17 +182,16 @@ impl TokenExchangeLayer {
         explain::explain(&self.state.current.exchange(), client_id, form).await
     }
 
-    /// Waits until every audit event that is under way has reached the sink; for an orderly shutdown, after the
-    /// server has stopped.
+    /// Waits until the audit sink has received every event. Call this method after the server has stopped.
     pub async fn flush_audit(&self) {
         self.state.audit.flush().await;
     }
 
-    /// How things stand with the keys of the issuers, for a health endpoint. It waits for nobody.
+    /// Reports the state of the keys of all issuers, for a health endpoint. Returns at once.
     ///
-    /// Where an issuer's keys are missing, it begins to fetch them, as often as the back-off of
-    /// [`Issuer::jwks_uri`](crate::Issuer::jwks_uri) permits: a server that is probed before it gets requests becomes
-    /// ready. That needs a tokio runtime; without one it only looks.
+    /// If the keys of an issuer are missing, the layer starts to fetch them, as often as the back-off of
+    /// [`Issuer::jwks_uri`](crate::Issuer::jwks_uri) permits. A server with a readiness probe therefore becomes ready
+    /// before the first request arrives. Outside of a tokio runtime, the layer fetches nothing.
     ///
     /// ```
     /// use axum::{Json, Router, http::StatusCode, routing::{get, post}};
@@ -209,10 +220,10 @@ impl TokenExchangeLayer {
         self.state.current.exchange().verifier.keys.readiness()
     }
 
-    /// Fetches the keys of all issuers that have none yet and waits for them, 5 s at most; for a server that wants
-    /// them before its first request. None of it is needed: keys are fetched when they are.
+    /// Fetches the missing keys of all issuers, and waits for them for up to 5 s.
     ///
-    /// Where the last fetch failed a moment ago, there is none, as with [`readiness`](Self::readiness).
+    /// A server can call this method before the first request. The call is optional, because a token that needs a key
+    /// also starts to fetch the key. The back-off of [`readiness`](Self::readiness) applies.
     ///
     /// ```
     /// use bytes::Bytes;
@@ -227,7 +238,7 @@ impl TokenExchangeLayer {
     /// };
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// // Stands in for the issuer.
+    /// // This service plays the issuer.
     /// let keys = LocalSigner::generate(Algorithm::ES256)?.published_keys().to_json();
     /// let issuer = tower::service_fn(move |_: Request<Bytes>| {
     ///     let keys = keys.clone();
@@ -247,7 +258,7 @@ impl TokenExchangeLayer {
     ///
     /// let readiness = layer.load_keys().await;
     /// for issuer in readiness.issuers.iter().filter(|issuer| issuer.state == KeyState::Missing) {
-    ///     eprintln!("no keys of {}: {:?}", issuer.issuer, issuer.last_problem);
+    ///     eprintln!("the keys of {} are missing: {:?}", issuer.issuer, issuer.last_problem);
     /// }
     /// assert!(readiness.is_ready());
     /// # Ok(())

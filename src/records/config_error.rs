@@ -9,12 +9,14 @@ use std::fmt;
 /// use tower_token_exchange::{
 ///     Client, Target, TokenExchangeLayer,
 ///     error::ConfigErrorKind,
+///     policy::{Rule, Subjects},
 ///     signing::{Algorithm, LocalSigner},
 /// };
 ///
 /// let error = TokenExchangeLayer::builder("https://as.example")
 ///     .clients([Client::new("orders").secret("short")])
 ///     .targets([Target::new("billing").allow_clients(["order"]).scopes(["read"])])
+///     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
 ///     .signer(LocalSigner::generate(Algorithm::ES256)?)
 ///     .build()
 ///     .unwrap_err();

@@ -33,8 +33,14 @@ impl Names {
         self.clients.contains(id.as_ref())
     }
 
-    pub(super) fn has_target(&self, id: &TargetId) -> bool {
-        self.targets.contains_key(id)
+    /// Whether there are clients, but none with this id. Without any client, the missing clients are the only mistake.
+    pub(super) fn lacks_client(&self, id: &ClientId) -> bool {
+        !self.clients.is_empty() && !self.clients.contains(id)
+    }
+
+    /// Whether there are targets, but none with this id. Without any target, the missing targets are the only mistake.
+    pub(super) fn lacks_target(&self, id: &TargetId) -> bool {
+        !self.targets.is_empty() && !self.targets.contains_key(id)
     }
 
     pub(super) fn has_issuer(&self, id: &IssuerId) -> bool {
@@ -43,6 +49,6 @@ impl Names {
 
     /// Whether a target lists a client.
     pub(super) fn lists_client(&self, target: &TargetId, client: &ClientId) -> bool {
-        self.targets.get(target).is_some_and(|callers| callers.contains(client))
+        self.targets.is_empty() || self.targets.get(target).is_some_and(|callers| callers.contains(client))
     }
 }

@@ -47,7 +47,6 @@ impl Registry {
         own_subjects: OwnSubjects,
         plugged: &[TokenType],
     ) -> Result<Self, ConfigError> {
-        check_given(own_issuer.as_str(), clients, targets)?;
         let names = Names::new(own_issuer, clients, targets, issuers);
         let mut problems = Problems::default();
         let mut registry = Self {
@@ -60,9 +59,20 @@ impl Registry {
             issuers: HashMap::new(),
             wording: clients.first().map_or_else(Wording::default, |client| client.wording),
         };
+        problems.check(check_own_identifier(own_issuer));
         problems.check(check_own_issuer(clients, issuers, own_subjects, &names));
+        if clients.is_empty() {
+            problems.add(missing(
+                "clients",
+                "none: give at least one `Client`; without clients, nobody can exchange a token",
+            ));
+        }
         for (position, client) in clients.iter().enumerate() {
             registry.add_client(client, position, &names, &mut problems);
+        }
+        if targets.is_empty() {
+            problems
+                .add(missing("targets", "none: give at least one `Target`; without targets, no token can be issued"));
         }
         for (position, target) in targets.iter().enumerate() {
             registry.add_target(target, position, &names, &mut problems);
@@ -211,21 +221,16 @@ impl Registry {
     }
 }
 
-/// Checks what every other check depends on.
-fn check_given(own_issuer: &str, clients: &[Client], targets: &[Target]) -> Result<(), ConfigError> {
-    let mut problems = Problems::default();
-    if !own_issuer.starts_with("https://") && !own_issuer.starts_with("http://") {
-        problems.add(ConfigError::new("issuer", "not a URL: give the exact `iss` of the tokens that the layer issues"));
+fn check_own_identifier(own_issuer: &IssuerId) -> Result<(), ConfigError> {
+    let id = own_issuer.as_str();
+    if id.starts_with("https://") || id.starts_with("http://") {
+        return Ok(());
     }
-    if clients.is_empty() {
-        let help = "none: give at least one `Client`; without clients, nobody can exchange a token";
-        problems.add(ConfigError::new("clients", help).of_kind(ConfigErrorKind::Missing));
-    }
-    if targets.is_empty() {
-        let help = "none: give at least one `Target`; without targets, no token can be issued";
-        problems.add(ConfigError::new("targets", help).of_kind(ConfigErrorKind::Missing));
-    }
-    problems.or(())
+    Err(ConfigError::new("issuer", "not a URL: give the exact `iss` of the tokens that the layer issues"))
+}
+
+fn missing(field: &str, help: &str) -> ConfigError {
+    ConfigError::new(field, help).of_kind(ConfigErrorKind::Missing)
 }
 
 /// Checks the record of our own issuer against the settings and the clients.

@@ -6,7 +6,10 @@ use std::{
 };
 use toml::de::{DeTable, DeValue};
 
-/// A TOML file that says on which line a mistake is: whether serde finds it, the layer, or its user (feature `toml`).
+/// A TOML file whose mistakes are reported with their lines (feature `toml`).
+///
+/// [`parse`](Self::parse) reports the mistakes that serde finds. [`locate`](Self::locate) finds the lines of the mistakes
+/// that the layer finds. [`wrong`](Self::wrong) reports a mistake that the user of the file finds.
 ///
 /// ```
 /// use tower_token_exchange::{
@@ -19,13 +22,28 @@ use toml::de::{DeTable, DeValue};
 /// [[client]]
 /// id = "orders"
 /// secret = "short"
+///
+/// [[target]]
+/// id = "billing"
+/// callers = ["order"]
+/// scopes = ["read"]
+///
+/// [[rule]]
+/// clients = "orders"
+/// subjects = "any"
+/// targets = "billing"
+/// scopes = ["read"]
 /// "#);
-/// let layer = TokenExchangeLayer::builder("https://as.example")
+/// let error = TokenExchangeLayer::builder("https://as.example")
 ///     .document(file.parse::<Document>()?)
 ///     .signer(LocalSigner::generate(Algorithm::ES256)?)
-///     .build();
-/// let mistake = file.locate(&layer.unwrap_err());
-/// assert!(mistake.to_string().starts_with("records.toml:4: client[0].secret: shorter than 16 characters"));
+///     .build()
+///     .unwrap_err();
+///
+/// let located = file.locate(&error).to_string();
+/// let lines: Vec<&str> = located.lines().collect();
+/// assert!(lines[0].starts_with("records.toml:4: client[0].secret: shorter than 16 characters"));
+/// assert!(lines[1].starts_with("records.toml:8: target[0].callers[0]: no client `order`"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
@@ -34,20 +52,21 @@ pub struct TomlFile {
     text: String,
 }
 
-/// A mistake in a file, as `file:line: field: the way out`; what cannot be located has no line.
+/// One or more mistakes in a file. Each is written as `file:line: place: help`, without the line if the place is not in
+/// the file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{}{what}", Line(*line))]
+#[error("{}", self.mistakes.join("\n"))]
 pub struct LocateError {
-    file: String,
+    /// The line of the first mistake.
     line: Option<usize>,
-    what: String,
+    mistakes: Vec<String>,
 }
 
 impl TomlFile {
     /// Reads a file.
     ///
     /// # Errors
-    /// Those of the system, with the name of the file.
+    /// The error of the system, with the name of the file.
     pub fn read(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
         match fs::read_to_string(&path) {
@@ -56,15 +75,15 @@ impl TomlFile {
         }
     }
 
-    /// A text that is there already, and the name of its file.
+    /// Creates a file from its name and its text, without reading the file.
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Self {
         Self { path: path.into(), text: text.into() }
     }
 
-    /// What it holds, such as a [`Document`](super::Document).
+    /// Parses the text as a type that serde can read, such as a [`Document`](crate::Document).
     ///
     /// # Errors
-    /// What is no TOML, or not of that type.
+    /// A text that is not TOML, or does not have the type.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, LocateError> {
         toml::from_str(&self.text).map_err(|error: toml::de::Error| {
             let line = error.span().map_or(1, |span| self.line_of(span.start));
@@ -72,51 +91,63 @@ impl TomlFile {
         })
     }
 
-    /// A mistake that only the layer could find, with the line that it is on.
+    /// Finds the lines of the mistakes that the layer found.
     pub fn locate(&self, error: &ConfigError) -> LocateError {
-        match error.place() {
-            Some(place) => self.wrong(place, error.help()),
-            None => self.mistake(None, error.to_string()),
+        let located = error.problems().iter().map(|problem| match problem.place() {
+            Some(place) => self.wrong(place, problem.help()),
+            None => self.mistake(None, problem.to_string()),
+        });
+        let located: Vec<_> = located.collect();
+        LocateError {
+            line: located.first().and_then(LocateError::line),
+            mistakes: located.into_iter().flat_map(|error| error.mistakes).collect(),
         }
     }
 
-    /// A mistake at a place such as `rule[3].targets[0]`, which is counted as in [`ConfigError::place`]. Where only a part of
-    /// that stands in the file, the line is that of the part.
+    /// Reports a mistake at a place such as `rule[3].targets[0]`; see
+    /// [`ConfigProblem::place`](super::ConfigProblem::place).
+    ///
+    /// If only the first part of the place is in the file, the line is the line of that part.
     pub fn wrong(&self, place: &str, help: impl fmt::Display) -> LocateError {
         self.mistake(self.line_of_place(place), format!("{place}: {help}"))
     }
 
-    /// Its name.
+    /// The path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A path as the file means it: beside itself, if it is relative.
+    /// Resolves a path that the file names: a relative path starts in the directory of the file.
     pub fn beside(&self, path: impl AsRef<Path>) -> PathBuf {
         self.path.parent().unwrap_or(Path::new("")).join(path)
     }
 
     fn mistake(&self, line: Option<usize>, what: String) -> LocateError {
-        LocateError { file: self.path.display().to_string(), line, what }
+        let file = self.path.display();
+        let mistake = match line {
+            Some(line) => format!("{file}:{line}: {what}"),
+            None => format!("{file}: {what}"),
+        };
+        LocateError { line, mistakes: vec![mistake] }
     }
 
     fn line_of_place(&self, place: &str) -> Option<usize> {
         let document = DeTable::parse(&self.text).ok()?;
-        let mut here = None;
+        let mut offset = None;
         let mut value: Option<&DeValue<'_>> = None;
         for step in place.split(['.', '[']) {
             let next = match (value, step.strip_suffix(']')) {
                 (None, _) => document.get_ref().get(step),
                 (Some(DeValue::Table(table)), _) => table.get(step),
                 (Some(DeValue::Array(list)), Some(index)) => index.parse::<usize>().ok().and_then(|at| list.get(at)),
-                // One name may stand in place of a list.
+                // A single name may replace a list.
                 (Some(_), _) => None,
             };
             let Some(next) = next else { break };
-            here = Some(next.span().start);
+            offset = Some(next.span().start);
             value = Some(next.get_ref());
         }
-        here.map(|offset| self.line_of(offset))
+        offset.map(|offset| self.line_of(offset))
     }
 
     fn line_of(&self, offset: usize) -> usize {
@@ -125,7 +156,7 @@ impl TomlFile {
 }
 
 impl LocateError {
-    /// The line, from 1.
+    /// The line of the first mistake, counted from 1.
     pub fn line(&self) -> Option<usize> {
         self.line
     }
@@ -137,18 +168,7 @@ impl From<LocateError> for String {
     }
 }
 
-struct Line(Option<usize>);
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Some(line) => write!(f, "{line}: "),
-            None => f.write_str(" "),
-        }
-    }
-}
-
-// It may hold secrets.
+// The text may contain secrets.
 impl fmt::Debug for TomlFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TomlFile").field("path", &self.path).finish_non_exhaustive()
@@ -163,7 +183,7 @@ mod tests {
         "a = 1\n[[rule]]\ntargets = \"one\"\n[[rule]]\ntargets = [\n  \"one\",\n  \"two\",\n]\n[t]\nu = { v = 1 }\n";
 
     #[test]
-    fn a_place_is_found_as_far_as_it_is_there() {
+    fn a_place_has_the_line_of_its_last_known_part() {
         let file = TomlFile::new("dir/x.toml", TEXT);
         for (place, line) in [
             ("a", Some(1)),
@@ -191,12 +211,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_toml_has_a_line_too() {
+    fn a_syntax_error_has_a_line() {
         for (text, line) in [("a = \n", 1), ("a = 1\na = 2\n", 2), ("[[client]]\nid = \"x\"\n\ncolour = 3\n", 4)] {
             let mistake = TomlFile::new("x.toml", text).parse::<crate::Document>().unwrap_err();
             assert_eq!(mistake.line(), Some(line), "{mistake}");
         }
-        // A file that is broken has no places.
+        // A file with a syntax error has no places.
         assert_eq!(TomlFile::new("x.toml", "a = ").wrong("a", "no").line(), None);
         let error = TomlFile::read("no/such/file.toml").unwrap_err();
         assert!(error.to_string().starts_with("no/such/file.toml: "), "{error}");

@@ -50,7 +50,7 @@ impl Client {
             problems.add(place.wrong(*field, *help));
         }
         for (index, id) in self.targets.iter().flatten().enumerate() {
-            if !names.has_target(id) {
+            if names.lacks_target(id) {
                 problems
                     .add(place.wrong_member("targets", index, unknown("target", id)).of_kind(ConfigErrorKind::Unknown));
             }
@@ -94,7 +94,7 @@ impl Client {
 
     fn check_default_target(&self, place: &Place<'_>, names: &Names, problems: &mut Problems) {
         let Some(id) = &self.default_target else { return };
-        let (kind, help) = if !names.has_target(id) {
+        let (kind, help) = if names.lacks_target(id) {
             (ConfigErrorKind::Unknown, unknown("target", id))
         } else if self.targets.as_ref().is_some_and(|targets| !targets.contains(id)) {
             (

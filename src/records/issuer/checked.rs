@@ -368,7 +368,7 @@ impl Check<'_> {
         let clients = &self.record.clients;
         for (index, (theirs, ours)) in clients.iter().enumerate() {
             let path = format!("client_names.{theirs}");
-            if !self.names.has_client(ours) {
+            if self.names.lacks_client(ours) {
                 let error = self.place.wrong_at(CLIENTS, &path, unknown("client", ours));
                 problems.add(error.of_kind(ConfigErrorKind::Unknown));
             }
@@ -381,7 +381,7 @@ impl Check<'_> {
 
     fn presenters(&self, problems: &mut Problems) {
         for (index, client) in self.record.presenters.iter().enumerate() {
-            if !self.names.has_client(client) {
+            if self.names.lacks_client(client) {
                 let error = self.place.wrong_member(PRESENTERS, index, unknown("client", client));
                 problems.add(error.of_kind(ConfigErrorKind::Unknown));
             }

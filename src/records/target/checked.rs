@@ -113,11 +113,11 @@ impl Target {
     pub(in crate::records) fn check(&self, position: usize, names: &Names, problems: &mut Problems) -> TargetRecord {
         let place = self.place(position);
         self.check_audience_claim(&place, names, problems);
-        if let Some(owner) = self.owner.as_ref().filter(|owner| !names.has_client(owner)) {
+        if let Some(owner) = self.owner.as_ref().filter(|owner| names.lacks_client(owner)) {
             problems.add(place.wrong(SERVED_BY, unknown("client", owner)).of_kind(ConfigErrorKind::Unknown));
         }
         for (index, caller) in self.callers.iter().enumerate() {
-            if !names.has_client(caller) {
+            if names.lacks_client(caller) {
                 let help = unknown("client", caller);
                 problems.add(place.wrong_member(CALLERS, index, help).of_kind(ConfigErrorKind::Unknown));
             }

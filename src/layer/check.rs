@@ -1,0 +1,84 @@
+use super::Document;
+use crate::{
+    fetch::NO_CLIENT,
+    plug::boxed,
+    policy::{PolicyPart, Table},
+    protocol::TokenType,
+    records::{ConfigError, ConfigErrorKind, Issuer, IssuerId, OwnSubjects, Problems, Registry},
+};
+use std::sync::Arc;
+
+/// The check of a document against itself and the settings of the layer.
+pub(super) struct DocumentCheck<'a> {
+    pub(super) issuer: &'a IssuerId,
+    /// The policy that is not a table of rules.
+    pub(super) policy: Option<&'a PolicyPart>,
+    /// The token types with a verifier of their own.
+    pub(super) verified_types: Vec<TokenType>,
+    pub(super) http_is_default: bool,
+}
+
+/// The records and the policy of a layer, checked.
+pub(super) struct CheckedDocument {
+    pub(super) registry: Arc<Registry>,
+    pub(super) policy: PolicyPart,
+    /// The policy once more, if the policy is a table of rules.
+    pub(super) table: Option<Table>,
+}
+
+impl DocumentCheck<'_> {
+    /// # Errors
+    /// All mistakes in the records. If there is none, all mistakes in the rules, which depend on the records.
+    pub(super) fn run(&self, document: Document) -> Result<CheckedDocument, ConfigError> {
+        let Document { clients, targets, issuers, rules, federated_subjects_only } = document;
+        let mut problems = Problems::default();
+        let has_rules = rules.is_some();
+        let own_subjects = if federated_subjects_only { OwnSubjects::None } else { OwnSubjects::Some };
+        let registry = Registry::new(self.issuer, &clients, &targets, &issuers, own_subjects, &self.verified_types);
+        let registry = problems.check(registry);
+        if let Some(registry) = registry.as_ref().filter(|_| self.http_is_default) {
+            check_reachable(registry, &issuers, &mut problems);
+        }
+        let table = match (&registry, rules) {
+            (Some(registry), Some(rules)) => problems.check(Table::for_records(rules, registry)),
+            _ => None,
+        };
+        problems.check(self.check_policy(has_rules));
+        let policy = self.policy.cloned().or_else(|| table.clone().map(boxed));
+        let (Some(registry), Some(policy)) = problems.or((registry, policy))? else { return Err(no_policy()) };
+        Ok(CheckedDocument { registry: Arc::new(registry), policy, table })
+    }
+
+    fn check_policy(&self, has_rules: bool) -> Result<(), ConfigError> {
+        match (self.policy, has_rules) {
+            (None, false) => Err(no_policy()),
+            (Some(_), true) => {
+                let help = "the layer has a `policy` of its own: remove the rules or the policy";
+                Err(ConfigError::new("rules", help).of_kind(ConfigErrorKind::Conflict))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn no_policy() -> ConfigError {
+    let help = "no policy: give `rules` or a `policy`; without a policy, no exchange is allowed";
+    ConfigError::new("policy", help).of_kind(ConfigErrorKind::Missing)
+}
+
+/// Checks that the default HTTP service, which uses https only, can reach every URL of the records.
+fn check_reachable(registry: &Registry, issuers: &[Issuer], problems: &mut Problems) {
+    for (position, issuer) in issuers.iter().enumerate() {
+        let Some(record) = registry.issuer(issuer.id()) else { continue };
+        for (field, uri) in record.fetched_urls() {
+            let mut refuse = |help: String| problems.add(issuer.place(position).wrong(field, help));
+            if !cfg!(feature = "fetch") {
+                refuse(format!("`{uri}` has to be fetched, but {NO_CLIENT}"));
+            } else if uri.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() != Some("https")) {
+                refuse(format!(
+                    "`{uri}` is not https: use an https URL, or give the layer an `http` service of your own"
+                ));
+            }
+        }
+    }
+}
