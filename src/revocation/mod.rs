@@ -23,9 +23,8 @@ const FAILING: Failing = Failing { unavailable: Reason::RevocationsUnavailable, 
 /// store about every own token with a `jti` that is exchanged or introspected. If the store returns an error, the
 /// exchange, the introspection or the revocation is answered with 503.
 ///
-/// [`MemoryRevocations`] loses the revocations when the process ends;
-/// [`FileRevocations`](crate::revocation::FileRevocations) keeps the revocations. If several processes serve one
-/// authorization server, all of them need one shared store.
+/// [`MemoryRevocations`] loses the revocations when the process ends; `FileRevocations` (feature `revocation-file`) keeps
+/// the revocations. If several processes serve one authorization server, all of them need one shared store.
 ///
 /// ```
 /// use std::{collections::HashSet, convert::Infallible, sync::{Arc, Mutex}};
