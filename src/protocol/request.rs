@@ -1,7 +1,7 @@
 use super::{Form, GRANT_TYPE, Reason, Rejection, Sensitive, TokenType, refuse};
 use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
 
-/// What the client asks for, as it came and not yet judged (RFC 8693 section 2.1).
+/// The parameters of a token exchange request as received, unchecked (RFC 8693 section 2.1).
 #[derive(Debug)]
 pub(crate) struct Requested {
     pub(crate) resources: Vec<String>,
@@ -14,7 +14,7 @@ pub(crate) struct Requested {
     pub(crate) actor_token_type: Option<String>,
 }
 
-/// How the client says who it is, as it came and not yet judged (RFC 6749 section 2.3).
+/// The client identification of a request as received, unchecked (RFC 6749 section 2.3).
 #[derive(Debug)]
 pub(crate) struct Identification {
     pub(crate) authorization: Option<HeaderValue>,
@@ -25,7 +25,7 @@ pub(crate) struct Identification {
 }
 
 impl Identification {
-    /// Takes what identifies the client out of the headers and the form of a request.
+    /// Takes the client identification from the headers and the form of a request.
     fn take(headers: &HeaderMap, form: &mut Form) -> Result<Self, Rejection> {
         let mut authorizations = headers.get_all(AUTHORIZATION).iter();
         let authorization = authorizations.next().cloned().map(|mut header| {
@@ -44,7 +44,8 @@ impl Identification {
         })
     }
 
-    /// Of a request to introspect or revoke a token (RFC 7662 section 2.1, RFC 7009 section 2.1).
+    /// Reads the client identification of an introspection or a revocation request (RFC 7662 section 2.1, RFC 7009 section
+    /// 2.1).
     pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Rejection> {
         Self::take(headers, &mut Form::parse(body)?)
     }
