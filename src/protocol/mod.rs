@@ -7,6 +7,7 @@ mod error_code;
 mod error_profile;
 mod form;
 mod ids;
+mod media_type;
 mod named_values;
 mod numeric_date;
 mod reason;
@@ -31,6 +32,7 @@ pub use token_type::{TokenType, TokenTypeError};
 
 use form::Form;
 pub(crate) use form::{basic_authorization, basic_header, form_decode, form_values, lenient_percent_decode};
+pub(crate) use media_type::media_type_of;
 pub(crate) use named_values::named_values;
 pub(crate) use rejection::{Rejection, StepUp, escaped, refuse};
 pub(crate) use request::{DeclaredToken, Identification, Requested, TokenRequest};

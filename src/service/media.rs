@@ -1,3 +1,4 @@
+use crate::protocol::media_type_of;
 use http::{HeaderMap, header};
 
 /// The character sets in which every byte of the grant has its ASCII meaning.
@@ -21,19 +22,14 @@ impl Media {
         let ambiguous = || types.iter().count() > 1 || types.iter().any(|value| !is_ascii_based(value.as_bytes()));
         if headers.contains_key(header::CONTENT_ENCODING) || (guard && ambiguous()) {
             Self::Other
-        } else if types.iter().any(|value| is_form(media_type(value.as_bytes()))) {
+        } else if types.iter().any(|value| is_form(media_type_of(value.as_bytes()))) {
             Self::Form
-        } else if types.iter().any(|value| is_json(media_type(value.as_bytes()))) {
+        } else if types.iter().any(|value| is_json(media_type_of(value.as_bytes()))) {
             Self::Json
         } else {
             Self::Other
         }
     }
-}
-
-/// Returns the media type without its parameters.
-fn media_type(content_type: &[u8]) -> &[u8] {
-    content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
 }
 
 fn is_ascii_based(content_type: &[u8]) -> bool {

@@ -2,7 +2,7 @@ use crate::{
     clock::Clock,
     jose::{Claims, parse_object},
     plug::{BoxHttpService, Failing, ask},
-    protocol::{Reason, Rejection, refuse},
+    protocol::{Reason, Rejection, media_type_of, refuse},
     records::Introspection,
 };
 use bytes::Bytes;
@@ -81,9 +81,9 @@ impl Introspector {
         if response.status() != StatusCode::OK {
             return Err(self.unavailable(&format!("status {}", response.status())));
         }
-        let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
-        if !media_type.eq_ignore_ascii_case("application/json") {
+        let content_type = response.headers().get(header::CONTENT_TYPE);
+        let media_type = content_type.map(|value| media_type_of(value.as_bytes())).unwrap_or_default();
+        if !media_type.eq_ignore_ascii_case(b"application/json") {
             return Err(self.unavailable("the answer is not application/json"));
         }
         if response.body().len() > ANSWER_BYTES {
