@@ -1,4 +1,4 @@
-use super::{Names, Rule, subjects::parties};
+use super::{names::Names, rule::Rule, subjects::parties};
 use crate::{policy::Query, records::ConfigError};
 use serde_json::Value;
 use std::{

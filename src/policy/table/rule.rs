@@ -1,4 +1,8 @@
-use super::{Actors, Names, Subjects, names::SharedNames};
+use super::{
+    actors::Actors,
+    names::{Names, SharedNames},
+    subjects::Subjects,
+};
 use crate::{policy::Semantics, protocol::named_values, records::Wording};
 use std::{hash::Hash, time::Duration};
 

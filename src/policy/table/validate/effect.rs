@@ -26,7 +26,7 @@ const NO_NAME: &str = "\0";
 ///
 /// Every reported rule has no effect. The check does not find every such rule: it compares an allow rule with one deny
 /// rule at a time.
-pub(in crate::policy::table) fn check_effect(rules: &[Rule]) -> Result<(), ConfigError> {
+pub(crate) fn check_effect(rules: &[Rule]) -> Result<(), ConfigError> {
     let mut problems = Problems::default();
     let denies: Vec<Rule> = rules.iter().filter(|rule| rule.is_deny() && !rule.shadow).cloned().collect();
     let index = Index::new(&denies)?;

@@ -6,7 +6,7 @@ mod records;
 
 pub(super) use effect::check_effect;
 
-use super::Rule;
+use super::rule::Rule;
 use crate::records::{ConfigError, Place, Problems, Registry};
 
 /// Checks each rule alone.
