@@ -1,35 +1,52 @@
-//! Whether all who take part are still good.
+//! The status of tokens and parties at the time of an exchange: revocations, and a status check of your own.
+
+mod check;
+
+pub(crate) use check::StatusChecks;
 
 use crate::{
-    plug::{BoxPlug, Failing, Plug, ask},
-    protocol::{Reason, Rejection, TokenType, refuse},
+    plug::{BoxPlug, Plug},
+    protocol::{ClientId, IssuerId, NumericDate, TargetId, TokenId, TokenType},
     records::Party,
-    revocation::{RevocationPart, is_revoked},
     token::VerifiedToken,
 };
 
 pub(crate) type StatusPart = BoxPlug<StatusQuery, Status>;
 
-const FAILING: Failing = Failing { unavailable: Reason::StatusUnavailable, panicked: Reason::StatusPanicked };
-
-/// What a status check is: it answers a [`StatusQuery`] with a [`Status`].
+/// A status check: a service that answers a [`StatusQuery`] with a [`Status`].
 ///
-/// It is asked at every exchange, after the tokens were validated and before the policy. A signature cannot show that
-/// an account was disabled, a session ended or a token revoked since; this can.
+/// The layer asks the status check at every exchange, after the tokens are validated and before the policy is asked. A
+/// signature does not show that an account was disabled or that a session ended after the token was issued; a status
+/// check does. If the status check returns an error, the exchange is answered with 503.
 ///
 /// ```
-/// use tower_token_exchange::status::{Status, StatusCheck, StatusQuery};
+/// use std::convert::Infallible;
+/// use tower::ServiceExt;
+/// use tower_token_exchange::{
+///     TokenType,
+///     records::Party,
+///     status::{Status, StatusCheck, StatusQuery, TokenReference},
+///     token::NumericDate,
+/// };
 ///
-/// fn assert_check<C: StatusCheck>(_: &C) {}
-///
-/// let check = tower::service_fn(|query: StatusQuery| async move {
-///     let ended = ["session-7"];
-///     Ok::<_, std::io::Error>(match query.subject_token.sid.as_deref() {
-///         Some(session) if ended.contains(&session) => Status::refused("the session has ended"),
-///         _ => Status::Good,
+/// fn session_check() -> impl StatusCheck {
+///     tower::service_fn(|query: StatusQuery| async move {
+///         let ended = ["session-7"];
+///         Ok::<_, Infallible>(match query.subject_token.sid.as_deref() {
+///             Some(session) if ended.contains(&session) => Status::refused("the session has ended"),
+///             _ => Status::Good,
+///         })
 ///     })
-/// });
-/// assert_check(&check);
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let mut token = TokenReference::new(TokenType::ACCESS_TOKEN, "https://as.example", NumericDate::from_seconds(400));
+/// token.sid = Some("session-7".to_owned());
+/// let alice = Party::new("https://as.example", "alice");
+/// let query = StatusQuery::new("orders", alice, "billing", token);
+/// assert!(matches!(session_check().oneshot(query).await, Ok(Status::Refused { .. })));
+/// # }
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a status check",
@@ -41,54 +58,84 @@ pub trait StatusCheck: Plug<StatusQuery, Status> {}
 
 impl<S: Plug<StatusQuery, Status>> StatusCheck for S {}
 
-/// What a [`StatusCheck`] is asked: whether all of these are still good.
-#[derive(Clone, Debug)]
+/// The question to a [`StatusCheck`]: the parties, the targets and the tokens of one exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StatusQuery {
-    /// The client.
-    pub client_id: String,
-    /// On whose behalf, as the subject token's issuer names it.
+    /// The authenticated client.
+    pub client_id: ClientId,
+    /// The subject, under the name that the issuer of the subject token uses.
     pub subject: Party,
-    /// The `sub` that the issued token would have.
+    /// The `sub` that the issued token will have.
     pub issued_sub: String,
-    /// Who would act.
+    /// The actor. Without an actor token, the actor is the client.
     pub actor: Party,
-    /// The ids of the targets' records.
-    pub targets: Vec<String>,
+    /// The ids of the target records.
+    pub targets: Vec<TargetId>,
     /// The subject token.
     pub subject_token: TokenReference,
-    /// The actor token, if there is one.
+    /// The actor token, if the request has one.
     pub actor_token: Option<TokenReference>,
 }
 
-/// What a token is known by. The token itself is not in it.
+impl StatusQuery {
+    /// The question about an exchange for one target in which the client acts itself.
+    ///
+    /// `issued_sub` is the `sub` of the subject, and there is no actor token. To test a status check of your own, set
+    /// the fields that the status check reads.
+    pub fn new(
+        client_id: impl Into<ClientId>,
+        subject: Party,
+        target: impl Into<TargetId>,
+        subject_token: TokenReference,
+    ) -> Self {
+        let client_id = client_id.into();
+        Self {
+            issued_sub: subject.sub.clone(),
+            actor: Party { sub: client_id.to_string(), ..subject.clone() },
+            client_id,
+            subject,
+            targets: vec![target.into()],
+            subject_token,
+            actor_token: None,
+        }
+    }
+}
+
+/// The claims that identify a token. The token itself is not included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenReference {
-    /// The declared type.
+    /// The type that the client declared for the token.
     pub token_type: TokenType,
-    /// Its issuer.
-    pub iss: String,
-    /// Its name (RFC 7519 section 4.1.7), if it has one.
-    pub jti: Option<String>,
-    /// The session that it was issued in (OpenID Connect Front-Channel Logout section 3), if it says.
+    /// The issuer.
+    pub iss: IssuerId,
+    /// The name of the token (RFC 7519 section 4.1.7), if the token has a name.
+    pub jti: Option<TokenId>,
+    /// The session that the token was issued in (OpenID Connect Front-Channel Logout 1.0 section 3), if the token names
+    /// the session.
     pub sid: Option<String>,
-    /// When it was issued, in seconds since 1970, if it says.
-    pub iat: Option<u64>,
-    /// When it expires, in seconds since 1970.
-    pub exp: u64,
+    /// The time of issue, if the token states the time.
+    pub iat: Option<NumericDate>,
+    /// The expiry time.
+    pub exp: NumericDate,
 }
 
 impl TokenReference {
+    /// A reference to a token without `jti`, `sid` and `iat`.
+    pub fn new(token_type: TokenType, iss: impl Into<IssuerId>, exp: NumericDate) -> Self {
+        Self { token_type, iss: iss.into(), jti: None, sid: None, iat: None, exp }
+    }
+
     pub(crate) fn from_token(token: &VerifiedToken) -> Self {
-        let text = |claim| token.claims.get(claim).and_then(|value| value.as_str()).map(str::to_owned);
+        let text = |claim| token.claims.text(claim).ok().flatten();
         Self {
             token_type: token.token_type.clone(),
-            iss: token.issuer.id.to_string(),
-            jti: text("jti"),
-            sid: text("sid"),
-            iat: token.claims.seconds("iat").ok().flatten(),
-            exp: token.expires_at,
+            iss: token.issuer.id.clone(),
+            jti: text("jti").map(Into::into),
+            sid: text("sid").map(str::to_owned),
+            iat: token.claims.seconds("iat").ok().flatten().map(NumericDate::from_seconds),
+            exp: NumericDate::from_seconds(token.expires_at),
         }
     }
 }
@@ -97,64 +144,19 @@ impl TokenReference {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
-    /// All of them are.
+    /// The tokens and all parties are in good standing.
     Good,
-    /// One of them is not.
+    /// A token or a party is not in good standing. The exchange is refused with `invalid_request`.
     #[non_exhaustive]
     Refused {
-        /// Which, and why, for the audit.
-        why: String,
+        /// Which token or party, and why. The audit event quotes the reason; the client never sees it.
+        reason: String,
     },
 }
 
 impl Status {
-    /// One of them is not good any more; the words go to the audit, never to the client.
-    pub fn refused(why: impl Into<String>) -> Self {
-        Self::Refused { why: why.into() }
+    /// Refuses the exchange. The audit event quotes the reason; the client never sees it.
+    pub fn refused(reason: impl Into<String>) -> Self {
+        Self::Refused { reason: reason.into() }
     }
-}
-
-/// Who is asked whether all who take part are still good.
-#[derive(Clone)]
-pub(crate) struct StatusChecks {
-    pub(crate) revocations: Option<RevocationPart>,
-    pub(crate) status: Option<StatusPart>,
-}
-
-impl StatusChecks {
-    /// Refuses the exchange if one of these tokens is revoked.
-    pub(crate) async fn check_revocations(
-        &self,
-        tokens: impl Iterator<Item = &VerifiedToken>,
-    ) -> Result<(), Rejection> {
-        let Some(revocations) = &self.revocations else { return Ok(()) };
-        for token in tokens {
-            check_revocation(revocations, token).await?;
-        }
-        Ok(())
-    }
-
-    /// Asks the status check, if the layer has one.
-    pub(crate) async fn check_status(&self, query: impl FnOnce() -> StatusQuery) -> Result<(), Rejection> {
-        let Some(status) = &self.status else { return Ok(()) };
-        match ask(status, query(), FAILING).await? {
-            Status::Good => Ok(()),
-            Status::Refused { why } => Err(refuse(Reason::StatusRefused).with_detail(why)),
-        }
-    }
-
-    /// Whether the layer has a status check or a store of revocations.
-    pub(crate) fn are_configured(&self) -> bool {
-        self.status.is_some() || self.revocations.is_some()
-    }
-}
-
-/// A token that this authorization server issued may have been revoked since, whatever it was declared to be.
-async fn check_revocation(revocations: &RevocationPart, token: &VerifiedToken) -> Result<(), Rejection> {
-    let jti = token.claims.text("jti").ok().flatten().filter(|_| token.own);
-    let Some(jti) = jti else { return Ok(()) };
-    if is_revoked(revocations, jti).await? {
-        return Err(refuse(Reason::TokenRevoked).with_detail(format_args!("jti `{jti}`")));
-    }
-    Ok(())
 }
