@@ -2,7 +2,7 @@ use super::{Outcome, Stage, request_ids::RequestIds};
 use crate::{
     client_auth::AuthenticationMethod,
     policy::{Semantics, ShadowOutcome},
-    protocol::{ClientId, ErrorCode, IssuerId, NumericDate, Reason, Scope, TargetId, TokenId, TokenType},
+    protocol::{ClientId, ErrorCode, IssuerId, KeyId, NumericDate, Reason, Scope, TargetId, TokenId, TokenType},
     records::Party,
 };
 use serde::{Serialize, Serializer};
@@ -164,7 +164,7 @@ pub struct Granted {
     /// The `jti` claim of the token.
     pub jti: TokenId,
     /// The id of the key that signed the token.
-    pub kid: String,
+    pub kid: KeyId,
     /// The expiry of the token.
     pub exp: NumericDate,
 }

@@ -2,7 +2,7 @@ use super::{AuditEvent, Granted, Outcome, Requested, Stage, TokenFacts, request_
 use crate::{
     client_auth::AuthenticationMethod,
     policy::Semantics,
-    protocol::{NumericDate, Scope, TokenType},
+    protocol::{KeyId, NumericDate, Scope, TokenType},
     records::Party,
 };
 use std::time::{Duration, UNIX_EPOCH};
@@ -59,13 +59,13 @@ impl AuditEvent {
             act_depth: Some(2),
             policy_id: Some("rule 1".to_owned()),
             shadow: None,
-            granted: Some(Granted {
+            granted: KeyId::try_from("key-1").ok().map(|kid| Granted {
                 targets: vec!["billing".into()],
                 sub: "alice".to_owned(),
                 scope: Scope::from_tokens(["invoices:read"]).unwrap_or_default(),
                 token_type: access_token,
                 jti: "issued-1".into(),
-                kid: "key-1".to_owned(),
+                kid,
                 exp: NumericDate::from_seconds(1_800_000_300),
             }),
             ..Self::new("event-1".to_owned(), UNIX_EPOCH + Duration::from_secs(1_800_000_000), request_ids)

@@ -72,8 +72,8 @@ impl Observer for Attempt {
             sub: escaped(issued.issued_sub()),
             scope: issued.grant().scope().clone(),
             token_type: issued.issued_token_type().clone(),
-            jti: issued.jti().into(),
-            kid: issued.key_id().to_owned(),
+            jti: issued.jti().clone(),
+            kid: issued.key_id().clone(),
             exp: NumericDate::from_seconds(issued.expires_at()),
         });
     }

@@ -14,7 +14,8 @@ use crate::{
     plug::{Failing, ask},
     policy::{self, Decision, Grant, PolicyPart, Query, ShadowOutcome},
     protocol::{
-        Answer, Identification, NumericDate, Reason, Rejection, Requested, Scope, TargetId, TokenRequest, TokenType,
+        Answer, Identification, KeyId, NumericDate, Reason, Rejection, Requested, Scope, TargetId, TokenId,
+        TokenRequest, TokenType,
     },
     records::{ClientRecord, Registry, TargetRecord},
     settings::Settings,
@@ -192,13 +193,13 @@ impl Bounded {
         self.bounds.semantics.impersonation.as_ref().err()
     }
 
-    fn target_ids(&self) -> Vec<String> {
-        self.targets().iter().map(|target| target.id.to_string()).collect()
+    fn target_ids(&self) -> Vec<TargetId> {
+        self.targets().iter().map(|target| target.id.clone()).collect()
     }
 
     fn status_query(&self) -> StatusQuery {
         StatusQuery {
-            client_id: self.client().id.to_string(),
+            client_id: self.client().id.clone(),
             subject: self.subject().party(),
             issued_sub: self.issued_sub().to_owned(),
             actor: self.actor().party.clone(),
@@ -246,7 +247,7 @@ impl StillValid {
                 token_type: self.actor_token().map(|actor| actor.token_type.clone()),
             },
             prior_actors: prior_actors.parties().cloned().collect(),
-            targets: self.targets().iter().map(|target| TargetId::from(&target.id)).collect(),
+            targets: self.target_ids(),
             requested_scope: self.requested_scope().cloned(),
             max_scope: ceiling.scope.clone(),
             max_lifetime: ceiling.lifetime,
@@ -323,11 +324,11 @@ impl Issued {
         Ok(Self { decided, signed })
     }
 
-    pub(crate) fn jti(&self) -> &str {
+    pub(crate) fn jti(&self) -> &TokenId {
         &self.signed.jti
     }
 
-    pub(crate) fn key_id(&self) -> &str {
+    pub(crate) fn key_id(&self) -> &KeyId {
         &self.signed.key_id
     }
 

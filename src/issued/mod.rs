@@ -62,7 +62,7 @@ impl<'a> IssuedTokens<'a> {
             registry: &exchange.registry,
             settings: &exchange.settings,
             authenticator: &exchange.authenticator,
-            keys: &exchange.signer.keys,
+            keys: exchange.signer.keys(),
             revocations: exchange.status.revocations.as_ref(),
         }
     }

@@ -1,7 +1,7 @@
 use super::{
     Algorithm, Compact, Header, IgnoredKey, IgnoredReason, KeyUse, VerifyingKey, header::is_kid, parse_object,
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::{fmt, sync::Arc};
 
 const MAX_KEYS: usize = 100;
@@ -52,14 +52,24 @@ impl KeySet {
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Self, KeySetError> {
         let document = parse_object(json.as_ref()).ok_or(KeySetError)?;
         let members = document.get("keys").and_then(Value::as_array).ok_or(KeySetError)?;
+        Ok(Self::from_members(members.iter().map(|jwk| jwk.as_object())))
+    }
+
+    /// The set of these keys.
+    pub(crate) fn from_jwks(jwks: &[Map<String, Value>]) -> Self {
+        Self::from_members(jwks.iter().map(Some))
+    }
+
+    /// The set of these members of a document. A member that is no JSON object is `None`.
+    fn from_members<'a>(members: impl Iterator<Item = Option<&'a Map<String, Value>>>) -> Self {
         let (mut keys, mut ignored) = (Vec::new(), Vec::new());
-        for (position, jwk) in members.iter().enumerate().take(MAX_KEYS + 1) {
+        for (position, jwk) in members.enumerate().take(MAX_KEYS + 1) {
             match read(position, jwk) {
                 Ok(key) => keys.push(Arc::new(key)),
-                Err(why) => ignored.push(IgnoredKey { position, kid: kid_of(jwk), why }),
+                Err(why) => ignored.push(IgnoredKey { position, kid: jwk.and_then(kid_of), why }),
             }
         }
-        Ok(Self { keys: keys.into(), ignored: ignored.into() })
+        Self { keys: keys.into(), ignored: ignored.into() }
     }
 
     /// How many keys can be used.
@@ -120,15 +130,15 @@ impl KeySet {
     }
 }
 
-fn read(position: usize, jwk: &Value) -> Result<VerifyingKey, IgnoredReason> {
+fn read(position: usize, jwk: Option<&Map<String, Value>>) -> Result<VerifyingKey, IgnoredReason> {
     if position == MAX_KEYS {
         return Err(IgnoredReason::BeyondLimit);
     }
-    VerifyingKey::from_jwk(jwk.as_object().ok_or(IgnoredReason::NotAnObject)?)
+    VerifyingKey::from_jwk(jwk.ok_or(IgnoredReason::NotAnObject)?)
 }
 
 /// The name of a key, where it can be shown to somebody.
-fn kid_of(jwk: &Value) -> Option<String> {
+fn kid_of(jwk: &Map<String, Value>) -> Option<String> {
     jwk.get("kid")?.as_str().filter(|kid| is_kid(kid)).map(str::to_owned)
 }
 

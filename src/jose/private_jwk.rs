@@ -1,6 +1,7 @@
 //! A private key as a JWK (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2).
 
-use super::{Algorithm, KeyError, PrivateKey, VerifyingKey, header::is_kid, parse_object, private_key::Pair};
+use super::{Algorithm, KeyError, PrivateKey, VerifyingKey, parse_object, private_key::Pair};
+use crate::protocol::KeyId;
 use data_encoding::BASE64URL_NOPAD;
 use ring::{
     error::KeyRejected,
@@ -18,7 +19,7 @@ const BASE64URL: &str = "there, as base64url without padding";
 
 impl PrivateKey {
     /// Reads a key, and its `kid` if it has one. No error says anything of what the members hold.
-    pub(crate) fn from_jwk(text: &[u8]) -> Result<(Self, Option<String>), KeyError> {
+    pub(crate) fn from_jwk(text: &[u8]) -> Result<(Self, Option<KeyId>), KeyError> {
         let jwk = parse_object(text).ok_or(KeyError::NotJwk)?;
         if jwk.contains_key("keys") {
             return Err(KeyError::JwkSet);
@@ -71,15 +72,11 @@ fn algorithm(jwk: &Jwk, possible: &[Algorithm]) -> Result<Algorithm, KeyError> {
     }
 }
 
-fn kid(jwk: &Jwk) -> Result<Option<String>, KeyError> {
-    match jwk.get("kid") {
-        None => Ok(None),
-        Some(Value::String(kid)) if !kid.is_empty() && is_kid(kid) => Ok(Some(kid.clone())),
-        Some(_) => {
-            let expected = "1 to 256 printable bytes, or left out for the thumbprint of the key";
-            Err(KeyError::JwkMember { member: "kid", expected })
-        }
-    }
+fn kid(jwk: &Jwk) -> Result<Option<KeyId>, KeyError> {
+    let Some(kid) = jwk.get("kid") else { return Ok(None) };
+    let expected = "1 to 256 printable bytes, or left out for the thumbprint of the key";
+    let key_id = kid.as_str().and_then(|kid| KeyId::try_from(kid).ok());
+    key_id.map(Some).ok_or(KeyError::JwkMember { member: "kid", expected })
 }
 
 /// Whether the key may sign (RFC 7517 sections 4.2 and 4.3).

@@ -56,7 +56,7 @@ impl Parts {
             verifier: Verifier {
                 introspectors: introspectors.collect(),
                 plugged: self.verifiers.clone(),
-                keys: TrustedKeys::new(&registry, &signer.keys, &self.fetching, known),
+                keys: TrustedKeys::new(&registry, signer.keys(), &self.fetching, known),
                 registry: Arc::clone(&registry),
                 settings: Arc::clone(&self.settings),
             },
@@ -73,7 +73,7 @@ impl Parts {
     pub(super) fn with_signer(&self, signer: Signer, before: &Exchange) -> Exchange {
         let mut exchange = before.clone();
         exchange.verifier.keys =
-            TrustedKeys::new(&before.registry, &signer.keys, &self.fetching, Some(&before.verifier.keys));
+            TrustedKeys::new(&before.registry, signer.keys(), &self.fetching, Some(&before.verifier.keys));
         exchange.signer = signer;
         exchange
     }

@@ -537,12 +537,7 @@ impl TokenExchangeBuilder {
 
     fn check_signer(&self, problems: &mut Problems) {
         let Some(signer) = &self.signer else { return problems.add(no_signer()) };
-        problems.check(signer.check());
-        if !self.issued_token_endpoints.is_empty() && signer.keys.is_empty() {
-            let help = "the layer recognizes its own tokens by the keys of the signer: give the keys with \
-                        `Signer::verified_by`";
-            problems.add(ConfigError::new("signer", help).of_kind(ConfigErrorKind::Missing));
-        }
+        problems.check(check_signer(signer, &self.issued_token_endpoints));
     }
 
     /// The order of the calls must not matter, so records have one source.
@@ -561,6 +556,16 @@ impl TokenExchangeBuilder {
 fn no_signer() -> ConfigError {
     let help = "no signer: give a `LocalSigner`, or a service in a `Signer`";
     ConfigError::new("signer", help).of_kind(ConfigErrorKind::Missing)
+}
+
+/// The introspection and revocation endpoints recognize issued tokens by the keys of the signer.
+pub(super) fn check_signer(signer: &Signer, endpoints: &[(String, IssuedTokenEndpoint)]) -> Result<(), ConfigError> {
+    if endpoints.is_empty() || !signer.keys().is_empty() {
+        return Ok(());
+    }
+    let help = "the layer cannot recognize its own tokens: give the public keys of the signer with `Signer::new`, not \
+                `Signer::unchecked`";
+    Err(ConfigError::new("signer", help).of_kind(ConfigErrorKind::Missing))
 }
 
 impl fmt::Debug for TokenExchangeBuilder {

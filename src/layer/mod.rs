@@ -16,6 +16,7 @@ use crate::{
     signing::Signer,
 };
 use assemble::Parts;
+use builder::check_signer;
 use std::{fmt, sync::Arc};
 use tower::Layer;
 
@@ -107,7 +108,7 @@ impl TokenExchangeLayer {
     /// Replaces the signer, without dropping a request.
     ///
     /// A request that has already started uses the old signer. Tokens of the old key are accepted as long as the new
-    /// signer is [verified by](Signer::verified_by) the old public key, too.
+    /// signer [also accepts](Signer::also_accept) the old public key.
     ///
     /// Services that verify tokens keep a published key set for some time. Publish the new key before the new signer
     /// signs, and publish the old key until all of its tokens have expired.
@@ -132,13 +133,12 @@ impl TokenExchangeLayer {
     ///     .build()?;
     ///
     /// let new = LocalSigner::generate(Algorithm::ES256)?;
-    /// let published = new.published_keys().and(old.published_keys());
-    /// layer.rotate_signer(Signer::from(new).verified_by(published.key_set()))?;
+    /// layer.rotate_signer(Signer::from(new).also_accept(old.published_keys().key_set()))?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn rotate_signer(&self, signer: impl Into<Signer>) -> Result<(), ConfigError> {
         let signer = signer.into();
-        signer.check()?;
+        check_signer(&signer, &self.state.issued_token_endpoints)?;
         self.state.current.replace(|before| Ok(self.parts.with_signer(signer, before)))
     }
 

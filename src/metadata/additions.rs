@@ -94,7 +94,7 @@ mod tests {
     use super::*;
     use crate::{
         jose::{Algorithm, KeySet},
-        signing::LocalSigner,
+        signing::{KeyId, LocalSigner},
     };
 
     fn added(metadata: &Value) -> Value {
@@ -149,9 +149,9 @@ mod tests {
     fn two_keys_of_one_name_are_never_published_together() {
         let (theirs, ours) =
             (LocalSigner::generate(Algorithm::ES256).unwrap(), LocalSigner::generate(Algorithm::ES256).unwrap());
-        let ours = ours.with_key_id("2026");
+        let ours = ours.with_key_id(KeyId::try_from("2026").unwrap());
         let collision = Err(DocumentError::KeyIdCollision("2026".into()));
-        let same_name = theirs.clone().with_key_id("2026").published_keys();
+        let same_name = theirs.clone().with_key_id(KeyId::try_from("2026").unwrap()).published_keys();
         assert_eq!(ours.published_keys().add_to(same_name.to_json().as_bytes()), collision);
         // One that is ours and one that is not.
         let both = ours.published_keys().and(same_name);

@@ -1,77 +1,95 @@
 use super::{PublishedKeys, Signature, SigningRequest};
-use crate::jose::{Algorithm, KeyError, PrivateKey};
+use crate::{
+    jose::{Algorithm, KeyError, PrivateKey},
+    protocol::KeyId,
+};
 use std::{
     fmt,
-    fs::OpenOptions,
     future::{Ready, ready},
-    io::{self, Write},
-    path::Path,
     sync::Arc,
     task::{Context, Poll},
 };
 use tower::Service;
 
-/// A signer whose private key is in this process.
+/// A signer with a private key in the memory of this process.
 ///
 /// ```
-/// use tower_token_exchange::signing::{Algorithm, LocalSigner};
+/// use tower_token_exchange::signing::{Algorithm, KeyId, LocalSigner};
 ///
-/// let signer = LocalSigner::generate(Algorithm::ES256)?.with_key_id("2026-11");
+/// let signer = LocalSigner::generate(Algorithm::ES256)?.with_key_id(KeyId::try_from("2026-11")?);
 /// assert!(signer.published_keys().to_json().contains("2026-11"));
-/// # Ok::<(), tower_token_exchange::signing::KeyError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct LocalSigner {
     key: Arc<PrivateKey>,
-    key_id: String,
+    key_id: KeyId,
 }
 
+/// A private key that does not sign, because the system has no randomness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the key does not sign: the system has no randomness")]
+#[non_exhaustive]
+pub struct SignError;
+
 impl LocalSigner {
-    /// A key in PKCS#8, as PEM: the first `PRIVATE KEY` block. RSA keys have 2048 bits or more.
+    /// Reads a PKCS#8 key from the first `PRIVATE KEY` block of a PEM text. RSA keys need 2048 bits or more.
+    ///
+    /// # Errors
+    /// [`KeyError::NotPem`] if the text has no such block, [`KeyError::NotForAlgorithm`] if the key is of another kind.
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         Self::new(PrivateKey::from_pem(algorithm, pem.as_ref())?)
     }
 
-    /// A key in PKCS#8, as DER.
+    /// Reads a PKCS#8 key in DER. RSA keys need 2048 bits or more.
+    ///
+    /// # Errors
+    /// [`KeyError::NotForAlgorithm`] if the key is of another kind.
     pub fn from_der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         Self::new(PrivateKey::from_pkcs8(algorithm, der.as_ref())?)
     }
 
-    /// A private JWK (RFC 7517 section 4), as JSON text: EC with P-256 for ES256 or P-384 for ES384 (RFC 7518
-    /// section 6.2), OKP with Ed25519 for EdDSA (RFC 8037 section 2), or RSA with 2048 to 4096 bits and all members of
-    /// its two primes (RFC 7518 section 6.3), whose `alg` must say what it is for.
+    /// Reads a private JWK (RFC 7517 section 4) from JSON text.
     ///
-    /// Its `kid` becomes the key id; without one, that is the thumbprint. `use`, if it is there, is `sig`; `key_ops`
-    /// has `sign`.
+    /// | `kty` | key | algorithm |
+    /// |---|---|---|
+    /// | `EC` | `crv` is P-256 or P-384 (RFC 7518 section 6.2) | ES256 or ES384 |
+    /// | `OKP` | `crv` is Ed25519 (RFC 8037 section 2) | EdDSA |
+    /// | `RSA` | 2048 to 4096 bits, with all members of the two primes (RFC 7518 section 6.3) | the member `alg`, which is required |
+    ///
+    /// The `kid` becomes the key id. The default is the thumbprint of the key. `use` must be absent or `sig`; `key_ops`
+    /// must be absent or contain `sign`.
     ///
     /// ```
     /// use tower_token_exchange::signing::{Algorithm, LocalSigner};
     ///
-    /// // The key of RFC 8037 appendix A.1, which everybody knows.
+    /// // The example key of RFC 8037 appendix A.1. Everybody knows this key: never sign tokens with it.
     /// let signer = LocalSigner::from_jwk(r#"{
     ///     "kty": "OKP", "crv": "Ed25519", "kid": "2026-11",
     ///     "d": "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A",
     ///     "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
     /// }"#)?;
-    /// assert_eq!((signer.algorithm(), signer.key_id()), (Algorithm::EdDSA, "2026-11"));
+    /// assert_eq!(signer.algorithm(), Algorithm::EdDSA);
+    /// assert_eq!(*signer.key_id(), "2026-11");
     /// # Ok::<(), tower_token_exchange::signing::KeyError>(())
     /// ```
     ///
     /// # Errors
-    /// What is wrong with it, without a word of what it holds: a text that is no such JWK, a set of keys, a public or a
-    /// symmetric key, a member that is missing or malformed, members that do not belong together.
+    /// [`KeyError`] for a text that is no private JWK: other JSON, a set of keys, a public or symmetric key, or members
+    /// that are missing, malformed or do not fit each other. No error quotes the content of the text.
     pub fn from_jwk(jwk: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        let (key, kid) = PrivateKey::from_jwk(jwk.as_ref())?;
+        let (key, key_id) = PrivateKey::from_jwk(jwk.as_ref())?;
         let signer = Self::new(key)?;
-        Ok(match kid {
-            Some(kid) => signer.with_key_id(kid),
+        Ok(match key_id {
+            Some(key_id) => signer.with_key_id(key_id),
             None => signer,
         })
     }
 
-    /// A key as files hold it: a JWK ([`from_jwk`](Self::from_jwk)) if the text begins as JSON does, else PEM
-    /// ([`from_pem`](Self::from_pem)). A PEM text is a key for the algorithm, ES256 where none is given; a JWK says itself
-    /// what it is for, and must agree.
+    /// Reads the text of a key file: a JWK ([`from_jwk`](Self::from_jwk)) if the text begins with `{`, else PEM
+    /// ([`from_pem`](Self::from_pem)).
+    ///
+    /// The default algorithm of a PEM text is ES256. A JWK states its algorithm; a different `algorithm` is an error.
     ///
     /// ```
     /// use tower_token_exchange::signing::{Algorithm, LocalSigner};
@@ -83,7 +101,7 @@ impl LocalSigner {
     /// ```
     ///
     /// # Errors
-    /// Those of the two, and [`KeyError::OtherAlgorithm`].
+    /// The errors of [`from_jwk`](Self::from_jwk) and [`from_pem`](Self::from_pem), and [`KeyError::OtherAlgorithm`].
     pub fn from_text(text: &str, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
         if !text.trim_start().starts_with('{') {
             return Self::from_pem(algorithm.unwrap_or(Algorithm::ES256), text);
@@ -97,60 +115,48 @@ impl LocalSigner {
         }
     }
 
-    /// A fresh key for ES256, ES384 or EdDSA, in PKCS#8 as PEM (RFC 7468 section 10): a text for a file that only the
-    /// server can read, from where [`from_pem`](Self::from_pem) takes it at each start.
+    /// Generates a key for ES256, ES384 or EdDSA. The key is lost when the process ends; to keep a key, use
+    /// [`generate_pem`](Self::generate_pem).
+    ///
+    /// # Errors
+    /// [`KeyError::CannotGenerate`] for RSA, [`KeyError::Unusable`] if the system has no randomness.
+    pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
+        Self::new(PrivateKey::generate(algorithm)?)
+    }
+
+    /// Generates a key for ES256, ES384 or EdDSA, as PKCS#8 in PEM (RFC 7468 section 10). Store the text in a file that
+    /// only the server can read, and load the file with [`from_pem`](Self::from_pem) at each start.
     ///
     /// ```
     /// use tower_token_exchange::signing::{Algorithm, LocalSigner};
     ///
     /// let pem = LocalSigner::generate_pem(Algorithm::ES256)?;
-    /// let (now, after_a_restart) =
-    ///     (LocalSigner::from_pem(Algorithm::ES256, &pem)?, LocalSigner::from_pem(Algorithm::ES256, &pem)?);
-    /// assert_eq!(now.published_keys(), after_a_restart.published_keys());
+    /// let before_restart = LocalSigner::from_pem(Algorithm::ES256, &pem)?;
+    /// let after_restart = LocalSigner::from_pem(Algorithm::ES256, &pem)?;
+    /// assert_eq!(before_restart.published_keys(), after_restart.published_keys());
     /// # Ok::<(), tower_token_exchange::signing::KeyError>(())
     /// ```
     ///
     /// # Errors
-    /// [`KeyError::CannotGenerate`] for RSA, [`KeyError::Unusable`] where the system gives no randomness.
+    /// [`KeyError::CannotGenerate`] for RSA, [`KeyError::Unusable`] if the system has no randomness.
     pub fn generate_pem(algorithm: Algorithm) -> Result<String, KeyError> {
         PrivateKey::generate_pem(algorithm)
     }
 
-    /// The same, in a new file that only its owner can read.
-    ///
-    /// # Errors
-    /// Those of the system, such as that the file is there already, and those of [`generate_pem`](Self::generate_pem).
-    pub fn generate_file(algorithm: Algorithm, path: impl AsRef<Path>) -> io::Result<Self> {
-        let pem = Self::generate_pem(algorithm).map_err(io::Error::other)?;
-        let mut options = OpenOptions::new();
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.write(true).create_new(true).open(path)?;
-        file.write_all(pem.as_bytes())?;
-        file.sync_all()?;
-        Self::from_pem(algorithm, pem).map_err(io::Error::other)
-    }
-
-    /// A fresh key for ES256, ES384 or EdDSA. It is gone with the process, and so is what it signed:
-    /// [`generate_pem`](Self::generate_pem) makes one that can be kept.
-    pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
-        Self::new(PrivateKey::generate(algorithm)?)
-    }
-
     fn new(key: PrivateKey) -> Result<Self, KeyError> {
-        let key_id = key.thumbprint()?;
+        let key_id = KeyId::try_from(key.thumbprint()?).map_err(|_| KeyError::Unusable)?;
         Ok(Self { key: Arc::new(key), key_id })
     }
 
-    /// Names the key. Default: its thumbprint (RFC 7638).
+    /// Sets the key id. Default: the thumbprint of the key (RFC 7638).
     #[must_use]
-    pub fn with_key_id(mut self, key_id: impl Into<String>) -> Self {
-        self.key_id = key_id.into();
+    pub fn with_key_id(mut self, key_id: KeyId) -> Self {
+        self.key_id = key_id;
         self
     }
 
-    /// The `kid`.
-    pub fn key_id(&self) -> &str {
+    /// The `kid` in the header of signed tokens.
+    pub fn key_id(&self) -> &KeyId {
         &self.key_id
     }
 
@@ -159,23 +165,26 @@ impl LocalSigner {
         self.key.algorithm()
     }
 
-    /// The public key, as a set to be served at a `jwks_uri` (RFC 7517 section 5).
+    /// The public key, as a set for the `jwks_uri` of a server (RFC 7517 section 5).
     pub fn published_keys(&self) -> PublishedKeys {
-        PublishedKeys::one(self.key.public(), &self.key_id, self.key.algorithm())
+        PublishedKeys::new(self.key.public(), &self.key_id, self.key.algorithm())
     }
 
-    /// Signs these bytes: for an authorization server that issues tokens of its own with the same key.
-    pub fn sign(&self, input: &[u8]) -> Result<Vec<u8>, KeyError> {
-        self.key.sign(input).ok_or(KeyError::Unusable)
+    /// Signs bytes. An authorization server that issues other tokens with the same key can use this method.
+    ///
+    /// # Errors
+    /// [`SignError`] if the system has no randomness.
+    pub fn sign(&self, input: &[u8]) -> Result<Vec<u8>, SignError> {
+        self.key.sign(input).ok_or(SignError)
     }
 }
 
 impl Service<SigningRequest> for LocalSigner {
     type Response = Signature;
-    type Error = KeyError;
-    type Future = Ready<Result<Signature, KeyError>>;
+    type Error = SignError;
+    type Future = Ready<Result<Signature, SignError>>;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), KeyError>> {
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), SignError>> {
         Poll::Ready(Ok(()))
     }
 

@@ -1,4 +1,4 @@
-//! The token that goes out: its claims, its signature, and the keys that verify it.
+//! Issued tokens: the claims, the signature, and the public keys that verify the signature.
 
 mod claims;
 mod local;
@@ -6,15 +6,20 @@ mod published;
 mod signer;
 mod token;
 
-pub use crate::jose::{Algorithm, AlgorithmError, KeyError};
-pub use local::LocalSigner;
+pub use crate::{
+    jose::{Algorithm, AlgorithmError, KeyError},
+    protocol::KeyId,
+};
+pub use local::{LocalSigner, SignError};
 pub use published::PublishedKeys;
-pub use signer::{Signature, Signer, SigningRequest};
+pub use signer::{Signature, Signer, SignerError, SigningRequest};
 
 pub(crate) use token::{SignedToken, TokenContents};
 
-/// What signs: it answers a [`SigningRequest`] with a [`Signature`]. Put it into a [`Signer`] with the name of
-/// its key.
+/// A signing service: a service that answers a [`SigningRequest`] with a [`Signature`].
+///
+/// To use a signing service, put the service into a [`Signer`] with the id of the key. If the signing service returns
+/// an error, the exchange is answered with 503.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a signing service",
     label = "not a `tower::Service<SigningRequest, Response = Signature>`",

@@ -1,11 +1,12 @@
 use crate::{
     jose::{Algorithm, KeySet},
     metadata::{DocumentError, add_keys},
+    protocol::KeyId,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Public keys as a key set document (RFC 7517 section 5), to be served at a `jwks_uri`.
+/// Public keys as a key set document (RFC 7517 section 5), which a server publishes at its `jwks_uri`.
 ///
 /// ```
 /// use tower_token_exchange::signing::{Algorithm, LocalSigner};
@@ -21,9 +22,9 @@ pub struct PublishedKeys {
 }
 
 impl PublishedKeys {
-    pub(super) fn one(key: &Map<String, Value>, kid: &str, algorithm: Algorithm) -> Self {
+    pub(super) fn new(key: &Map<String, Value>, key_id: &KeyId, algorithm: Algorithm) -> Self {
         let mut jwk = key.clone();
-        jwk.insert("kid".into(), kid.into());
+        jwk.insert("kid".into(), key_id.as_str().into());
         jwk.insert("alg".into(), algorithm.as_str().into());
         jwk.insert("use".into(), "sig".into());
         Self { keys: vec![jwk] }
@@ -34,7 +35,9 @@ impl PublishedKeys {
         &self.keys
     }
 
-    /// These keys and those, each once: while one replaces the other, both must be published.
+    /// Adds other keys. A key that is in the set already is not added again.
+    ///
+    /// While one key replaces another, publish both: verifiers cache the document.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         for key in other.keys {
@@ -45,26 +48,29 @@ impl PublishedKeys {
         self
     }
 
-    /// A `kid` that two of these keys have, which nobody could tell apart then.
+    /// Returns a `kid` that two different keys of the set have. A verifier could not tell such keys apart.
     ///
     /// ```
-    /// use tower_token_exchange::signing::{Algorithm, LocalSigner};
+    /// use tower_token_exchange::signing::{Algorithm, KeyId, LocalSigner};
     ///
+    /// let name = KeyId::try_from("2026")?;
     /// let (new, old) = (LocalSigner::generate(Algorithm::ES256)?, LocalSigner::generate(Algorithm::ES256)?);
-    /// let keys = |old: LocalSigner| new.clone().with_key_id("2026").published_keys().and(old.published_keys());
-    /// assert_eq!(keys(old.clone()).key_id_collision(), None);
-    /// assert_eq!(keys(old.with_key_id("2026")).key_id_collision(), Some("2026"));
-    /// # Ok::<(), tower_token_exchange::signing::KeyError>(())
+    /// let new = new.with_key_id(name.clone());
+    /// assert_eq!(new.published_keys().and(old.published_keys()).key_id_collision(), None);
+    /// let old = old.with_key_id(name);
+    /// assert_eq!(new.published_keys().and(old.published_keys()).key_id_collision(), Some("2026"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn key_id_collision(&self) -> Option<&str> {
-        let named = |key: &Map<String, Value>| key.get("kid").cloned();
-        let twice =
-            |(at, key): &(usize, &Map<String, Value>)| self.keys[..*at].iter().any(|other| named(other) == named(key));
-        let (_, key) = self.keys.iter().enumerate().find(twice)?;
+        let key_id = |key: &Map<String, Value>| key.get("kid").cloned();
+        let is_repeated = |(position, key): &(usize, &Map<String, Value>)| {
+            self.keys[..*position].iter().any(|other| key_id(other) == key_id(key))
+        };
+        let (_, key) = self.keys.iter().enumerate().find(is_repeated)?;
         key.get("kid")?.as_str()
     }
 
-    /// The document. Serve it as `application/json`, whatever the query string.
+    /// The key set document. Serve the document as `application/json`.
     pub fn to_json(&self) -> String {
         serde_json::json!(self).to_string()
     }
@@ -78,8 +84,8 @@ impl PublishedKeys {
         add_keys(key_set, &self.keys)
     }
 
-    /// The same keys, to verify with.
+    /// The keys as a set that verifies signatures.
     pub fn key_set(&self) -> KeySet {
-        KeySet::from_json(self.to_json()).unwrap_or_else(|_| KeySet::empty())
+        KeySet::from_jwks(&self.keys)
     }
 }

@@ -1,27 +1,34 @@
-use super::LocalSigner;
+use super::{LocalSigner, SigningService};
 use crate::{
     jose::{Algorithm, KeySet, KeyUse},
     plug::{BoxPlug, Failing, ask, boxed},
-    protocol::{Reason, Rejection, refuse},
-    records::ConfigError,
+    protocol::{KeyId, Reason, Rejection, refuse},
 };
 use bytes::Bytes;
 use std::fmt;
 
 const FAILING: Failing = Failing { unavailable: Reason::SignerUnavailable, panicked: Reason::SignerPanicked };
 
-/// What a signing service is asked to sign: the JWS signing input (RFC 7515 section 5.1).
-#[derive(Clone)]
+/// The question to a [`SigningService`]: the JWS signing input (RFC 7515 section 5.1) of a token.
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SigningRequest {
-    /// The key, by the `kid` that will stand in the header.
-    pub key_id: String,
+    /// The key, by the `kid` in the header of the token.
+    pub key_id: KeyId,
     /// The algorithm.
     pub algorithm: Algorithm,
     /// The bytes to sign.
     pub signing_input: Bytes,
 }
 
+impl SigningRequest {
+    /// The request to sign these bytes.
+    pub fn new(key_id: KeyId, algorithm: Algorithm, signing_input: impl Into<Bytes>) -> Self {
+        Self { key_id, algorithm, signing_input: signing_input.into() }
+    }
+}
+
+// The signing input holds the claims of the token.
 impl fmt::Debug for SigningRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SigningRequest")
@@ -31,8 +38,10 @@ impl fmt::Debug for SigningRequest {
     }
 }
 
-/// A signature in the form that JWS wants (RFC 7518 section 3): for ECDSA the two numbers side by side, not DER.
-#[derive(Clone)]
+/// The answer of a [`SigningService`]: a signature in the format of JWS (RFC 7518 section 3).
+///
+/// For ECDSA, the signature is the two numbers side by side (RFC 7518 section 3.4). The layer refuses a signature in DER.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Signature(Bytes);
 
 impl Signature {
@@ -40,96 +49,155 @@ impl Signature {
     pub fn new(bytes: impl Into<Bytes>) -> Self {
         Self(bytes.into())
     }
+
+    /// The bytes of the signature.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
+// A signature together with the rest of a token is the token.
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signature({} bytes)", self.0.len())
     }
 }
 
-/// A signing service and the name of the key that it uses.
+/// A signing service, the name and algorithm of its key, and the public keys that verify its signatures.
 ///
-/// A [`LocalSigner`] turns into one by itself. Anything else, such as a key management service, is a
-/// [`tower::Service`]:
+/// A [`LocalSigner`] converts into a `Signer`. For any other service, such as a key management service, use
+/// [`Signer::new`].
 ///
 /// ```
-/// use tower_token_exchange::signing::{Algorithm, LocalSigner, Signature, Signer, SigningRequest};
+/// use tower_token_exchange::signing::{Algorithm, KeyId, LocalSigner, Signature, Signer, SigningRequest};
 ///
-/// let key = LocalSigner::generate(Algorithm::ES256)?.with_key_id("kms-key-1"); // stands for the key that somebody else keeps
-/// let keys = key.published_keys();
+/// let key_id = KeyId::try_from("kms-key-1")?;
+/// // A local key takes the place of the key in the key management service.
+/// let key = LocalSigner::generate(Algorithm::ES256)?.with_key_id(key_id.clone());
+/// let public_keys = key.published_keys().key_set();
 /// let kms = tower::service_fn(move |request: SigningRequest| {
 ///     let signature = key.sign(&request.signing_input);
 ///     async move { signature.map(Signature::new) }
 /// });
-/// let signer = Signer::new("kms-key-1", Algorithm::ES256, kms).verified_by(keys.key_set());
+/// let signer = Signer::new(key_id, Algorithm::ES256, kms, public_keys)?;
 /// # let _ = signer;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct Signer {
-    pub(crate) key_id: String,
-    pub(crate) algorithm: Algorithm,
-    pub(crate) keys: KeySet,
+    key_id: KeyId,
+    algorithm: Algorithm,
+    keys: KeySet,
     service: BoxPlug<SigningRequest, Signature>,
-    checks: bool,
+    verifies_signatures: bool,
+}
+
+/// A signer that the layer could not verify.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignerError {
+    /// The key set does not have the public key of the signer.
+    #[error("the key set has no {algorithm} key with the `kid` `{key_id}`: add the public key of the signer")]
+    KeyNotInSet {
+        /// The key id of the signer.
+        key_id: KeyId,
+        /// The algorithm of the signer.
+        algorithm: Algorithm,
+    },
 }
 
 impl Signer {
-    /// A signer whose key goes by this `kid`.
-    pub fn new(key_id: impl Into<String>, algorithm: Algorithm, service: impl super::SigningService) -> Self {
-        Self { key_id: key_id.into(), algorithm, keys: KeySet::empty(), service: boxed(service), checks: true }
+    /// A signer with the public keys that verify its signatures.
+    ///
+    /// The layer verifies each signature before the token is released. The keys also verify tokens that come back: as
+    /// subject tokens, and at the introspection and revocation endpoints. So leave a retired key in the set until all
+    /// tokens with its signature have expired.
+    ///
+    /// # Errors
+    /// [`SignerError::KeyNotInSet`] if the set has no key for this key id and algorithm.
+    pub fn new(
+        key_id: KeyId,
+        algorithm: Algorithm,
+        service: impl SigningService,
+        keys: KeySet,
+    ) -> Result<Self, SignerError> {
+        let signer = Self { keys, verifies_signatures: true, ..Self::unchecked(key_id, algorithm, service) };
+        if signer.own_keys().is_empty() {
+            return Err(SignerError::KeyNotInSet { key_id: signer.key_id, algorithm });
+        }
+        Ok(signer)
     }
 
-    /// The public keys of this signer: they verify the tokens that come back to be exchanged again, and every
-    /// signature before it goes out.
+    /// A signer whose signatures the layer cannot verify, because its public key is not available.
+    ///
+    /// A wrong signature reaches the client. Issued tokens cannot be subject tokens of another exchange, and the
+    /// introspection and revocation endpoints cannot be used. Prefer [`Signer::new`].
+    pub fn unchecked(key_id: KeyId, algorithm: Algorithm, service: impl SigningService) -> Self {
+        Self { key_id, algorithm, keys: KeySet::empty(), service: boxed(service), verifies_signatures: false }
+    }
+
+    /// Accepts tokens with signatures of these keys too, as tokens that this authorization server issued: the keys that
+    /// signed before this signer, and the keys that other instances sign with.
+    ///
+    /// ```
+    /// use tower_token_exchange::signing::{Algorithm, LocalSigner, Signer};
+    ///
+    /// let (new, retired) = (LocalSigner::generate(Algorithm::ES256)?, LocalSigner::generate(Algorithm::ES256)?);
+    /// let signer = Signer::from(new).also_accept(retired.published_keys().key_set());
+    /// # let _ = signer;
+    /// # Ok::<(), tower_token_exchange::signing::KeyError>(())
+    /// ```
     #[must_use]
-    pub fn verified_by(mut self, keys: KeySet) -> Self {
-        self.keys = keys;
+    pub fn also_accept(mut self, keys: KeySet) -> Self {
+        self.keys = self.keys.union(&keys);
         self
     }
 
-    /// Its keys, if there are any, must hold the one that it names.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let known = self.keys.candidates(self.algorithm, Some(&self.key_id), KeyUse::Signature);
-        if self.keys.is_empty() || !known.is_empty() {
-            return Ok(());
-        }
-        let help = "the keys in `verified_by` hold none with its `kid` and algorithm: publish it there";
-        Err(ConfigError::new("signer", help))
+    /// The `kid` in the header of issued tokens.
+    pub fn key_id(&self) -> &KeyId {
+        &self.key_id
     }
 
-    /// Signs, and looks at the signature before anybody else does.
-    pub(super) async fn sign(&self, input: &str) -> Result<Vec<u8>, Rejection> {
-        let request = SigningRequest {
-            key_id: self.key_id.clone(),
-            algorithm: self.algorithm,
-            signing_input: Bytes::copy_from_slice(input.as_bytes()),
-        };
-        let Signature(signature) = ask(&self.service, request, FAILING).await?;
+    /// The algorithm.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The keys that verify tokens of this authorization server. Empty if no public key is available.
+    pub(crate) fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
+    /// Signs the input, and verifies the signature.
+    pub(super) async fn sign(&self, input: &str) -> Result<Signature, Rejection> {
+        let request =
+            SigningRequest::new(self.key_id.clone(), self.algorithm, Bytes::copy_from_slice(input.as_bytes()));
+        let signature = ask(&self.service, request, FAILING).await?;
+        let bytes = signature.as_bytes();
         let refused = |detail: &str| Err(refuse(Reason::SignatureRefused).with_detail(detail));
         match self.algorithm.signature_length() {
-            Some(length) if length != signature.len() => return refused("wrong length; ECDSA must not be in DER"),
-            None if signature.is_empty() => return refused("empty"),
+            Some(length) if length != bytes.len() => return refused("wrong length; ECDSA must not be in DER"),
+            None if bytes.is_empty() => return refused("empty"),
             _ => {}
         }
-        let verifies = || {
-            let keys = self.keys.candidates(self.algorithm, Some(&self.key_id), KeyUse::Signature);
-            keys.iter().any(|key| key.verify(self.algorithm, input.as_bytes(), &signature))
-        };
-        if self.checks && !self.keys.is_empty() && !verifies() {
+        let verifies = || self.own_keys().iter().any(|key| key.verify(self.algorithm, input.as_bytes(), bytes));
+        if self.verifies_signatures && !verifies() {
             return refused("does not verify with the signer's own keys");
         }
-        Ok(signature.into())
+        Ok(signature)
+    }
+
+    /// The keys that can verify a signature of this signer.
+    fn own_keys(&self) -> Vec<&crate::jose::VerifyingKey> {
+        self.keys.candidates(self.algorithm, Some(self.key_id.as_str()), KeyUse::Signature)
     }
 }
 
 impl From<LocalSigner> for Signer {
     fn from(local: LocalSigner) -> Self {
         let keys = local.published_keys().key_set();
-        let (key_id, algorithm) = (local.key_id().to_owned(), local.algorithm());
-        // What this process signs it need not check.
-        Self { key_id, algorithm, keys, service: boxed(local), checks: false }
+        // A signature from this process needs no verification.
+        Self { keys, ..Self::unchecked(local.key_id().clone(), local.algorithm(), local) }
     }
 }
 

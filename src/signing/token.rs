@@ -6,7 +6,7 @@ use crate::{
     authority::{EffectiveGrant, Login},
     clock::Clock,
     jose::base64url,
-    protocol::{Reason, Rejection, Sensitive, TokenType, refuse},
+    protocol::{KeyId, Reason, Rejection, Sensitive, TokenId, TokenType, refuse},
     random,
     records::TargetRecord,
     token::VerifiedToken,
@@ -33,8 +33,8 @@ pub(crate) struct TokenContents<'a> {
 #[derive(Debug)]
 pub(crate) struct SignedToken {
     pub(crate) token: Sensitive,
-    pub(crate) jti: String,
-    pub(crate) key_id: String,
+    pub(crate) jti: TokenId,
+    pub(crate) key_id: KeyId,
     /// In seconds since 1970.
     pub(crate) expires_at: u64,
     /// The remaining lifetime in seconds; at least 1.
@@ -49,20 +49,20 @@ impl SignedToken {
         let jti = random::unique_id().ok_or_else(|| refuse(Reason::SignerUnavailable).with_detail("no randomness"))?;
         let stamp = Stamp { issued_at, expires_at, jti: &jti };
         let typ = claims::typ(contents.token_type);
-        let header = json!({ "alg": signer.algorithm.as_str(), "kid": signer.key_id, "typ": typ });
+        let header = json!({ "alg": signer.algorithm().as_str(), "kid": signer.key_id(), "typ": typ });
         let payload = Value::Object(claims::build(contents, &stamp));
         let segment = |json: &Value| base64url(json.to_string().as_bytes());
         let mut token = format!("{}.{}", segment(&header), segment(&payload));
         let signature = signer.sign(&token).await?;
         token.push('.');
-        token.push_str(&base64url(&signature));
+        token.push_str(&base64url(signature.as_bytes()));
 
         // The received tokens may have expired while the policy and the signer were working.
         let expires_in = expires_at.saturating_sub(clock.seconds().max(issued_at));
         if expires_in == 0 {
             return Err(refuse(Reason::TokenExpired).with_detail("while it was being exchanged"));
         }
-        let key_id = signer.key_id.clone();
-        Ok(Self { token: Sensitive::new(token), jti, key_id, expires_at, expires_in })
+        let key_id = signer.key_id().clone();
+        Ok(Self { token: Sensitive::new(token), jti: jti.into(), key_id, expires_at, expires_in })
     }
 }

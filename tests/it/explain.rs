@@ -274,7 +274,7 @@ async fn the_suggested_rule_speaks_the_users_language() {
 async fn an_explanation_signs_nothing_and_reveals_nothing() {
     let own = Minter::new(AS, Algorithm::ES256);
     let unasked = tower::service_fn(|_: SigningRequest| async { Err::<Signature, _>(std::io::Error::other("asked")) });
-    let signer = Signer::new(own.key.key_id(), Algorithm::ES256, unasked).verified_by(own.keys());
+    let signer = Signer::new(own.key.key_id().clone(), Algorithm::ES256, unasked, own.keys()).unwrap();
     let layer = builder(&own, RECORDS).signer(signer).build().unwrap();
     let token = own.access_token(json!({ "scope": "orders:read" }));
     let mut body = form(&token, &[("audience", "billing")]);

@@ -197,8 +197,8 @@ fn faulty(part: PartName) -> (Desk, Switch) {
         PartName::Policy => builder.policy(Faulty { inner: good_policy(), fault: with }),
         PartName::Signer => {
             let keys = key.published_keys().key_set();
-            let (name, algorithm) = (key.key_id().to_owned(), key.algorithm());
-            builder.signer(Signer::new(name, algorithm, Faulty { inner: key, fault: with }).verified_by(keys))
+            let (name, algorithm) = (key.key_id().clone(), key.algorithm());
+            builder.signer(Signer::new(name, algorithm, Faulty { inner: key, fault: with }, keys).unwrap())
         }
         PartName::Audit => builder.audit(Faulty { inner: recorder(sender), fault: with }),
     });
@@ -344,10 +344,12 @@ async fn a_signature_that_cannot_be_right_is_not_released() {
             log.lock().unwrap().push(request);
             async { Ok::<_, Infallible>(signature) }
         });
-        let mut signer = Signer::new(key.key_id(), algorithm, service);
-        if checked {
-            signer = signer.verified_by(key.published_keys().key_set());
-        }
+        let key_id = key.key_id().clone();
+        let signer = if checked {
+            Signer::new(key_id, algorithm, service, key.published_keys().key_set()).unwrap()
+        } else {
+            Signer::unchecked(key_id, algorithm, service)
+        };
         // The subject token is signed with the key that stays with us.
         let mut desk = Desk::of(own_keys_apart().with(|builder| builder.signer(signer)));
         let told = desk.exchange().await;
@@ -355,7 +357,7 @@ async fn a_signature_that_cannot_be_right_is_not_released() {
         if good {
             assert_eq!(told.status, StatusCode::OK, "{name}: {told:?}");
             let requests = asked.lock().unwrap();
-            assert_eq!((requests.len(), &*requests[0].key_id), (1, key.key_id()), "{name}");
+            assert_eq!((requests.len(), &requests[0].key_id), (1, key.key_id()), "{name}");
             let token = told.body["access_token"].as_str().unwrap();
             assert_eq!(token.rsplit_once('.').unwrap().0.as_bytes(), requests[0].signing_input, "{name}");
         } else {
@@ -532,11 +534,12 @@ async fn closures_and_stacks_of_middleware_are_parts() {
             .policy(ServiceBuilder::new().timeout(Duration::from_secs(1)).concurrency_limit(2).service(decide))
             .signer(
                 Signer::new(
-                    key.key_id(),
+                    key.key_id().clone(),
                     key.algorithm(),
                     ServiceBuilder::new().buffer(64).timeout(Duration::from_secs(1)).concurrency_limit(2).service(sign),
+                    key.published_keys().key_set(),
                 )
-                .verified_by(key.published_keys().key_set()),
+                .unwrap(),
             )
             .client_authenticator(
                 ServiceBuilder::new().load_shed().concurrency_limit(100).service(good_authenticator()),
@@ -813,8 +816,8 @@ async fn no_token_and_no_secret_is_written_anywhere() {
         })
     };
     let keys = key.published_keys().key_set();
-    let kms = Signer::new(key.key_id(), key.algorithm(), Faulty { inner: kms, fault: Arc::clone(&fails) });
-    let signer = kms.verified_by(keys);
+    let kms = Faulty { inner: kms, fault: Arc::clone(&fails) };
+    let signer = Signer::new(key.key_id().clone(), key.algorithm(), kms, keys).unwrap();
     note(&signer, &seen);
     note(&key, &seen);
     let policy = service_fn(move |query: Query| {

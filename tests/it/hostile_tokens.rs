@@ -70,8 +70,8 @@ fn cast() -> Cast {
     let own = Minter::new(AS, Algorithm::ES256);
     let idp = Minter::new(IDP, Algorithm::ES256);
     let mut rival = Minter::new(RIVAL, Algorithm::ES256);
-    rival.key = rival.key.with_key_id(idp.key.key_id());
-    let rsa = rsa(Algorithm::RS256).with_key_id("rsa");
+    rival.key = rival.key.with_key_id(idp.key.key_id().clone());
+    let rsa = rsa(Algorithm::RS256).with_key_id(key_id("rsa"));
     let bare = changed(jwks(&rsa)[0].clone(), json!({ "alg": null }));
     let odd_keys = [
         bare.clone(),
@@ -279,7 +279,7 @@ fn forgeries(cast: &Cast, rows: &mut Rows) {
         ("RS256", "oct-rsa"),
         ("ES256", "oct-rsa"),
         ("RS256", "oct-hmac"),
-        ("RS256", idp.key.key_id()),
+        ("RS256", idp.key.key_id().as_str()),
     ] {
         rows.add(format!("{alg} with key `{kid}`"), JWT, odd(alg, kid, json!({})), TokenKeyUnknown);
     }
@@ -302,8 +302,8 @@ fn forgeries(cast: &Cast, rows: &mut Rows) {
             let members = changed(attacker.header("JWT"), json!({ "kid": kid }));
             attacker.sign(&changed(members, member.clone()), &segment(&good, 1))
         };
-        rows.add(format!("{name}, kid of the issuer"), JWT, token(idp.key.key_id()), TokenSignatureInvalid);
-        rows.add(format!("{name}, kid of its own"), JWT, token(attacker.key.key_id()), TokenKeyUnknown);
+        rows.add(format!("{name}, kid of the issuer"), JWT, token(idp.key.key_id().as_str()), TokenSignatureInvalid);
+        rows.add(format!("{name}, kid of its own"), JWT, token(attacker.key.key_id().as_str()), TokenKeyUnknown);
     }
 
     // `kid` is a name and nothing else.
@@ -324,7 +324,7 @@ fn forgeries(cast: &Cast, rows: &mut Rows) {
     for kid in [json!(16), json!(["a"]), json!({}), json!(true)] {
         rows.add(format!("kid {kid}"), JWT, signed(header(json!({ "kid": kid }))), TokenHeaderMalformed);
     }
-    let upper = idp.key.key_id().to_uppercase();
+    let upper = idp.key.key_id().as_str().to_uppercase();
     rows.add("kid in another case", JWT, signed(header(json!({ "kid": upper }))), TokenKeyUnknown);
 
     // Headers that change what the token is.
@@ -731,7 +731,7 @@ async fn an_unusual_token_that_is_good_is_taken() {
         (
             "PS256 with the same key",
             JWT,
-            Minter { iss: ODD, key: self::rsa(Algorithm::PS256).with_key_id("rsa") }.foreign(json!({})),
+            Minter { iss: ODD, key: self::rsa(Algorithm::PS256).with_key_id(key_id("rsa")) }.foreign(json!({})),
         ),
         ("the rival's own", JWT, cast.rival.foreign(json!({}))),
     ];

@@ -115,7 +115,7 @@ async fn a_key_that_is_rotated_in_is_found_and_random_names_find_nothing() {
 
     // A bad signature under a good name is no reason to fetch, nor is a token that nobody could have signed.
     time.pass(61);
-    let forged = under(&issuer(), new.key.key_id());
+    let forged = under(&issuer(), new.key.key_id().as_str());
     assert_refused(&mut world, &forged, Reason::TokenSignatureInvalid, "forged").await;
     let unsigned = new.sign(&json!({ "alg": "none" }), &segment(&token(&new), 1));
     assert_refused(&mut world, &unsigned, Reason::TokenAlgorithmRefused, "unsigned").await;
@@ -284,7 +284,7 @@ async fn more_than_a_hundred_keys_are_not_read() {
 #[tokio::test]
 async fn nobody_is_asked_for_keys_on_behalf_of_a_stranger() {
     let (key, rival_key, time) = (issuer(), Minter::new(RIVAL, Algorithm::ES256), Time::new());
-    let rival_key = Minter { key: rival_key.key.with_key_id(key.key.key_id()), ..rival_key };
+    let rival_key = Minter { key: rival_key.key.with_key_id(key.key.key_id().clone()), ..rival_key };
     let (jwks, rival_jwks) = (Jwks::up(Answer::keys(&key)).await, Jwks::up(Answer::keys(&rival_key)).await);
     let mut world = timed(plan(), &time)
         .with(|builder| builder.issuers([remote(REMOTE, jwks.url()), remote(RIVAL, rival_jwks.url())]).http(loopback()))

@@ -279,7 +279,7 @@ async fn every_stage_is_timed_once_with_the_time_of_the_part_that_it_asks() {
                 }
             })
         };
-        let signer = Signer::new(key.key_id(), key.algorithm(), signing).verified_by(keys);
+        let signer = Signer::new(key.key_id().clone(), key.algorithm(), signing, keys).unwrap();
         plan.with(|builder| {
             builder
                 .client_authenticator(service_fn(move |_: Credentials| async move {

@@ -109,7 +109,7 @@ impl Vendor {
             assert_eq!(exchanged(&mut world, &token, declared).await, Err(reason), "a token {name}");
         }
         let stranger = LocalSigner::from_pem(Algorithm::RS256, RSA_PEM).unwrap();
-        let under_its_name = Minter::new(AS, Algorithm::ES256).key.with_key_id(self.key.key_id());
+        let under_its_name = Minter::new(AS, Algorithm::ES256).key.with_key_id(self.key.key_id().clone());
         for (key, header, reasons) in [
             (&stranger, json!({ "kid": "another" }), &[Reason::TokenKeyUnknown][..]),
             (&under_its_name, json!({}), &[Reason::TokenSignatureInvalid]),
@@ -157,7 +157,7 @@ fn opaque(name: &'static str, token: &str) -> Neighbour {
 }
 
 fn rsa() -> LocalSigner {
-    LocalSigner::from_pem(Algorithm::RS256, RSA_PEM).unwrap().with_key_id("vendor-1")
+    LocalSigner::from_pem(Algorithm::RS256, RSA_PEM).unwrap().with_key_id(key_id("vendor-1"))
 }
 
 /// A key as vendors publish it.
@@ -448,7 +448,7 @@ const PARTNERS_BUNDLE: &str = "https://spire.partner.example/bundle";
 fn trust_domain() -> (Vendor, [LocalSigner; 3]) {
     let key = rsa();
     let others = ["certificates", "signatures", "unsaid"]
-        .map(|kid| LocalSigner::generate(Algorithm::ES256).unwrap().with_key_id(kid));
+        .map(|kid| LocalSigner::generate(Algorithm::ES256).unwrap().with_key_id(key_id(kid)));
     let [of_certificates, of_signatures, unsaid] = &others;
     let bundle = json!({ "spiffe_sequence": 12, "spiffe_refresh_hint": 2_419_200, "keys": [
         changed(jwk(of_certificates), json!({ "use": "x509-svid", "x5c": ["MIIB"] })),
@@ -531,7 +531,7 @@ async fn spiffe() {
 #[tokio::test]
 async fn trust_domains_do_not_speak_for_each_other() {
     let (mut workloads, _) = trust_domain();
-    let partners = LocalSigner::generate(Algorithm::ES256).unwrap().with_key_id("vendor-1");
+    let partners = LocalSigner::generate(Algorithm::ES256).unwrap().with_key_id(key_id("vendor-1"));
     let bundle = json!({ "keys": [changed(jwk(&partners), json!({ "use": "jwt-svid" }))] });
     workloads.site.insert(PARTNERS_BUNDLE.to_owned(), bundle);
     let partner =

@@ -176,7 +176,7 @@ async fn discovery_and_the_key_set_share_the_time() {
 #[tokio::test]
 async fn issuers_without_any_keys_are_left_out_and_our_own_counts_both_kinds() {
     let elsewhere = service_fn(|_: SigningRequest| async { Err::<Signature, _>("nobody asks") });
-    let signer = Signer::new("own", Algorithm::ES256, elsewhere);
+    let signer = Signer::unchecked(key_id("own"), Algorithm::ES256, elsewhere);
     let layer = plan().with(|builder| builder.signer(signer)).builder.build().unwrap();
     let names: Vec<_> = layer.readiness().issuers.into_iter().map(|issuer| issuer.issuer).collect();
     assert_eq!(names, [IDP], "our own has no keys that anybody knows");

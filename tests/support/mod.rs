@@ -19,11 +19,16 @@ use tower_token_exchange::{
     Client, GRANT_TYPE, Issuer, Reason, Target, TokenExchangeBuilder, TokenExchangeLayer,
     audit::{AuditEvent, AuditSink},
     fetch::HttpFetch,
-    jwks::KeySet,
+    jwks::{KeyId, KeySet},
     policy::{Names, Rule, Subjects},
     records::SubjectMapping,
     signing::{Algorithm, LocalSigner},
 };
+
+/// The id of a key.
+pub fn key_id(text: &str) -> KeyId {
+    KeyId::try_from(text).unwrap()
+}
 
 pub const AS: &str = "https://as.example";
 pub const IDP: &str = "https://idp.example";

@@ -15,7 +15,7 @@ use http::{Request, header};
 use serde_json::{Value, json};
 use std::{
     fs,
-    io::IsTerminal,
+    io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -221,13 +221,24 @@ pub(crate) async fn explain(asked: &Explain) -> Result<(), Failure> {
 }
 
 pub(crate) fn keygen(algorithm: Algorithm, file: &Path) -> Result<(), Failure> {
-    let key = LocalSigner::generate_file(algorithm, file)
-        .map_err(|error| Failure::Start(format!("{}: {error}", file.display())))?;
+    let key = write_new_key(algorithm, file).map_err(|error| Failure::Start(format!("{}: {error}", file.display())))?;
     println!("{}\n  algorithm  {algorithm}\n  kid        {}", file.display(), key.key_id());
     println!(
         "The first key is `keys.active`. A later one is published (`keys.published`) until every verifier knows it."
     );
     Ok(())
+}
+
+/// Generates a private key and writes the key to a new file that only the owner can read.
+fn write_new_key(algorithm: Algorithm, path: &Path) -> io::Result<LocalSigner> {
+    let pem = LocalSigner::generate_pem(algorithm).map_err(io::Error::other)?;
+    let mut options = fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.write(true).create_new(true).open(path)?;
+    file.write_all(pem.as_bytes())?;
+    file.sync_all()?;
+    LocalSigner::from_pem(algorithm, pem).map_err(io::Error::other)
 }
 
 pub(crate) async fn exchange(asked: &Try) -> Result<(), Failure> {
@@ -285,4 +296,30 @@ fn form_of(token: &str, target: &str, scope: Option<&str>) -> String {
 
 fn read(path: &Path) -> Result<String, Failure> {
     fs::read_to_string(path).map_err(|error| Failure::Configuration(format!("{}: {error}", path.display())))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test may")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_key_file_is_private_and_never_overwritten() {
+        let folder = std::env::temp_dir().join(format!("token-exchange-gateway-keys-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("active.pem");
+        let made = write_new_key(Algorithm::EdDSA, &file).unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        assert_eq!(LocalSigner::from_pem(Algorithm::EdDSA, &text).unwrap().published_keys(), made.published_keys());
+        #[cfg(unix)]
+        {
+            let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).unwrap().permissions());
+            assert_eq!(mode & 0o777, 0o600);
+        }
+        let again = write_new_key(Algorithm::EdDSA, &file).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        assert!(write_new_key(Algorithm::RS256, &folder.join("rsa.pem")).is_err());
+        assert!(!folder.join("rsa.pem").exists());
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }

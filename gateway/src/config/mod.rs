@@ -19,7 +19,7 @@ use tower_token_exchange::{
     Client, Document, Issuer, Target,
     policy::Rule,
     records::TomlFile,
-    signing::{AlgorithmError, LocalSigner, PublishedKeys, Signer},
+    signing::{AlgorithmError, KeyId, LocalSigner, PublishedKeys, Signer},
 };
 use tracing::level_filters::LevelFilter;
 
@@ -269,7 +269,7 @@ impl Config {
             let help = format!("two keys have the `kid` `{kid}`: give each its own, or leave `kid` out");
             return Err(main.wrong("keys", help).into());
         }
-        let signer = Signer::from(active).verified_by(published.key_set());
+        let signer = Signer::from(active).also_accept(published.key_set());
         let key_files = keys.published.iter().chain([&keys.active]).map(|key| main.beside(&key.file)).collect();
         let listen = &settings.listen;
         let forwarding = Forwarding::builder().server(&settings.upstream.url).public_url(&settings.upstream.issuer);
@@ -375,7 +375,9 @@ impl KeyFile {
         let wanted = wanted.map_err(|unknown: AlgorithmError| main.wrong(&format!("{place}.algorithm"), unknown))?;
         let key = LocalSigner::from_text(&text, wanted).map_err(|error| wrong(error.to_string()))?;
         Ok(match &self.kid {
-            Some(kid) => key.with_key_id(kid),
+            Some(kid) => key.with_key_id(
+                KeyId::try_from(kid.as_str()).map_err(|error| main.wrong(&format!("{place}.kid"), error))?,
+            ),
             None => key,
         })
     }

@@ -332,7 +332,7 @@ async fn th_50_an_answer_tells_nothing_about_what_is_known_here() {
     let cut = format!("{}AAAA", &good[..good.len() - 4]);
     let foreign = |changes: Value| ask_foreign("orders", &partner.foreign(changes));
     let ours = |changes: Value| ask("orders", &own.access_token(changes));
-    let other_key = Minter { key: stranger.key.clone().with_key_id(partner.key.key_id()), ..stranger.clone() };
+    let other_key = Minter { key: stranger.key.clone().with_key_id(partner.key.key_id().clone()), ..stranger.clone() };
     let actor =
         |sub: &str| ours(json!({})).actor(&own.access_token(json!({ "sub": sub, "client_id": sub })), ACCESS_TOKEN);
     let questions = [

@@ -211,7 +211,7 @@ async fn th_19_an_issuer_is_known_by_every_byte_of_its_name_and_by_its_own_keys(
     let mut partner = partner();
     let mut world_plan = plan();
     // The same `kid`, so that nothing but the issuer tells the keys apart.
-    partner.key = partner.key.with_key_id(world_plan.idp.key.key_id());
+    partner.key = partner.key.with_key_id(world_plan.idp.key.key_id().clone());
     world_plan = world_plan.with(|builder| builder.issuers([partner_record(&partner)]));
     let mut world = world_plan.start().await;
     let (own, idp) = (world.own.clone(), world.idp.clone());

@@ -107,7 +107,7 @@ async fn breakable(which: Which, clock: &Arc<AtomicU64>) -> (World, Minter, Arc<
     let clock = Arc::clone(clock);
     let plan = plan().with(|builder| builder.clock(move || UNIX_EPOCH + Duration::from_secs(clock.load(SeqCst))));
     let key = plan.own.key.clone();
-    let (name, algorithm) = (key.key_id().to_owned(), key.algorithm());
+    let (name, algorithm) = (key.key_id().clone(), key.algorithm());
     let keys = key.published_keys().key_set();
     let fetch_fault = if which == Which::Fetch { Arc::clone(&with) } else { Arc::default() };
     // Long enough for a slow machine, short enough to wait for.
@@ -119,7 +119,7 @@ async fn breakable(which: Which, clock: &Arc<AtomicU64>) -> (World, Minter, Arc<
         Which::Authenticator => builder.client_authenticator(Breakable { part: authenticator, fault: with }),
         Which::Policy => builder.policy(Breakable { part: policy, fault: with }),
         Which::Signer => {
-            builder.signer(Signer::new(name, algorithm, Breakable { part: key, fault: with }).verified_by(keys))
+            builder.signer(Signer::new(name, algorithm, Breakable { part: key, fault: with }, keys).unwrap())
         }
         Which::Fetch | Which::Audit => builder,
     });

@@ -707,8 +707,8 @@ where
     F: Future<Output = Result<Signature, &'static str>> + Send + 'static,
 {
     let plan = plan();
-    let (kid, keys) = (plan.own.key.key_id().to_owned(), plan.own.keys());
-    plan.with(|builder| builder.signer(Signer::new(kid, Algorithm::ES256, tower::service_fn(sign)).verified_by(keys)))
+    let (kid, keys) = (plan.own.key.key_id().clone(), plan.own.keys());
+    plan.with(|builder| builder.signer(Signer::new(kid, Algorithm::ES256, tower::service_fn(sign), keys).unwrap()))
 }
 
 fn table() -> Vec<Row> {
