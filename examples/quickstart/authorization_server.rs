@@ -1,5 +1,6 @@
-//! An authorization server that knows nothing of token exchange, and the layer that adds it.
+//! An authorization server that knows one ordinary grant, and the layer that adds token exchange.
 
+use crate::records::{clients, rules, targets};
 use axum::{
     Form, Json, Router,
     extract::State,
@@ -13,39 +14,51 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{
     collections::HashMap,
-    convert::Infallible,
     error::Error,
-    sync::{Arc, Mutex},
+    sync::{Arc, mpsc},
     time::{SystemTime, UNIX_EPOCH},
 };
 use tokio::net::TcpListener;
+use tower::service_fn;
 use tower_token_exchange::{
-    Client, Target, TokenExchangeLayer,
+    TokenExchangeLayer,
     audit::AuditEvent,
     explain::Explanation,
-    policy::{Rule, Subjects},
     signing::{Algorithm, LocalSigner},
 };
 
 pub(crate) struct AuthorizationServer {
     pub(crate) issuer: String,
     secrets: HashMap<&'static str, String>,
-    events: Arc<Mutex<Vec<AuditEvent>>>,
+    events: mpsc::Receiver<AuditEvent>,
     exchange: TokenExchangeLayer,
 }
 
 impl AuthorizationServer {
+    /// Builds the layer, puts the layer around the routes, and starts to serve.
     pub(crate) fn start(listener: TcpListener) -> Result<Self, Box<dyn Error>> {
         let issuer = format!("http://{}", listener.local_addr()?);
         let key = LocalSigner::generate(Algorithm::ES256)?;
-        let secrets: HashMap<_, _> =
-            ["orders", "billing", "reports"].into_iter().map(|id| (id, random_secret())).collect();
-        let events = Arc::new(Mutex::new(Vec::new()));
+        let secrets: HashMap<_, _> = ["orders", "billing", "reports"].map(|id| (id, random_text())).into();
 
-        let exchange = token_exchange(&issuer, key.clone(), &secrets, Arc::clone(&events))?;
+        // The audit sink: here a channel, in production a log.
+        let (sender, events) = mpsc::channel();
+        let audit = service_fn(move |event: AuditEvent| {
+            let sent = sender.send(event);
+            async move { sent }
+        });
+
+        let exchange = TokenExchangeLayer::builder(&issuer)
+            .endpoint("/token")
+            .clients(clients(|id| secrets[id].clone()))
+            .targets(targets())
+            .rules(rules())
+            .signer(key.clone())
+            .audit(audit)
+            .build()?;
         let app = Router::new()
-            .route("/token", post(ordinary_grants))
-            .route("/jwks", get(jwks))
+            .route("/token", post(ordinary_grant))
+            .route("/jwks", get(published_keys))
             .with_state(Arc::new(OldServer { issuer: issuer.clone(), key }))
             .layer(exchange.clone());
 
@@ -57,87 +70,18 @@ impl AuthorizationServer {
         &self.secrets[client]
     }
 
-    /// Why a request of this client would end as it would.
+    /// Asks the layer why a request of this client is granted or refused.
     pub(crate) async fn explain(&self, client: &str, form: &str) -> Explanation {
         self.exchange.explain(client, form.as_bytes()).await
     }
 
-    /// The audit event that came since the last call.
-    pub(crate) fn new_audit_event(&self) -> Option<AuditEvent> {
-        self.events.lock().ok()?.pop()
+    /// Returns the audit event of the last request, if the request was a token exchange.
+    pub(crate) fn next_audit_event(&self) -> Option<AuditEvent> {
+        self.events.try_recv().ok()
     }
 }
 
-/// Everything that token exchange needs to know: who calls, what can be called, and what the rules are.
-fn token_exchange(
-    issuer: &str,
-    key: LocalSigner,
-    secrets: &HashMap<&'static str, String>,
-    events: Arc<Mutex<Vec<AuditEvent>>>,
-) -> Result<TokenExchangeLayer, Box<dyn Error>> {
-    let service = |id: &str| Target::new(id).audience_claim(format!("https://{id}.example")).served_by(id);
-    let audit = tower::service_fn(move |event: AuditEvent| {
-        let events = Arc::clone(&events);
-        async move {
-            events.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(event);
-            Ok::<_, Infallible>(())
-        }
-    });
-    let layer = TokenExchangeLayer::builder(issuer)
-        .endpoint("/token")
-        .clients(secrets.iter().map(|(id, secret)| Client::new(*id).secret(secret)))
-        .clients(["ledger", "archive"].map(|id| Client::new(id).deny_exchange()))
-        .targets([
-            service("orders").scopes(["orders:read", "orders:write"]),
-            service("billing")
-                .allow_clients(["orders"])
-                .scopes(["invoices:read", "invoices:write"])
-                .translate("orders:read", ["invoices:read"]),
-            service("ledger")
-                .resource("https://ledger.example/api")
-                .allow_clients(["billing", "reports"])
-                .scopes(["entries:read", "entries:write"])
-                .translate("invoices:read", ["entries:read"])
-                .translate("reports:read", ["entries:read"]),
-            service("archive").allow_clients(["orders"]).scopes(["orders:read"]),
-            service("reports").scopes(["reports:read"]),
-        ])
-        .rules([
-            Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"]).id("orders may bill"),
-            Rule::allow("billing", Subjects::any(), "ledger").scopes(["entries:read"]).id("billing may look up"),
-            Rule::allow("orders", Subjects::any(), "archive")
-                .scopes(["orders:read"])
-                .impersonation()
-                .id("orders may archive as the user"),
-        ])
-        .signer(key)
-        .audit(audit)
-        .build()?;
-    Ok(layer)
-}
-
-/// An event in one line.
-pub(crate) fn summary(event: &AuditEvent) -> Option<String> {
-    let event = serde_json::to_value(event).ok()?;
-    let text = |path: &str| event.pointer(path).map(|value| value.as_str().map_or(value.to_string(), str::to_owned));
-    let fields = [
-        ("outcome", "/outcome"),
-        ("reason", "/reason"),
-        ("stage", "/stage"),
-        ("client", "/client_id"),
-        ("subject", "/subject/sub"),
-        ("actor", "/actor/sub"),
-        ("targets", "/requested/targets"),
-        ("semantics", "/semantics"),
-        ("granted", "/granted/scope"),
-        ("policy", "/policy_id"),
-        ("detail", "/detail"),
-    ];
-    let present = fields.iter().filter_map(|(name, path)| Some(format!("{name}={}", text(path)?)));
-    Some(present.filter(|field| !field.ends_with("=null")).collect::<Vec<_>>().join(" "))
-}
-
-/// What was there before: one ordinary grant, and the keys.
+/// The server without the layer: one grant, and the keys that verify its tokens.
 struct OldServer {
     issuer: String,
     key: LocalSigner,
@@ -149,7 +93,7 @@ struct OrdinaryGrant {
     code: Option<String>,
 }
 
-async fn ordinary_grants(State(server): State<Arc<OldServer>>, Form(form): Form<OrdinaryGrant>) -> Response {
+async fn ordinary_grant(State(server): State<Arc<OldServer>>, Form(form): Form<OrdinaryGrant>) -> Response {
     let (audience, scope) = match (form.grant_type.as_str(), form.code.as_deref()) {
         ("authorization_code", Some("alice-at-orders")) => ("https://orders.example", "orders:read orders:write"),
         ("authorization_code", Some("alice-at-reports")) => ("https://reports.example", "reports:read"),
@@ -165,7 +109,7 @@ fn refused(error: &str) -> Response {
     (StatusCode::BAD_REQUEST, Json(json!({ "error": error }))).into_response()
 }
 
-async fn jwks(State(server): State<Arc<OldServer>>) -> Json<Value> {
+async fn published_keys(State(server): State<Arc<OldServer>>) -> Json<Value> {
     Json(json!(server.key.published_keys()))
 }
 
@@ -175,7 +119,7 @@ impl OldServer {
         let header = json!({ "alg": "ES256", "kid": self.key.key_id(), "typ": "at+jwt" });
         let claims = json!({
             "iss": self.issuer, "sub": user, "aud": audience, "iat": now, "exp": now + 600,
-            "jti": random_secret(), "client_id": "web", "scope": scope,
+            "jti": random_text(), "client_id": "web", "scope": scope,
         });
         let segment = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
         let input = format!("{}.{}", segment(&header), segment(&claims));
@@ -184,7 +128,7 @@ impl OldServer {
     }
 }
 
-fn random_secret() -> String {
+fn random_text() -> String {
     let mut bytes = [0; 20];
     SystemRandom::new().fill(&mut bytes).unwrap_or_else(|_| std::process::abort());
     HEXLOWER.encode(&bytes)

@@ -1,4 +1,4 @@
-//! As much of an HTTP client as the story needs.
+//! The HTTP client of the story.
 
 use bytes::Bytes;
 use data_encoding::BASE64;

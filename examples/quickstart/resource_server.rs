@@ -1,4 +1,4 @@
-//! The other side of the issued token: what a resource server checks before it believes one (RFC 9068 section 4).
+//! A service that receives a token, and the checks that the service makes (RFC 9068 section 4).
 
 use biscuit::{
     CompactJson, Empty,
@@ -31,7 +31,7 @@ impl ResourceServer<'_> {
         let key = keys.find(header.key_id.as_deref().ok_or("no kid")?).ok_or("no such key")?;
         let AlgorithmParameters::EllipticCurve(key) = &key.algorithm else { return Err("not an EC key".into()) };
 
-        // The algorithm is ours to choose, not the token's.
+        // The service chooses the algorithm. The header of the token does not.
         let token = token.decode(&key.jws_public_key_secret(), SignatureAlgorithm::ES256)?;
         let Claims(claims) = token.payload()?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
@@ -42,7 +42,7 @@ impl ResourceServer<'_> {
             ("exp", claims["exp"].as_u64().is_some_and(|exp| now < exp)),
         ];
         match checks.iter().find(|(_, holds)| !holds) {
-            Some((name, _)) => Err(format!("{name} is not what {} accepts: {claims}", self.audience).into()),
+            Some((name, _)) => Err(format!("{} refuses the token: `{name}` is {}", self.audience, claims[name]).into()),
             None => Ok(claims.clone()),
         }
     }
