@@ -24,7 +24,7 @@ use std::{hash::Hash, time::Duration};
 /// let deny = Rule::deny(Names::any(), Subjects::any().with_claim("suspended", true), Names::any());
 /// # let _ = (allow, deny);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct Rule {
     id: Option<Box<str>>,
@@ -336,3 +336,12 @@ impl Rule {
         }
     }
 }
+
+/// Two rules are equal if they have the same id and say the same. The position in a table does not matter.
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && self.content() == other.content()
+    }
+}
+
+impl Eq for Rule {}
