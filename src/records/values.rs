@@ -1,29 +1,30 @@
-//! How values stand in a document.
+//! The values of a document: how durations, token types and lists are written.
 
 use crate::protocol::TokenType;
 use serde::{Deserialize, Deserializer, de};
 use std::{fmt, marker::PhantomData, time::Duration};
 
-/// A duration as text, such as `30s`, `5m` or `1h 30m`, in this field.
+/// Reads the duration of a field, such as `30s`, `5m` or `1h 30m`.
 pub(crate) fn duration(field: &str, text: Option<String>) -> Result<Option<Duration>, String> {
     let Some(text) = text else { return Ok(None) };
-    let wrong = |error| format!("{field}: `{text}` is no duration ({error}): write `30s` or `5m`");
+    let wrong = |error| format!("{field}: `{text}` is not a duration ({error}): write `30s` or `5m`");
     humantime::parse_duration(&text).map(Some).map_err(wrong)
 }
 
-/// A token type by its URI, or by the short name of one of RFC 8693 section 3.
+/// Reads a token type: a URI, or a short name for a type of RFC 8693 section 3.
 pub(crate) fn token_type(name: String) -> Result<TokenType, String> {
     match name.as_str() {
         "access_token" => Ok(TokenType::ACCESS_TOKEN),
         "id_token" => Ok(TokenType::ID_TOKEN),
         "jwt" => Ok(TokenType::JWT),
         // A misspelt name would be a type that no client ever declares.
-        _ => TokenType::new(name.as_str())
-            .map_err(|_| format!("tokens: type `{name}` is no URI, and none of `jwt`, `access_token` and `id_token`")),
+        _ => TokenType::new(name.as_str()).map_err(|_| {
+            format!("tokens: type: `{name}` is not a token type: write a URI, `jwt`, `access_token` or `id_token`")
+        }),
     }
 }
 
-/// One text, or a list of them.
+/// Reads one text, or a list of texts.
 pub(crate) fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "a text or a list of texts")]
@@ -37,7 +38,7 @@ pub(crate) fn one_or_more<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     })
 }
 
-/// A word, or what a table says.
+/// A word, or the value of a table or a list.
 pub(crate) enum WordOr<T> {
     Word(String),
     Table(T),

@@ -37,6 +37,19 @@ const ACTORS: Field = Field::new("carries", "allow_actor");
 ///     .max_lifetime(Duration::from_secs(60));
 /// assert_eq!(orders.id(), "orders");
 /// ```
+///
+/// # In a document
+///
+/// The keys are the names of the methods, with these exceptions:
+///
+/// | key | method |
+/// |---|---|
+/// | `id` | [`new`](Self::new) |
+/// | `without_exchange = true` | [`deny_exchange`](Self::deny_exchange) |
+/// | `carries = [{ iss = "…", sub = "…" }]` | [`allow_actor`](Self::allow_actor) |
+/// | `tenants` | [`allow_tenants`](Self::allow_tenants) |
+///
+/// `secret` and `secret_sha256` are one text or a list of texts. Every other `allow_…` key is `true` or `false`.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Client {

@@ -7,12 +7,17 @@ use std::fmt;
 #[cfg(feature = "introspection-cache")]
 use std::time::Duration;
 
-/// How to ask an issuer what a token means (RFC 7662), for tokens that cannot be read here.
+/// The introspection endpoint of an issuer (RFC 7662), for tokens that the layer cannot verify itself.
 ///
-/// A token that is no signed JWT goes to the one issuer whose record has this and takes the declared type; so does
-/// every token of an issuer that has this and no keys. The answer must be a 200 in JSON whose `active` is `true`; then
-/// it is held to what a JWT of this issuer is held to: `exp` required, times, `aud`, presenter, tenant. An answer that
-/// cannot be had or read fails closed with 503.
+/// The layer asks the endpoint about two groups of tokens:
+///
+/// - a token that is not a signed JWT. The token does not name its issuer, so only one issuer record with introspection
+///   can accept each declared type;
+/// - every token of an issuer whose record has no keys.
+///
+/// The response has status 200 and JSON with `"active": true`. Its claims then pass the same checks as the claims of a
+/// JWT of this issuer: `exp` is required, and times, `aud`, presenter and tenant are checked. If the endpoint does not
+/// answer, or the answer cannot be read, the exchange is refused with 503.
 ///
 /// ```
 /// use tower_token_exchange::{Issuer, records::Introspection};
@@ -34,17 +39,17 @@ pub struct Introspection {
 }
 
 impl Introspection {
-    /// At this endpoint, as a client with a secret (`client_secret_basic`, RFC 6749 section 2.3.1).
+    /// An endpoint that the layer calls with a client id and a secret (`client_secret_basic`, RFC 6749 section 2.3.1).
     pub fn basic(endpoint: impl Into<String>, client_id: impl AsRef<str>, secret: impl AsRef<str>) -> Self {
-        Self::with(endpoint, basic_authorization(client_id.as_ref(), secret.as_ref()))
+        Self::with_authorization(endpoint, basic_authorization(client_id.as_ref(), secret.as_ref()))
     }
 
-    /// At this endpoint, with a bearer token (RFC 6750 section 2.1).
+    /// An endpoint that the layer calls with a bearer token (RFC 6750 section 2.1).
     pub fn bearer(endpoint: impl Into<String>, token: impl AsRef<str>) -> Self {
-        Self::with(endpoint, HeaderValue::try_from(format!("Bearer {}", token.as_ref())))
+        Self::with_authorization(endpoint, HeaderValue::try_from(format!("Bearer {}", token.as_ref())))
     }
 
-    fn with(endpoint: impl Into<String>, authorization: Result<HeaderValue, InvalidHeaderValue>) -> Self {
+    fn with_authorization(endpoint: impl Into<String>, authorization: Result<HeaderValue, InvalidHeaderValue>) -> Self {
         let authorization = authorization.ok().filter(|value| value.to_str().is_ok()).map(|mut value| {
             value.set_sensitive(true);
             value
@@ -60,29 +65,37 @@ impl Introspection {
         }
     }
 
-    /// Asks through this service instead of the layer's [`http`](crate::TokenExchangeBuilder::http): the wrapped
-    /// service itself, for one, which [`fetch::in_process`](crate::fetch::in_process) makes askable.
+    /// Sets the HTTP service for this endpoint. Default: the layer's [`http`](crate::TokenExchangeBuilder::http).
+    ///
+    /// [`fetch::in_process`](crate::fetch::in_process) turns the wrapped service itself into an HTTP service.
     pub fn http(mut self, service: impl HttpService) -> Self {
         self.http = Some(boxed(service));
         self
     }
 
-    /// Asks about every token of this issuer, after its signature was found good, so that one that was revoked is
-    /// refused. Default: only about tokens that cannot be verified here.
+    /// Asks the endpoint about every token of the issuer, after the signature was verified, so that a revoked token is
+    /// refused.
+    ///
+    /// Default: the layer asks only about tokens that the layer cannot verify itself.
     pub fn every_token(mut self) -> Self {
         self.every_token = true;
         self
     }
 
-    /// Takes answers without `token_type`. Many servers answer for refresh tokens too, and this is what tells an
-    /// access token from them; allow it only where the endpoint knows access tokens alone.
+    /// Accepts answers without `token_type`.
+    ///
+    /// Many servers also answer for refresh tokens, which only a missing `token_type` shows. Use this setting only if the
+    /// endpoint answers for access tokens alone.
     pub fn allow_missing_token_type(mut self) -> Self {
         self.untyped_answers = true;
         self
     }
 
-    /// Keeps good answers for so long, at most until the token expires and at most a day, and at most so many. Within
-    /// that time a revocation goes unnoticed. Default: every exchange asks.
+    /// Keeps answers about active tokens, at most `entries`, and for `time_to_live`, which is at most one day.
+    ///
+    /// No answer is kept longer than its token is valid. A revocation goes unnoticed for up to `time_to_live`.
+    ///
+    /// Default: every exchange asks the endpoint.
     #[cfg(feature = "introspection-cache")]
     pub fn cache(mut self, entries: u64, time_to_live: Duration) -> Self {
         self.cache = Some((entries, time_to_live));
@@ -90,7 +103,7 @@ impl Introspection {
     }
 }
 
-// The credentials must not be shown.
+// The credentials stay secret.
 impl fmt::Debug for Introspection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Introspection").field("endpoint", &self.endpoint).finish_non_exhaustive()

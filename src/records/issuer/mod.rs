@@ -53,6 +53,26 @@ const PRESENTERS: Field = Field::new("presenters", "allow_presenters");
 ///     .allow_presenters(["orders"]);
 /// assert_eq!(idp.id(), "https://idp.example");
 /// ```
+///
+/// # In a document
+///
+/// The keys are the names of the methods, with these exceptions:
+///
+/// | key | method |
+/// |---|---|
+/// | `issuer` | [`new`](Self::new) |
+/// | `preset = { keycloak = { … } }` | a preset, such as [`keycloak`](Self::keycloak) |
+/// | `jwks` | [`keys`](Self::keys) |
+/// | `tokens` | [`accept`](Self::accept): `tokens = [{ type = "jwt", typ = ["at+jwt"], require = ["azp"] }]` |
+/// | `our_names` | [`accepted_audiences`](Self::accepted_audiences) |
+/// | `tenants` | [`accept_tenants`](Self::accept_tenants): `tenants = { claim = "tid", accepted = ["…"] }` |
+/// | `subjects` | [`map_subjects`](Self::map_subjects): `"keep"`, `{ prefix = "…" }` or `{ claim = "…" }` |
+/// | `client_names` | [`map_client`](Self::map_client): `client_names = { theirs = "ours" }` |
+/// | `acr` | [`map_acr`](Self::map_acr): `acr = { theirs = "ours" }` |
+/// | `presenters` | [`allow_presenters`](Self::allow_presenters) |
+///
+/// `discovery` and every `allow_…` and `trust_…` key is `true` or `false`. A token type is a URI, or one of the short
+/// names `jwt`, `access_token` and `id_token`.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Issuer {

@@ -1,19 +1,21 @@
 use super::{Issuer, SubjectMapping, TokenRules};
 use crate::{jose::Algorithm, protocol::TokenType};
 
-/// Records for issuers whose tokens are documented by their vendors. Each is a start: whatever is said after it counts.
+/// Presets: records for the tokens of well-known vendors. Later calls on the record change or replace the values of the
+/// preset.
 ///
-/// All but the last take their keys by discovery, take `jwt` (or `id_token`) only, and put the identifier in front of
-/// foreign subjects, which is safe and long: [`Issuer::map_subjects`] makes them shorter. None lets any client present a
-/// token, nor maps the name of one.
+/// Every preset but [`Issuer::spiffe`] finds the keys by discovery, accepts only `jwt` or only `id_token`, and names the
+/// issuer's subjects `<identifier>|<sub>`. [`Issuer::map_subjects`] sets shorter names. No preset allows a presenter or
+/// maps the name of a client.
 ///
-/// Where a vendor's tokens for a service look like those for a user, as with Keycloak and Auth0, so they do here: rules
-/// that name users or groups tell them apart.
+/// The tokens of some vendors, such as Keycloak and Auth0, look alike for a user and for a service. Rules that name users
+/// or groups distinguish them.
 impl Issuer {
-    /// A realm of Keycloak: `base` is `https://host`, before the `/realms/`.
+    /// A realm of Keycloak. `base` is the URL before `/realms/`, such as `https://login.example`.
     ///
-    /// Access tokens are `jwt`, told from ID, refresh and logout tokens by their claim `typ`, which is `Bearer`; `azp`
-    /// names the client. That `aud` names us takes an audience mapper in the realm.
+    /// The record accepts access tokens as `jwt`. The claim `typ` distinguishes an access token (`Bearer`) from ID
+    /// tokens, refresh tokens and logout tokens. `azp` names the client. The realm needs an audience mapper that adds
+    /// this authorization server to `aud`.
     ///
     /// ```
     /// # use tower_token_exchange::Issuer;
@@ -29,16 +31,18 @@ impl Issuer {
         )
     }
 
-    /// One tenant of Microsoft Entra ID, by its GUID: access tokens of version 2.0 for an API of ours.
+    /// A tenant of Microsoft Entra ID, by its GUID. The record accepts access tokens of version 2.0 for an API.
     ///
-    /// They are bare `JWT`, told from ID tokens by `scp`, which only tokens for a user have; `azp` names the client and
-    /// `tid` must be the tenant. A `sub` is another for each API; for one that is the same everywhere, map by the claim
-    /// `oid` ([`SubjectMapping::Claim`]).
+    /// The header of such a token has `typ: JWT`. The claim `scp`, which only tokens for users have, distinguishes the
+    /// token from an ID token. `azp` names the client, and `tid` has to be the tenant.
+    ///
+    /// The `sub` of a user differs between APIs. The claim `oid` is the same for all APIs of a tenant
+    /// ([`SubjectMapping::Claim`]).
     ///
     /// ```
     /// # use tower_token_exchange::Issuer;
     /// let entra = Issuer::entra_id("6babcaad-604b-40ac-a9d7-9fd97c0b779f")
-    ///     .accepted_audiences(["6e74172b-be56-4843-9ff4-e66a39bb12e3"]); // the application id of our API
+    ///     .accepted_audiences(["6e74172b-be56-4843-9ff4-e66a39bb12e3"]); // the application id of the API
     /// # let _ = entra;
     /// ```
     pub fn entra_id(tenant: &str) -> Self {
@@ -56,10 +60,11 @@ impl Issuer {
             )
     }
 
-    /// A custom authorization server of Okta: `https://{domain}/oauth2/{server}`. Access tokens of the organization's own
-    /// server (`https://{domain}` alone) are for Okta itself.
+    /// A custom authorization server of Okta: `https://{domain}/oauth2/{server}`.
     ///
-    /// They are told from ID tokens by `cid`, which names the client; the scope is an array, `scp`.
+    /// The claim `cid` names the client and distinguishes an access token from an ID token. `scp` is an array with the
+    /// scope. The access tokens of the organization's own server (`https://{domain}`) are for Okta itself, so this preset
+    /// does not fit that server.
     ///
     /// ```
     /// # use tower_token_exchange::Issuer;
@@ -72,10 +77,10 @@ impl Issuer {
         )
     }
 
-    /// A tenant of Auth0, by its domain: the identifier has a slash at its end.
+    /// A tenant of Auth0, by its domain. The issuer identifier ends with a slash.
     ///
-    /// `azp` names the client. A token that is good for `/userinfo` too has two audiences, which the record of the client
-    /// that presents it must allow ([`Client::allow_several_audiences`](super::Client::allow_several_audiences)).
+    /// `azp` names the client. A token that is also valid for `/userinfo` has two audiences, which the record of its
+    /// presenter has to permit ([`Client::allow_several_audiences`](crate::Client::allow_several_audiences)).
     ///
     /// ```
     /// # use tower_token_exchange::Issuer;
@@ -93,10 +98,10 @@ impl Issuer {
         )
     }
 
-    /// Google accounts: ID tokens, since its access tokens are opaque to others. `client_name` says which of our clients
-    /// an `aud` means.
+    /// Google accounts. The record accepts ID tokens, because the access tokens of Google are opaque.
     ///
-    /// Tokens of organizations name theirs in `hd`: [`Issuer::accept_tenants`] limits them to yours.
+    /// [`map_client`](Self::map_client) says which client an `aud` means. A token of a user in an organization names the
+    /// organization in `hd`: [`accept_tenants`](Self::accept_tenants) limits the record to your organizations.
     ///
     /// ```
     /// # use tower_token_exchange::Issuer;
@@ -111,12 +116,11 @@ impl Issuer {
             .accept(TokenRules::new(TokenType::ID_TOKEN).require("iat"))
     }
 
-    /// A Kubernetes cluster: the projected tokens of its service accounts, which name `audience`, the one that was asked
-    /// for in the projection. Tokens for the API server itself are not taken.
+    /// A Kubernetes cluster. The record accepts projected tokens of service accounts that were requested for `audience`.
     ///
-    /// The keys of a cluster stand behind its API server, in a private network as a rule
-    /// ([`HttpFetchBuilder`](crate::fetch::HttpFetchBuilder)). A signature cannot show that the pod or the account is gone;
-    /// a [`StatusCheck`](crate::status::StatusCheck) can ask the TokenReview API.
+    /// The keys of a cluster are usually in a private network, which the HTTP service of the layer has to permit
+    /// (`HttpFetchBuilder` of the feature `fetch`). A signature does not show that a pod or an account was deleted; a
+    /// [`StatusCheck`](crate::status::StatusCheck) can ask the TokenReview API.
     ///
     /// ```
     /// # use tower_token_exchange::Issuer;
@@ -133,11 +137,12 @@ impl Issuer {
         )
     }
 
-    /// A trust domain of SPIFFE, such as `example.org`, whose bundle is at this URL: JWT-SVIDs of its workloads.
+    /// A trust domain of SPIFFE, such as `example.org`, with the URL of its bundle. The record accepts JWT-SVIDs of its
+    /// workloads.
     ///
-    /// A JWT-SVID is its trust domain's by its `sub`, which is one of its SPIFFE IDs, and need not have an `iss`; one that
-    /// has must say `spiffe://<trust domain>`. For a server that writes another `iss`, use [`Issuer::new`] with that. Of the bundle, only
-    /// keys for `jwt-svid` count.
+    /// The `sub` of a JWT-SVID is a SPIFFE ID in the trust domain. A JWT-SVID needs no `iss`; an `iss` has to be
+    /// `spiffe://<trust domain>`. For a server that writes another `iss`, use [`Issuer::new`] with that identifier. Only
+    /// keys of the bundle for `jwt-svid` count.
     ///
     /// ```
     /// # use tower_token_exchange::Issuer;
@@ -165,7 +170,7 @@ impl Issuer {
     }
 }
 
-/// The trust domain of a SPIFFE ID, as an issuer's identifier (SPIFFE ID section 2).
+/// The trust domain of a SPIFFE ID, written as an issuer identifier (SPIFFE ID section 2).
 pub(crate) fn trust_domain(sub: &str) -> Option<&str> {
     let (domain, path) = sub.strip_prefix("spiffe://")?.split_once('/')?;
     let is_name = |text: &str, upper: bool| {

@@ -10,11 +10,7 @@ use serde::{
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fmt};
 
-/// An issuer's record as a document says it, in TOML, JSON or whatever else serde reads.
-///
-/// Names are those of the builder's methods, types and algorithms are the standard's, and `jwt`, `access_token` and
-/// `id_token` stand for the URIs of RFC 8693 section 3. Durations are texts such as `30s` or `5m`. An unknown field is an
-/// error.
+/// The keys of an issuer in a document.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "the record of an issuer")]
 struct IssuerDocument {
@@ -36,7 +32,7 @@ struct IssuerDocument {
     tenants: Option<TenantsDocument>,
     subjects: Option<SubjectsDocument>,
     #[serde(default)]
-    client_names: Renamed,
+    client_names: NameMap,
     presenters: Option<Vec<String>>,
     #[serde(default)]
     allow_actor_tokens: bool,
@@ -45,7 +41,7 @@ struct IssuerDocument {
     #[serde(default)]
     trust_may_act: bool,
     #[serde(default)]
-    acr: Renamed,
+    acr: NameMap,
     claims: Option<Vec<String>>,
 }
 
@@ -118,30 +114,31 @@ enum SubjectsDocument {
     Claim(String),
 }
 
-/// Names there and what they are here. Of a name that stands twice, the last one would count in silence.
+/// A map from names of the issuer to names of ours. A name that occurs twice is an error, because a map would silently
+/// keep the last value.
 #[derive(Default)]
-struct Renamed(BTreeMap<String, String>);
+struct NameMap(BTreeMap<String, String>);
 
-impl<'de> Deserialize<'de> for Renamed {
+impl<'de> Deserialize<'de> for NameMap {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Names;
 
         impl<'de> Visitor<'de> for Names {
-            type Value = Renamed;
+            type Value = NameMap;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a map of names to names")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Renamed, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<NameMap, A::Error> {
                 let mut names = BTreeMap::new();
-                while let Some((there, here)) = entries.next_entry::<String, String>()? {
-                    if names.contains_key(&there) {
-                        return Err(A::Error::custom(format!("the name `{there}` twice: keep one")));
+                while let Some((theirs, ours)) = entries.next_entry::<String, String>()? {
+                    if names.contains_key(&theirs) {
+                        return Err(A::Error::custom(format!("the name `{theirs}` occurs twice: keep one entry")));
                     }
-                    names.insert(there, here);
+                    names.insert(theirs, ours);
                 }
-                Ok(Renamed(names))
+                Ok(NameMap(names))
             }
         }
 
@@ -154,10 +151,12 @@ impl TryFrom<IssuerDocument> for Issuer {
 
     fn try_from(document: IssuerDocument) -> Result<Self, String> {
         let mut issuer = match (document.preset, document.issuer) {
-            (Some(preset), None) => preset.record(),
+            (Some(preset), None) => preset.into_record(),
             (None, Some(id)) => Self::new(id),
-            (Some(_), Some(_)) => return Err("issuer: the `preset` names it: leave one of the two out".into()),
-            (None, None) => return Err("issuer: say which, or give a `preset`".into()),
+            (Some(_), Some(_)) => {
+                return Err("issuer: the `preset` already names the issuer: remove `issuer` or `preset`".into());
+            }
+            (None, None) => return Err("issuer: missing: give `issuer` or `preset`".into()),
         };
         if let Some(jwks) = document.jwks {
             let keys = KeySet::from_json(Value::Object(jwks).to_string());
@@ -170,15 +169,15 @@ impl TryFrom<IssuerDocument> for Issuer {
             issuer = issuer.discovery();
         }
         if let Some(introspection) = document.introspection {
-            issuer = issuer.introspection(introspection.record()?);
+            issuer = issuer.introspection(introspection.into_record()?);
         }
         if let Some(names) = document.algorithms {
             issuer = issuer.algorithms(names.iter().map(|name| algorithm(name)).collect::<Result<Vec<_>, _>>()?);
         }
-        let tokens = document.tokens.into_iter().map(TokensDocument::record).collect::<Result<Vec<_>, _>>()?;
+        let tokens = document.tokens.into_iter().map(TokensDocument::into_rules).collect::<Result<Vec<_>, _>>()?;
         for (position, rules) in tokens.iter().enumerate() {
             if tokens[..position].iter().any(|before| before.token_type == rules.token_type) {
-                return Err(format!("tokens: `{}` twice: keep one", rules.token_type));
+                return Err(format!("tokens: `{}` occurs twice: keep one entry", rules.token_type));
             }
         }
         issuer = tokens.into_iter().fold(issuer, Self::accept);
@@ -192,10 +191,10 @@ impl TryFrom<IssuerDocument> for Issuer {
             issuer = issuer.accept_tenants(claim, accepted);
         }
         if let Some(subjects) = document.subjects {
-            issuer = issuer.map_subjects(subjects.mapping());
+            issuer = issuer.map_subjects(subjects.into_mapping());
         }
-        for (there, here) in document.client_names.0 {
-            issuer = issuer.map_client(there, here);
+        for (theirs, ours) in document.client_names.0 {
+            issuer = issuer.map_client(theirs, ours);
         }
         if let Some(presenters) = document.presenters {
             issuer = issuer.allow_presenters(presenters);
@@ -204,8 +203,8 @@ impl TryFrom<IssuerDocument> for Issuer {
         issuer.actor_tokens |= document.allow_actor_tokens;
         issuer.trusts_act |= document.trust_act;
         issuer.trusts_may_act |= document.trust_may_act;
-        for (there, here) in document.acr.0 {
-            issuer = issuer.map_acr(there, here);
+        for (theirs, ours) in document.acr.0 {
+            issuer = issuer.map_acr(theirs, ours);
         }
         if let Some(claims) = document.claims {
             issuer = issuer.claims(claims);
@@ -221,7 +220,7 @@ impl<'de> Deserialize<'de> for Issuer {
 }
 
 impl Preset {
-    fn record(self) -> Issuer {
+    fn into_record(self) -> Issuer {
         match self {
             Self::Keycloak { base, realm } => Issuer::keycloak(&base, &realm),
             Self::EntraId { tenant } => Issuer::entra_id(&tenant),
@@ -235,11 +234,14 @@ impl Preset {
 }
 
 impl IntrospectionDocument {
-    fn record(self) -> Result<Introspection, String> {
+    fn into_record(self) -> Result<Introspection, String> {
         let mut record = match (self.client_id, self.client_secret, self.bearer_token) {
             (Some(id), Some(secret), None) => Introspection::basic(self.endpoint, id, secret),
             (None, None, Some(token)) => Introspection::bearer(self.endpoint, token),
-            _ => return Err("introspection: give `client_id` and `client_secret`, or a `bearer_token`".into()),
+            _ => return Err(
+                "introspection: no credentials, or too many: give `client_id` and `client_secret`, or `bearer_token`"
+                    .into(),
+            ),
         };
         record.every_token = self.every_token;
         record.untyped_answers = self.allow_missing_token_type;
@@ -253,7 +255,7 @@ impl IntrospectionDocument {
 }
 
 impl TokensDocument {
-    fn record(self) -> Result<TokenRules, String> {
+    fn into_rules(self) -> Result<TokenRules, String> {
         let mut rules = TokenRules::new(values::token_type(self.token_type)?).typ(self.typ).audiences(self.audiences);
         for claim in self.require {
             rules = rules.require(claim);
@@ -271,7 +273,7 @@ impl TokensDocument {
 }
 
 impl SubjectsDocument {
-    fn mapping(self) -> SubjectMapping {
+    fn into_mapping(self) -> SubjectMapping {
         match self {
             Self::Keep => SubjectMapping::Keep,
             Self::Prefix(prefix) => SubjectMapping::Prefix(prefix),
@@ -283,6 +285,6 @@ impl SubjectsDocument {
 fn algorithm(name: &str) -> Result<Algorithm, String> {
     Algorithm::from_name(name).ok_or_else(|| {
         let known: Vec<_> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
-        format!("algorithms: `{name}` is none of {}", known.join(", "))
+        format!("algorithms: `{name}` is not an algorithm: use {}", known.join(", "))
     })
 }

@@ -1,11 +1,11 @@
-use crate::records::collected;
-use crate::{jose::media_type, protocol::TokenType};
+use crate::{jose::media_type, protocol::TokenType, records::collected};
 use serde_json::Value;
 
-/// What a token of one declared type must look like, beyond what the type itself demands.
+/// Rules for the tokens of one declared type of an issuer.
 ///
-/// The type demands what keeps one kind of token from passing as another (RFC 8725 section 3.12), and a record cannot
-/// lift that: see the table in [`issuers`](crate::manual::issuers). These rules narrow it, for an issuer whose tokens say more.
+/// Each type has fixed requirements that keep one kind of token from passing as another kind (RFC 8725 section 3.12). The
+/// page [`issuers`](crate::manual::issuers) lists these requirements. Rules add requirements; they cannot remove a fixed
+/// requirement.
 ///
 /// ```
 /// use tower_token_exchange::{Issuer, TokenType, records::TokenRules};
@@ -33,9 +33,7 @@ pub struct TokenRules {
 }
 
 impl TokenRules {
-    /// The rules for tokens that are declared to be of this type: so far only what the type itself demands.
-    ///
-    /// A type of your own is held to what `jwt` demands.
+    /// Creates rules without additional requirements. A type of your own has the fixed requirements of `jwt`.
     pub fn new(token_type: TokenType) -> Self {
         Self {
             token_type,
@@ -48,45 +46,51 @@ impl TokenRules {
         }
     }
 
-    /// The header's `typ` must be there and be one of these media types (RFC 7515 section 4.1.9): in any case, with or
-    /// without `application/`. Default: what the type demands.
+    /// Requires the header `typ`, with one of these media types (RFC 7515 section 4.1.9).
+    ///
+    /// Upper and lower case, and the prefix `application/`, make no difference. Default: the fixed requirement of the
+    /// type.
     pub fn typ<T: Into<String>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
         self.typ = types.into_iter().map(|typ| media_type(&typ.into())).collect();
         self
     }
 
-    /// The claim must be there, whatever its value.
+    /// Requires a claim, with any value.
     pub fn require(mut self, claim: impl Into<String>) -> Self {
         self.required.push((claim.into(), None));
         self
     }
 
-    /// The claim must be there with exactly this value.
+    /// Requires a claim with exactly this value.
     pub fn require_value(mut self, claim: impl Into<String>, value: impl Into<Value>) -> Self {
         self.required.push((claim.into(), Some(value.into())));
         self
     }
 
-    /// The claim must not be there.
+    /// Refuses tokens with a claim.
     pub fn forbid(mut self, claim: impl Into<String>) -> Self {
         self.forbidden.push(claim.into());
         self
     }
 
-    /// What `aud` must name, at least one of. For a foreign `jwt` this takes the place of
-    /// [`Issuer::accepted_audiences`](super::Issuer::accepted_audiences); for other tokens it comes on top.
+    /// Requires one of these values in `aud`.
+    ///
+    /// For a `jwt` of a foreign issuer, these values replace
+    /// [`Issuer::accepted_audiences`](super::Issuer::accepted_audiences). For all other tokens, this requirement is
+    /// additional.
     pub fn audiences<T: Into<String>>(mut self, audiences: impl IntoIterator<Item = T>) -> Self {
         self.audiences = collected(audiences);
         self
     }
 
-    /// The claim that names the client to which the token was issued. Default: `client_id`, else `azp`.
+    /// Sets the claim that names the client that the token was issued to. Default: `client_id`, or `azp` without
+    /// `client_id`.
     pub fn presenter_claim(mut self, claim: impl Into<String>) -> Self {
         self.presenter_claim = Some(claim.into());
         self
     }
 
-    /// The claim that holds the scope, as one string or as an array of collected. Default: `scope`, which is one string
+    /// Sets the claim with the scope, which can be a string or an array of strings. Default: `scope`, which is a string
     /// (RFC 8693 section 4.2).
     pub fn scope_claim(mut self, claim: impl Into<String>) -> Self {
         self.scope_claim = Some(claim.into());
@@ -95,13 +99,13 @@ impl TokenRules {
 }
 
 impl TokenRules {
-    /// Whether both are one but for the type that they are about.
+    /// Whether both rules differ at most in their type.
     pub(crate) fn demands_the_same(&self, other: &Self) -> bool {
         *self == Self { token_type: self.token_type.clone(), ..other.clone() }
     }
 }
 
-/// What the type of a token demands; no token can satisfy two of them.
+/// The kinds of tokens with different fixed requirements. No token can meet the requirements of two kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     AccessToken,
@@ -121,7 +125,7 @@ impl Kind {
     }
 }
 
-/// Media types of tokens that have a purpose of their own and are never subject or actor tokens, in lower case.
+/// The media types of tokens with another purpose, in lower case. They are never subject tokens or actor tokens.
 const OTHER_KINDS: [&str; 14] = [
     "txntoken+jwt",
     "oauth-id-jag+jwt",

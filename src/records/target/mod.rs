@@ -35,6 +35,21 @@ pub(crate) const CALLERS: Field = Field::new("callers", "allow_clients");
 ///     .translate("orders:read", ["invoices:read"]);
 /// assert_eq!(billing.id(), "billing");
 /// ```
+///
+/// # In a document
+///
+/// The keys are the names of the methods, with these exceptions:
+///
+/// | key | method |
+/// |---|---|
+/// | `id` | [`new`](Self::new) |
+/// | `resources` | [`resource`](Self::resource) |
+/// | `audiences` | [`name`](Self::name) |
+/// | `aud` | [`audience_claim`](Self::audience_claim) |
+/// | `owner` | [`served_by`](Self::served_by) |
+/// | `callers` | [`allow_clients`](Self::allow_clients) |
+///
+/// `translate` is a table: `translate = { "orders:read" = ["invoices:read"] }`.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Target {
