@@ -153,8 +153,8 @@ fn what_no_document_can_say_is_told_by_its_reader() {
         (with("/rule/0/max_lifetime", json!(60)), "expected a string"),
         (with("/rule/0/max_lifetime", json!("60")), "write `30s` or `5m`"),
         (with("/client/0/secret", json!(7)), "a text or a list of texts"),
-        (with("/issuer", json!([{ "issuer": IDP, "tokens": [{ "type": "jwd" }] }])), "`jwd` is no URI"),
-        (with("/issuer", json!([{ "jwks_uri": "https://a.example" }])), "say which, or give a `preset`"),
+        (with("/issuer", json!([{ "issuer": IDP, "tokens": [{ "type": "jwd" }] }])), "`jwd` is not a token type"),
+        (with("/issuer", json!([{ "jwks_uri": "https://a.example" }])), "give `issuer` or `preset`"),
     ] {
         let error = serde_json::from_value::<Document>(json).unwrap_err().to_string();
         assert!(error.contains(words), "{words}: {error}");

@@ -1,7 +1,10 @@
 use super::{Introspection, Issuer, SubjectMapping, TokenRules};
 use crate::{
     jose::{Algorithm, KeySet},
-    records::{IssuerId, Wording, values},
+    records::{
+        IssuerId, Wording,
+        values::{self, WordOr},
+    },
 };
 use serde::{
     Deserialize, Deserializer,
@@ -15,7 +18,7 @@ use std::{collections::BTreeMap, fmt};
 #[serde(deny_unknown_fields, expecting = "the record of an issuer")]
 struct IssuerDocument {
     issuer: Option<IssuerId>,
-    preset: Option<Preset>,
+    preset: Option<WordOr<PresetDocument>>,
     jwks: Option<Map<String, Value>>,
     jwks_uri: Option<String>,
     #[serde(default)]
@@ -30,7 +33,7 @@ struct IssuerDocument {
     leeway: Option<String>,
     max_age: Option<String>,
     tenants: Option<TenantsDocument>,
-    subjects: Option<SubjectsDocument>,
+    subjects: Option<WordOr<SubjectsDocument>>,
     #[serde(default)]
     client_names: NameMap,
     presenters: Option<Vec<String>>,
@@ -45,16 +48,60 @@ struct IssuerDocument {
     claims: Option<Vec<String>>,
 }
 
+/// A table with the name of a vendor and its parameters. A vendor without parameters can also be a word.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a preset, such as `{ google = {} }`")]
+struct PresetDocument {
+    keycloak: Option<Keycloak>,
+    entra_id: Option<EntraId>,
+    okta: Option<Okta>,
+    auth0: Option<Auth0>,
+    google: Option<Google>,
+    kubernetes: Option<Kubernetes>,
+    spiffe: Option<Spiffe>,
+}
+
 #[derive(Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Preset {
-    Keycloak { base: String, realm: String },
-    EntraId { tenant: String },
-    Okta { issuer: String },
-    Auth0 { domain: String },
-    Google {},
-    Kubernetes { issuer: String, audience: String },
-    Spiffe { trust_domain: String, bundle_uri: String },
+#[serde(deny_unknown_fields)]
+struct Keycloak {
+    base: String,
+    realm: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EntraId {
+    tenant: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Okta {
+    issuer: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Auth0 {
+    domain: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Google {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kubernetes {
+    issuer: String,
+    audience: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Spiffe {
+    trust_domain: String,
+    bundle_uri: String,
 }
 
 #[derive(Deserialize)]
@@ -107,11 +154,10 @@ struct TenantsDocument {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum SubjectsDocument {
-    Keep,
-    Prefix(String),
-    Claim(String),
+#[serde(deny_unknown_fields)]
+struct SubjectsDocument {
+    prefix: Option<String>,
+    claim: Option<String>,
 }
 
 /// A map from names of the issuer to names of ours. A name that occurs twice is an error, because a map would silently
@@ -151,7 +197,7 @@ impl TryFrom<IssuerDocument> for Issuer {
 
     fn try_from(document: IssuerDocument) -> Result<Self, String> {
         let mut issuer = match (document.preset, document.issuer) {
-            (Some(preset), None) => preset.into_record(),
+            (Some(preset), None) => preset_record(preset)?,
             (None, Some(id)) => Self::new(id),
             (Some(_), Some(_)) => {
                 return Err("issuer: the `preset` already names the issuer: remove `issuer` or `preset`".into());
@@ -191,7 +237,7 @@ impl TryFrom<IssuerDocument> for Issuer {
             issuer = issuer.accept_tenants(claim, accepted);
         }
         if let Some(subjects) = document.subjects {
-            issuer = issuer.map_subjects(subjects.into_mapping());
+            issuer = issuer.map_subjects(mapping(subjects)?);
         }
         for (theirs, ours) in document.client_names.0 {
             issuer = issuer.map_client(theirs, ours);
@@ -219,16 +265,42 @@ impl<'de> Deserialize<'de> for Issuer {
     }
 }
 
-impl Preset {
-    fn into_record(self) -> Issuer {
-        match self {
-            Self::Keycloak { base, realm } => Issuer::keycloak(&base, &realm),
-            Self::EntraId { tenant } => Issuer::entra_id(&tenant),
-            Self::Okta { issuer } => Issuer::okta(issuer),
-            Self::Auth0 { domain } => Issuer::auth0(&domain),
-            Self::Google {} => Issuer::google(),
-            Self::Kubernetes { issuer, audience } => Issuer::kubernetes(issuer, audience),
-            Self::Spiffe { trust_domain, bundle_uri } => Issuer::spiffe(&trust_domain, bundle_uri),
+fn preset_record(preset: WordOr<PresetDocument>) -> Result<Issuer, String> {
+    const VENDORS: &str = "`keycloak`, `entra_id`, `okta`, `auth0`, `google`, `kubernetes` or `spiffe`";
+    let preset = match preset {
+        WordOr::Table(preset) => preset,
+        WordOr::Word(word) if word == "google" => PresetDocument { google: Some(Google {}), ..Default::default() },
+        WordOr::Word(word) => {
+            return Err(format!(
+                "preset: `{word}` is not a preset without parameters: write a table, such as \
+                 `{{ okta = {{ issuer = \"…\" }} }}`, with {VENDORS}"
+            ));
+        }
+    };
+    let PresetDocument { keycloak, entra_id, okta, auth0, google, kubernetes, spiffe } = preset;
+    let given = [
+        keycloak.map(|Keycloak { base, realm }| Issuer::keycloak(&base, &realm)),
+        entra_id.map(|EntraId { tenant }| Issuer::entra_id(&tenant)),
+        okta.map(|Okta { issuer }| Issuer::okta(issuer)),
+        auth0.map(|Auth0 { domain }| Issuer::auth0(&domain)),
+        google.map(|Google {}| Issuer::google()),
+        kubernetes.map(|Kubernetes { issuer, audience }| Issuer::kubernetes(issuer, audience)),
+        spiffe.map(|Spiffe { trust_domain, bundle_uri }| Issuer::spiffe(&trust_domain, bundle_uri)),
+    ];
+    let mut given = given.into_iter().flatten();
+    match (given.next(), given.next()) {
+        (Some(record), None) => Ok(record),
+        _ => Err(format!("preset: not exactly one vendor: name one of {VENDORS}")),
+    }
+}
+
+fn mapping(subjects: WordOr<SubjectsDocument>) -> Result<SubjectMapping, String> {
+    match subjects {
+        WordOr::Word(word) if word == "keep" => Ok(SubjectMapping::Keep),
+        WordOr::Table(SubjectsDocument { prefix: Some(prefix), claim: None }) => Ok(SubjectMapping::Prefix(prefix)),
+        WordOr::Table(SubjectsDocument { prefix: None, claim: Some(claim) }) => Ok(SubjectMapping::Claim(claim)),
+        WordOr::Word(_) | WordOr::Table(_) => {
+            Err("subjects: not a mapping: write `\"keep\"`, `{ prefix = \"…\" }` or `{ claim = \"…\" }`".into())
         }
     }
 }
@@ -269,16 +341,6 @@ impl TokensDocument {
         rules.presenter_claim = self.presenter_claim;
         rules.scope_claim = self.scope_claim;
         Ok(rules)
-    }
-}
-
-impl SubjectsDocument {
-    fn into_mapping(self) -> SubjectMapping {
-        match self {
-            Self::Keep => SubjectMapping::Keep,
-            Self::Prefix(prefix) => SubjectMapping::Prefix(prefix),
-            Self::Claim(claim) => SubjectMapping::Claim(claim),
-        }
     }
 }
 
