@@ -115,6 +115,7 @@ impl Story<'_> {
         heading("6. `reports` has a token from Alice and wants to call `ledger`, but no rule allows the exchange.");
         let answer = self.post(None, &[("grant_type", "authorization_code"), ("code", "alice-at-reports")]).await?;
         let reports_token = answer.token()?;
+        println!("`reports` tries to exchange this token:");
         let answer = self.exchange("reports", &reports_token, &[("audience", "ledger")]).await?;
         self.refused(&answer, Reason::PolicyNoRule)?;
         self.explain("reports", &form_of(&reports_token, &[("audience", "ledger")])).await?;
@@ -154,11 +155,8 @@ impl Story<'_> {
         if let Some(event) = &event {
             let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
             println!("  Audit event:");
-            println!(
-                "    outcome: {}, reason: {}",
-                event.outcome,
-                or_none(event.reason.map(|reason| reason.to_string()))
-            );
+            println!("    outcome: {}", event.outcome);
+            event.reason.iter().for_each(|reason| println!("    reason: {reason}"));
             let client = or_none(event.client_id.as_ref().map(ToString::to_string));
             let subject = or_none(event.subject.as_ref().map(|party| party.sub.clone()));
             let actor = or_none(event.actor.as_ref().map(|party| party.sub.clone()));
