@@ -1,5 +1,4 @@
-//! Every attempt is one line of JSON, whole and on its own, whatever becomes of the disk; and no token is out whose line
-//! is not.
+//! Every attempt is one complete line of JSON, even if the disk fails, and a token is released only after its line.
 
 use crate::support::*;
 use futures_util::future::join_all;
@@ -19,7 +18,7 @@ use tower_token_exchange::{
     audit::{AuditEvent, JsonLinesSink},
 };
 
-/// A directory that is gone after the test.
+/// A directory that is removed after the test.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -40,13 +39,13 @@ impl Drop for Directory {
     }
 }
 
-/// What the next calls of a writer do.
+/// The behaviour of a writer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Habit {
-    /// Takes seven bytes at a time, as writers may.
+    /// Takes seven bytes at a time, as a writer may.
     TakesALittle,
     Fails,
-    /// Takes so many bytes and fails then.
+    /// Takes this many bytes, and then fails.
     FailsAfter(usize),
     FailsToFlush,
     Panics,
@@ -95,7 +94,7 @@ impl Write for Memory {
     }
 }
 
-/// A world with this sink, which also tells the test of each event.
+/// Returns a world with this sink. The test also receives each event.
 async fn world(sink: &JsonLinesSink) -> World {
     let (sender, events) = mpsc::unbounded_channel();
     let sink = sink.clone();
@@ -106,12 +105,12 @@ async fn world(sink: &JsonLinesSink) -> World {
     plan().start_with_audit(tee, events).await
 }
 
-/// The events in a text, as a reader takes them that skips what is not JSON.
+/// Returns the events in a text. Lines that are not JSON are skipped.
 fn readable(text: &str) -> Vec<Value> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// The events in a text of nothing else.
+/// Returns the events in a text that contains only events.
 fn lines(text: &str) -> Vec<Value> {
     assert!(text.is_empty() || text.ends_with('\n'), "{text}");
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
@@ -130,7 +129,7 @@ fn assert_withheld(reply: &Reply, why: &str) {
 }
 
 #[tokio::test]
-async fn every_attempt_is_a_line_with_the_fields_of_the_event() {
+async fn every_attempt_is_one_line() {
     let memory = Memory::new();
     let mut world = world(&JsonLinesSink::writer(memory.clone())).await;
     assert_eq!(exchange(&world).await.status, StatusCode::OK);
@@ -140,7 +139,7 @@ async fn every_attempt_is_a_line_with_the_fields_of_the_event() {
     world.post(None, "grant_type=refresh_token").await;
 
     let lines = lines(&memory.text());
-    assert_eq!(lines.len(), 4, "what the wrapped service answers is no attempt");
+    assert_eq!(lines.len(), 4, "a request that the wrapped service answers is no attempt");
     for line in &lines {
         assert_eq!(*line, serde_json::to_value(world.event().await).unwrap());
     }
@@ -154,7 +153,7 @@ async fn every_attempt_is_a_line_with_the_fields_of_the_event() {
 }
 
 #[tokio::test]
-async fn a_writer_that_fails_withholds_the_token_and_nothing_else() {
+async fn a_failing_writer_withholds_only_the_token() {
     let faults = [Habit::Fails, Habit::FailsAfter(1), Habit::FailsAfter(100), Habit::FailsToFlush, Habit::Panics];
     for fault in faults {
         let memory = Memory::new();
@@ -165,11 +164,11 @@ async fn a_writer_that_fails_withholds_the_token_and_nothing_else() {
             assert_withheld(&exchange(&world).await, &format!("{fault:?}, {round}"));
             memory.now(fault);
             let refused = world.exchange("x.y.z").await;
-            assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{fault:?}: a refusal stays one");
+            assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{fault:?}: a refusal is not changed");
             memory.now(Habit::TakesALittle);
-            assert_eq!(exchange(&world).await.status, StatusCode::OK, "{fault:?}, {round}: it recovers");
+            assert_eq!(exchange(&world).await.status, StatusCode::OK, "{fault:?}, {round}: the sink recovers");
         }
-        // Of the seven attempts, three were taken: they are whole, and no other line looks like one.
+        // The sink took three of the seven events. Only these are complete lines.
         let mut taken = Vec::new();
         for attempt in 0..7 {
             let event = world.event().await;
@@ -181,9 +180,9 @@ async fn a_writer_that_fails_withholds_the_token_and_nothing_else() {
     }
 }
 
-/// However much of a line there is, even all but its end, the next event stands on its own.
+/// The next event is a line of its own, however much of the truncated line was written.
 #[tokio::test]
-async fn a_line_that_was_cut_off_anywhere_spoils_no_other() {
+async fn a_truncated_line_damages_no_other_line() {
     let event = |id: &str| {
         let mut event = AuditEvent::example();
         event.event_id = id.into();
@@ -204,7 +203,7 @@ async fn a_line_that_was_cut_off_anywhere_spoils_no_other() {
         write("behind").await.unwrap();
         write("at-end").await.unwrap();
         let found: Vec<_> = readable(&memory.text()).iter().map(|line| line["event_id"].clone()).collect();
-        // Only its end was missing.
+        // Only the line end is missing.
         let expected: &[_] =
             if cut == length { &["before", "is-cut", "behind", "at-end"] } else { &["before", "behind", "at-end"] };
         assert_eq!(found, expected, "cut at {cut}: {}", memory.text());
@@ -213,7 +212,7 @@ async fn a_line_that_was_cut_off_anywhere_spoils_no_other() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_full_disk_withholds_the_token_until_there_is_room() {
+async fn a_full_disk_withholds_the_token() {
     let directory = Directory::new("full");
     let path = directory.join("audit.jsonl");
     std::os::unix::fs::symlink("/dev/full", &path).unwrap();
@@ -231,7 +230,7 @@ async fn a_full_disk_withholds_the_token_until_there_is_room() {
 }
 
 #[tokio::test]
-async fn a_file_is_private_and_what_is_in_it_stays() {
+async fn a_file_is_private_and_appended_to() {
     let directory = Directory::new("append");
     let path = directory.join("audit.jsonl");
     let mut sink = JsonLinesSink::file(&path).unwrap();
@@ -258,7 +257,7 @@ async fn a_file_is_private_and_what_is_in_it_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rotation_loses_nothing() {
+async fn rotation_loses_no_event() {
     let directory = Directory::new("rotation");
     let path = directory.join("audit.jsonl");
     let sink = JsonLinesSink::file(&path).unwrap();
@@ -293,7 +292,7 @@ async fn rotation_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_path_that_cannot_be_opened_leaves_the_old_file_in_use() {
+async fn a_failed_reopen_keeps_the_old_file() {
     let directory = Directory::new("reopen");
     let (inner, moved) = (directory.join("inner"), directory.join("moved"));
     fs::create_dir(&inner).unwrap();
@@ -313,12 +312,12 @@ async fn a_path_that_cannot_be_opened_leaves_the_old_file_in_use() {
     let mut sink = JsonLinesSink::writer(memory.clone());
     sink.reopen().unwrap();
     sink.call(AuditEvent::example()).await.unwrap();
-    assert_eq!(lines(&memory.text()).len(), 1, "it has no path, and goes on");
+    assert_eq!(lines(&memory.text()).len(), 1, "a sink without a path continues");
     JsonLinesSink::stdout().reopen().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_events_at_once_are_a_hundred_lines() {
+async fn concurrent_events_are_separate_lines() {
     let memory = Memory::new();
     let world = world(&JsonLinesSink::writer(memory.clone())).await;
     let token = world.own.access_token(json!({}));
@@ -331,7 +330,7 @@ async fn a_hundred_events_at_once_are_a_hundred_lines() {
     assert_eq!((lines.len(), ids.len()), (100, 100));
 }
 
-/// Writes when it is told to.
+/// A writer that waits for the test before each write.
 struct Gated(blocking::Receiver<()>, Memory);
 
 impl Write for Gated {
@@ -346,9 +345,9 @@ impl Write for Gated {
     }
 }
 
-/// All of it in one thread, and one more for all that wait.
+/// The runtime has one thread, and one blocking thread for the sink.
 #[test]
-fn a_slow_disk_stops_no_other_request_and_takes_one_thread() {
+fn a_slow_disk_blocks_no_other_request() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build().unwrap();
     runtime.block_on(async {
         let (go, gate) = blocking::channel();
@@ -362,7 +361,7 @@ fn a_slow_disk_stops_no_other_request_and_takes_one_thread() {
                 assert_eq!(world.post(None, "grant_type=refresh_token").await.status, StatusCode::OK);
             }
             tokio::task::spawn_blocking(|| ()).await.unwrap();
-            assert_eq!(memory.text(), "", "none of them is written yet");
+            assert_eq!(memory.text(), "", "no event is written yet");
             (0..20).for_each(|_| go.send(()).unwrap());
         };
         let (replies, ()) = tokio::join!(waiting, meanwhile);

@@ -1,5 +1,5 @@
-//! A part that fails, hangs, panics or answers nonsense costs one request its token and nobody anything else; and
-//! whatever happens, one audit event says so, without a token or a secret in it.
+//! A part that fails, hangs, panics or gives a wrong answer fails only one request. Every attempt leaves one audit event,
+//! without a token or a secret.
 
 use crate::support::*;
 use axum::body::Body;
@@ -35,23 +35,23 @@ use tower_token_exchange::{
 };
 use tracing_subscriber::layer::SubscriberExt;
 
-/// The layer and its events, without a network.
-struct Desk {
+/// The layer and its audit events, without a network.
+struct LocalWorld {
     layer: TokenExchangeLayer,
     own: Minter,
     events: mpsc::UnboundedReceiver<AuditEvent>,
 }
 
 #[derive(Debug)]
-struct Told {
+struct LayerReply {
     status: StatusCode,
     headers: HeaderMap,
-    /// What outer layers are told.
+    /// The reason in the extensions of the response, for outer layers.
     reason: Option<Reason>,
     body: Value,
 }
 
-impl Desk {
+impl LocalWorld {
     fn of(plan: Plan) -> Self {
         let (sender, events) = mpsc::unbounded_channel();
         Self::without_sink(plan.with(|builder| builder.audit(recorder(sender))), events)
@@ -61,12 +61,12 @@ impl Desk {
         Self { layer: plan.builder.build().unwrap(), own: plan.own, events }
     }
 
-    /// `orders` exchanges a good token at `billing`.
-    async fn exchange(&self) -> Told {
+    /// Exchanges a good token for a token for `billing`, as the client `orders`.
+    async fn exchange(&self) -> LayerReply {
         self.post(&self.own.access_token(json!({}))).await
     }
 
-    async fn post(&self, subject: &str) -> Told {
+    async fn post(&self, subject: &str) -> LayerReply {
         let authorization = basic("orders", &secret_of("orders"));
         send(self.layer.clone(), Some(authorization), encode(&exchange_form(subject, &[]))).await
     }
@@ -78,7 +78,7 @@ impl Desk {
     }
 }
 
-async fn send(layer: TokenExchangeLayer, authorization: Option<String>, form: String) -> Told {
+async fn send(layer: TokenExchangeLayer, authorization: Option<String>, form: String) -> LayerReply {
     let teapot = service_fn(|_: Request<Body>| async {
         let mut response = http::Response::new(Body::from("{}"));
         *response.status_mut() = StatusCode::IM_A_TEAPOT;
@@ -91,7 +91,7 @@ async fn send(layer: TokenExchangeLayer, authorization: Option<String>, form: St
     let (parts, body) =
         layer.layer(teapot).oneshot(request.body(Body::from(form)).unwrap()).await.unwrap().into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
-    Told {
+    LayerReply {
         status: parts.status,
         reason: parts.extensions.get::<Reason>().copied(),
         headers: parts.headers,
@@ -99,7 +99,7 @@ async fn send(layer: TokenExchangeLayer, authorization: Option<String>, form: St
     }
 }
 
-/// What a part's own error says. It is for operators.
+/// The error message of a failing part. Only the audit may contain the message.
 const CAUSE: &str = "the vault at 10.0.0.7 is sealed";
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -125,7 +125,7 @@ const FAULTS: [Fault; 7] = [
 
 type Switch = Arc<Mutex<Option<Fault>>>;
 
-/// A part that works, unless it is told not to.
+/// A part that works unless the test sets a fault.
 #[derive(Clone)]
 struct Faulty<S> {
     inner: S,
@@ -185,8 +185,8 @@ enum PartName {
     Audit,
 }
 
-/// A desk with one part that can be told to fail.
-fn faulty(part: PartName) -> (Desk, Switch) {
+/// Returns a world with one part that can fail.
+fn faulty(part: PartName) -> (LocalWorld, Switch) {
     let fault = Switch::default();
     let (sender, events) = mpsc::unbounded_channel();
     let plan = plan().with(|builder| builder.audit(recorder(sender.clone())).deadline(Duration::from_secs(2)));
@@ -202,25 +202,25 @@ fn faulty(part: PartName) -> (Desk, Switch) {
         }
         PartName::Audit => builder.audit(Faulty { inner: recorder(sender), fault: with }),
     });
-    (Desk::without_sink(plan, events), fault)
+    (LocalWorld::without_sink(plan, events), fault)
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_part_that_fails_fails_closed_and_for_one_request() {
+async fn a_failing_part_fails_one_request_closed() {
     use PartName::*;
     for part in [Authenticator, Policy, Signer, Audit] {
         for fault in FAULTS {
             let name = format!("{part:?} {fault:?}");
-            let (mut desk, switch) = faulty(part);
-            assert_eq!(desk.exchange().await.status, StatusCode::OK, "{name}: before");
-            desk.event(&name);
+            let (mut world, switch) = faulty(part);
+            assert_eq!(world.exchange().await.status, StatusCode::OK, "{name}: before");
+            world.event(&name);
             *switch.lock().unwrap() = Some(fault);
-            let told = desk.exchange().await;
+            let reply = world.exchange().await;
 
             let panics = matches!(fault, Fault::PanicsBeforeCall | Fault::PanicsInCall | Fault::PanicsInFuture);
             let hangs = matches!(fault, Fault::Hangs | Fault::HangsBeforeCall);
             let reason = match part {
-                // Whatever became of the sink, the event did not arrive.
+                // The event did not arrive, whatever the fault of the sink.
                 Audit => Reason::AuditUnavailable,
                 _ if hangs => Reason::DeadlineExceeded,
                 Authenticator if panics => Reason::AuthenticatorPanicked,
@@ -230,29 +230,29 @@ async fn a_part_that_fails_fails_closed_and_for_one_request() {
                 Signer if panics => Reason::SignerPanicked,
                 Signer => Reason::SignerUnavailable,
             };
-            assert_eq!(told.reason, Some(reason), "{name}: {told:?}");
+            assert_eq!(reply.reason, Some(reason), "{name}: {reply:?}");
             let broken = panics && part != Audit;
             let (status, error) = match broken {
                 true => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
                 false => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
             };
-            assert_eq!((told.status, &told.body["error"]), (status, &json!(error)), "{name}");
-            let retry_after = told.headers.get(header::RETRY_AFTER).map(|value| value.to_str().unwrap());
-            assert_eq!(retry_after.is_some(), !broken, "{name}: {told:?}");
-            assert!(retry_after.is_none_or(|seconds| seconds.parse::<u64>().is_ok()), "{name}: {told:?}");
-            assert_eq!(told.headers[header::CACHE_CONTROL], "no-store", "{name}");
-            assert!(told.headers.get(header::WWW_AUTHENTICATE).is_none(), "{name}: the client did nothing wrong");
-            assert!(told.body.get("access_token").is_none(), "{name}: {told:?}");
-            assert!(!told.body.to_string().contains("vault"), "{name}: {told:?}");
+            assert_eq!((reply.status, &reply.body["error"]), (status, &json!(error)), "{name}");
+            let retry_after = reply.headers.get(header::RETRY_AFTER).map(|value| value.to_str().unwrap());
+            assert_eq!(retry_after.is_some(), !broken, "{name}: {reply:?}");
+            assert!(retry_after.is_none_or(|seconds| seconds.parse::<u64>().is_ok()), "{name}: {reply:?}");
+            assert_eq!(reply.headers[header::CACHE_CONTROL], "no-store", "{name}");
+            assert!(reply.headers.get(header::WWW_AUTHENTICATE).is_none(), "{name}: the client did nothing wrong");
+            assert!(reply.body.get("access_token").is_none(), "{name}: {reply:?}");
+            assert!(!reply.body.to_string().contains("vault"), "{name}: {reply:?}");
 
             if part == Audit {
-                assert!(desk.events.try_recv().is_err(), "{name}: the sink took nothing");
-                // Who is refused is refused, sink or no sink.
-                let refused = desk.post("x.y.z").await;
-                let told = (refused.status, refused.reason);
-                assert_eq!(told, (StatusCode::BAD_REQUEST, Some(Reason::TokenMalformed)), "{name}: {refused:?}");
+                assert!(world.events.try_recv().is_err(), "{name}: the sink took no event");
+                // A failing sink does not change a refusal.
+                let refused = world.post("x.y.z").await;
+                let reply = (refused.status, refused.reason);
+                assert_eq!(reply, (StatusCode::BAD_REQUEST, Some(Reason::TokenMalformed)), "{name}: {refused:?}");
             } else {
-                let event = desk.event(&name);
+                let event = world.event(&name);
                 assert_eq!(
                     (event.outcome, event.error.map(|error| error.as_str()), event.reason),
                     (Outcome::Error, Some(error), Some(reason)),
@@ -266,17 +266,17 @@ async fn a_part_that_fails_fails_closed_and_for_one_request() {
                 assert_eq!(event.stage, stage, "{name}");
                 assert_eq!(event.granted, None, "{name}");
                 if matches!(fault, Fault::Errs | Fault::ErrsBeforeCall) {
-                    assert_eq!(event.detail.as_deref(), Some(CAUSE), "{name}: the operator is told");
+                    assert_eq!(event.detail.as_deref(), Some(CAUSE), "{name}: the audit has the message");
                 }
             }
             *switch.lock().unwrap() = None;
-            assert_eq!(desk.exchange().await.status, StatusCode::OK, "{name}: after");
-            assert_eq!(desk.event(&name).outcome, Outcome::Issued, "{name}");
+            assert_eq!(world.exchange().await.status, StatusCode::OK, "{name}: after");
+            assert_eq!(world.event(&name).outcome, Outcome::Issued, "{name}");
         }
     }
 }
 
-/// Two numbers side by side as an ASN.1 sequence.
+/// Encodes the two halves of a signature as an ASN.1 sequence.
 fn to_der(fixed: &[u8]) -> Vec<u8> {
     let integer = |bytes: &[u8]| {
         let value: Vec<u8> = [0].iter().chain(bytes).copied().skip_while(|byte| *byte == 0).collect();
@@ -289,7 +289,7 @@ fn to_der(fixed: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_signature_that_cannot_be_right_is_not_released() {
+async fn a_wrong_signature_is_not_released() {
     type Spoil = fn(&LocalSigner, &SigningRequest) -> Vec<u8>;
     let honest: Spoil = |key, request| key.sign(&request.signing_input).unwrap();
     let truncated: Spoil = |key, request| key.sign(&request.signing_input).unwrap()[1..].to_vec();
@@ -350,20 +350,20 @@ async fn a_signature_that_cannot_be_right_is_not_released() {
         } else {
             Signer::unchecked(key_id, algorithm, service)
         };
-        // The subject token is signed with the key that stays with us.
-        let mut desk = Desk::of(own_keys_apart().with(|builder| builder.signer(signer)));
-        let told = desk.exchange().await;
-        let event = desk.event(&name);
+        // The subject token is signed with another key.
+        let mut world = LocalWorld::of(with_separate_own_keys().with(|builder| builder.signer(signer)));
+        let reply = world.exchange().await;
+        let event = world.event(&name);
         if good {
-            assert_eq!(told.status, StatusCode::OK, "{name}: {told:?}");
+            assert_eq!(reply.status, StatusCode::OK, "{name}: {reply:?}");
             let requests = asked.lock().unwrap();
             assert_eq!((requests.len(), &requests[0].key_id), (1, key.key_id()), "{name}");
-            let token = told.body["access_token"].as_str().unwrap();
+            let token = reply.body["access_token"].as_str().unwrap();
             assert_eq!(token.rsplit_once('.').unwrap().0.as_bytes(), requests[0].signing_input, "{name}");
         } else {
-            assert_eq!(told.status, StatusCode::INTERNAL_SERVER_ERROR, "{name}: {told:?}");
-            assert_eq!(told.body["error"], "server_error", "{name}");
-            assert!(told.body.get("access_token").is_none(), "{name}");
+            assert_eq!(reply.status, StatusCode::INTERNAL_SERVER_ERROR, "{name}: {reply:?}");
+            assert_eq!(reply.body["error"], "server_error", "{name}");
+            assert!(reply.body.get("access_token").is_none(), "{name}");
             assert_eq!(event.reason, Some(Reason::SignatureRefused), "{name}");
             assert_eq!((event.outcome, event.granted), (Outcome::Error, None), "{name}");
         }
@@ -374,15 +374,15 @@ fn rsa(algorithm: Algorithm) -> LocalSigner {
     LocalSigner::from_pem(algorithm, include_bytes!("../data/rsa.pem")).unwrap()
 }
 
-/// A plan in which our own subject tokens verify whatever the signer does.
-fn own_keys_apart() -> Plan {
+/// Returns a plan whose subject tokens verify, whatever the signer does.
+fn with_separate_own_keys() -> Plan {
     let plan = plan();
     let keys = plan.own.keys();
     plan.with(|builder| builder.issuers([Issuer::new(AS).keys(keys)]))
 }
 
 #[tokio::test]
-async fn a_policy_chooses_within_the_ceiling_or_not_at_all() {
+async fn a_grant_beyond_the_ceiling_is_refused() {
     type Decide = fn(&Query) -> Decision;
     fn grant() -> Grant {
         Grant::new(Semantics::Delegation)
@@ -442,18 +442,18 @@ async fn a_policy_chooses_within_the_ceiling_or_not_at_all() {
             let decision = decide(&query);
             async { Ok::<_, Infallible>(decision) }
         });
-        let mut desk = Desk::of(plan().with(|builder| builder.policy(policy)));
-        let subject = desk.own.access_token(changes.clone());
+        let mut world = LocalWorld::of(plan().with(|builder| builder.policy(policy)));
+        let subject = world.own.access_token(changes.clone());
         let form = encode(&exchange_form(&subject, &[("scope", asked)]));
-        let told = send(desk.layer.clone(), Some(basic("orders", &secret_of("orders"))), form).await;
-        let event = desk.event(name);
+        let reply = send(world.layer.clone(), Some(basic("orders", &secret_of("orders"))), form).await;
+        let event = world.event(name);
         match expected {
             Ok((scope, lifetime)) => {
-                assert_eq!(told.status, ok, "{name}: {told:?}");
-                let words: BTreeSet<_> = told.body["scope"].as_str().unwrap().split(' ').collect();
+                assert_eq!(reply.status, ok, "{name}: {reply:?}");
+                let words: BTreeSet<_> = reply.body["scope"].as_str().unwrap().split(' ').collect();
                 assert_eq!(words, scope.split(' ').collect(), "{name}");
-                assert_eq!(told.body["expires_in"], lifetime, "{name}");
-                let claims = segment(told.body["access_token"].as_str().unwrap(), 1);
+                assert_eq!(reply.body["expires_in"], lifetime, "{name}");
+                let claims = segment(reply.body["access_token"].as_str().unwrap(), 1);
                 assert_eq!(claims["exp"], NOW + lifetime, "{name}");
             }
             Err(reason) => {
@@ -462,10 +462,10 @@ async fn a_policy_chooses_within_the_ceiling_or_not_at_all() {
                     Reason::ScopeEmpty => (StatusCode::BAD_REQUEST, "invalid_scope"),
                     _ => (StatusCode::BAD_REQUEST, "invalid_request"),
                 };
-                assert!(told.body.get("access_token").is_none(), "{name}: {told:?}");
-                assert!(!told.body.to_string().contains("leave"), "{name}: {told:?}");
-                if (told.status, &told.body["error"], event.reason) != (status, &json!(error), Some(reason)) {
-                    wrong.push(format!("{name}: {} {} {:?}, not {reason:?}", told.status, told.body, event.reason));
+                assert!(reply.body.get("access_token").is_none(), "{name}: {reply:?}");
+                assert!(!reply.body.to_string().contains("leave"), "{name}: {reply:?}");
+                if (reply.status, &reply.body["error"], event.reason) != (status, &json!(error), Some(reason)) {
+                    wrong.push(format!("{name}: {} {} {:?}, not {reason:?}", reply.status, reply.body, event.reason));
                 }
                 let outcome = if status.is_server_error() { Outcome::Error } else { Outcome::Denied };
                 assert_eq!(event.outcome, outcome, "{name}");
@@ -476,7 +476,7 @@ async fn a_policy_chooses_within_the_ceiling_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn an_authenticator_cannot_make_clients_up() {
+async fn an_authenticator_cannot_invent_clients() {
     for (answer, form_id, status, error, reason) in [
         (Authentication::Client("nobody".into()), None, 400, "unauthorized_client", Reason::GrantNotAllowed),
         (Authentication::Client("owner".into()), None, 400, "unauthorized_client", Reason::GrantNotAllowed),
@@ -493,21 +493,22 @@ async fn an_authenticator_cannot_make_clients_up() {
             clients.push(Client::new("owner").secret(secret_of("owner")).deny_exchange());
             clients
         };
-        let mut desk =
-            Desk::of(plan_with(owner, |targets| targets).with(|builder| builder.client_authenticator(authenticator)));
-        let subject = desk.own.access_token(json!({}));
+        let mut world = LocalWorld::of(
+            plan_with(owner, |targets| targets).with(|builder| builder.client_authenticator(authenticator)),
+        );
+        let subject = world.own.access_token(json!({}));
         let mut form = exchange_form(&subject, &[]);
         form.extend(form_id.map(|id| ("client_id", id)));
-        let told = send(desk.layer.clone(), Some(basic("orders", &secret_of("orders"))), encode(&form)).await;
-        assert_eq!((told.status.as_u16(), &told.body["error"]), (status, &json!(error)), "{name}: {told:?}");
-        assert_eq!(told.headers.contains_key(header::WWW_AUTHENTICATE), status == 401, "{name}");
-        let event = desk.event(&name);
-        assert_eq!((event.reason, event.client_id), (Some(reason), None), "{name}: nobody was authenticated");
+        let reply = send(world.layer.clone(), Some(basic("orders", &secret_of("orders"))), encode(&form)).await;
+        assert_eq!((reply.status.as_u16(), &reply.body["error"]), (status, &json!(error)), "{name}: {reply:?}");
+        assert_eq!(reply.headers.contains_key(header::WWW_AUTHENTICATE), status == 401, "{name}");
+        let event = world.event(&name);
+        assert_eq!((event.reason, event.client_id), (Some(reason), None), "{name}: no client was authenticated");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn closures_and_stacks_of_middleware_are_parts() {
+async fn closures_and_middleware_stacks_are_parts() {
     let key = LocalSigner::generate(Algorithm::EdDSA).unwrap();
     let kms = key.clone();
     let sign = service_fn(move |request: SigningRequest| {
@@ -529,7 +530,7 @@ async fn closures_and_stacks_of_middleware_are_parts() {
         let sent = sender.send(event).map_err(|_| io::Error::other("nobody listens"));
         async { sent }
     });
-    let stacked = own_keys_apart().with(|builder| {
+    let stacked = with_separate_own_keys().with(|builder| {
         builder
             .policy(ServiceBuilder::new().timeout(Duration::from_secs(1)).concurrency_limit(2).service(decide))
             .signer(
@@ -546,21 +547,21 @@ async fn closures_and_stacks_of_middleware_are_parts() {
             )
             .audit(ServiceBuilder::new().buffer(64).service(sink))
     });
-    let mut desk = Desk::without_sink(stacked, events);
-    for told in futures_util::future::join_all((0..20).map(|_| desk.exchange())).await {
-        assert_eq!(told.status, StatusCode::OK, "{told:?}");
+    let mut world = LocalWorld::without_sink(stacked, events);
+    for reply in futures_util::future::join_all((0..20).map(|_| world.exchange())).await {
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
     }
-    desk.layer.flush_audit().await;
+    world.layer.flush_audit().await;
     for _ in 0..20 {
-        assert_eq!(desk.events.recv().await.unwrap().outcome, Outcome::Issued);
+        assert_eq!(world.events.recv().await.unwrap().outcome, Outcome::Issued);
     }
 
-    // What the stack says instead of the part counts as "could not ask".
+    // An error of the middleware counts as an error of the part.
     let hang = service_fn(|_: Query| std::future::pending::<Result<Decision, Infallible>>());
     let plan_of_timeout =
         plan().with(|builder| builder.policy(ServiceBuilder::new().timeout(Duration::from_millis(50)).service(hang)));
-    let told = Desk::of(plan_of_timeout).exchange().await;
-    assert_eq!((told.status.as_u16(), told.reason), (503, Some(Reason::PolicyUnavailable)), "{told:?}");
+    let reply = LocalWorld::of(plan_of_timeout).exchange().await;
+    assert_eq!((reply.status.as_u16(), reply.reason), (503, Some(Reason::PolicyUnavailable)), "{reply:?}");
 
     let slow = service_fn(|_: Query| async {
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -568,15 +569,15 @@ async fn closures_and_stacks_of_middleware_are_parts() {
     });
     let shedding =
         plan().with(|builder| builder.policy(ServiceBuilder::new().load_shed().concurrency_limit(1).service(slow)));
-    let desk = Desk::of(shedding);
-    let (one, other) = tokio::join!(desk.exchange(), desk.exchange());
+    let world = LocalWorld::of(shedding);
+    let (one, other) = tokio::join!(world.exchange(), world.exchange());
     assert_eq!((one.status.as_u16(), other.status.as_u16()), (200, 503), "{other:?}");
     assert_eq!(other.reason, Some(Reason::PolicyUnavailable));
-    assert_eq!(desk.exchange().await.status, StatusCode::OK, "its place is free again");
+    assert_eq!(world.exchange().await.status, StatusCode::OK, "the concurrency limit has a free place again");
 }
 
 #[tokio::test]
-async fn the_tokens_handed_in_go_on_ageing_while_parts_take_their_time() {
+async fn tokens_can_expire_while_a_part_is_slow() {
     for (slow_for, left) in [(0, Some(50)), (40, Some(10)), (49, Some(1)), (50, None), (1000, None)] {
         let clock = Arc::new(AtomicU64::new(NOW));
         let (now, hand) = (Arc::clone(&clock), Arc::clone(&clock));
@@ -586,24 +587,24 @@ async fn the_tokens_handed_in_go_on_ageing_while_parts_take_their_time() {
         });
         let plan = plan()
             .with(|builder| builder.clock(move || UNIX_EPOCH + Duration::from_secs(now.load(SeqCst))).policy(policy));
-        let mut desk = Desk::of(plan);
-        let told = desk.post(&desk.own.access_token(json!({ "exp": NOW + 50 }))).await;
+        let mut world = LocalWorld::of(plan);
+        let reply = world.post(&world.own.access_token(json!({ "exp": NOW + 50 }))).await;
         match left {
             Some(left) => {
-                assert_eq!(told.body["expires_in"], left, "{slow_for}: {told:?}");
-                let claims = segment(told.body["access_token"].as_str().unwrap(), 1);
+                assert_eq!(reply.body["expires_in"], left, "{slow_for}: {reply:?}");
+                let claims = segment(reply.body["access_token"].as_str().unwrap(), 1);
                 assert_eq!(claims["exp"], NOW + 50, "{slow_for}");
             }
             None => {
-                assert_eq!(told.body["error"], "invalid_request", "{slow_for}: {told:?}");
-                assert_eq!(desk.event("expired").reason, Some(Reason::TokenExpired), "{slow_for}");
+                assert_eq!(reply.body["error"], "invalid_request", "{slow_for}: {reply:?}");
+                assert_eq!(world.event("expired").reason, Some(Reason::TokenExpired), "{slow_for}");
             }
         }
     }
 }
 
 #[tokio::test]
-async fn a_client_that_hangs_up_leaves_one_event() {
+async fn a_client_that_disconnects_leaves_one_event() {
     let entered = Arc::new(Semaphore::new(0));
     let (door, calls) = (Arc::clone(&entered), Arc::new(AtomicUsize::new(0)));
     let policy = service_fn(move |_: Query| {
@@ -627,13 +628,13 @@ async fn a_client_that_hangs_up_leaves_one_event() {
     let mut connection = TcpStream::connect(world.url.trim_start_matches("http://")).await.unwrap();
     connection.write_all(request.as_bytes()).await.unwrap();
     entered.acquire().await.unwrap().forget();
-    assert!(connection.read_u8().now_or_never().is_none(), "it waits");
+    assert!(connection.read_u8().now_or_never().is_none(), "the policy does not answer");
     assert!(world.no_event());
     drop(connection);
 
     let event = world.event().await;
     assert_eq!((event.outcome, event.reason), (Outcome::Error, Some(Reason::ClientGone)));
-    assert_eq!(event.error, None, "it was told nothing");
+    assert_eq!(event.error, None, "the client received no error");
     assert_eq!((event.stage, event.granted), (Stage::Policy, None));
     assert_eq!(event.client_id, Some("orders".into()));
     assert_eq!(event.subject.unwrap().sub, "alice");
@@ -644,24 +645,24 @@ async fn a_client_that_hangs_up_leaves_one_event() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn wherever_it_is_dropped_an_attempt_leaves_one_event() {
+async fn a_dropped_attempt_leaves_one_event() {
     for (part, stage) in
         [(PartName::Authenticator, Stage::Client), (PartName::Policy, Stage::Policy), (PartName::Signer, Stage::Issue)]
     {
         for fault in [Fault::Hangs, Fault::HangsBeforeCall] {
             let name = format!("{part:?} {fault:?}");
-            let (mut desk, switch) = faulty(part);
+            let (mut world, switch) = faulty(part);
             *switch.lock().unwrap() = Some(fault);
-            let gone = tokio::time::timeout(Duration::from_secs(1), desk.exchange()).await;
-            assert!(gone.is_err(), "{name}: it waits");
-            desk.layer.flush_audit().await;
-            let event = desk.event(&name);
+            let gone = tokio::time::timeout(Duration::from_secs(1), world.exchange()).await;
+            assert!(gone.is_err(), "{name}: the part does not answer");
+            world.layer.flush_audit().await;
+            let event = world.event(&name);
             assert_eq!((event.reason, event.stage, event.error), (Some(Reason::ClientGone), stage, None), "{name}");
         }
     }
 }
 
-/// A sink that takes events when it is let to.
+/// Returns a sink that waits for a permit before it takes an event.
 fn gated(sender: mpsc::UnboundedSender<AuditEvent>) -> (Arc<Semaphore>, impl tower_token_exchange::audit::AuditSink) {
     let gate = Arc::new(Semaphore::new(0));
     let door = Arc::clone(&gate);
@@ -675,23 +676,23 @@ fn gated(sender: mpsc::UnboundedSender<AuditEvent>) -> (Arc<Semaphore>, impl tow
     (gate, sink)
 }
 
-#[tokio::test]
-async fn flushing_waits_for_the_events_under_way() {
+#[tokio::test(start_paused = true)]
+async fn flush_waits_for_all_pending_events() {
     let (sender, events) = mpsc::unbounded_channel();
     let (gate, sink) = gated(sender);
-    let mut desk = Desk::without_sink(plan().with(|builder| builder.audit(sink)), events);
-    desk.layer.flush_audit().await; // nothing to wait for
+    let mut world = LocalWorld::without_sink(plan().with(|builder| builder.audit(sink)), events);
+    world.layer.flush_audit().await; // nothing to wait for
 
     let answered = Arc::new(Mutex::new(None));
-    let mut attempt = Box::pin(desk.exchange());
+    let mut attempt = Box::pin(world.exchange());
     for _ in 0..50 {
         assert!(attempt.as_mut().now_or_never().is_none(), "no token before its event is taken");
         tokio::task::yield_now().await;
     }
-    // The client goes away while its event is under way: the event stays what it was.
+    // The client disconnects while its event is pending. The event does not change.
     drop(attempt);
     let flush = tokio::spawn({
-        let (layer, answered) = (desk.layer.clone(), Arc::clone(&answered));
+        let (layer, answered) = (world.layer.clone(), Arc::clone(&answered));
         async move {
             layer.flush_audit().await;
             *answered.lock().unwrap() = Some(());
@@ -701,13 +702,13 @@ async fn flushing_waits_for_the_events_under_way() {
     assert!(answered.lock().unwrap().is_none(), "flushed too early");
     gate.add_permits(10);
     flush.await.unwrap();
-    let event = desk.event("after the flush");
+    let event = world.event("after the flush");
     assert_eq!(event.outcome, Outcome::Issued);
 }
 
 type Fields = Vec<(String, String)>;
 
-/// Keeps the events that `tracing` gets: target, level, fields.
+/// Keeps the target, the level and the fields of each `tracing` event.
 #[derive(Clone, Default)]
 struct Kept(Arc<Mutex<Vec<(String, tracing::Level, Fields)>>>);
 
@@ -736,7 +737,7 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Kept {
     }
 }
 
-/// Everything that is written on any level.
+/// Keeps the log of all levels, as text.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 
@@ -760,13 +761,13 @@ fn listen() -> (Kept, Written, tracing::subscriber::DefaultGuard) {
 }
 
 #[tokio::test]
-async fn an_attempt_cut_off_while_the_sink_is_full_leaves_its_event_too() {
+async fn a_full_sink_loses_no_event() {
     let (kept, _, _guard) = listen();
     let (sender, mut events) = mpsc::unbounded_channel();
     let (gate, sink) = gated(sender);
     let plan = plan().with(|builder| builder.audit(sink));
     let (good, layer) = (plan.own.access_token(json!({})), plan.builder.build().unwrap());
-    // Far more than can be under way at a time, of each kind.
+    // More attempts of each kind than events that can be pending.
     let authorization = basic("orders", &secret_of("orders"));
     let attempts = 2200;
     let mut under_way = Vec::new();
@@ -776,11 +777,11 @@ async fn an_attempt_cut_off_while_the_sink_is_full_leaves_its_event_too() {
         let mut attempt = Box::pin(send(layer.clone(), Some(authorization.clone()), form));
         match attempt.as_mut().now_or_never() {
             None => under_way.push(attempt),
-            Some(told) => assert!(told.status.is_client_error(), "a token whose event was not taken: {told:?}"),
+            Some(reply) => assert!(reply.status.is_client_error(), "a token was released before its event: {reply:?}"),
         }
         tokio::task::yield_now().await;
     }
-    assert!(under_way.len() >= attempts / 2, "no token is out before its event");
+    assert!(under_way.len() >= attempts / 2, "no token is released before its event");
     drop(under_way);
     gate.add_permits(10 * attempts);
     layer.flush_audit().await;
@@ -796,7 +797,7 @@ async fn an_attempt_cut_off_while_the_sink_is_full_leaves_its_event_too() {
 }
 
 #[tokio::test]
-async fn no_token_and_no_secret_is_written_anywhere() {
+async fn no_token_or_secret_is_logged() {
     let (kept, written, _guard) = listen();
     let seen = Arc::new(Mutex::new(Vec::<String>::new()));
     let note = |value: &dyn fmt::Debug, seen: &Arc<Mutex<Vec<String>>>| {
@@ -879,8 +880,8 @@ async fn no_token_and_no_secret_is_written_anywhere() {
             }
             form.push((*name, *value));
         }
-        let told = send(layer.clone(), authorization.cloned(), encode(&form)).await;
-        issued.extend(told.body["access_token"].as_str().map(str::to_owned));
+        let reply = send(layer.clone(), authorization.cloned(), encode(&form)).await;
+        issued.extend(reply.body["access_token"].as_str().map(str::to_owned));
     }
     for fault in FAULTS.into_iter().filter(|fault| !matches!(fault, Fault::Hangs | Fault::HangsBeforeCall)) {
         *fails.lock().unwrap() = Some(fault);
@@ -910,7 +911,7 @@ async fn no_token_and_no_secret_is_written_anywhere() {
         "alice@private.example".into(),
     ];
     for token in [&subject, &far, &expired, &forged].into_iter().chain(&issued) {
-        // Neither whole nor in part: claims are facts about people, a signature makes them a token.
+        // No part of a token is logged either: neither claims, which are personal data, nor a signature.
         forbidden.extend(token.split('.').skip(1).map(|segment| segment[..40].to_owned()));
     }
     for secret in forbidden {
@@ -919,16 +920,16 @@ async fn no_token_and_no_secret_is_written_anywhere() {
     }
 }
 
-/// What `TracingSink` does not take is not lost: the event of a sink that fails goes to the log.
+/// The event of a failing sink goes to the log.
 #[tokio::test]
-async fn what_the_sink_did_not_take_is_written_to_the_log() {
+async fn an_event_that_no_sink_took_is_logged() {
     let (kept, _, _guard) = listen();
-    let (desk, switch) = faulty(PartName::Audit);
+    let (world, switch) = faulty(PartName::Audit);
     for fault in [Fault::Errs, Fault::ErrsBeforeCall, Fault::PanicsInCall, Fault::PanicsInFuture] {
         *switch.lock().unwrap() = Some(fault);
         let before = kept.audit().len();
-        assert_eq!(desk.exchange().await.status, StatusCode::SERVICE_UNAVAILABLE, "{fault:?}");
-        desk.post("x.y.z").await;
+        assert_eq!(world.exchange().await.status, StatusCode::SERVICE_UNAVAILABLE, "{fault:?}");
+        world.post("x.y.z").await;
         assert_eq!(kept.audit().len(), before + 2, "{fault:?}");
     }
 }

@@ -1,5 +1,4 @@
-//! What is counted: every attempt once, each of its stages once, and what caches are asked, under labels that nobody can
-//! make up.
+//! The metrics count every attempt, every stage and every cache lookup once. A client cannot invent a label.
 
 #![cfg(feature = "metrics")]
 
@@ -31,7 +30,7 @@ const DURATION: &str = "token_exchange_duration_seconds";
 const STAGE: &str = "token_exchange_stage_duration_seconds";
 const CACHE: &str = "token_exchange_cache_total";
 
-/// Everything that was recorded, in its order, and what was described.
+/// A recorder that keeps every record, in order, and the descriptions.
 #[derive(Clone, Default)]
 struct Kept {
     records: Arc<Mutex<Vec<(Key, f64)>>>,
@@ -102,7 +101,7 @@ impl Recorder for Kept {
     }
 }
 
-/// What was recorded since the last look.
+/// The records since the previous call of `seen`.
 #[derive(Debug)]
 struct Seen(Vec<(Key, f64)>);
 
@@ -110,12 +109,12 @@ impl Kept {
     fn seen(&self) -> Seen {
         let records = std::mem::take(&mut *self.records.lock().unwrap());
         for (key, _) in &records {
-            assert!([ATTEMPTS, DURATION, STAGE, CACHE].contains(&key.name()), "nothing else is recorded: {key}");
+            assert!([ATTEMPTS, DURATION, STAGE, CACHE].contains(&key.name()), "an unknown metric is recorded: {key}");
         }
         Seen(records)
     }
 
-    /// Takes what was counted since: the labels of each attempt.
+    /// Returns the labels of each attempt since the previous call.
     fn attempts(&self) -> Vec<BTreeMap<String, String>> {
         self.seen().attempts()
     }
@@ -131,7 +130,7 @@ impl Seen {
         named.map(|(key, value)| (labels_of(key), *value)).collect()
     }
 
-    /// The labels of each attempt. Each was counted once and timed once.
+    /// Returns the labels of each attempt. Checks that each attempt was counted once and timed once.
     fn attempts(&self) -> Vec<BTreeMap<String, String>> {
         let (counted, timed) = (self.of(ATTEMPTS), self.of(DURATION));
         assert_eq!(counted.len(), timed.len());
@@ -143,7 +142,7 @@ impl Seen {
         counted.into_iter().map(|(labels, _)| labels).collect()
     }
 
-    /// The stages that ended, in their order, with the seconds that each took.
+    /// Returns the stages that ended, in order, with their durations in seconds.
     fn stages(&self) -> Vec<(String, f64)> {
         let stages = self.of(STAGE).into_iter();
         stages
@@ -155,9 +154,9 @@ impl Seen {
             .collect()
     }
 
-    /// Hits and misses of a cache, in their order.
+    /// Returns the hits and misses of a cache, in order.
     #[cfg(any(feature = "introspection-cache", feature = "server-authenticator"))]
-    fn asked(&self, cache: &str) -> Vec<String> {
+    fn lookups(&self, cache: &str) -> Vec<String> {
         let questions = self.of(CACHE).into_iter();
         questions
             .map(|(mut labels, one)| {
@@ -175,7 +174,7 @@ fn labels(outcome: &str, reason: &str, semantics: &str) -> BTreeMap<String, Stri
 }
 
 #[tokio::test]
-async fn every_attempt_is_counted_once_and_nothing_else() {
+async fn every_attempt_is_counted_once() {
     let kept = Kept::default();
     let _guard = metrics::set_default_local_recorder(&kept);
     let world = plan().start().await;
@@ -192,14 +191,14 @@ async fn every_attempt_is_counted_once_and_nothing_else() {
     assert_eq!(kept.attempts(), [labels("denied", "token_expired", "none")]);
 
     world.post(None, "x".repeat(2 * 1024 * 1024)).await;
-    assert_eq!(kept.attempts(), [labels("denied", "body_too_large", "none")], "before it could be read");
+    assert_eq!(kept.attempts(), [labels("denied", "body_too_large", "none")], "the body was not read");
 
     world.post(None, "grant_type=refresh_token").await;
-    assert_eq!(kept.attempts(), [], "what the wrapped service answers is no attempt");
+    assert_eq!(kept.attempts(), [], "a request that the wrapped service answers is no attempt");
 }
 
 #[tokio::test]
-async fn a_token_that_was_withheld_is_not_counted_as_issued() {
+async fn a_withheld_token_is_not_counted_as_issued() {
     let kept = Kept::default();
     let _guard = metrics::set_default_local_recorder(&kept);
     let full = service_fn(|_: AuditEvent| async { Err::<(), _>("full") });
@@ -208,11 +207,11 @@ async fn a_token_that_was_withheld_is_not_counted_as_issued() {
     world.exchange(&world.own.access_token(json!({}))).await;
     assert_eq!(kept.attempts(), [labels("error", "audit_unavailable", "delegation")]);
     world.exchange("x.y.z").await;
-    assert_eq!(kept.attempts(), [labels("denied", "token_malformed", "none")], "a refusal stays one");
+    assert_eq!(kept.attempts(), [labels("denied", "token_malformed", "none")], "a refusal is not changed");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_went_away_is_counted_too() {
+async fn an_abandoned_attempt_is_counted() {
     let kept = Kept::default();
     let _guard = metrics::set_default_local_recorder(&kept);
     let never = service_fn(|_: Query| std::future::pending::<Result<Decision, Infallible>>());
@@ -228,7 +227,7 @@ async fn a_client_that_went_away_is_counted_too() {
         .body(body.into())
         .unwrap();
     let answer = tower::ServiceExt::oneshot(tower::Layer::layer(&layer, wrapped), request);
-    assert!(tokio::time::timeout(Duration::from_secs(1), answer).await.is_err(), "it waits");
+    assert!(tokio::time::timeout(Duration::from_secs(1), answer).await.is_err(), "the policy never answers");
     layer.flush_audit().await;
     assert_eq!(kept.attempts(), [labels("error", "client_gone", "none")]);
 }
@@ -236,12 +235,12 @@ async fn a_client_that_went_away_is_counted_too() {
 const ALL_STAGES: [&str; 9] =
     ["request", "client", "parameters", "tokens", "authority", "status", "policy", "issue", "answer"];
 
-/// A part that takes so long.
+/// Waits as long as a slow part.
 async fn takes(time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-/// The layer without a network, so that only its parts take time, and that of the test.
+/// Sends a request to the layer without a network, so that only the parts take time.
 async fn send(plan: Plan, form: &[(&str, &str)]) -> (http::StatusCode, TokenExchangeLayer) {
     let layer = plan.builder.build().unwrap();
     let wrapped = service_fn(|request: http::Request<axum::body::Body>| async {
@@ -253,14 +252,14 @@ async fn send(plan: Plan, form: &[(&str, &str)]) -> (http::StatusCode, TokenExch
         .body(encode(form).into())
         .unwrap();
     let answer = tower::ServiceExt::oneshot(tower::Layer::layer(&layer, wrapped), request);
-    // A client that waits for less than a minute.
+    // The client waits for less than a minute.
     let status = tokio::time::timeout(Duration::from_secs(50), answer).await;
     (status.map_or(http::StatusCode::IM_A_TEAPOT, |answer| answer.unwrap().status()), layer)
 }
 
-/// The time of each part stands under the stage that asks it, and under no other.
+/// The time that a part takes counts for the stage that asks the part, and for no other stage.
 #[tokio::test(start_paused = true)]
-async fn every_stage_is_timed_once_with_the_time_of_the_part_that_it_asks() {
+async fn the_time_of_a_part_counts_for_its_stage() {
     let slow = |part: &'static str| {
         let plan = plan();
         let key = plan.own.key.clone();
@@ -314,16 +313,16 @@ async fn every_stage_is_timed_once_with_the_time_of_the_part_that_it_asks() {
             let expected = if stage == part { 3.0 } else { 0.0 };
             assert!((seconds - expected).abs() < 0.5, "{part}: {stage} took {seconds} s");
         }
-        // All but the wait for the sink.
+        // The total does not include the wait for the sink.
         let total: f64 = stages.iter().filter(|(stage, _)| stage != "answer").map(|(_, seconds)| seconds).sum();
         let [(_, duration)] = &seen.of(DURATION)[..] else { panic!("{seen:?}") };
         assert!((total - duration).abs() < 0.1, "{part}: {total} and {duration}");
     }
 }
 
-/// Whatever ends an attempt, its last stage is the one of its event, and has no wait for the sink in it.
+/// The last stage is the stage of the event, and does not include the wait for the sink.
 #[tokio::test(start_paused = true)]
-async fn the_last_stage_of_an_attempt_is_timed_to_its_end() {
+async fn the_last_stage_ends_with_the_attempt() {
     let late = |builder: TokenExchangeBuilder| {
         builder.deadline(Duration::from_secs(7)).policy(service_fn(|_: Query| async {
             takes(Duration::from_secs(30)).await;
@@ -387,9 +386,9 @@ async fn the_last_stage_of_an_attempt_is_timed_to_its_end() {
     }
 }
 
-/// A client that waits no longer for the sink has ended the answer.
+/// The stage `answer` ends when the client disconnects.
 #[tokio::test(start_paused = true)]
-async fn an_answer_that_nobody_waits_for_is_timed_until_then() {
+async fn an_abandoned_answer_ends_with_the_connection() {
     for sink_takes in [2, 5] {
         let kept = Kept::default();
         let _guard = metrics::set_default_local_recorder(&kept);
@@ -415,7 +414,7 @@ async fn an_answer_that_nobody_waits_for_is_timed_until_then() {
 
 #[cfg(feature = "introspection-cache")]
 #[tokio::test]
-async fn what_is_known_of_a_token_is_a_hit() {
+async fn a_known_token_is_a_cache_hit() {
     use tower_token_exchange::{Issuer, records::Introspection};
 
     let active = json!({
@@ -438,16 +437,16 @@ async fn what_is_known_of_a_token_is_a_hit() {
         for token in ["opaque-1", "opaque-1", "opaque-1", "opaque-2"] {
             assert_eq!(world.exchange(token).await.status, http::StatusCode::OK);
         }
-        assert_eq!(kept.seen().asked("introspection"), expected);
+        assert_eq!(kept.seen().lookups("introspection"), expected);
     }
 }
 
 #[cfg(feature = "server-authenticator")]
 #[tokio::test]
-async fn what_is_known_of_a_client_is_a_hit() {
+async fn a_known_client_is_a_cache_hit() {
     use tower_token_exchange::{Client, client_auth::ServerAuthenticator};
 
-    // Knows `orders` by its secret.
+    // The server accepts the secret of `orders`.
     let server = || {
         service_fn(|request: http::Request<Bytes>| async move {
             let known = request
@@ -474,13 +473,13 @@ async fn what_is_known_of_a_client_is_a_hit() {
             let reply = world.post(Some(&basic("orders", secret)), form.clone()).await;
             assert_eq!(reply.status, status, "{}", reply.text);
         }
-        assert_eq!(kept.seen().asked("client"), expected);
+        assert_eq!(kept.seen().lookups("client"), expected);
     }
 }
 
-/// Whoever can put words into a label can fill the memory of whatever stores the series.
+/// A client that can choose a label can create endless time series.
 #[tokio::test]
-async fn no_label_holds_what_a_client_sent() {
+async fn no_label_contains_client_input() {
     let kept = Kept::default();
     let _guard = metrics::set_default_local_recorder(&kept);
     let world = plan().start().await;
@@ -511,11 +510,11 @@ async fn no_label_holds_what_a_client_sent() {
     for (name, value) in attempts.iter().flatten() {
         assert!(known(name).contains(value), "{name}: `{value}`");
     }
-    assert!(attempts.iter().collect::<BTreeSet<_>>().len() < 10, "few series, however many attempts");
+    assert!(attempts.iter().collect::<BTreeSet<_>>().len() < 10, "many attempts create few time series");
 }
 
 #[tokio::test]
-async fn the_keys_of_issuers_are_told_when_that_is_asked_for() {
+async fn issuer_keys_are_recorded_on_request() {
     let kept = Kept::default();
     let _guard = metrics::set_default_local_recorder(&kept);
     let world = plan().start().await;
@@ -537,7 +536,7 @@ async fn the_keys_of_issuers_are_told_when_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_released_without_its_event_is_counted_as_issued() {
+async fn a_best_effort_token_is_counted_as_issued() {
     let kept = Kept::default();
     let _guard = metrics::set_default_local_recorder(&kept);
     let full = service_fn(|_: AuditEvent| async { Err::<(), _>("the disk is full") });

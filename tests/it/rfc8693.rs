@@ -1,6 +1,6 @@
-//! The examples that RFC 8693 prints are answered as it prints them, and a hair beside them they are refused.
+//! The layer answers the examples of RFC 8693 as the RFC does, and refuses small changes to the examples.
 //!
-//! The RFC does not publish its keys; the two below were recovered from the signatures of its tokens.
+//! The RFC does not publish its keys. The two keys in this file were recovered from the signatures of its tokens.
 
 use crate::support::*;
 use data_encoding::BASE64URL_NOPAD;
@@ -26,7 +26,7 @@ const CLOCK: u64 = 1_441_910_010;
 const ORIGINAL_KEY: &str = r#"{"kty":"EC","crv":"P-256","kid":"16","x":"N_MqlYd_Iq0rfzTqXAX7TUC0r7fQSp3YQKh42tn7uSc","y":"9tGuwMFkHYWPqkLa51f8GazZNQqdgMOVvJEd6fJ18PI"}"#;
 const AS_KEY: &str = r#"{"kty":"EC","crv":"P-256","kid":"72","x":"472aI8TvDdm2qfBRpXYw0uZ7feumuQOM-RPRkkTukSo","y":"VNNStdPhuxY6q7XfVIeYSW7xh_a4z5W2MCtNmQDcILc"}"#;
 
-/// Figure 1's credentials.
+/// The credentials of figure 1.
 const RS08: &str = "Basic cnMwODpsb25nLXNlY3VyZS1yYW5kb20tc2VjcmV0";
 /// Appendix A.1.1.
 const A1_SUBJECT: &str = "eyJhbGciOiJFUzI1NiIsImtpZCI6IjE2In0.eyJhdWQiOiJodHRwczovL2FzLmV4YW1wbGUuY29tIiwiaXNzIjoiaHR0cHM6Ly9vcmlnaW5hbC1pc3N1ZXIuZXhhbXBsZS5uZXQiLCJleHAiOjE0NDE5MTA2MDAsIm5iZiI6MTQ0MTkwOTAwMCwic3ViIjoiYmRjQGV4YW1wbGUubmV0Iiwic2NvcGUiOiJvcmRlcnMgcHJvZmlsZSBoaXN0b3J5In0.PRBg-jXn4cJuj1gmYXFiGkZzRuzbXZ_sDxdE98ddW44ufsbWLKd3JJ1VZhF64pbTtfjy4VXFVBDaQpKjn5JzAw";
@@ -38,8 +38,8 @@ const A2_ACTOR: &str = "eyJhbGciOiJFUzI1NiIsImtpZCI6IjE2In0.eyJhdWQiOiJodHRwczov
 /// Appendix A.2.3.
 const A2_ISSUED: &str = "eyJhbGciOiJFUzI1NiIsImtpZCI6IjcyIn0.eyJhdWQiOiJ1cm46ZXhhbXBsZTpjb29wZXJhdGlvbi1jb250ZXh0IiwiaXNzIjoiaHR0cHM6Ly9hcy5leGFtcGxlLmNvbSIsImV4cCI6MTQ0MTkxMzYxMCwic2NvcGUiOiJzdGF0dXMgZmVlZCIsInN1YiI6InVzZXJAZXhhbXBsZS5uZXQiLCJhY3QiOnsic3ViIjoiYWRtaW5AZXhhbXBsZS5uZXQifX0.3paKl9UySKYB5ng6_cUtQ2qlO8Rc_y7Mea7IwEXTcYbNdwG9-G1EKCFe5fW3H0hwX-MSZ49Wpcb1SiAZaOQBtw";
 
-/// The RFC's world. `lobby` may impersonate, `desk` may delegate and carries the administrator of appendix A.2,
-/// `rs08` is the resource server of section 2.3. The original issuer has the RFC's key and one that tests sign with.
+/// The parties of the RFC. `lobby` may impersonate. `desk` may delegate, with the administrator of appendix A.2 as the
+/// actor. `rs08` is the resource server of section 2.3. The original issuer has the key of the RFC and a key for the tests.
 fn rfc_plan(clock: u64) -> Plan {
     rfc_plan_with(clock, Minter::new(ORIGINAL, Algorithm::ES256))
 }
@@ -96,7 +96,7 @@ fn form<'a>(subject: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a 
     form
 }
 
-/// Appendix A.2's request, with any tokens.
+/// The request of appendix A.2 with these tokens.
 fn delegation<'a>(subject: &'a str, actor: &'a str) -> Vec<(&'a str, &'a str)> {
     form(subject, &[("actor_token", actor), ("actor_token_type", JWT), ("requested_token_type", JWT)])
 }
@@ -105,8 +105,8 @@ fn words(scope: &Value) -> BTreeSet<String> {
     scope.as_str().expect("scope is a string").split(' ').map(str::to_owned).collect()
 }
 
-/// The issued claims hold what the RFC's token holds. When it expires is asserted elsewhere; an `act` from another
-/// issuer says whose name it is.
+/// Checks that the issued claims contain the claims of the RFC's token, except `exp`. An actor of another issuer has an
+/// `iss`.
 fn assert_contains(issued: &Value, rfc_token: &str) {
     for (name, expected) in segment(rfc_token, 1).as_object().unwrap() {
         match name.as_str() {
@@ -127,7 +127,7 @@ async fn appendix_a_issues_what_the_rfc_issues() {
     let cases = [
         ("A.1", "lobby", a1(), A1_ISSUED, access, None, CLOCK, 300),
         ("A.2", "desk", a2(), A2_ISSUED, other, None, CLOCK, 50),
-        // Nothing outlives what it was made from, though the RFC's own examples do.
+        // An issued token does not outlive the subject token, unlike in the RFC.
         ("A.1, one hour allowed", "lobby", a1(), A1_ISSUED, access, Some(hour), CLOCK, 590),
         ("A.2, one hour allowed", "desk", a2(), A2_ISSUED, other, Some(hour), CLOCK, 50),
         ("A.1, its first second", "lobby", a1(), A1_ISSUED, access, Some(hour), 1_441_909_000, 1600),
@@ -158,7 +158,7 @@ async fn appendix_a_issues_what_the_rfc_issues() {
     }
 }
 
-/// The RFC's token with one bit of its signature flipped.
+/// Returns a token with one flipped bit in its signature.
 fn flipped(token: &str, bit: usize) -> String {
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let mut signature = BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap();
@@ -167,7 +167,7 @@ fn flipped(token: &str, bit: usize) -> String {
 }
 
 #[tokio::test]
-async fn appendix_a_is_refused_a_hair_beside_it() {
+async fn appendix_a_with_small_changes_is_refused() {
     let signer = rfc_plan(CLOCK);
     let may_act = |may_act: Value| {
         let claims = changed(segment(A2_SUBJECT, 1), json!({ "may_act": may_act }));
@@ -182,7 +182,7 @@ async fn appendix_a_is_refused_a_hair_beside_it() {
         may_act(json!({ "sub": "admin@example.net", "email": "admin@example.net" })),
         may_act(json!("admin@example.net")),
         may_act(json!({})),
-        // What the tests sign is taken at all.
+        // The control: a token that the tests sign is accepted.
         may_act(json!({ "sub": "admin@example.net" })),
         moved("https://as.example.com/"),
         moved(CONTEXT),
@@ -224,7 +224,7 @@ async fn appendix_a_is_refused_a_hair_beside_it() {
         flips.iter().map(|token| ("one bit", CLOCK, "lobby", a1(token.as_str()), Some(Reason::TokenSignatureInvalid))),
     );
     for (name, clock, client, form, refused) in cases {
-        // The same key in every world.
+        // Every world has the same key.
         let plan = rfc_plan_with(clock, signer.idp.clone()).with(|builder| builder.leeway(Duration::ZERO));
         let mut world = plan.start().await;
         let reply = world.post_as(client, &form).await;
@@ -254,11 +254,11 @@ async fn nbf_has_leeway_and_exp_has_none() {
     }
 }
 
-/// Figure 1, byte for byte in the body.
+/// The body of figure 1.
 const FIGURE_1: &str = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange&resource=https%3A%2F%2Fbackend.example.com%2Fapi&subject_token=accVkjcJyb4BWCxGsndESCJQbdFMogUC5PbRDqceLTC&subject_token_type=urn%3Aietf%3Aparams%3Aoauth%3Atoken-type%3Aaccess_token";
 
 #[tokio::test]
-async fn section_2_3_with_its_opaque_token_is_refused_and_with_a_jwt_it_is_answered() {
+async fn section_2_3_needs_a_jwt() {
     let mut world = rfc_plan(CLOCK).start().await;
     let reply = world.post(Some(RS08), FIGURE_1).await;
     assert_eq!((reply.status, reply.error().as_str()), (StatusCode::BAD_REQUEST, "invalid_request"), "{}", reply.text);
@@ -284,7 +284,7 @@ async fn section_2_3_with_its_opaque_token_is_refused_and_with_a_jwt_it_is_answe
     assert_eq!(issued["act"], json!({ "sub": "rs08" }));
 }
 
-/// The authorization server of section 4, with the services of figure 6 as its clients.
+/// The authorization server of section 4. Its clients are the services of figure 6.
 fn chain_plan() -> Plan {
     const ISSUER: &str = "https://issuer.example.com";
     let (own, idp) = (Minter::new(ISSUER, Algorithm::ES256), Minter::new(ORIGINAL, Algorithm::ES256));
@@ -307,7 +307,7 @@ fn chain_plan() -> Plan {
 }
 
 #[tokio::test]
-async fn the_chains_of_section_4_have_the_shape_of_figures_5_and_6() {
+async fn chains_have_the_shape_of_figures_5_and_6() {
     let world = chain_plan().start().await;
     let (s16, s26) = ("https://service16.example.com", "https://service26.example.com");
     let figure_6 = json!({ "sub": s16, "act": { "sub": "https://service77.example.com" } });
@@ -385,7 +385,7 @@ async fn the_chains_of_section_4_have_the_shape_of_figures_5_and_6() {
 }
 
 #[tokio::test]
-async fn what_the_rfc_issued_can_be_exchanged_again() {
+async fn the_tokens_of_the_rfc_can_be_exchanged() {
     let own = Minter::new(RFC_AS, Algorithm::ES256);
     let cooperator = "cooperator";
     let builder = TokenExchangeLayer::builder(RFC_AS)
@@ -421,9 +421,9 @@ async fn what_the_rfc_issued_can_be_exchanged_again() {
     }
 }
 
-/// The grant of draft-ietf-oauth-identity-chaining, taken at the other side as a subject token.
+/// The other authorization server takes the grant of draft-ietf-oauth-identity-chaining as a subject token.
 #[tokio::test]
-async fn the_grant_of_the_identity_chaining_draft_is_a_good_foreign_jwt() {
+async fn an_identity_chaining_grant_is_a_foreign_jwt() {
     const KEYS: &str = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"2813308004","use":"sig","x":"MXfMrj_tgPJHxkfmDAx0m74E-T-DuLYCNdmuqtpfP_E","y":"YX82bI52OPBED1h_1HpsxAyWzrQ7DChAAVX9Q9E8uYQ"}]}"#;
     const GRANT: &str = "eyJhbGciOiJFUzI1NiIsImtpZCI6IjI4MTMzMDgwMDQifQ.eyJpc3MiOiJodHRwczovL2FzLmEuZXhhbXBsZS9hdXRoIiwiZXhwIjoxNjk1Mjg3NzUyLCJpYXQiOjE2OTUyODc2OTIsInN1YiI6ImpvaG5kb2VAYS5leGFtcGxlIiwiYXVkIjoiaHR0cHM6Ly9hcy5iLmV4YW1wbGUvYXV0aCJ9.Li8Rh-c-R0xirbuXlX8x6sQkZRqJIms9U8Rk8cL7uh1Mm232O6mwz1osPEMNef4OFUW-qTfA0C9QdeIl-e0KsA";
     let own = Minter::new("https://as.b.example/auth", Algorithm::ES256);

@@ -1,4 +1,4 @@
-//! Time, size, and what an answer gives away.
+//! Attacks with times and sizes, and answers that could reveal something.
 
 use super::*;
 use crate::support::*;
@@ -22,16 +22,15 @@ use tower_token_exchange::{
     records::Party,
 };
 
-/// A world with this clock.
+/// Sets the clock of a plan.
 fn timed(plan: Plan, clock: &Arc<AtomicU64>) -> Plan {
     let clock = Arc::clone(clock);
     plan.with(|builder| builder.clock(move || UNIX_EPOCH + Duration::from_secs(clock.load(SeqCst))))
 }
 
-/// A session ends in ten minutes. The attacker keeps it alive by exchanging what it got, again and again, just before
-/// it ends.
+/// Attack: a session ends in ten minutes. The attacker exchanges each token just before its expiry, again and again.
 #[tokio::test]
-async fn th_25_no_exchange_makes_a_session_longer() {
+async fn th_25_an_exchange_does_not_extend_a_session() {
     let clock = Arc::new(AtomicU64::new(NOW));
     let records = |clients| {
         changing("orders", |client| client.allow_self_exchange().allow_actor(Party::new(AS, "helper")))(clients)
@@ -55,7 +54,7 @@ async fn th_25_no_exchange_makes_a_session_longer() {
             assert!(left <= if patient { 86_400 } else { 300 });
             token = next;
             hops += 1;
-            // Just before it ends, and at last not before.
+            // The next exchange happens in the last second of the token.
             if left == 1 {
                 break;
             }
@@ -66,7 +65,7 @@ async fn th_25_no_exchange_makes_a_session_longer() {
         ask("orders", &token).refused(&mut world, Reason::TokenExpired, "the end").await;
         assert!(clock.load(SeqCst) <= NOW + 600);
 
-        // Nor does a fresh actor lend its time to an old subject, or the other way round.
+        // The earlier expiry of the subject token and the actor token counts.
         clock.store(NOW, SeqCst);
         for (subject, actor) in [(20, 600), (600, 20), (20, 20)] {
             let subject = own.access_token(json!({ "exp": NOW + subject }));
@@ -82,7 +81,7 @@ async fn th_25_no_exchange_makes_a_session_longer() {
         }
     }
 
-    // A policy that gives more is broken, and gives nothing.
+    // A policy that grants more is broken: no token is issued.
     let generous = tower::service_fn(|query: Query| async move {
         let more = query.max_lifetime + Duration::from_secs(1);
         Ok::<_, Infallible>(Decision::Allow(Grant::new(Semantics::Delegation).max_lifetime(more)))
@@ -92,15 +91,15 @@ async fn th_25_no_exchange_makes_a_session_longer() {
     assert_refused(&mut world, &reply, (500, "server_error"), Reason::PolicyWidened, "a generous policy").await;
 }
 
-/// A key of so many bits, that nobody has the other half of: to be tried it need not be one.
+/// Returns a public key of this many bits. No private key exists.
 fn rsa_of(bits: usize) -> Value {
     let modulus = vec![0xff; bits / 8];
     json!({ "kty": "RSA", "n": BASE64URL_NOPAD.encode(&modulus), "e": "AQAB", "kid": bits.to_string() })
 }
 
-/// The attacker sends whatever costs more to read than to write. Each case stands beside the largest that is read.
+/// Attack: the attacker sends input that costs more to read than to write. The largest accepted input passes.
 #[tokio::test]
-async fn th_34_nothing_is_read_beyond_its_bound() {
+async fn th_34_every_input_has_a_bound() {
     use Reason::*;
     let weak = key_set([1024, 2040, 2048, 8192, 8200, 16_384].map(rsa_of));
     let partner = Minter::new(PARTNER, Algorithm::ES256);
@@ -187,7 +186,7 @@ async fn th_34_nothing_is_read_beyond_its_bound() {
     let actor = ask("orders", &own.access_token(json!({}))).actor(&"a".repeat(65_537), ACCESS_TOKEN);
     actor.refused(&mut world, TokenTooLarge, "an actor token").await;
 
-    // Keys outside the bounds are not tried, whatever they are worth.
+    // Keys outside of the bounds are not used.
     for (bits, reason) in [
         (1024, TokenKeyUnknown),
         (2040, TokenKeyUnknown),
@@ -209,7 +208,7 @@ async fn th_34_nothing_is_read_beyond_its_bound() {
             .is_err()
     );
 
-    // A body: by its announced length, and by what comes when none is announced.
+    // A body is bounded by its `Content-Length`, and without this header by the bytes that arrive.
     let filled = |bytes: usize| {
         let body = honest.body();
         format!("{body}&pad={}", "x".repeat(bytes - body.len() - 5))
@@ -235,9 +234,9 @@ async fn th_34_nothing_is_read_beyond_its_bound() {
     }
 }
 
-/// The attacker plays with times: in tokens, and, where it can, with the clock of this server.
+/// Attack: the attacker changes the times in tokens, or the clock of the server.
 #[tokio::test]
-async fn th_49_time_is_read_exactly_or_not_at_all() {
+async fn th_49_times_are_read_exactly() {
     use Reason::*;
     let mut world = plan().start().await;
     let (own, idp) = (world.own.clone(), world.idp.clone());
@@ -279,7 +278,7 @@ async fn th_49_time_is_read_exactly_or_not_at_all() {
         }
     }
 
-    // No one who configures the server can make much of an hour a leeway.
+    // The leeway is limited.
     for (seconds, builds) in [(0, true), (60, true), (61, false), (3600, false)] {
         let built = plan().with(|builder| builder.leeway(Duration::from_secs(seconds))).builder.build();
         assert_eq!(built.is_ok(), builds, "{seconds} s");
@@ -289,7 +288,7 @@ async fn th_49_time_is_read_exactly_or_not_at_all() {
     let token = world.own.access_token(json!({ "nbf": NOW + 1 }));
     ask("orders", &token).refused(&mut world, TokenNotYetValid, "no leeway").await;
 
-    // A clock that is far off makes tokens worthless, and nothing worse.
+    // With a wrong clock, tokens are refused. Nothing worse happens.
     let far = UNIX_EPOCH + Duration::from_secs(1 << 60);
     let clocks: [(&str, SystemTime, Reason); 4] = [
         ("1970", UNIX_EPOCH, TokenIssuedInFuture),
@@ -304,19 +303,18 @@ async fn th_49_time_is_read_exactly_or_not_at_all() {
     }
 }
 
-/// What somebody is told: status, headers, body, byte for byte, but for the time of day.
-type Told = (StatusCode, HeaderMap, String);
+/// The status, the headers without `Date`, and the body of an answer.
+type Answer = (StatusCode, HeaderMap, String);
 
-async fn told(ask: &Ask, world: &mut World) -> (Told, Option<Reason>) {
+async fn answer_of(ask: &Ask, world: &mut World) -> (Answer, Option<Reason>) {
     let Reply { status, mut headers, text } = ask.send(world).await;
     headers.remove(header::DATE);
     ((status, headers, text), world.reason().await)
 }
 
-/// A client feels its way: which issuers are known here, which keys, which users, rules and targets? The answers to
-/// all of its questions are the same.
+/// Attack: a client tries to find out which issuers, keys, users, rules and targets exist. All answers are equal.
 #[tokio::test]
-async fn th_50_an_answer_tells_nothing_about_what_is_known_here() {
+async fn th_50_answers_do_not_reveal_the_records() {
     use Reason::*;
     let partner = partner();
     let record = partner_record(&partner).allow_actor_tokens();
@@ -359,18 +357,18 @@ async fn th_50_an_answer_tells_nothing_about_what_is_known_here() {
         ("a subject without a rule", ours(json!({ "sub": "bob" })), PolicyNoRule),
         ("a subject with a denial", ours(json!({ "sub": "mallory" })), PolicyDenied),
     ];
-    let (first, reason) = told(&questions[0].1, &mut world).await;
+    let (first, reason) = answer_of(&questions[0].1, &mut world).await;
     assert_eq!((first.0, reason), (StatusCode::BAD_REQUEST, Some(TokenIssuerUnknown)));
     for (why, question, expected) in &questions {
-        let (found, reason) = told(question, &mut world).await;
+        let (found, reason) = answer_of(question, &mut world).await;
         assert_eq!(reason, Some(*expected), "{why}: not what was meant");
         assert_eq!(found, first, "{why}");
     }
 
-    // The same for targets, and for clients.
+    // The answers about targets, and about clients, are equal too.
     let honest = ours(json!({}));
-    let unknown = told(&honest.clone().at("nowhere"), &mut world).await;
-    let forbidden = told(&honest.clone().at("ledger"), &mut world).await;
+    let unknown = answer_of(&honest.clone().at("nowhere"), &mut world).await;
+    let forbidden = answer_of(&honest.clone().at("ledger"), &mut world).await;
     assert_eq!((unknown.1, forbidden.1), (Some(TargetUnknown), Some(TargetNotAllowed)));
     assert_eq!(unknown.0, forbidden.0);
     let mut answers = Vec::new();
@@ -384,7 +382,7 @@ async fn th_50_an_answer_tells_nothing_about_what_is_known_here() {
     }
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]), "{answers:?}");
 
-    // None of it names anything, and the comparison tells what is not the same.
+    // No answer contains a name. The comparison itself finds answers that differ.
     let all = format!("{first:?} {:?} {answers:?}", unknown.0);
     for name in ["partner", "idp.example", "ledger", "billing", "reports", "alice"] {
         assert!(!all.contains(name), "{name}");
@@ -394,7 +392,7 @@ async fn th_50_an_answer_tells_nothing_about_what_is_known_here() {
     foreign(json!({})).token(&mut world, "a good one of theirs").await;
 }
 
-/// The same claims under a header that wants no signature.
+/// Returns the same claims under the header `alg: none`.
 fn under_none(token: &str) -> String {
     let claims = token.split('.').nth(1).unwrap();
     format!("{}.{claims}.", BASE64URL_NOPAD.encode(br#"{"alg":"none"}"#))

@@ -1,4 +1,4 @@
-//! Who acts for whom: lies about it, and ways to hide it.
+//! Attacks on the chain of actors: false actors, and attempts to hide actors.
 
 use super::*;
 use crate::support::*;
@@ -12,17 +12,17 @@ fn agent() -> Value {
     json!({ "iss": PARTNER, "sub": "agent-7" })
 }
 
-/// `orders` runs the agents 7 and 9 of the second foreign issuer.
+/// Lets `orders` present the agents 7 and 9 of the second foreign issuer.
 fn platform(client: Client) -> Client {
     client.allow_actor(Party::new(PARTNER, "agent-7")).allow_actor(Party::new(PARTNER, "agent-9"))
 }
 
-/// A token by which a client of ours shows itself as an actor.
+/// Returns a token with which one of our clients presents itself as the actor.
 fn itself(own: &Minter, client: &str) -> String {
     own.access_token(json!({ "sub": client, "client_id": client }))
 }
 
-/// A chain of actors, the current one first.
+/// Returns a chain of actors, the current actor first.
 fn chain(subs: &[&str]) -> Value {
     let around = |inner: Value, sub: &&str| {
         if inner.is_null() { json!({ "sub": sub }) } else { json!({ "sub": sub, "act": inner }) }
@@ -30,7 +30,7 @@ fn chain(subs: &[&str]) -> Value {
     subs.iter().rev().fold(Value::Null, around)
 }
 
-/// Beside the usual plan, services that all call each other.
+/// Returns the usual plan with services that all call each other.
 fn mesh(ids: [&'static str; 6]) -> Plan {
     let target = |id| {
         Target::new(id)
@@ -42,8 +42,8 @@ fn mesh(ids: [&'static str; 6]) -> Plan {
     plan().with(|builder| builder.clients(ids.map(client)).targets(ids.map(target)))
 }
 
-/// The attacker has two good tokens that have nothing to do with each other, alice's and an agent's, and asks for one
-/// that says that the agent acts for alice.
+/// Attack: the attacker has a good token of alice and an unrelated good token of an agent, and requests a token in which
+/// the agent acts for alice.
 #[tokio::test]
 async fn th_03_two_good_tokens_do_not_make_a_delegation() {
     use Reason::*;
@@ -59,7 +59,7 @@ async fn th_03_two_good_tokens_do_not_make_a_delegation() {
         open_billing(targets)
     };
     let plan = plan_with(changing("orders", platform), targets);
-    // Every client may act itself, so that nothing but the agent can be why it is refused.
+    // Every client may be the actor itself, so the agent must be the reason of the refusal.
     let mut world = plan.with(|builder| builder.issuers([record]).rules([anything(), edge()])).start().await;
     let own = world.own.clone();
     let alice = own.access_token(json!({}));
@@ -122,9 +122,9 @@ async fn th_03_two_good_tokens_do_not_make_a_delegation() {
     assert_eq!((&claims["sub"], &claims["act"]), (&json!("alice"), &agent()));
 }
 
-/// `reports` has got hold of the credential of another actor, and wants the audit trail to show that one.
+/// Attack: `reports` has stolen the token of another actor, and wants the audit to show that actor.
 #[tokio::test]
-async fn th_04_nobody_acts_under_the_name_of_another() {
+async fn th_04_no_client_acts_under_a_foreign_name() {
     use Reason::*;
     let partner = partner();
     let record = partner_record(&partner).allow_actor_tokens().map_client("orders-there", "orders");
@@ -164,10 +164,10 @@ async fn th_04_nobody_acts_under_the_name_of_another() {
     assert_eq!(platform.claims(&mut world, "the platform for its agent").await["act"], agent());
 }
 
-/// `billing` was called with a token in which `orders` acts for alice. It shows that very token as its own credential,
-/// to act as alice, or as `orders`, for bob.
+/// Attack: `billing` was called with a token in which `orders` acts for alice. `billing` presents this token as an actor
+/// token, to act for bob as alice or as `orders`.
 #[tokio::test]
-async fn th_05_a_delegated_token_is_no_credential_of_an_actor() {
+async fn th_05_a_delegated_token_is_no_actor_token() {
     use Reason::*;
     let carrier = |client: Client| {
         client
@@ -206,13 +206,13 @@ async fn th_05_a_delegated_token_is_no_credential_of_an_actor() {
     }
 }
 
-/// Subject and actor change places, or are one and the same, so that alice acts for herself, or for the agent.
+/// Attack: the subject and the actor change places or are the same party, so alice acts for herself or for the agent.
 #[tokio::test]
 async fn th_06_subject_and_actor_do_not_change_places() {
     use Reason::*;
     let partner = partner();
     let idle = Minter::new("https://idle.example", Algorithm::ES256);
-    // A client that carries whoever it wants: no record keeps the attack away but those for subjects and actors.
+    // The client may present every actor. Only the rules for subjects and actors stop the attack.
     let greedy = |client: Client| {
         platform(client)
             .allow_actor(Party::new(AS, "alice"))
@@ -252,9 +252,9 @@ async fn th_06_subject_and_actor_do_not_change_places() {
         ("the name here and the name there", ask("orders", &bob_of_ours).actor(&bob, JWT), ActorIsSubject),
         ("the client for itself", ask("orders", &orders), ActorIsSubject),
         ("the client for itself, shown twice", ask("orders", &orders).actor(&orders, ACCESS_TOKEN), ActorIsSubject),
-        // Who may name users may not therefore name actors.
+        // An issuer of users is not an issuer of actors.
         ("an issuer of users only", ask("orders", &alice).actor(&user_only, JWT), ActorIssuerNotTrusted),
-        // Changed places: the agent's token becomes the subject, a user the actor.
+        // The agent's token is the subject token, and a user's token is the actor token.
         (
             "swapped",
             { ask_foreign("orders", &seven).actor(&own.access_token(json!({ "sub": "bob" })), ACCESS_TOKEN) },
@@ -267,8 +267,8 @@ async fn th_06_subject_and_actor_do_not_change_places() {
     assert_eq!((&honest["sub"], &honest["act"]), (&json!("alice"), &agent()));
 }
 
-/// `billing` was called with a token in which `orders` acts for alice, and wants one in which nobody does: with the
-/// permission for impersonation, it asks in every way that might lose the chain.
+/// Attack: `billing` was called with a token in which `orders` acts for alice. `billing` has the permission to
+/// impersonate, and tries every request that could remove the chain.
 #[tokio::test]
 async fn th_07_a_chain_is_never_stripped() {
     use Reason::*;
@@ -281,7 +281,7 @@ async fn th_07_a_chain_is_never_stripped() {
     let alice = json!({ "aud": BILLING });
     let delegated = json!({ "aud": BILLING, "act": { "sub": "orders" } });
 
-    // Where a rule allows both, what is issued names everybody.
+    // If a rule allows both semantics, the issued token names all actors.
     let mut world = plan().with(|builder| builder.rules(may_impersonate())).start().await;
     let own = world.own.clone();
     let token = ask("orders", &own.access_token(json!({}))).token(&mut world, "orders for alice").await;
@@ -321,10 +321,9 @@ async fn th_07_a_chain_is_never_stripped() {
     }
 }
 
-/// A foreign issuer that is believed about its users makes up who acted for them, to look trustworthy or to meet a
-/// rule about actors.
+/// Attack: a foreign issuer invents the actors in its tokens, to look trustworthy or to match a rule about actors.
 #[tokio::test]
-async fn th_08_a_made_up_chain_buys_nothing() {
+async fn th_08_an_invented_chain_gains_nothing() {
     use Reason::*;
     let by_billing = || {
         Rule::allow(Names::any(), Subjects::any(), "billing")
@@ -339,7 +338,7 @@ async fn th_08_a_made_up_chain_buys_nothing() {
     ];
     let partner = partner();
 
-    // Not believed about actors: the whole token is refused, its chain is not just left out.
+    // The issuer is not trusted for actors: the token is refused, and not only its chain ignored.
     let mut world =
         plan().with(|builder| builder.issuers([partner_record(&partner)]).rules([anything()])).start().await;
     for act in chains.iter().chain(&[json!({}), json!("billing"), json!([])]) {
@@ -348,7 +347,7 @@ async fn th_08_a_made_up_chain_buys_nothing() {
     }
     ask_foreign("orders", &partner.foreign(json!({}))).token(&mut world, "without a chain").await;
 
-    // Believed: those of the past decide nothing, and lies of form are found out.
+    // The issuer is trusted for actors: prior actors decide nothing, and a malformed chain is refused.
     let record = partner_record(&partner).trust_act().allow_actor_tokens();
     let with_agents = plan_with(changing("orders", platform), same).with(|builder| builder.rules([by_billing()]));
     let mut world = with_agents.with(|builder| builder.issuers([record.clone()])).start().await;
@@ -369,15 +368,15 @@ async fn th_08_a_made_up_chain_buys_nothing() {
         let token = partner.foreign(json!({ "act": act }));
         ask_foreign("orders", &token).refused(&mut world, ChainMalformed, why).await;
     }
-    // A name of theirs does not become one of ours on the way.
+    // A foreign name does not become a name of our own issuer.
     let token = partner.foreign(json!({ "act": { "sub": "billing" } }));
     let act = ask_foreign("orders", &token).claims(&mut world, "kept whole").await["act"].clone();
     assert_eq!(act, json!({ "sub": "orders", "act": { "iss": PARTNER, "sub": "billing" } }));
 }
 
-/// Services call each other in a circle, or in a line without an end, and each hop makes the token longer.
+/// Attack: services call each other in a circle or in an endless line, and each exchange makes the token longer.
 #[tokio::test]
-async fn th_09_a_chain_neither_runs_in_circles_nor_grows_for_ever() {
+async fn th_09_a_chain_has_no_circle_and_a_bound() {
     use Reason::*;
     let line = ["a", "b", "c", "d", "e", "f"];
     let mut world = mesh(line).start().await;
@@ -395,7 +394,7 @@ async fn th_09_a_chain_neither_runs_in_circles_nor_grows_for_ever() {
     ask("a", &back).at("b").refused(&mut world, ActorRepeated, "and there again").await;
     ask("a", &back).at("c").refused(&mut world, ActorRepeated, "and on").await;
 
-    // What nobody would call a chain.
+    // Values that are not chains.
     let bomb = |depth: usize| {
         let (open, close) = (r#"{"sub":"x","act":"#.repeat(depth), "}".repeat(depth));
         let plain = segment(&alice, 1).to_string();
@@ -418,9 +417,9 @@ async fn th_09_a_chain_neither_runs_in_circles_nor_grows_for_ever() {
     }
 }
 
-/// A client that has no permission to impersonate tries to become alice without a trace.
+/// Attack: a client without the permission to impersonate tries to become alice.
 #[tokio::test]
-async fn th_10_impersonation_is_never_what_comes_by_itself() {
+async fn th_10_impersonation_is_never_the_default() {
     let mut world = plan().start().await;
     let own = world.own.clone();
     let honest = ask("orders", &own.access_token(json!({})));
@@ -467,9 +466,9 @@ async fn th_10_impersonation_is_never_what_comes_by_itself() {
     assert_eq!((reply.claims().get("act"), &reply.claims()["sub"]), (None, &json!("alice")));
 }
 
-/// `may_act` says who may act. The attacker finds, forges, inherits or stretches one.
+/// Attack: `may_act` names a permitted actor. The attacker finds, forges, inherits or extends a `may_act`.
 #[tokio::test]
-async fn th_11_may_act_makes_nobody_an_actor_who_may_not() {
+async fn th_11_may_act_permits_only_the_named_actor() {
     use Reason::*;
     let partner = partner();
     let record = |partner: &Minter| {
@@ -477,7 +476,7 @@ async fn th_11_may_act_makes_nobody_an_actor_who_may_not() {
     };
     let names = |sub: &str| json!({ "may_act": { "sub": sub } });
 
-    // An issuer that is not trusted to name presenters names the attacker.
+    // An issuer that is not trusted for `may_act` names the attacker.
     let untrusted = || plan_with(same, open_billing).with(|builder| builder.issuers([record(&partner)]));
     let mut world = untrusted().start().await;
     let token = partner.foreign(names("reports-there"));
@@ -527,14 +526,14 @@ async fn th_11_may_act_makes_nobody_an_actor_who_may_not() {
         attack.refused(&mut world, reason, why).await;
     }
 
-    // It is used up: the next one down the line cannot present what it was named in.
+    // The permission is used up: the client that receives the issued token cannot use `may_act` again.
     let named = ask("reports", &ours(names("reports")));
     let claims = named.claims(&mut world, "named").await;
     assert_eq!((claims.get("may_act"), &claims["act"]), (None, &json!({ "sub": "reports" })));
     let issued = named.token(&mut world, "named").await;
     ask("reports", &issued).refused(&mut world, PresenterUnrelated, "inherited").await;
 
-    // It asks nothing of the policy.
+    // `may_act` does not replace the policy.
     let deny = || Rule::deny("reports", Subjects::any(), "billing");
     for (rules, reason) in [(vec![anything(), deny()], PolicyDenied), (vec![], PolicyNoRule)] {
         let mut world = trusted().with(|builder| builder.rules(rules)).start().await;

@@ -1,19 +1,19 @@
-//! One thing passed off as another: kinds of tokens, issuers, subjects.
+//! Attacks that pass one token type, issuer or subject off as another.
 
 use super::*;
 use crate::support::*;
 use serde_json::json;
 use tower_token_exchange::TokenType;
 
-/// What `orders` may hold of alice: tokens of every kind, from one issuer with one key.
+/// The tokens about alice that `orders` may have: one of every kind, from one issuer with one key.
 struct Kinds<'a> {
     minter: &'a Minter,
-    /// What the issuer calls `orders`, and the one who takes its access tokens.
+    /// The issuer's name for `orders`, and the audience of its access tokens.
     client: &'static str,
     resource: &'static str,
 }
 
-/// A kind by its name, a token of it, and as what it may be presented.
+/// The name of a kind, a token of this kind, and the token type that the kind may be declared as.
 type Kind = (&'static str, String, Option<&'static str>);
 
 impl Kinds<'_> {
@@ -53,9 +53,9 @@ impl Kinds<'_> {
     }
 }
 
-/// Each kind of token is declared as each other kind, at issuers that would take all three.
+/// Attack: a token of each kind is declared as every other type. The issuers accept all three types.
 #[tokio::test]
-async fn th_16_a_token_is_of_the_kind_that_it_is() {
+async fn th_16_a_token_has_only_its_own_type() {
     let partner = partner();
     let types = [TokenType::ACCESS_TOKEN, TokenType::ID_TOKEN, TokenType::JWT];
     let records = [
@@ -82,15 +82,15 @@ async fn th_16_a_token_is_of_the_kind_that_it_is() {
             }
         }
     }
-    // What another server calls its access token is a JWT to this one (RFC 8693 section 3), if it is nothing else.
+    // The access token of a foreign server is a JWT for this server (RFC 8693 section 3).
     let records = [partner_record(&partner).accept_types([TokenType::JWT])];
     let mut world = plan().with(|builder| builder.issuers(records)).start().await;
     let access_token = partner.sign(&partner.header("at+jwt"), &segment(&partner.foreign(json!({})), 1));
     ask_foreign("orders", &access_token).token(&mut world, "a foreign access token as a JWT").await;
 }
 
-/// An ID token is told from a JWT by more than a hash that only some flows put into it: what it may be presented by,
-/// and what a policy is told about it, depends on its kind.
+/// Attack: an ID token without `at_hash` is declared as a JWT. Its presenter, and the query to the policy, depend on the
+/// token type.
 #[tokio::test]
 async fn th_16_an_id_token_without_a_hash_is_no_jwt() {
     let types = [TokenType::ACCESS_TOKEN, TokenType::ID_TOKEN, TokenType::JWT];
@@ -113,9 +113,9 @@ async fn th_16_an_id_token_without_a_hash_is_no_jwt() {
     }
 }
 
-/// The attacker has a token for one call and asks for something that lasts, or that opens other doors.
+/// Attack: the attacker has an access token, and requests a token that lasts longer or opens other services.
 #[tokio::test]
-async fn th_17_an_access_token_becomes_nothing_greater() {
+async fn th_17_an_access_token_yields_only_access_tokens() {
     let urn = |name: &str| format!("urn:ietf:params:oauth:token-type:{name}");
     let upper = urn("ACCESS_TOKEN");
     let spaced = format!("{ACCESS_TOKEN} ");
@@ -135,7 +135,7 @@ async fn th_17_an_access_token_becomes_nothing_greater() {
         if !allowed {
             jwt.refused(&mut world, Reason::RequestedTokenTypeUnsupported, "a JWT without the record for it").await;
         } else {
-            // What is no access token says so, and does not come back as one.
+            // A JWT that is no access token says so, and cannot be exchanged as an access token.
             let reply = jwt.send(&world).await;
             assert_eq!((&reply.json()["token_type"], &reply.json()["issued_token_type"]), (&json!("N_A"), &json!(JWT)));
             world.event().await;
@@ -154,9 +154,9 @@ async fn th_17_an_access_token_becomes_nothing_greater() {
     }
 }
 
-/// The attacker gets itself a name at a foreign issuer that is another's name here.
+/// Attack: the attacker gets a name at a foreign issuer that is the name of another party here.
 #[tokio::test]
-async fn th_18_nobody_becomes_a_subject_of_another_issuer() {
+async fn th_18_no_subject_changes_its_issuer() {
     let partner = partner();
     let for_alice = || {
         let alice = |iss: &str, sub: &str| {
@@ -174,7 +174,7 @@ async fn th_18_nobody_becomes_a_subject_of_another_issuer() {
     ask("orders", &own.access_token(json!({}))).token(&mut world, "alice of ours").await;
     ask_foreign("orders", &idp.foreign(json!({}))).token(&mut world, "bob of theirs").await;
 
-    // Where a rule lets them in, they keep apart: nobody is merged by name or by address.
+    // If a rule allows these subjects, they stay different parties, despite equal names or addresses.
     let mut world = plan().start().await;
     let (own, idp) = (world.own.clone(), world.idp.clone());
     let address = json!({ "sub": "alice", "email": "alice@as.example", "email_verified": true });
@@ -185,7 +185,7 @@ async fn th_18_nobody_becomes_a_subject_of_another_issuer() {
     subs.push(ask("orders", &own.access_token(address)).claims(&mut world, "alice here").await["sub"].clone());
     assert_eq!(subs, ["partner|alice", "idp|alice", "alice"]);
 
-    // Records by which two issuers could name one subject do not build.
+    // Records with which two issuers could name the same subject are refused.
     let prefix = |text: &str| SubjectMapping::Prefix(text.into());
     for (mapping, builds) in [
         (prefix("other|"), true),
@@ -204,13 +204,13 @@ async fn th_18_nobody_becomes_a_subject_of_another_issuer() {
     }
 }
 
-/// The attacker runs an issuer of its own, whose name looks like a known one's, or signs in the name of that one.
+/// Attack: the attacker runs an issuer with a similar name, or signs tokens in the name of a known issuer.
 #[tokio::test]
-async fn th_19_an_issuer_is_known_by_every_byte_of_its_name_and_by_its_own_keys() {
+async fn th_19_an_issuer_has_one_name_and_its_keys() {
     use Reason::*;
     let mut partner = partner();
     let mut world_plan = plan();
-    // The same `kid`, so that nothing but the issuer tells the keys apart.
+    // Both keys have the same `kid`: only the issuer tells the keys apart.
     partner.key = partner.key.with_key_id(world_plan.idp.key.key_id().clone());
     world_plan = world_plan.with(|builder| builder.issuers([partner_record(&partner)]));
     let mut world = world_plan.start().await;
@@ -257,7 +257,7 @@ async fn th_19_an_issuer_is_known_by_every_byte_of_its_name_and_by_its_own_keys(
     }
 }
 
-/// A refresh token leaks. It lives long, and is worth more than any access token.
+/// Attack: a refresh token leaks. A refresh token lives long, and is worth more than an access token.
 #[tokio::test]
 async fn th_44_a_refresh_token_is_not_exchanged() {
     use Reason::*;
@@ -289,10 +289,9 @@ async fn th_44_a_refresh_token_is_not_exchanged() {
     assert!(built.builder.build().is_err(), "no record can ask for it");
 }
 
-/// The same at an older server that signs its refresh tokens as it signs its access tokens, and puts no type into the
-/// header of either: no record said that refresh tokens may be exchanged.
+/// Attack: the same with an older server, which signs its refresh tokens and its access tokens with the same header.
 #[tokio::test]
-async fn th_44_a_refresh_token_is_not_exchanged_where_headers_have_no_type_either() {
+async fn th_44_an_untyped_refresh_token_is_not_exchanged() {
     let untyped = Issuer::new(AS).allow_untyped_access_tokens();
     let jwts = Issuer::new(AS).accept_types([TokenType::ACCESS_TOKEN, TokenType::JWT]);
     for (record, declared) in [(untyped, ACCESS_TOKEN), (jwts, JWT)] {

@@ -1,4 +1,4 @@
-//! What stands in a token or a request: claims, names and scopes that are not what they seem.
+//! Attacks with claims, names and scopes.
 
 use super::*;
 use crate::support::*;
@@ -6,17 +6,17 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use tower_token_exchange::{policy::Actors, records::Party};
 
-/// The claims of a token by name.
+/// Returns the names of the claims.
 fn names_of(claims: &Value) -> BTreeSet<&str> {
     claims.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-/// What is always in a token that was issued as a delegation.
+/// The claims of every token that is issued for a delegation.
 const ALWAYS: [&str; 9] = ["iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "act"];
 
-/// alice logged in with a password, last week. The attacker wants a token by which she did so now, with a key.
+/// Attack: alice logged in with a password last week. The attacker wants a token with a login of today, with a key.
 #[tokio::test]
-async fn th_27_a_login_does_not_get_better_by_an_exchange() {
+async fn th_27_an_exchange_does_not_improve_a_login() {
     let partner = partner();
     let record = partner_record(&partner).allow_actor_tokens().map_acr("theirs", "low");
     let plan = plan_with(changing("orders", |client| client.allow_actor(Party::new(PARTNER, "agent-7"))), same);
@@ -63,7 +63,7 @@ async fn th_27_a_login_does_not_get_better_by_an_exchange() {
     ] {
         assert_eq!(login_of(&attack.claims(&mut world, why).await), *expected, "{why}");
     }
-    // It stays the same at the second hop, and a good one stays good.
+    // The second exchange keeps the login, a weak login and a strong login.
     for login in [login, best] {
         let token = ours(&login).token(&mut world, "first").await;
         let second = ask("billing", &token).at("ledger").claims(&mut world, "second").await;
@@ -72,17 +72,17 @@ async fn th_27_a_login_does_not_get_better_by_an_exchange() {
     let translated = theirs(&json!({ "acr": "theirs" })).claims(&mut world, "as the record says").await;
     assert_eq!(translated["acr"], "low");
 
-    // Nobody may write it: no target's record can ask for it by name.
+    // No record of a target can list these claims.
     for name in ["acr", "amr", "auth_time"] {
         let target = Target::new("careless").allow_clients(["orders"]).scopes(["read"]).claims([name]);
         assert!(super::plan().with(|builder| builder.targets([target])).builder.build().is_err(), "{name}");
     }
 }
 
-/// A foreign issuer, or a user who may write into its directory, puts claims into a token in the hope that somebody
-/// copies them.
+/// Attack: a foreign issuer, or a user of its directory, adds claims to a token and hopes that the layer copies the
+/// claims.
 #[tokio::test]
-async fn th_28_no_claim_is_carried_on_unless_both_records_name_it() {
+async fn th_28_a_claim_needs_both_records() {
     use Reason::*;
     let partner = partner();
     let target = |id: &str, claims: &[&str]| {
@@ -124,13 +124,13 @@ async fn th_28_no_claim_is_carried_on_unless_both_records_name_it() {
             assert_eq!(claims[*name], smuggled[*name], "{why}");
         }
     }
-    // Nobody but the target's record asks for what our own tokens hold.
+    // For tokens of our own issuer, the record of the target decides alone.
     let mut world = plan_of(&["tenant"], &[]).start().await;
     let own = ask("orders", &world.own.access_token(changed(unnamed, json!({ "client_id": "web" })))).at("hr");
     let claims = own.claims(&mut world, "ours").await;
     assert_eq!(names_of(&claims), ALWAYS.iter().chain(&["tenant", "acr"]).copied().collect());
 
-    // What would bind, delegate or authorize is not left out in silence: the token is refused.
+    // A claim that binds, delegates or authorizes is not ignored: the token is refused.
     for (name, value, reason) in [
         ("cnf", json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }), TokenSenderConstrained),
         ("act", json!({ "sub": "billing" }), ChainNotTrusted),
@@ -143,7 +143,7 @@ async fn th_28_no_claim_is_carried_on_unless_both_records_name_it() {
         ask_foreign("orders", &token).at("hr").refused(&mut world, reason, name).await;
     }
 
-    // No record can ask for the reserved ones.
+    // No record can list a reserved claim.
     let reserved =
         "iss iat jti sub aud exp nbf scope client_id cnf act may_act authorization_details azp auth_time acr amr";
     for name in reserved.split(' ') {
@@ -151,9 +151,9 @@ async fn th_28_no_claim_is_carried_on_unless_both_records_name_it() {
     }
 }
 
-/// Letters that look alike, fold alike or cannot be seen, wherever a name is compared.
+/// Attack: names with letters that look alike, that are equal after case folding, or that are invisible.
 #[tokio::test]
-async fn th_30_letters_that_look_alike_are_not_the_same() {
+async fn th_30_similar_letters_are_different_names() {
     use Reason::*;
     let for_alice = || [Rule::allow("orders", Subjects::of_issuer(AS).named(["alice"]), "billing").scopes(["read"])];
     let mut world = plan().with(|builder| builder.rules(for_alice())).start().await;
@@ -215,7 +215,7 @@ async fn th_30_letters_that_look_alike_are_not_the_same() {
     for aud in ["https://ordеrs.example", "https://ORDERS.example", "ORDERS", "orders\u{200b}", "ｏrders"] {
         ask("orders", &own.access_token(json!({ "aud": aud }))).refused(&mut world, PresenterUnrelated, aud).await;
     }
-    // What breaks lines breaks logs.
+    // A control character could forge log lines.
     for control in ['\n', '\r', '\0', '\u{1b}', '\u{7f}', '\u{85}'] {
         let why = format!("{control:?}");
         let token = own.access_token(json!({ "sub": format!("alice{control}root") }));
@@ -224,7 +224,7 @@ async fn th_30_letters_that_look_alike_are_not_the_same() {
         let event = world.event().await;
         assert!(event.reason.is_some() && !format!("{event:?}").contains(control), "{why}");
     }
-    // What turns text around, or is none, is not written into a log as it is.
+    // A log escapes characters that change the direction of text, and noncharacters.
     for odd in ['\u{202e}', '\u{2066}', '\u{200f}', '\u{feff}', '\u{ffff}'] {
         ask("orders", &own.access_token(json!({ "sub": format!("bob{odd}") })))
             .at(&format!("b{odd}"))
@@ -240,10 +240,10 @@ async fn th_30_letters_that_look_alike_are_not_the_same() {
     honest.resource("https://billing.example/api").token(&mut world, "a URI as it is registered").await;
 }
 
-/// A user there chooses a name that turns around the text it stands in, or holds what is no character at all, so that
-/// whoever reads a log or a list here reads another name.
+/// Attack: a foreign user chooses a name that changes the direction of text or contains noncharacters, so a person who
+/// reads a log reads another name.
 #[tokio::test]
-async fn th_30_a_subject_that_cannot_be_read_is_refused() {
+async fn th_30_an_unreadable_subject_is_refused() {
     let mut world = plan().start().await;
     let (own, idp) = (world.own.clone(), world.idp.clone());
     for odd in ['\u{202e}', '\u{202a}', '\u{2066}', '\u{2069}', '\u{200e}', '\u{ffff}', '\u{fdd0}', '\u{1fffe}'] {
@@ -255,10 +255,9 @@ async fn th_30_a_subject_that_cannot_be_read_is_refused() {
     ask_foreign("orders", &idp.foreign(json!({ "sub": "Zoë Müller 田中" }))).token(&mut world, "letters").await;
 }
 
-/// An issuer forgets a claim, or its code has a bug, and whoever finds such a token has one for ever, or for
-/// everywhere.
+/// Attack: an issuer forgets a claim. The attacker finds such a token, which seems to be good for ever or everywhere.
 #[tokio::test]
-async fn th_39_what_is_missing_is_not_taken_for_a_yes() {
+async fn th_39_a_missing_claim_permits_nothing() {
     use Reason::*;
     let mut world = plan().start().await;
     let (own, idp) = (world.own.clone(), world.idp.clone());
@@ -275,7 +274,7 @@ async fn th_39_what_is_missing_is_not_taken_for_a_yes() {
     let without_client = own.access_token(json!({ "client_id": null }));
     ask("orders", &without_client).refused(&mut world, TokenTypeConfused, "an access token of nobody").await;
 
-    // There, and yet nothing: a parser that takes it for absent must not take absent for good.
+    // A claim with an empty or odd value is not treated as absent.
     let good = |minter: &Minter, token: &str| (minter.clone(), segment(token, 0), segment(token, 1));
     let tokens = [(good(&idp, &idp.foreign(json!({}))), JWT), (good(&own, &own.access_token(json!({}))), ACCESS_TOKEN)];
     for ((minter, header, claims), declared) in &tokens {
@@ -312,9 +311,9 @@ async fn th_39_what_is_missing_is_not_taken_for_a_yes() {
     }
 }
 
-/// What begins like something allowed, or is a pattern, or contains it.
+/// Attack: names that start with an allowed name, contain an allowed name, or are patterns.
 #[tokio::test]
-async fn th_46_names_are_equal_or_they_are_not() {
+async fn th_46_names_are_compared_exactly() {
     use Reason::*;
     let targets = |mut targets: Vec<Target>| {
         let files = Target::new("files").allow_clients(["orders"]).resource("https://files.example/a");
@@ -333,7 +332,7 @@ async fn th_46_names_are_equal_or_they_are_not() {
     let own = world.own.clone();
     let holding = |scope: &str| ask("orders", &own.access_token(json!({ "scope": scope })));
 
-    // (held, asked at `plain`, where `read` and `read:all` mean something)
+    // The scope of the token, and the requested scope for `plain`, which knows `read` and `read:all`.
     for (held, asked) in [
         ("read", "read:all"),
         ("read", "read:"),
@@ -357,7 +356,7 @@ async fn th_46_names_are_equal_or_they_are_not() {
         let why = format!("{held} for {asked}");
         holding(held).at("plain").scope(asked).refused_as("invalid_scope", &mut world, ScopeEmpty, &why).await;
     }
-    // A translation is of the whole name too.
+    // A translation matches the whole name, too.
     for held in ["reading", "read:all", "rea", "all:all", "*", "al"] {
         holding(held).at("files").refused_as("invalid_scope", &mut world, ScopeEmpty, held).await;
     }
@@ -408,7 +407,7 @@ async fn th_46_names_are_equal_or_they_are_not() {
     }
     honest().resource("https://billing.example/api").token(&mut world, "the name as it is").await;
 
-    // Nor is a name in a rule a pattern.
+    // A name in a rule is not a pattern.
     let rule = |sub: &str| {
         Rule::allow("orders", Subjects::of_issuer(AS).named([sub.to_owned()]), "billing").scopes(Names::any())
     };

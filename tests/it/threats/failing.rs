@@ -1,4 +1,4 @@
-//! Parts that fail when it suits an attacker.
+//! Attacks that need the failure of a part.
 
 use super::*;
 use crate::support::*;
@@ -36,7 +36,7 @@ enum Fault {
     Hangs,
 }
 
-/// A part that works until it is told otherwise.
+/// A part that works until the test sets a fault.
 #[derive(Clone)]
 struct Breakable<S> {
     part: S,
@@ -82,8 +82,8 @@ enum Which {
     Audit,
 }
 
-/// A world with one part that can be broken, whose answers tell the reason in a header: an event that nobody took
-/// cannot be read.
+/// Returns a world with one part that can fail. The answers have the reason in a header, because a failing sink records no
+/// event.
 async fn breakable(which: Which, clock: &Arc<AtomicU64>) -> (World, Minter, Arc<Mutex<Option<Fault>>>) {
     let fault = Arc::<Mutex<Option<Fault>>>::default();
     let with = Arc::clone(&fault);
@@ -110,7 +110,7 @@ async fn breakable(which: Which, clock: &Arc<AtomicU64>) -> (World, Minter, Arc<
     let (name, algorithm) = (key.key_id().clone(), key.algorithm());
     let keys = key.published_keys().key_set();
     let fetch_fault = if which == Which::Fetch { Arc::clone(&with) } else { Arc::default() };
-    // Long enough for a slow machine, short enough to wait for.
+    // The deadline is long enough for a slow machine.
     let plan = plan.with(|builder| {
         let fetch = Breakable { part: fetch, fault: fetch_fault };
         builder.issuers([record]).http(fetch).deadline(Duration::from_secs(2))
@@ -152,7 +152,7 @@ async fn no_token_while(which: Which, fault: Fault) {
     let panics = matches!(fault, Fault::PanicsInCall | Fault::PanicsLater);
     let reason = match which {
         Which::Audit => Reason::AuditUnavailable,
-        // The outage of an issuer, whatever it is made of.
+        // The faults of an issuer.
         Which::Fetch if fault != Fault::Hangs => Reason::IssuerKeysUnavailable,
         _ if fault == Fault::Hangs => Reason::DeadlineExceeded,
         Which::Authenticator if panics => Reason::AuthenticatorPanicked,
@@ -174,15 +174,15 @@ async fn no_token_while(which: Which, fault: Fault) {
 
     *switch.lock().unwrap() = None;
     clock.fetch_add(61, SeqCst);
-    // A fetch that hangs is given up later than those who wait for it give up; others do not wait for it.
+    // A hanging fetch ends later than the requests that wait for the fetch. Other requests do not wait.
     let hangs_on = which == Which::Fetch && fault == Fault::Hangs;
     let honest = if hangs_on { ask("orders", &world.own.access_token(json!({}))) } else { attack };
     honest.token(&mut world, &why).await;
 }
 
-/// The attacker waits for, or causes, the failure of something that the answer depends on, and tries then.
+/// Attack: the attacker waits for the failure of a part that decides, or causes the failure.
 #[tokio::test]
-async fn th_45_what_cannot_be_asked_has_not_said_yes() {
+async fn th_45_a_failing_part_permits_nothing() {
     use Fault::*;
     use Which::*;
     let faults = [Errs, IsNeverReady, PanicsInCall, PanicsLater, Hangs];

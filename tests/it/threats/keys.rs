@@ -1,4 +1,4 @@
-//! Keys and signatures: forging one, choosing one, and having them fetched.
+//! Attacks on keys and signatures.
 
 use super::*;
 use crate::support::*;
@@ -20,7 +20,7 @@ use tower_token_exchange::fetch::HttpFetch;
 
 const REMOTE: &str = "https://remote.example";
 
-/// A server on loopback that answers every path with this key set, and remembers what it was asked for.
+/// A server on loopback that answers every path with one key set, and records the paths.
 struct Jwks {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<String>>>,
@@ -46,7 +46,7 @@ impl Jwks {
         format!("http://{}{path}", self.address)
     }
 
-    /// How often it was asked, for nothing but its key set.
+    /// Returns the number of requests, all for the key set.
     fn fetches(&self) -> usize {
         let asked = self.asked.lock().unwrap();
         assert!(asked.iter().all(|uri| uri == "/jwks.json"), "{asked:?}");
@@ -54,7 +54,7 @@ impl Jwks {
     }
 }
 
-/// A world that fetches the keys of one issuer from there, with a clock in the test's hands.
+/// Returns a world that fetches the keys of one issuer from this server, with a clock that the test sets.
 async fn world_of(jwks: &Jwks, clock: &Arc<AtomicU64>) -> World {
     let now = Arc::clone(clock);
     let record = Issuer::new(REMOTE)
@@ -70,15 +70,15 @@ fn remote() -> Minter {
     Minter::new(REMOTE, Algorithm::ES256)
 }
 
-/// A token with other members in its header.
+/// Returns a token with this header.
 fn under(minter: &Minter, header: Value) -> String {
     minter.sign(&changed(minter.header("JWT"), header), &segment(&minter.foreign(json!({})), 1))
 }
 
-/// The attacker knows the public key, as everybody does, and makes a token that would verify if the server let the
-/// token choose how.
+/// Attack: the attacker knows the public key, and makes a token that would verify if the token could choose the
+/// algorithm.
 #[tokio::test]
-async fn th_20_a_token_does_not_choose_how_it_is_verified() {
+async fn th_20_a_token_does_not_choose_its_algorithm() {
     use Reason::*;
     let rsa = LocalSigner::from_pem(Algorithm::RS256, include_bytes!("../../data/rsa.pem"))
         .unwrap()
@@ -132,7 +132,7 @@ async fn th_20_a_token_does_not_choose_how_it_is_verified() {
             let token = forged(minter, json!({ "alg": alg, "kid": kid }), &|_| vec![]);
             ask_foreign("orders", &token).refused(&mut world, reason, &alg.to_string()).await;
         }
-        // Another algorithm than the key's.
+        // Algorithms that are not the algorithm of the key.
         let wrong = if minter.key.algorithm() == Algorithm::ES256 {
             ["RS256", "PS256", "ES384", "EdDSA"]
         } else {
@@ -142,7 +142,7 @@ async fn th_20_a_token_does_not_choose_how_it_is_verified() {
             let token = under(minter, json!({ "alg": alg }));
             ask_foreign("orders", &token).refused(&mut world, TokenKeyUnknown, alg).await;
         }
-        // Every way that a signature by nobody can look.
+        // Empty and invented signatures.
         for signature in [vec![0; 64], vec![0xff; 64], vec![], vec![0; 256]] {
             let alg = minter.key.algorithm().as_str();
             let token = forged(minter, json!({ "alg": alg, "kid": kid }), &|_| signature.clone());
@@ -152,9 +152,9 @@ async fn th_20_a_token_does_not_choose_how_it_is_verified() {
     }
 }
 
-/// The attacker signs with a key of its own and tells the server where to find it.
+/// Attack: the attacker signs with an own key, and the token says where to find this key.
 #[tokio::test]
-async fn th_21_a_token_does_not_say_where_its_key_is() {
+async fn th_21_a_token_does_not_choose_its_key() {
     use Reason::*;
     let (honest, attacker) = (remote(), remote());
     let jwks = Jwks::serving(honest.key.published_keys().to_json()).await;
@@ -197,7 +197,7 @@ async fn th_21_a_token_does_not_say_where_its_key_is() {
     ] {
         ask_foreign("orders", &under(&attacker, json!({ "kid": kid }))).refused(&mut world, reason, kid).await;
     }
-    // An issuer that is a URL is not a place to look.
+    // The URL of an unknown issuer is not fetched.
     for iss in [trap.url(""), trap.url("/"), trap.url("/jwks.json")] {
         let token = attacker.foreign(json!({ "iss": iss }));
         ask_foreign("orders", &token).refused(&mut world, TokenIssuerUnknown, &iss).await;
@@ -209,9 +209,9 @@ async fn th_21_a_token_does_not_say_where_its_key_is() {
     assert_eq!(trap.fetches(), 0);
 }
 
-/// The attacker makes the server fetch keys, as often as it can: to wear down the issuer, or this server.
+/// Attack: the attacker makes the server fetch keys as often as possible, to overload the issuer or this server.
 #[tokio::test]
-async fn th_22_a_flood_of_tokens_is_no_flood_of_fetches() {
+async fn th_22_many_tokens_cause_few_fetches() {
     use Reason::*;
     let honest = remote();
     let clock = Arc::new(AtomicU64::new(NOW));
@@ -220,7 +220,7 @@ async fn th_22_a_flood_of_tokens_is_no_flood_of_fetches() {
     let good = honest.foreign(json!({ "exp": NOW + 86_400 }));
     let random = |n: usize| under(&honest, json!({ "kid": format!("random-{n}") }));
 
-    // Whoever has not said who it is, or asks for what it cannot have, causes none at all.
+    // A request of an unauthenticated client, or with bad parameters, causes no fetch.
     let guess = basic("orders", "a-guess-at-the-secret");
     for n in 0..10 {
         for (authorization, told, reason) in [
@@ -242,7 +242,7 @@ async fn th_22_a_flood_of_tokens_is_no_flood_of_fetches() {
     }
     assert_eq!(jwks.fetches(), 0, "before anybody had a right to any");
 
-    // A client in good standing: one to begin with, then one in a minute, however many names it makes up.
+    // The requests of a known client cause one fetch, and then one fetch each minute.
     ask_foreign("orders", &good).token(&mut world, "the first good one").await;
     assert_eq!(jwks.fetches(), 1);
     for minute in 1..=3 {

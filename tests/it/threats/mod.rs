@@ -1,6 +1,7 @@
-//! Every attack on a token exchange that is known to this crate, told as it is tried: somebody has something, does
-//! something with it, and gets nothing. Each test bears the number of its threat, goes through the whole layer over
-//! HTTP, and ends with the same request in honest hands, which succeeds.
+//! The known attacks on a token exchange.
+//!
+//! The name of each test starts with the number of its threat. The comment of a test describes the attack. Each test sends
+//! its requests to the whole layer over HTTP, and also sends the request of an honest client, which succeeds.
 
 mod bounds;
 mod chain;
@@ -25,35 +26,35 @@ use tower_token_exchange::{
 const ORDERS: &str = "https://orders.example";
 const BILLING: &str = "https://billing.example";
 const REFRESH_TOKEN: &str = "urn:ietf:params:oauth:token-type:refresh_token";
-/// A second foreign issuer, whose record each test writes for itself.
+/// A second foreign issuer. Each test writes the record of this issuer.
 const PARTNER: &str = "https://partner.example";
 
-/// A request for an exchange before it is sent.
+/// An exchange request that is not sent yet.
 #[derive(Clone)]
 struct Ask {
     client: String,
     form: Vec<(String, String)>,
 }
 
-/// A client asks for a token at `billing`, with an access token of ours.
+/// Returns a request for a token for `billing`, with an access token of our own issuer.
 fn ask(client: &str, subject_token: &str) -> Ask {
     let form = exchange_form(subject_token, &[]).into_iter().map(|(name, value)| (name.into(), value.into())).collect();
     Ask { client: client.into(), form }
 }
 
-/// The same with a JWT of a foreign issuer.
+/// Returns the same request with a JWT of a foreign issuer.
 fn ask_foreign(client: &str, subject_token: &str) -> Ask {
     ask(client, subject_token).typed(JWT)
 }
 
 impl Ask {
-    /// Puts a parameter in the place of those of its name.
+    /// Replaces all values of a parameter.
     fn set(mut self, name: &str, value: &str) -> Self {
         self.form.retain(|(known, _)| known != name);
         self.and(name, value)
     }
 
-    /// Adds a parameter.
+    /// Adds a value of a parameter.
     fn and(mut self, name: &str, value: &str) -> Self {
         self.form.push((name.into(), value.into()));
         self
@@ -88,7 +89,7 @@ impl Ask {
         world.post(Some(&basic(&self.client, &secret_of(&self.client))), self.body()).await
     }
 
-    /// Sends it, and there is a token.
+    /// Sends the request, and returns the issued token.
     async fn token(&self, world: &mut World, why: &str) -> String {
         let reply = self.send(world).await;
         let event = world.event().await;
@@ -97,24 +98,24 @@ impl Ask {
         reply.json()["access_token"].as_str().unwrap().to_owned()
     }
 
-    /// The same, and what the token says.
+    /// Sends the request, and returns the claims of the issued token.
     async fn claims(&self, world: &mut World, why: &str) -> Value {
         segment(&self.token(world, why).await, 1)
     }
 
-    /// Sends it, and there is no token: `invalid_request` for whoever asked, the reason for whoever audits.
+    /// Sends the request, which is refused with `invalid_request` and audited with this reason.
     async fn refused(&self, world: &mut World, reason: Reason, why: &str) {
         self.refused_as("invalid_request", world, reason, why).await;
     }
 
-    /// The same with another error.
+    /// Sends the request, which is refused with this error.
     async fn refused_as(&self, error: &str, world: &mut World, reason: Reason, why: &str) {
         let reply = self.send(world).await;
         assert_refused(world, &reply, (400, error), reason, why).await;
     }
 }
 
-/// That this answer gives nothing away, and that its only event says why.
+/// Checks that the answer reveals nothing, and that the only audit event has the reason.
 async fn assert_refused(world: &mut World, reply: &Reply, told: (u16, &str), reason: Reason, why: &str) {
     let event = world.event().await;
     let found = (reply.status.as_u16(), reply.error());
@@ -124,15 +125,15 @@ async fn assert_refused(world: &mut World, reply: &Reply, told: (u16, &str), rea
     assert_eq!(members, ["error", "error_description"], "{why}");
     assert_eq!((event.error.map(|error| error.as_str()), event.granted), (Some(told.1), None), "{why}");
     assert_eq!(event.outcome, if told.0 < 500 { Outcome::Denied } else { Outcome::Error }, "{why}");
-    assert!(world.no_event(), "{why}: one event for one attempt");
-    assert!(world.passed.lock().unwrap().is_empty(), "{why}: the wrapped service got to see it");
+    assert!(world.no_event(), "{why}: one event for each attempt");
+    assert!(world.passed.lock().unwrap().is_empty(), "{why}: the wrapped service received the request");
 }
 
 fn partner() -> Minter {
     Minter::new(PARTNER, Algorithm::ES256)
 }
 
-/// The second foreign issuer, whose tokens `orders` may present.
+/// The record of the second foreign issuer. `orders` may present its tokens.
 fn partner_record(partner: &Minter) -> Issuer {
     Issuer::new(PARTNER)
         .keys(partner.keys())
@@ -158,14 +159,14 @@ fn same<T>(records: T) -> T {
     records
 }
 
-/// `billing` may be called by every client of the plan.
+/// Lets every client of the plan get tokens for `billing`.
 fn open_billing(targets: Vec<Target>) -> Vec<Target> {
     let open =
         |target: Target| if target.id() == "billing" { target.allow_clients(["orders", "reports"]) } else { target };
     targets.into_iter().map(open).collect()
 }
 
-/// What lets every client do everything within its records, as long as the client itself acts.
+/// A rule that allows every client everything within the records, if the client is the actor.
 fn anything() -> Rule {
     Rule::allow(Names::any(), Subjects::any().or_clients(), Names::any()).scopes(Names::any())
 }
@@ -180,7 +181,7 @@ fn key_set(keys: impl IntoIterator<Item = Value>) -> KeySet {
     KeySet::from_json(json!({ "keys": keys.into_iter().collect::<Vec<_>>() }).to_string()).unwrap()
 }
 
-/// Claims signed under the same header as a token of this kind, `null` members and all.
+/// Signs claims as they are, `null` members included, under the header of this token type.
 fn signed(minter: &Minter, typ: &str, claims: &Value) -> String {
     minter.sign(&minter.header(typ), claims)
 }

@@ -1,4 +1,4 @@
-//! Tokens in the wrong hands.
+//! Attacks with stolen tokens.
 
 use super::*;
 use crate::support::*;
@@ -9,10 +9,9 @@ use tower_token_exchange::{
     policy::{Actors, Decision, Query},
 };
 
-/// A token of alice, sent to `orders`, leaks from a log there. Whoever finds it can do nothing with it without being
-/// `orders`.
+/// Attack: alice's token for `orders` leaks from a log. Only `orders` can exchange the token.
 #[tokio::test]
-async fn th_01_a_stolen_token_buys_no_other() {
+async fn th_01_a_stolen_token_cannot_be_exchanged() {
     use Reason::*;
     let more_clients = |mut clients: Vec<Client>| {
         clients.push(client("dormant").deny_exchange());
@@ -67,16 +66,16 @@ async fn th_01_a_stolen_token_buys_no_other() {
     }
     ask("orders", &stolen).token(&mut world, "the one that it was sent to").await;
 
-    // A relation to the token is no right to another: without a rule there is none.
+    // The presenter needs a rule, too.
     let mut world = plan().with(|builder| builder.rules([])).start().await;
     let stolen = world.own.access_token(json!({}));
     ask("orders", &stolen).refused(&mut world, PolicyNoRule, "no rule").await;
 }
 
-/// `reports` is an honest client gone bad: users call `orders` and `reports` alike, and tokens for `orders` come its
-/// way. It may call `billing` itself, so only what binds a token to its presenter stands in between.
+/// Attack: `reports` is a known client that turns malicious, and has stolen tokens for `orders`. `reports` may get tokens
+/// for `billing`, so only presenter binding stops the attack.
 #[tokio::test]
-async fn th_02_nobody_presents_a_token_that_was_made_for_another_client() {
+async fn th_02_a_client_presents_only_its_own_tokens() {
     let partner = partner();
     let record = Issuer::new(PARTNER)
         .keys(partner.keys())
@@ -116,7 +115,7 @@ async fn th_02_nobody_presents_a_token_that_was_made_for_another_client() {
         ask("orders", &token).typed(declared).token(&mut world, why).await;
     }
 
-    // A token that does not say for whom it was is refused, not let through: nobody has a claim to it.
+    // A token without an audience is refused for every client.
     for (why, (declared, token), reason) in [
         ("no `aud`", access(json!({ "aud": null, "client_id": "reports" })), Reason::PresenterUnknown),
         ("an empty `aud`", access(json!({ "aud": [], "client_id": "orders" })), Reason::PresenterUnknown),
@@ -129,9 +128,9 @@ async fn th_02_nobody_presents_a_token_that_was_made_for_another_client() {
     }
 }
 
-/// A token with two audiences is in the hands of both. Each could use what the other was meant to do.
+/// Attack: a token has two audiences, so two services have the token. Each could act in place of the other.
 #[tokio::test]
-async fn th_40_a_fellow_audience_cannot_use_the_token_of_all() {
+async fn th_40_a_token_with_several_audiences_is_refused() {
     let records = changing("orders", Client::allow_several_audiences);
     let partner = partner();
     let record = partner_record(&partner).allow_presenters(["orders", "billing"]);
@@ -152,14 +151,14 @@ async fn th_40_a_fellow_audience_cannot_use_the_token_of_all() {
     ] {
         let token = own.access_token(json!({ "aud": audiences }));
         ask("billing", &token).at("archive").refused(&mut world, several, why).await;
-        // It may if the one who issued the token named it.
+        // The client may exchange the token if `may_act` names the client.
         let meant = own.access_token(json!({ "aud": audiences, "may_act": named }));
         ask("billing", &meant).at("archive").token(&mut world, why).await;
     }
     let token = partner.foreign(json!({ "aud": [AS, "https://other-as.example"] }));
     ask_foreign("billing", &token).at("archive").refused(&mut world, several, "sent to another server too").await;
 
-    // It may if its own record says so, and the one of somebody else is no help.
+    // The client may exchange the token if its own record allows it. The record of another client does not count.
     let token = own.access_token(json!({ "aud": [BILLING, ORDERS] }));
     ask("orders", &token).at("archive").token(&mut world, "with the record for it").await;
     let token = own.access_token(json!({ "aud": [BILLING, "https://b.example"] }));
@@ -168,10 +167,9 @@ async fn th_40_a_fellow_audience_cannot_use_the_token_of_all() {
     ask("billing", &token).at("archive").token(&mut world, "one audience only").await;
 }
 
-/// A client registers under a name that looks like a user's, and tries to be taken for the user, wherever the two
-/// names meet.
+/// Attack: a client registers with the name of a user, and tries to be treated as the user.
 #[tokio::test]
-async fn th_42_a_client_is_not_taken_for_the_user_of_its_name() {
+async fn th_42_a_client_is_not_a_user_of_equal_name() {
     let partner = partner();
     let record = partner_record(&partner);
     let clients = |mut clients: Vec<Client>| {
@@ -189,7 +187,7 @@ async fn th_42_a_client_is_not_taken_for_the_user_of_its_name() {
     let user = own.access_token(json!({}));
     let other_user = own.access_token(json!({ "sub": "bob", "aud": "alice" }));
 
-    // A user's token does not make the client, nor the client's name the presenter of a user's token.
+    // A user's token does not prove the client, and the client's name is not the presenter of a user's token.
     ask("alice", &user).at("open").refused(&mut world, Reason::PresenterUnrelated, "the user's token").await;
     let by_user = ask("alice", &other_user).at("open").actor(&user, ACCESS_TOKEN);
     by_user.refused(&mut world, Reason::ActorNotCarried, "the user's token as the client's").await;
@@ -199,14 +197,14 @@ async fn th_42_a_client_is_not_taken_for_the_user_of_its_name() {
     assert_eq!(act, json!({ "sub": "alice" }));
     ask("orders", &user).token(&mut world, "the user's token where it belongs").await;
 
-    // No foreign issuer can make a user of ours who is called as one of our clients.
+    // A foreign user cannot get the name of one of our clients.
     let token = partner.foreign(json!({ "sub": "alice" }));
     ask_foreign("orders", &token).refused(&mut world, Reason::SubjectNotMapped, "mapped to a client's name").await;
     let token = partner.foreign(json!({ "sub": "carol" }));
     ask_foreign("orders", &token).token(&mut world, "mapped to a user's name").await;
 }
 
-/// A policy of one's own is told which it is, whatever the name.
+/// The query to a custom policy says whether the subject is a client.
 #[tokio::test]
 async fn th_42_a_policy_can_tell_a_client_from_a_user() {
     let users_only = tower::service_fn(|query: Query| async move {
@@ -224,8 +222,7 @@ async fn th_42_a_policy_can_tell_a_client_from_a_user() {
     ask("orders", &own.access_token(json!({}))).token(&mut world, "the user").await;
 }
 
-/// The same, where only the rules stand between: what they allow for the user alice, they do not for a client that
-/// got a token for itself.
+/// A rule for the user alice does not allow a client with the name alice and a token for itself.
 #[tokio::test]
 async fn th_42_client_credentials_are_no_user() {
     let clients = |mut clients: Vec<Client>| {
