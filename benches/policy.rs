@@ -1,11 +1,10 @@
-//! What one decision of a table costs: from 10 rules to 1 000 000, and where the rules of one client and one target
-//! are many.
+//! The time of one decision of a table with 10 to 1 000 000 rules, and with many rules for one client and one target.
 //!
-//! `cargo bench --bench policy`; quote the ratios, not the times. Each query asks for another rule of the table, so
-//! that the largest is not read from the nearest cache. Each table of 1 000 000 says how long it took to load, and its
-//! memory where the system tells.
+//! Run `cargo bench --bench policy`. Compare the ratios, because the times depend on the machine. Each query matches
+//! another rule, so that the largest table does not stay in the caches of the processor. Each table of 1 000 000 rules
+//! prints its load time and, if the system reports it, its memory.
 
-#![allow(clippy::print_stdout, reason = "a bench says what it found")]
+#![allow(clippy::print_stdout, reason = "a bench prints its results")]
 
 use divan::{AllocProfiler, Bencher, black_box};
 use serde_json::{Value, json};
@@ -22,13 +21,13 @@ static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
 const ISSUER: &str = "https://as.example";
 const SIZES: [usize; 3] = [10, 10_000, 1_000_000];
-const AT_ONE_PLACE: usize = 10_000;
+const FOR_ONE_PAIR: usize = 10_000;
 
 fn main() {
     divan::main();
 }
 
-/// One rule for each pair of a client and a target, for any subject.
+/// One rule for each pair of client and target, for any subject.
 #[divan::bench(args = SIZES, sample_size = 100, sample_count = 200)]
 fn a_pairs(bencher: Bencher<'_, '_>, size: usize) {
     let (client, target) = (|at: usize| format!("client-{}", at / 1000), |at: usize| format!("target-{}", at % 1000));
@@ -37,34 +36,35 @@ fn a_pairs(bencher: Bencher<'_, '_>, size: usize) {
     decide(bencher, size, rule, query);
 }
 
-/// One rule for each user, of one client at one target.
+/// One rule for each user, for one client and one target.
 #[divan::bench(args = SIZES, sample_size = 100, sample_count = 200)]
 fn b_users(bencher: Bencher<'_, '_>, size: usize) {
     let rule = |at| Rule::allow("orders", Subjects::of_issuer(ISSUER).named([format!("user-{at}")]), "billing");
     decide(bencher, size, rule, |at| of_user(&format!("user-{at}")));
 }
 
-/// One rule for each group, of one client at one target: a claim with a text leads to the rule.
-#[divan::bench(args = [10, AT_ONE_PLACE])]
+/// One rule for each group, for one client and one target. The index finds a rule by a claim with a text value.
+#[divan::bench(args = [10, FOR_ONE_PAIR])]
 fn c_groups(bencher: Bencher<'_, '_>, size: usize) {
     let rule = |at| Rule::allow("orders", Subjects::any().with_claim("groups", format!("group-{at}")), "billing");
     decide(bencher, size, rule, |at| with("groups", json!(["staff", format!("group-{at}"), "all"])));
 }
 
-/// The same with a number, which leads to none: every rule is held against the query.
-#[divan::bench(args = [10, AT_ONE_PLACE])]
+/// One rule for each level, for one client and one target. The index cannot find a rule by a number, so the query is
+/// compared with every rule.
+#[divan::bench(args = [10, FOR_ONE_PAIR])]
 fn d_numbers(bencher: Bencher<'_, '_>, size: usize) {
     let rule = |at| Rule::allow("orders", Subjects::any().with_claim("level", at), "billing");
     decide(bencher, size, rule, |at| with("level", json!(at)));
 }
 
-/// The same for any subject: every rule matches, and the one that grants most is looked for.
-#[divan::bench(args = [10, AT_ONE_PLACE])]
+/// Many equal rules for one client and one target. Every rule matches, and the table looks for the rule that grants most.
+#[divan::bench(args = [10, FOR_ONE_PAIR])]
 fn e_alike(bencher: Bencher<'_, '_>, size: usize) {
     decide(bencher, size, |_| Rule::allow("orders", Subjects::any(), "billing"), |_| of_user("alice"));
 }
 
-/// Not a decision: what a person is told who asks why. It looks at every rule.
+/// An explanation, which reads every rule.
 #[divan::bench(args = [10, 1_000_000], sample_count = 20)]
 fn f_explain(bencher: Bencher<'_, '_>, size: usize) {
     let rule = |at| Rule::allow("orders", Subjects::of_issuer(ISSUER).named([format!("user-{at}")]), "billing");
@@ -72,7 +72,8 @@ fn f_explain(bencher: Bencher<'_, '_>, size: usize) {
     bencher.bench_local(|| table.explain(black_box(&of_user("nobody"))));
 }
 
-/// What a start or a reload costs: every rule is held against the records and against the others; a tenth are denies.
+/// The start of a layer, or a reload: every rule is compared with the records and with the other rules. A tenth of the
+/// rules are deny rules.
 #[divan::bench(args = [10, 10_000, 1_000_000], sample_count = 1, sample_size = 1)]
 fn g_build(bencher: Bencher<'_, '_>, size: usize) {
     let (client, target) = (|at: usize| format!("client-{}", at / 1000), |at: usize| format!("target-{}", at % 1000));
@@ -105,17 +106,17 @@ fn decide(bencher: Bencher<'_, '_>, size: usize, rule: impl Fn(usize) -> Rule, q
     let table = Table::new((0..size).map(|at| rule(at).scopes(["read", "write"]))).expect("a table");
     if size == SIZES[2] {
         let bytes = resident().saturating_sub(before) / size;
-        println!("(made and loaded in {:.1?}, with {bytes} bytes for each rule)", started.elapsed());
+        println!("(built and loaded in {:.1?}, with {bytes} bytes for each rule)", started.elapsed());
     }
     let query = |at| {
         let mut query = query(at);
         query.max_scope = "read write".parse().expect("a scope");
         query
     };
-    // A step that has no factor in common with the sizes comes to all of them.
+    // The step has no common factor with the sizes, so the queries reach every rule.
     let queries: Vec<Query> = (0..size.min(10_000)).map(|turn| query(turn * 7_919 % size)).collect();
     let mut turn = 0;
-    // Made just before it is asked, as in an exchange.
+    // The query is created just before the decision, as in an exchange.
     let next = || {
         turn = (turn + 1) % queries.len();
         queries[turn].clone()
@@ -127,7 +128,7 @@ fn decide(bencher: Bencher<'_, '_>, size: usize, rule: impl Fn(usize) -> Rule, q
     });
 }
 
-/// The memory of this process in bytes, where the system says.
+/// The memory of this process in bytes. 0 if the system does not report it.
 fn resident() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,4 +1,4 @@
-//! A policy that asks a server: an AuthZEN decision point, behind a time limit and a limit on how much waits for it.
+//! A policy that asks a remote AuthZEN decision point, with a timeout and a limit on open questions.
 
 use bytes::Bytes;
 use http::{Request, header};
@@ -11,15 +11,15 @@ use tower_token_exchange::{
     policy::{Decision, Denial, Grant, Policy, Query, Semantics},
 };
 
-/// How long an answer may take; what comes later is no answer.
+/// The longest time for an answer. A later answer counts as a failure.
 const TIMEOUT: Duration = Duration::from_millis(500);
-/// How many questions may be under way; one more is turned away at once instead of waiting.
-const UNDER_WAY: usize = 64;
+/// The most open questions. Another question fails at once instead of waiting.
+const MAX_OPEN_QUESTIONS: usize = 64;
 
-/// The policy that asks at this URL. Whatever goes wrong on the way is an error, and the exchange fails closed.
+/// The policy that asks at this URL. Every failure is an error, and the exchange then fails closed.
 pub(crate) fn policy(url: String) -> Result<impl Policy, BoxError> {
     let fetch = HttpFetch::builder().allow_loopback_http().build()?;
-    Ok(ServiceBuilder::new().load_shed().concurrency_limit(UNDER_WAY).timeout(TIMEOUT).service_fn(
+    Ok(ServiceBuilder::new().load_shed().concurrency_limit(MAX_OPEN_QUESTIONS).timeout(TIMEOUT).service_fn(
         move |query: Query| {
             let (fetch, url) = (fetch.clone(), url.clone());
             async move {
@@ -36,7 +36,7 @@ pub(crate) fn policy(url: String) -> Result<impl Policy, BoxError> {
     ))
 }
 
-/// The questions: may the subject's token be issued for each target, may the client have it, and which scopes.
+/// The questions for each target: whether the subject may get a token, whether the client may, and which scopes.
 fn evaluations(query: &Query) -> Value {
     let subject =
         json!({ "type": if query.subject.is_client { "client" } else { "user" }, "id": query.subject.issued_sub });
@@ -66,19 +66,20 @@ fn evaluations(query: &Query) -> Value {
     })
 }
 
-/// What the answers come to: every gate must be open, and a scope survives if it does at every target.
+/// The decision that follows from the answers: both parties must be permitted at every target, and a scope is granted if
+/// every target permits the scope.
 fn decision(query: &Query, answer: &Value) -> Result<Decision, BoxError> {
     let answers = answer["evaluations"].as_array().ok_or("no `evaluations` in the answer")?;
     let each_target = 2 + query.max_scope.len();
     if answers.len() != query.targets.len() * each_target {
-        return Err("an answer for each question is needed".into());
+        return Err("the number of answers differs from the number of questions".into());
     }
     let permits = |answer: &Value| answer["decision"].as_bool().ok_or("an answer without `decision`");
     let mut scope = query.max_scope.clone();
     for (target, answers) in query.targets.iter().zip(answers.chunks(each_target)) {
         let (gates, scopes) = answers.split_at(2);
         if !permits(&gates[0])? || !permits(&gates[1])? {
-            return Ok(Decision::from(Denial::target(format!("the decision point closes `{target}`"))));
+            return Ok(Decision::from(Denial::target(format!("the decision point denies `{target}`"))));
         }
         let mut kept = Vec::new();
         for (name, answer) in query.max_scope.iter().zip(scopes) {

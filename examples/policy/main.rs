@@ -1,10 +1,10 @@
-//! Who may exchange what for whom, and why not: records and rules in one file, and what they come to.
+//! Records and rules in one file, and the decisions that follow from them.
 //!
-//! `cargo run --all-features --example policy` reads `records.toml`, shows consent from two sides, what scopes become, a
-//! login that is not strong enough, a rule on trial, a reload, and a decision point elsewhere, and fails if one of them
-//! does not come out as it should.
+//! `cargo run --all-features --example policy` reads `records.toml` and shows in turn: a target and a client that must
+//! both allow an exchange, translated scopes, a login that is too weak, a shadow rule, a reload, and a remote decision
+//! point. The example fails if one result is not as expected.
 
-// What happened is told on the terminal.
+// The example prints its results.
 #![allow(clippy::print_stdout)]
 
 mod decision_point;
@@ -36,7 +36,7 @@ const SECRET: &str = "b94d27b9934d3e08a52e";
 const FILE: &str = "records.toml";
 const RECORDS: &str = include_str!("records.toml");
 
-/// Signs Alice's tokens and those that are issued for them.
+/// The key that signs Alice's tokens and the issued tokens.
 static KEY: LazyLock<LocalSigner> =
     LazyLock::new(|| LocalSigner::generate(Algorithm::ES256).unwrap_or_else(|_| std::process::abort()));
 
@@ -46,92 +46,92 @@ async fn main() -> Result<(), Box<dyn Error>> {
     consent(&mut server).await?;
     scopes(&mut server).await?;
     step_up(&mut server).await?;
-    trial_and_reload(&mut server).await?;
-    elsewhere().await
+    shadow_and_reload(&mut server).await?;
+    remote_decision_point().await
 }
 
-/// A target lists who may come, a client where it means to go. Neither is enough alone, and no rule makes up for it.
+/// A target lists its callers, and a client can list its targets. A rule cannot replace either of the two.
 async fn consent(server: &mut Server) -> Result<(), Box<dyn Error>> {
-    println!("\n── Consent has two sides.");
+    println!("\n── The records of the client and of the target must both allow an exchange.");
     for (what, one_sided) in [
-        ("no longer lists orders", RECORDS.replacen("callers = [\"orders\"] ", "callers = [] ", 1)),
-        ("is not where orders means to go", RECORDS.replacen("[\"billing\", \"vault\"]", "[\"vault\"]", 1)),
-        ("has a new name that the rules do not know", RECORDS.replacen("id = \"billing\"", "id = \"invoicing\"", 1)),
+        ("does not list orders", RECORDS.replacen("callers = [\"orders\"] ", "callers = [] ", 1)),
+        ("is not in the targets of orders", RECORDS.replacen("[\"billing\", \"vault\"]", "[\"vault\"]", 1)),
+        ("has another id than in the rules", RECORDS.replacen("id = \"billing\"", "id = \"invoicing\"", 1)),
     ] {
         let Err(error) = server.exchange.reload(records(&one_sided).parse()?) else {
-            return Err("a rule that can never match was taken".into());
+            return Err("a rule that can never match was accepted".into());
         };
         println!("  billing {what}:\n    {}", records(&one_sided).locate(&error));
     }
     let misspelt = RECORDS.replacen("max_lifetime = \"1m\"", "max_lifetme = \"1m\"", 1);
-    let Err(error) = records(&misspelt).parse::<Document>() else { return Err("an unknown field was taken".into()) };
-    println!("  a field is misspelt:\n    {error}");
+    let Err(error) = records(&misspelt).parse::<Document>() else { return Err("an unknown key was accepted".into()) };
+    println!("  a key is misspelt:\n    {error}");
 
     let (status, answer) = server.ask("orders", &alice(json!({})), &[]).await?;
     let refused = status == StatusCode::BAD_REQUEST && answer["error"] == "invalid_target";
-    claim(refused, "orders is no caller of its own target: invalid_target")?;
-    claim(server.reason() == Some(Reason::TargetNotAllowed), "the audit says which side is missing")
+    claim(refused, "orders is not a caller of the target orders: invalid_target")?;
+    claim(server.reason() == Some(Reason::TargetNotAllowed), "the audit event states the reason")
 }
 
-/// What a scope is worth at a target, its record says.
+/// The record of a target translates the scopes of other targets.
 async fn scopes(server: &mut Server) -> Result<(), Box<dyn Error>> {
     println!("\n── Scopes are translated.");
     let (status, answer) = server.ask("billing", &alice(json!({})), &[]).await?;
     claim(status == StatusCode::OK && answer["scope"] == "invoices:read", "`orders:read` became `invoices:read`")?;
     let more = [("scope", "invoices:read invoices:write")];
     let (_, answer) = server.ask("billing", &alice(json!({})), &more).await?;
-    claim(answer["scope"] == "invoices:read", "`invoices:write` was asked for too, and is not what she has")?;
+    claim(answer["scope"] == "invoices:read", "Alice's token does not lead to `invoices:write`")?;
     let (_, answer) = server.ask("billing", &alice(json!({ "scope": "orders:write" })), &more).await?;
-    claim(answer["scope"] == more[0].1, "with `orders:write` she has both")
+    claim(answer["scope"] == more[0].1, "a token with `orders:write` leads to both scopes")
 }
 
-/// A rule may want a stronger login, and the client is told which (RFC 9470).
+/// A rule can require a stronger login. The client learns which login is sufficient (RFC 9470).
 async fn step_up(server: &mut Server) -> Result<(), Box<dyn Error>> {
-    println!("\n── A login can be too weak.");
+    println!("\n── A login is too weak.");
     let (status, answer) = server.ask("vault", &alice(json!({ "acr": "pwd", "auth_time": now() })), &[]).await?;
     println!("  {status} {answer}");
     let told = answer["error"] == "insufficient_user_authentication" && answer["acr_values"] == "phr";
-    claim(told && answer["max_age"] == 600, "the client is told which login will do")?;
+    claim(told && answer["max_age"] == 600, "the client learns which login is sufficient")?;
     let strong = alice(json!({ "acr": "phr", "auth_time": now() }));
     let (status, answer) = server.ask("vault", &strong, &[]).await?;
-    claim(status == StatusCode::OK && answer["expires_in"] == 60, "after that it gets its token, for a minute")
+    claim(status == StatusCode::OK && answer["expires_in"] == 60, "after that login: a token for one minute")
 }
 
-/// A rule on trial has no effect, but the audit says what it would have done; then it becomes real.
-async fn trial_and_reload(server: &mut Server) -> Result<(), Box<dyn Error>> {
-    println!("\n── A rule is on trial, then it counts.");
+/// A shadow rule has no effect, but the audit event states its outcome. A reload puts the rule in force.
+async fn shadow_and_reload(server: &mut Server) -> Result<(), Box<dyn Error>> {
+    println!("\n── A shadow rule is put in force.");
     let intern = alice(json!({ "groups": ["interns"] }));
     let (status, _) = server.ask("billing", &intern, &[]).await?;
     let event = server.events.try_recv()?;
     let shadow = event.shadow.map(|shadow| shadow.to_string()).unwrap_or_default();
     println!("  audit: outcome={} shadow={shadow:?}", event.outcome.as_str());
     let would = shadow == "would deny: no interns";
-    claim(status == StatusCode::OK && would, "an intern still gets a token, and the audit says who would not")?;
+    claim(status == StatusCode::OK && would, "an intern gets a token, and the audit event states the shadow rule")?;
 
-    let for_real = RECORDS.replace("shadow = true", "");
-    server.exchange.reload(records(&for_real).parse()?)?;
+    let in_force = RECORDS.replace("shadow = true", "");
+    server.exchange.reload(records(&in_force).parse()?)?;
     let (status, _) = server.ask("billing", &intern, &[]).await?;
     let denied = server.reason() == Some(Reason::PolicyDenied);
-    claim(status == StatusCode::BAD_REQUEST && denied, "the document is loaded anew without the word: refused")?;
+    claim(status == StatusCode::BAD_REQUEST && denied, "after a reload without `shadow`, the rule denies the intern")?;
 
-    let broken = for_real.replacen("clients = \"any\"", "clients = [\"ordres\"]", 1);
-    let error = server.exchange.reload(records(&broken).parse()?).err().ok_or("a bad document was taken")?;
+    let broken = in_force.replacen("clients = \"any\"", "clients = [\"ordres\"]", 1);
+    let error = server.exchange.reload(records(&broken).parse()?).err().ok_or("a mistake was accepted")?;
     println!("  {}", records(&broken).locate(&error));
     let (status, _) = server.ask("billing", &alice(json!({})), &[]).await?;
-    claim(status == StatusCode::OK, "a bad document is refused, and the one before it still counts")
+    claim(status == StatusCode::OK, "a document with a mistake is refused, and the earlier document stays in force")
 }
 
-/// Instead of rules, a decision point elsewhere. The records still say what it can allow at most.
-async fn elsewhere() -> Result<(), Box<dyn Error>> {
-    println!("\n── A decision point elsewhere is asked.");
-    let decide = |Json(asked): Json<Value>| async move {
-        let party = asked["context"]["acr"].as_str().unwrap_or_default();
-        if party == "slow" {
+/// A remote decision point replaces the rules. The records still set the ceiling.
+async fn remote_decision_point() -> Result<(), Box<dyn Error>> {
+    println!("\n── A remote decision point decides.");
+    let decide = |Json(question): Json<Value>| async move {
+        let acr = question["context"]["acr"].as_str().unwrap_or_default();
+        if acr == "slow" {
             tokio::time::sleep(Duration::from_secs(60)).await;
         }
-        let questions = asked["evaluations"].as_array().cloned().unwrap_or_default();
-        let decide = |question: &Value| json!({ "decision": question["resource"]["id"] == "billing" });
-        Json(json!({ "evaluations": questions.iter().map(decide).collect::<Vec<_>>() }))
+        let evaluations = question["evaluations"].as_array().cloned().unwrap_or_default();
+        let decide = |evaluation: &Value| json!({ "decision": evaluation["resource"]["id"] == "billing" });
+        Json(json!({ "evaluations": evaluations.iter().map(decide).collect::<Vec<_>>() }))
     };
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/access/v1/evaluations", listener.local_addr()?);
@@ -142,14 +142,14 @@ async fn elsewhere() -> Result<(), Box<dyn Error>> {
     let policy = decision_point::policy(url).map_err(|error| error.to_string())?;
     let mut server = Server::start(records(without_rules).parse()?, Some(policy))?;
     let (status, answer) = server.ask("billing", &alice(json!({})), &[]).await?;
-    claim(status == StatusCode::OK && answer["scope"] == "invoices:read", "it permits billing")?;
+    claim(status == StatusCode::OK && answer["scope"] == "invoices:read", "the decision point permits billing")?;
     let (_, answer) = server.ask("vault", &alice(json!({})), &[]).await?;
-    claim(answer["error"] == "invalid_target", "it closes the vault")?;
+    claim(answer["error"] == "invalid_target", "the decision point denies the vault")?;
     let (status, _) = server.ask("billing", &alice(json!({ "acr": "slow" })), &[]).await?;
-    claim(status == StatusCode::SERVICE_UNAVAILABLE, "it says nothing for half a second: 503, and no token")
+    claim(status == StatusCode::SERVICE_UNAVAILABLE, "no answer within half a second: 503")
 }
 
-/// A token endpoint with the layer on it.
+/// A token endpoint with the layer.
 struct Server {
     exchange: TokenExchangeLayer,
     events: mpsc::UnboundedReceiver<AuditEvent>,
@@ -167,7 +167,7 @@ impl Server {
         Ok(Self { exchange: builder.build()?, events })
     }
 
-    /// `orders` asks for a token for this target.
+    /// Exchanges a token at this target, as the client `orders`.
     async fn ask(
         &mut self,
         target: &str,
@@ -192,13 +192,13 @@ impl Server {
         Ok((parts.status, serde_json::from_slice(&body)?))
     }
 
-    /// Why the last one was refused.
+    /// The reason of the last refusal.
     fn reason(&mut self) -> Option<Reason> {
         self.events.try_recv().ok()?.reason
     }
 }
 
-/// A token with which Alice called orders, changed by what is given.
+/// The token with which Alice called `orders`, with some claims changed.
 fn alice(changes: Value) -> String {
     let header = json!({ "alg": "ES256", "kid": KEY.key_id(), "typ": "at+jwt" });
     let mut claims = json!({
@@ -213,7 +213,7 @@ fn alice(changes: Value) -> String {
     format!("{header}.{claims}.{}", BASE64URL_NOPAD.encode(&signature))
 }
 
-/// The records, as if this stood in their file.
+/// The records file with this text.
 fn records(text: &str) -> TomlFile {
     TomlFile::new(FILE, text)
 }
@@ -224,5 +224,5 @@ fn now() -> u64 {
 
 fn claim(holds: bool, what: &str) -> Result<(), Box<dyn Error>> {
     println!("  {} {what}", if holds { "✓" } else { "✗" });
-    if holds { Ok(()) } else { Err(format!("did not come out as claimed: {what}").into()) }
+    if holds { Ok(()) } else { Err(format!("not as expected: {what}").into()) }
 }

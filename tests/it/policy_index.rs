@@ -201,7 +201,7 @@ fn expected(rules: &[Description], query: &Query) -> Decision {
     let effect = |decision: &Decision| match decision {
         Decision::Allow(grant) => Decision::Allow(grant.clone().policy_id("")),
         Decision::Deny(denial) if is_step_up(denial) => Decision::Deny(denial.clone().reason("")),
-        Decision::Deny(_) => Decision::deny(""),
+        _ => Decision::deny(""),
     };
     if effect(&decided) == effect(&would) {
         return decided;
@@ -211,7 +211,7 @@ fn expected(rules: &[Description], query: &Query) -> Decision {
     decided.with_shadow(match &would {
         Decision::Allow(_) => ShadowOutcome::WouldAllow { rule },
         Decision::Deny(denial) if is_step_up(denial) => ShadowOutcome::WouldStepUp { rule },
-        Decision::Deny(_) => ShadowOutcome::WouldDeny { rule },
+        _ => ShadowOutcome::WouldDeny { rule },
     })
 }
 
@@ -254,7 +254,7 @@ fn the_cases_lead_to_every_kind_of_decision() {
             Decision::Allow(_) => 0,
             Decision::Deny(denial) if denial == Denial::no_rule("") => 1,
             Decision::Deny(denial) if is_step_up(&denial) => 2,
-            Decision::Deny(_) => 3,
+            _ => 3,
         };
         counts[kind] += 1;
     }
