@@ -3,7 +3,7 @@
 use crate::{
     clock::Clock,
     plug::catch_panic,
-    protocol::{ErrorProfile, Reason, Rejection, refuse},
+    protocol::{ErrorProfile, NumericDate, Reason, Rejection, refuse},
 };
 use std::time::Duration;
 
@@ -28,6 +28,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// The current time.
+    pub(crate) fn now(&self) -> NumericDate {
+        self.clock.now().into()
+    }
+
     /// Runs the work on one request. A panic and an elapsed deadline become refusals, and the error profile is applied.
     pub(crate) async fn in_time<T>(&self, work: impl Future<Output = Result<T, Rejection>>) -> Result<T, Rejection> {
         let outcome = match tokio::time::timeout(self.deadline, catch_panic(work)).await {

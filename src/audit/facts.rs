@@ -3,7 +3,7 @@ use crate::{
     client_auth::Credentials,
     exchange::{Authenticated, Bounded, Decided, Issued, Observer, Presented, Resolved, StillValid, Validated},
     policy::ShadowOutcome,
-    protocol::{NumericDate, escaped},
+    protocol::escaped,
     records::Party,
     token::VerifiedToken,
 };
@@ -28,7 +28,7 @@ impl Observer for Attempt {
 
     fn authenticated(&mut self, authenticated: &Authenticated) {
         let event = self.reached(Stage::Parameters);
-        event.client_id = Some((&authenticated.client().id).into());
+        event.client_id = Some(authenticated.client().id.clone());
         event.auth_method = Some(authenticated.method());
     }
 
@@ -68,13 +68,13 @@ impl Observer for Attempt {
 
     fn issued(&mut self, issued: &Issued) {
         self.reached(Stage::Answer).granted = Some(Granted {
-            targets: issued.targets().iter().map(|target| (&target.id).into()).collect(),
+            targets: issued.targets().iter().map(|target| target.id.clone()).collect(),
             sub: escaped(issued.issued_sub()),
             scope: issued.grant().scope().clone(),
             token_type: issued.issued_token_type().clone(),
             jti: issued.jti().clone(),
             kid: issued.key_id().clone(),
-            exp: NumericDate::from_seconds(issued.expires_at()),
+            exp: issued.expires_at(),
         });
     }
 }
@@ -88,6 +88,6 @@ fn token(token: &VerifiedToken) -> TokenFacts {
         token_type: token.token_type.clone(),
         iss: (&token.issuer.id).into(),
         jti: token.claims.get("jti").and_then(|jti| jti.as_str()).map(|jti| escaped(jti).into()),
-        exp: NumericDate::from_seconds(token.expires_at),
+        exp: token.expires_at,
     }
 }

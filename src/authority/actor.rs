@@ -43,7 +43,8 @@ impl Actor {
         if client.carries.contains(&party) {
             return Ok(Self { party, is_client: false });
         }
-        let detail = format!("client `{}` does not carry `{}` of `{}`", client.id, party.sub, party.iss);
+        let detail =
+            format!("client `{}` may not present an actor token of `{}` from `{}`", client.id, party.sub, party.iss);
         Err(refuse(Reason::ActorNotCarried).with_detail(detail))
     }
 

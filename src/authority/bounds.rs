@@ -1,5 +1,8 @@
 use super::{ActChain, Actor, Ceiling, Facts, Login, Parties, PossibleSemantics, presenter};
-use crate::{protocol::Rejection, settings::Settings};
+use crate::{
+    protocol::{NumericDate, Rejection},
+    settings::Settings,
+};
 
 /// Everything that the records allow a request, and nothing beyond.
 #[derive(Debug)]
@@ -10,8 +13,8 @@ pub(crate) struct Bounds {
     pub(crate) semantics: PossibleSemantics,
     pub(crate) ceiling: Ceiling,
     pub(crate) login: Login,
-    /// The time at which the bounds were found, in seconds since 1970.
-    pub(crate) found_at: u64,
+    /// The time at which the bounds were found.
+    pub(crate) found_at: NumericDate,
 }
 
 impl Bounds {
@@ -25,7 +28,7 @@ impl Bounds {
         let parties = Parties::new(registry, subject, actor_token, actor)?;
         let prior_actors = ActChain::read(subject)?;
         let semantics = PossibleSemantics::find(facts, &parties, &prior_actors, settings.max_chain_depth)?;
-        let now = settings.clock.seconds();
+        let now = settings.now();
         let ceiling = Ceiling::compute(facts, settings.max_lifetime, now, |_| {})?;
         ceiling.check_requested(facts.requested_scope, settings.strict_scope)?;
         Ok(Self { login: Login::read(subject, now), parties, prior_actors, semantics, ceiling, found_at: now })

@@ -1,37 +1,38 @@
 use super::Facts;
 use crate::{
-    protocol::{Reason, Rejection, Scope, refuse},
+    protocol::{NumericDate, Reason, Rejection, Scope, refuse},
     records::{ClientRecord, TargetRecord},
     token::VerifiedToken,
 };
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
-/// The most that can be granted. Nothing behind it can raise it.
+/// The most that the records and the received tokens allow. No later step raises the ceiling.
 #[derive(Clone, Debug)]
 pub(crate) struct Ceiling {
     pub(crate) scope: Scope,
     pub(crate) lifetime: Duration,
-    /// When the first of the tokens handed in expires, in seconds since 1970.
-    pub(crate) expires_at: u64,
+    /// The time at which the first of the received tokens expires.
+    pub(crate) not_after: NumericDate,
 }
 
-/// One thing that a ceiling is lowered by, and what it leaves.
+/// A step that lowers the ceiling: the source of the limit, and the ceiling after the step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CeilingStep<'a> {
     Scope(LimitSource<'a>, &'a Scope),
     Lifetime(LimitSource<'a>, Duration),
 }
 
-/// What lowers a ceiling.
+/// The source of a limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum LimitSource<'a> {
     SubjectToken,
     ActorToken,
-    /// Instead of a subject token without a known scope.
+    /// The scopes that a client has for subject tokens without a scope.
     ScopelessSubjects,
+    /// The translation of the scope in the record of a target.
     Translation(&'a TargetRecord),
     Target(&'a TargetRecord),
-    /// A scope must mean something at every target.
+    /// The scope that all targets have in common.
     SeveralTargets,
     Client,
     Layer,
@@ -42,47 +43,62 @@ impl Ceiling {
     pub(crate) fn compute(
         facts: &Facts<'_>,
         max_lifetime: Duration,
-        now: u64,
+        now: NumericDate,
         mut trace: impl FnMut(CeilingStep<'_>),
     ) -> Result<Self, Rejection> {
-        let Facts { client, targets, subject, actor_token, .. } = *facts;
-        let expires_at = actor_token.map_or(subject.expires_at, |actor| actor.expires_at.min(subject.expires_at));
-        let left = |token: &VerifiedToken| Duration::from_secs(token.expires_at.saturating_sub(now));
-        let records = targets.iter().map(|target| (LimitSource::Target(target), target.max_lifetime));
-        let tokens =
-            [(LimitSource::SubjectToken, Some(left(subject))), (LimitSource::ActorToken, actor_token.map(left))];
-        let limits = records.chain([(LimitSource::Client, client.max_lifetime)]).chain(tokens);
-        trace(CeilingStep::Lifetime(LimitSource::Layer, max_lifetime));
-        let lifetime = limits.fold(max_lifetime, |longest, (source, limit)| {
-            let lowered = limit.map_or(longest, |limit| limit.min(longest));
-            if lowered < longest {
-                trace(CeilingStep::Lifetime(source, lowered));
-            }
-            lowered
-        });
+        let lifetime = lifetime(facts, max_lifetime, now, &mut trace);
         if lifetime < Duration::from_secs(1) {
             return Err(refuse(Reason::TokenExpired));
         }
-        Ok(Self { scope: scope(client, targets, subject, &mut trace)?, lifetime, expires_at })
+        let Facts { client, targets, subject, actor_token, .. } = *facts;
+        let not_after = actor_token.map_or(subject.expires_at, |actor| actor.expires_at.min(subject.expires_at));
+        Ok(Self { scope: scope(client, targets, subject, &mut trace)?, lifetime, not_after })
     }
 
-    /// Refuses a requested scope that the ceiling leaves nothing of, before the policy is asked.
+    /// Refuses a requested scope that the ceiling leaves nothing of. In strict mode, refuses a requested scope that is
+    /// not within the ceiling.
     pub(super) fn check_requested(&self, requested: Option<&Scope>, strict: bool) -> Result<(), Rejection> {
         let Some(requested) = requested else { return Ok(()) };
         let ceiling = &self.scope;
         let beyond = requested.difference(ceiling);
         if beyond.len() == requested.len() {
-            let detail = format!("of `{requested}` nothing is under the ceiling `{ceiling}`");
+            let detail = format!("no part of the requested scope `{requested}` is within the ceiling `{ceiling}`");
             return Err(refuse(Reason::ScopeEmpty).with_detail(detail));
         }
         if strict && !beyond.is_empty() {
-            return Err(refuse(Reason::ScopeExceeded).with_detail(format_args!("`{beyond}` is above the ceiling")));
+            return Err(refuse(Reason::ScopeExceeded).with_detail(format_args!("`{beyond}` exceeds the ceiling")));
         }
         Ok(())
     }
 }
 
-/// Every scope must mean something at every target, or the token would be ambiguous (RFC 9068 section 3).
+/// The shortest of all limits of the lifetime.
+fn lifetime(
+    facts: &Facts<'_>,
+    max_lifetime: Duration,
+    now: NumericDate,
+    trace: &mut impl FnMut(CeilingStep<'_>),
+) -> Duration {
+    let Facts { client, targets, subject, actor_token, .. } = *facts;
+    let remaining = |token: &VerifiedToken| token.expires_at.saturating_since(now);
+    let records = targets.iter().map(|target| (LimitSource::Target(target), target.max_lifetime));
+    let others = [
+        (LimitSource::Client, client.max_lifetime),
+        (LimitSource::SubjectToken, Some(remaining(subject))),
+        (LimitSource::ActorToken, actor_token.map(remaining)),
+    ];
+    trace(CeilingStep::Lifetime(LimitSource::Layer, max_lifetime));
+    records.chain(others).fold(max_lifetime, |longest, (source, limit)| match limit {
+        Some(limit) if limit < longest => {
+            trace(CeilingStep::Lifetime(source, limit));
+            limit
+        }
+        _ => longest,
+    })
+}
+
+/// The scope that the subject token, every target and the client allow. A scope token that not all targets know would
+/// make the issued token ambiguous (RFC 9068 section 3).
 fn scope(
     client: &ClientRecord,
     targets: &[Arc<TargetRecord>],
@@ -96,43 +112,44 @@ fn scope(
     trace(CeilingStep::Scope(source, upstream));
     let mut ceiling: Option<Scope> = None;
     for target in targets {
-        let worth = match &target.translation {
-            // A record's own set is in the target's words already.
+        let meaning = match &target.translation {
+            // The scopes in the record of the client are in the terms of the target already.
             Some(entries) if subject.scope.is_some() => {
-                let worth = translated(upstream, entries);
-                trace(CeilingStep::Scope(LimitSource::Translation(target), &worth));
-                Cow::Owned(worth)
+                let meaning = translate(upstream, entries);
+                trace(CeilingStep::Scope(LimitSource::Translation(target), &meaning));
+                Cow::Owned(meaning)
             }
             _ => Cow::Borrowed(upstream),
         };
-        let here = worth.intersection(&target.scopes);
-        trace(CeilingStep::Scope(LimitSource::Target(target), &here));
+        let at_target = meaning.intersection(&target.scopes);
+        trace(CeilingStep::Scope(LimitSource::Target(target), &at_target));
         ceiling = Some(match ceiling {
-            Some(before) => {
-                let common = before.intersection(&here);
+            Some(at_others) => {
+                let common = at_others.intersection(&at_target);
                 trace(CeilingStep::Scope(LimitSource::SeveralTargets, &common));
                 common
             }
-            None => here,
+            None => at_target,
         });
     }
     let mut ceiling = ceiling.unwrap_or_default();
-    if let Some(cap) = &client.scopes {
-        ceiling = ceiling.intersection(cap);
+    if let Some(scopes) = &client.scopes {
+        ceiling = ceiling.intersection(scopes);
         trace(CeilingStep::Scope(LimitSource::Client, &ceiling));
     }
     if ceiling.is_empty() {
-        let worth = match &subject.scope {
-            Some(scope) => format!("the subject's scope `{scope}` is worth nothing at the target"),
-            None => "the subject has no known scope and the client no scopes for such subjects".to_owned(),
+        let detail = match &subject.scope {
+            Some(scope) => format!("the scope `{scope}` of the subject token allows nothing at the target"),
+            None => "the subject token has no scope, and the client has no scopes for such subject tokens".to_owned(),
         };
-        return Err(refuse(Reason::ScopeEmpty).with_detail(worth));
+        return Err(refuse(Reason::ScopeEmpty).with_detail(detail));
     }
     Ok(ceiling)
 }
 
-fn translated(scope: &Scope, entries: &BTreeMap<String, Scope>) -> Scope {
-    let worth = scope.iter().filter_map(|token| entries.get(token)).flat_map(Scope::iter);
-    // The tokens come out of records that were checked, and are no more than a target's own.
-    Scope::from_tokens(worth).unwrap_or_default()
+/// The scope that a scope of a subject token means at a target.
+fn translate(scope: &Scope, entries: &BTreeMap<String, Scope>) -> Scope {
+    let meaning = scope.iter().filter_map(|token| entries.get(token)).flat_map(Scope::iter);
+    // The records are checked: each entry is a part of the scopes of the target.
+    Scope::from_tokens(meaning).unwrap_or_default()
 }

@@ -6,51 +6,36 @@ use crate::{
 };
 use serde_json::{Map, Value};
 
-/// Members of `act` that say who somebody is. Anything else has no meaning there (RFC 8693 section 4.1).
+/// The members of `act` that identify an actor. Other claims have no meaning inside `act` (RFC 8693 section 4.1).
 const IDENTITY_MEMBERS: [&str; 6] = ["iss", "sub", "client_id", "sub_profile", "email", "name"];
-/// The largest chain that is written, in bytes of JSON.
+/// The largest chain in an issued token, in bytes of JSON.
 const MAX_BYTES: usize = 4096;
 
-/// The actors of a token, the current one first (RFC 8693 section 4.1).
+/// The actors of a token, the current actor first (RFC 8693 section 4.1).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ActChain(Vec<Hop>);
 
 #[derive(Clone, Debug, PartialEq)]
 struct Hop {
     party: Party,
-    /// What else the chain says about it.
+    /// The members of `act` other than `iss`, `sub` and `act`.
     members: Map<String, Value>,
 }
 
 impl ActChain {
-    /// Reads the chain of a subject token, whole or not at all. A hop without `iss` is in the name space of the
-    /// issuer that it came from.
+    /// Reads the claim `act` of a subject token. A chain that cannot be kept whole refuses the exchange.
+    ///
+    /// An actor without `iss` is a party of the issuer of the token.
     pub(super) fn read(token: &VerifiedToken) -> Result<Self, Rejection> {
         let Some(outermost) = token.claims.get("act") else { return Ok(Self::default()) };
         if !token.issuer.act {
             return Err(refuse(Reason::ChainNotTrusted).with_detail(format_args!("issuer `{}`", token.issuer.id)));
         }
-        let malformed = |detail: &str| refuse(Reason::ChainMalformed).with_detail(detail);
         let mut chain = Vec::new();
         let mut next = Some(outermost);
         while let Some(act) = next {
-            let mut members = act.as_object().ok_or_else(|| malformed("`act` is not an object"))?.clone();
+            chain.push(Hop::read(act, &token.issuer.id)?);
             next = act.get("act");
-            members.shift_remove("act");
-            if let Some(stray) = members.keys().find(|name| !IDENTITY_MEMBERS.contains(&name.as_str())) {
-                return Err(malformed(&format!("`{stray}` inside `act`")));
-            }
-            let mut name = |member: &str| match members.shift_remove(member) {
-                None => Ok(None),
-                Some(Value::String(text)) if is_name(&text) => Ok(Some(text)),
-                Some(_) => Err(malformed("a name inside `act` is no name")),
-            };
-            let iss = name("iss")?.map_or_else(|| token.issuer.id.clone(), IssuerId::from);
-            let sub = name("sub")?.ok_or_else(|| malformed("an actor without `sub`"))?;
-            if !members.values().all(Value::is_string) {
-                return Err(malformed("a name inside `act` is no name"));
-            }
-            chain.push(Hop { party: Party { iss, sub }, members });
         }
         Ok(Self(chain))
     }
@@ -59,15 +44,16 @@ impl ActChain {
         self.0.is_empty()
     }
 
+    /// The number of actors.
     pub(crate) fn depth(&self) -> usize {
         self.0.len()
     }
 
     pub(crate) fn parties(&self) -> impl Iterator<Item = &Party> {
-        self.0.iter().map(|actor| &actor.party)
+        self.0.iter().map(|hop| &hop.party)
     }
 
-    /// The chain with this party as the current actor: the same chain if it already is.
+    /// The chain with this party as the current actor. A chain whose current actor is this party stays the same.
     pub(super) fn extended(
         mut self,
         registry: &Registry,
@@ -85,26 +71,50 @@ impl ActChain {
         if self.depth() > max_depth {
             return Err(refuse(Reason::ChainTooDeep).with_detail(format_args!("{} actors", self.depth())));
         }
-        let bytes = self.to_json(registry.own_issuer().as_str()).map_or(0, |act| act.to_string().len());
+        let bytes = self.to_json(registry.own_issuer()).map_or(0, |act| act.to_string().len());
         if bytes > MAX_BYTES {
             return Err(refuse(Reason::ChainTooDeep).with_detail(format_args!("{bytes} bytes")));
         }
         Ok(self)
     }
 
-    /// The `act` claim, or nothing for an empty chain. `iss` stands where it is not the token's own.
-    pub(crate) fn to_json(&self, own_issuer: &str) -> Option<Value> {
-        self.0.iter().rev().fold(None, |inner, actor| {
+    /// The claim `act` of an issued token, or `None` for an empty chain. The claim names the issuer of an actor only if
+    /// the issuer of the token is another one.
+    pub(crate) fn to_json(&self, own_issuer: &IssuerId) -> Option<Value> {
+        self.0.iter().rev().fold(None, |inner, hop| {
             let mut act = Map::new();
-            if actor.party.iss != *own_issuer {
-                act.insert("iss".into(), actor.party.iss.as_str().into());
+            if hop.party.iss != *own_issuer {
+                act.insert("iss".into(), hop.party.iss.as_str().into());
             }
-            act.insert("sub".into(), actor.party.sub.clone().into());
-            act.extend(actor.members.clone());
+            act.insert("sub".into(), hop.party.sub.clone().into());
+            act.extend(hop.members.clone());
             if let Some(inner) = inner {
                 act.insert("act".into(), inner);
             }
             Some(act.into())
         })
+    }
+}
+
+impl Hop {
+    /// Reads one actor.
+    fn read(act: &Value, token_issuer: &IssuerId) -> Result<Self, Rejection> {
+        let malformed = |detail: &str| refuse(Reason::ChainMalformed).with_detail(detail);
+        let mut members = act.as_object().ok_or_else(|| malformed("`act` is not an object"))?.clone();
+        members.remove("act");
+        if let Some(other) = members.keys().find(|name| !IDENTITY_MEMBERS.contains(&name.as_str())) {
+            return Err(malformed(&format!("`act` has the member `{other}`, which does not identify an actor")));
+        }
+        let mut name = |member: &str| match members.remove(member) {
+            None => Ok(None),
+            Some(Value::String(text)) if is_name(&text) => Ok(Some(text)),
+            Some(_) => Err(malformed(&format!("`{member}` in `act` is not a name"))),
+        };
+        let iss = name("iss")?.map_or_else(|| token_issuer.clone(), IssuerId::from);
+        let sub = name("sub")?.ok_or_else(|| malformed("an actor in `act` has no `sub`"))?;
+        if !members.values().all(Value::is_string) {
+            return Err(malformed("a member of `act` is not a string"));
+        }
+        Ok(Self { party: Party { iss, sub }, members })
     }
 }

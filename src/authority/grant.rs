@@ -1,7 +1,7 @@
 use super::{ActChain, Bounds};
 use crate::{
     policy::{Grant, Semantics},
-    protocol::{Reason, Rejection, Scope, refuse},
+    protocol::{NumericDate, Reason, Rejection, Scope, refuse},
 };
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ pub(crate) struct EffectiveGrant {
     semantics: Semantics,
     scope: Scope,
     lifetime: Duration,
-    /// When the first of the received tokens expires, in seconds since 1970.
-    not_after: u64,
+    /// The time at which the first of the received tokens expires.
+    not_after: NumericDate,
     chain: ActChain,
     policy_id: Option<String>,
 }
@@ -30,25 +30,28 @@ impl EffectiveGrant {
         let lifetime = grant.max_lifetime.unwrap_or(ceiling.lifetime);
         if grant.exceeds(&ceiling.scope, ceiling.lifetime) {
             let (scope, longest) = (&ceiling.scope, ceiling.lifetime.as_secs());
-            let detail = format!("granted `{allowed}` for {lifetime:?}, at most `{scope}` for {longest}s");
+            let detail =
+                format!("the policy granted `{allowed}` for {lifetime:?}; the ceiling is `{scope}` for {longest}s");
             return Err(refuse(Reason::PolicyWidened).with_detail(detail));
         }
         let scope = requested.map_or_else(|| allowed.clone(), |requested| requested.intersection(allowed));
         if lifetime < Duration::from_secs(1) {
-            return Err(refuse(Reason::PolicyDenied).with_detail("the policy left no lifetime"));
+            return Err(refuse(Reason::PolicyDenied).with_detail("the policy granted a lifetime under 1 s"));
         }
         if scope.is_empty() {
-            return Err(refuse(Reason::ScopeEmpty).with_detail("the policy left nothing of the scope"));
+            return Err(refuse(Reason::ScopeEmpty).with_detail("the policy granted no part of the scope"));
         }
         if strict_scope && requested.is_some_and(|requested| !requested.is_subset(&scope)) {
-            return Err(refuse(Reason::ScopeExceeded).with_detail("the policy grants less than was asked"));
+            return Err(
+                refuse(Reason::ScopeExceeded).with_detail("the policy granted only a part of the requested scope")
+            );
         }
         let chain = bounds.semantics.chain_for(grant.semantics)?;
         if grant.max_depth.is_some_and(|depth| chain.depth() > depth) {
             return Err(refuse(Reason::ChainTooDeep).with_detail(format_args!("{} actors", chain.depth())));
         }
         let Grant { semantics, policy_id, .. } = grant;
-        Ok(Self { semantics, scope, lifetime, not_after: ceiling.expires_at, chain, policy_id })
+        Ok(Self { semantics, scope, lifetime, not_after: ceiling.not_after, chain, policy_id })
     }
 
     pub(crate) fn semantics(&self) -> Semantics {
@@ -73,8 +76,8 @@ impl EffectiveGrant {
         self.policy_id.as_deref()
     }
 
-    /// When a token that is issued at this time expires. Both times are in seconds since 1970.
-    pub(crate) fn expires_at(&self, issued_at: u64) -> u64 {
-        (issued_at + self.lifetime.as_secs()).min(self.not_after)
+    /// The expiry time of a token that is issued at this time.
+    pub(crate) fn expires_at(&self, issued_at: NumericDate) -> NumericDate {
+        (issued_at + self.lifetime).min(self.not_after)
     }
 }

@@ -110,7 +110,7 @@ fn targets(
     };
     match targets.iter().find(|target| !allowed(target)) {
         Some(target) => {
-            let detail = format!("client `{}` is no caller of target `{}`", client.id, target.id);
+            let detail = format!("client `{}` may not request a token for target `{}`", client.id, target.id);
             Err(refuse(Reason::TargetNotAllowed).with_detail(detail))
         }
         None => Ok(targets),

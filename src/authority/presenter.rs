@@ -5,8 +5,16 @@ use crate::{
     token::VerifiedToken,
 };
 
-/// Checks that the client has a relation to the subject token, so that a token in the wrong hands is worth
-/// nothing here, and that nobody else has the same one unless a record allows it.
+/// Checks that the client may present the subject token, so that a stolen token is useless to another client.
+///
+/// One of these relations is required:
+///
+/// * the client, or a target that the client serves, is in the audience of the token;
+/// * the token was issued to the client, and the record of the client allows self exchange;
+/// * `may_act` of the token names the client, and the record of the issuer trusts this claim;
+/// * the record of the issuer lists the client as a presenter.
+///
+/// A token with several audiences can be presented by each of these. So the record of the client must allow such tokens.
 pub(super) fn check(
     registry: &Registry,
     client: &ClientRecord,
@@ -14,30 +22,30 @@ pub(super) fn check(
     named_by_may_act: bool,
 ) -> Result<(), Rejection> {
     if subject.audience.is_empty() {
-        return Err(refuse(Reason::PresenterUnknown).with_detail("no `aud`"));
+        return Err(refuse(Reason::PresenterUnknown).with_detail("the token has no `aud`"));
     }
     let named_by_may_act = named_by_may_act && subject.issuer.may_act;
-    // Whoever an ID token was issued to stands in its `aud` (OpenID Connect Core section 2).
+    // The audience of an ID token is the client that the token was issued to (OpenID Connect Core section 2).
     let self_exchange = client.self_exchange && subject.token_type != TokenType::ID_TOKEN;
-    let related = subject.audience.iter().any(|name| receives(registry, client, subject, name))
+    let is_related = subject.audience.iter().any(|name| is_audience(registry, client, subject, name))
         || (self_exchange && is_presenter(registry, client, subject))
         || named_by_may_act
         || subject.issuer.presenters.contains(&client.id);
-    if !related {
+    if !is_related {
         let issued_to = subject.presenter.as_deref().unwrap_or("(unnamed)");
         let detail =
             format!("client `{}` presents a token issued to `{issued_to}` for {:?}", client.id, subject.audience);
         return Err(refuse(Reason::PresenterUnrelated).with_detail(detail));
     }
-    let distinct = subject.audience.iter().any(|name| *name != subject.audience[0]);
-    if distinct && !client.several_audiences && !named_by_may_act {
-        return Err(refuse(Reason::SeveralAudiences).with_detail(format_args!("aud {:?}", subject.audience)));
+    let has_several = subject.audience.iter().any(|name| *name != subject.audience[0]);
+    if has_several && !client.several_audiences && !named_by_may_act {
+        return Err(refuse(Reason::SeveralAudiences).with_detail(format_args!("`aud` is {:?}", subject.audience)));
     }
     Ok(())
 }
 
-/// Whether this audience is the client, or a resource that it owns.
-fn receives(registry: &Registry, client: &ClientRecord, subject: &VerifiedToken, name: &str) -> bool {
+/// Whether this audience is the client, or a target that the client serves.
+fn is_audience(registry: &Registry, client: &ClientRecord, subject: &VerifiedToken, name: &str) -> bool {
     registry.client_meant(&subject.issuer, name) == Some(&client.id)
         || (subject.own && registry.owner_of(name) == Some(&client.id))
 }
@@ -47,23 +55,24 @@ fn is_presenter(registry: &Registry, client: &ClientRecord, subject: &VerifiedTo
     presenter.is_some_and(|name| registry.client_meant(&subject.issuer, name) == Some(&client.id))
 }
 
-/// Checks that the tokens are of tenants that the client works for, whoever else may present them. A party of ours
-/// that came from a tenant is still of that tenant, and one whose tenant its name no longer tells is of none.
+/// Checks that the client works for the tenants of the tokens.
+///
+/// A subject that came from a tenant in an earlier exchange still belongs to that tenant. If the name of the subject does
+/// not show the tenant any more, no client works for the subject.
 pub(super) fn check_tenants(
     registry: &Registry,
     client: &ClientRecord,
     subject: &VerifiedToken,
-    actor: Option<&VerifiedToken>,
+    actor_token: Option<&VerifiedToken>,
 ) -> Result<(), Rejection> {
-    let tokens = [Some(subject), actor].into_iter().flatten();
+    let tokens = [Some(subject), actor_token].into_iter().flatten();
     for party in tokens.flat_map(|token| [Some(token.party()), origin(registry, token)]).flatten() {
         let Some(issuer) = registry.issuer(&party.iss).filter(|issuer| issuer.tenants.is_some()) else { continue };
-        // A client without tenants has nothing to do with those of an issuer that has several.
-        let is_single = client.tenants.is_empty() && !issuer.has_several_tenants();
+        // A client without tenants works for an issuer with one tenant, and for no tenant of an issuer with several.
+        let is_only_tenant = client.tenants.is_empty() && !issuer.has_several_tenants();
         let tenant = issuer.tenant_of(&party.sub).unwrap_or_default();
-        if !is_single && !client.tenants.iter().any(|own| own == tenant) {
-            let detail =
-                format!("client `{}` does not work for tenant `{tenant}`: its `tenants` list those", client.id);
+        if !is_only_tenant && !client.tenants.iter().any(|own| own == tenant) {
+            let detail = format!("`tenants` of client `{}` does not list tenant `{tenant}`", client.id);
             return Err(refuse(Reason::TenantMismatch).with_detail(detail));
         }
     }

@@ -1,14 +1,39 @@
-//! One token exchange, from the request to the answer. This page is the page to read first.
+//! One token exchange, from the request to the issued token. Start reading the crate here.
 //!
-//! An exchange passes eight stages. Each stage is a type, and its constructor takes the value of the stage before. So
-//! the compiler checks that no stage is left out and that no two stages change places.
+//! A client has a token and needs another token, which a different service accepts. The client sends a token exchange
+//! request (RFC 8693 section 2.1) to the token endpoint. The request has the *subject token*, names the *target* service,
+//! and can have a *scope* and an *actor token*. The exchange ends with a new token for the target, or with a refusal.
 //!
-//! ```text
-//! Presented → Authenticated → Resolved → Validated → Bounded → StillValid → Decided → Issued
-//! ```
+//! # Stages
 //!
-//! The first stage that finds a problem ends the exchange with a refusal. No rule is on this page: each stage calls the
-//! module that has the rules.
+//! An exchange passes eight stages, in this order:
+//!
+//! | stage | proves that | rules in |
+//! |---|---|---|
+//! | [`Presented`] | the request is a form that can be read in only one way | [`protocol`](crate::protocol) |
+//! | [`Authenticated`] | the client is authenticated and may use this grant | [`client_auth`](crate::client_auth) |
+//! | [`Resolved`] | the records know all parameters, and the client may send these parameters | [`authority`](crate::authority) |
+//! | [`Validated`] | the subject token and the actor token are valid and meant for this server | [`token`](crate::token) |
+//! | [`Bounded`] | the records allow an exchange; the ceiling is the most that they allow | [`authority`](crate::authority) |
+//! | [`StillValid`] | no token is revoked, and all parties are in good standing | [`status`](crate::status) |
+//! | [`Decided`] | the policy allows the exchange, with a grant within the ceiling | [`policy`](crate::policy) |
+//! | [`Issued`] | the new token is signed | [`signing`](crate::signing) |
+//!
+//! The first check that fails ends the exchange with a [`Rejection`]. Each stage calls the module that has its rules; this
+//! page only fixes the order.
+//!
+//! # Proof
+//!
+//! Each stage is a type. The only way to make a value of a stage is its constructor, and the constructor takes the value
+//! of the stage before. So the compiler checks that no stage is left out and that the order is kept. Every later stage
+//! gives access to the findings of the earlier stages.
+//!
+//! # Before and after
+//!
+//! The [`service`](crate::service) recognizes a token exchange request, calls [`Exchange::issue`], and writes the answer.
+//! An [`Observer`] sees each stage when the stage is reached: the [`audit`](crate::audit) records the attempt, and
+//! [`explain`](crate::explain) explains a dry run. The client receives the token only after the audit sink has taken the
+//! audit event.
 
 mod observer;
 mod stages;
@@ -29,7 +54,7 @@ use crate::{
 use http::HeaderMap;
 use std::sync::Arc;
 
-/// The parts that an exchange asks, with the records and the settings of the layer.
+/// The parts, records and settings that all exchanges of a layer use.
 #[derive(Clone)]
 pub(crate) struct Exchange {
     pub(crate) registry: Arc<Registry>,
@@ -38,13 +63,13 @@ pub(crate) struct Exchange {
     pub(crate) verifier: Verifier,
     pub(crate) status: StatusChecks,
     pub(crate) policy: PolicyPart,
-    /// The policy once more if the policy is a table of rules, which can explain its decisions.
+    /// The rules, if the policy is a table of rules. A dry run explains the rules.
     pub(crate) table: Option<Table>,
     pub(crate) signer: Signer,
 }
 
 impl Exchange {
-    /// Runs all eight stages.
+    /// Runs all stages.
     pub(crate) async fn issue(
         &self,
         observer: &mut impl Observer,
@@ -52,9 +77,8 @@ impl Exchange {
         body: &[u8],
     ) -> Result<Issued, Rejection> {
         let stages = async {
-            let decided = self.stages_until_decided(observer, headers, body).await?;
+            let decided = self.stages_before_issue(observer, headers, body).await?;
 
-            // 8. The token is signed.
             let issued = Issued::issue(decided, &self.signer, &self.registry, &self.settings.clock).await?;
             observer.issued(&issued);
             Ok(issued)
@@ -62,17 +86,17 @@ impl Exchange {
         self.settings.in_time(stages).await
     }
 
-    /// Runs the stages up to the decision of the policy, for a dry run.
+    /// Runs all stages except the last, for a dry run.
     pub(crate) async fn decide(
         &self,
         observer: &mut impl Observer,
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Decided, Rejection> {
-        self.settings.in_time(self.stages_until_decided(observer, headers, body)).await
+        self.settings.in_time(self.stages_before_issue(observer, headers, body)).await
     }
 
-    async fn stages_until_decided(
+    async fn stages_before_issue(
         &self,
         observer: &mut impl Observer,
         headers: &HeaderMap,
@@ -80,33 +104,27 @@ impl Exchange {
     ) -> Result<Decided, Rejection> {
         let Self { registry, settings, authenticator, verifier, status, policy, .. } = self;
 
-        // 1. The form is read.
         let presented = Presented::read(headers, body)?;
         observer.presented(&presented);
 
-        // 2. The client is authenticated. Nothing is fetched or decoded for a client that is not.
+        // Nothing is fetched and no token is decoded for a client that is not authenticated.
         let authenticated = Authenticated::authenticate(presented, authenticator, registry).await?;
         observer.authenticated(&authenticated);
 
-        // 3. The parameters are resolved against the records: token types, targets, scope.
         let resolved = Resolved::resolve(authenticated, registry, settings.max_targets)?;
         observer.resolved(&resolved);
 
-        // 4. The subject token and the actor token are validated.
         let validated = Validated::validate(resolved, verifier).await?;
         observer.validated(&validated);
 
-        // 5. The records set the bounds: presenter, actor chain, scope, lifetime.
         let bounded = Bounded::bound(validated, registry, settings)?;
         observer.bounded(&bounded);
 
-        // 6. Revocations and the status of the parties are checked.
         let still_valid = StillValid::check(bounded, status).await?;
         observer.still_valid(&still_valid);
 
-        // 7. The policy decides within the bounds.
-        let decided =
-            Decided::decide(still_valid, policy, settings.strict_scope, |shadow| observer.shadow(shadow)).await?;
+        let shadow = |outcome: &_| observer.shadow(outcome);
+        let decided = Decided::decide(still_valid, policy, settings.strict_scope, shadow).await?;
         observer.decided(&decided);
         Ok(decided)
     }

@@ -1,7 +1,9 @@
 use super::stages::{Authenticated, Bounded, Decided, Issued, Presented, Resolved, StillValid, Validated};
 use crate::policy::ShadowOutcome;
 
-/// Records what happens to a request. An observer sees the value of each stage before the next stage can fail.
+/// Records what happens to a request.
+///
+/// Each method is called as soon as its stage is reached, before the next stage can refuse the request.
 pub(crate) trait Observer: Send {
     fn presented(&mut self, presented: &Presented);
     fn authenticated(&mut self, authenticated: &Authenticated);
@@ -9,7 +11,7 @@ pub(crate) trait Observer: Send {
     fn validated(&mut self, validated: &Validated);
     fn bounded(&mut self, bounded: &Bounded);
     fn still_valid(&mut self, still_valid: &StillValid);
-    /// Called before [`decided`](Self::decided), and also if the policy refuses.
+    /// Receives the decision that the shadow rules would make, whatever the policy decides.
     fn shadow(&mut self, _: &ShadowOutcome) {}
     fn decided(&mut self, decided: &Decided);
     fn issued(&mut self, _: &Issued) {}

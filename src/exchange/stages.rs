@@ -1,11 +1,11 @@
 //! The stages of an exchange, as types.
 //!
-//! A value of a stage is the proof that the checks of this stage and of all earlier stages have passed. The compiler
-//! enforces the proof: all fields are private to this file, each stage has one constructor, and the constructor takes
-//! the value of the stage before. The constructors contain no rules; they call the modules that do.
+//! A value of a stage proves that the checks of this stage and of all earlier stages have passed. The compiler enforces the
+//! proof: the fields of a stage are private to this file, each stage has one constructor, and the constructor takes the
+//! value of the stage before. The constructors have no rules of their own. They call the modules that have the rules.
 //!
-//! Each stage dereferences to the stage before it. So `decided.client()` needs no path through the earlier stages, and
-//! a `&Decided` can be passed to a function that takes a `&Bounded`.
+//! From [`Validated`] on, a stage dereferences to the stage before it. So every accessor of an earlier stage works on the
+//! later stages, and a `&Decided` can be passed to a function that takes a `&Bounded`.
 
 use crate::{
     authority::{ActChain, Actor, Bounds, EffectiveGrant, Facts, Parameters},
@@ -26,7 +26,7 @@ use crate::{
 use http::HeaderMap;
 use std::{ops::Deref, sync::Arc};
 
-/// Stage 1: the request is a form that can be read in one way only.
+/// Stage 1: the request is a form that can be read in only one way.
 #[derive(Debug)]
 pub(crate) struct Presented {
     request: TokenRequest,
@@ -38,18 +38,18 @@ impl Presented {
         Ok(Self { request: TokenRequest::read(headers, body)? })
     }
 
-    /// The client that the request claims to come from, without proof.
+    /// The credentials of the client, which are not checked.
     pub(crate) fn identification(&self) -> &Identification {
         &self.request.identification
     }
 
-    /// The parameters as the client sent them.
+    /// The parameters of the request, which are not checked.
     pub(crate) fn requested(&self) -> &Requested {
         &self.request.requested
     }
 }
 
-/// Stage 2: the client is authenticated and may use this grant.
+/// Stage 2: the client is authenticated and may use this grant. The credentials are dropped.
 #[derive(Debug)]
 pub(crate) struct Authenticated {
     client: Arc<ClientRecord>,
@@ -58,7 +58,7 @@ pub(crate) struct Authenticated {
 }
 
 impl Authenticated {
-    /// Authenticates the client. The credentials are dropped.
+    /// Authenticates the client.
     pub(crate) async fn authenticate(
         presented: Presented,
         authenticator: &Authenticator,
@@ -78,7 +78,7 @@ impl Authenticated {
     }
 }
 
-/// Stage 3: every parameter of the request is one that the records allow this client to send.
+/// Stage 3: the records know all parameters of the request, and the client may send these parameters.
 #[derive(Debug)]
 pub(crate) struct Resolved {
     client: Arc<ClientRecord>,
@@ -116,7 +116,7 @@ impl Resolved {
     }
 }
 
-/// Stage 4: the subject token and the actor token are good. Whether they may be used together is not decided.
+/// Stage 4: the subject token and the actor token are valid. Their combination is not checked.
 #[derive(Debug)]
 pub(crate) struct Validated {
     resolved: Resolved,
@@ -156,7 +156,7 @@ impl Validated {
     }
 }
 
-/// Stage 5: the bounds are known. A request that the records leave nothing of is refused.
+/// Stage 5: the records allow an exchange. The bounds are the most that the records allow.
 #[derive(Debug)]
 pub(crate) struct Bounded {
     validated: Validated,
@@ -164,7 +164,7 @@ pub(crate) struct Bounded {
 }
 
 impl Bounded {
-    /// Finds what the records allow at most.
+    /// Finds the bounds.
     pub(crate) fn bound(validated: Validated, registry: &Registry, settings: &Settings) -> Result<Self, Rejection> {
         let bounds = Bounds::find(&validated.facts(registry), settings)?;
         Ok(Self { validated, bounds })
@@ -210,7 +210,7 @@ impl Bounded {
     }
 }
 
-/// Stage 6: the tokens are not revoked, and the parties are still in good standing.
+/// Stage 6: no token is revoked, and all parties are in good standing.
 #[derive(Debug)]
 pub(crate) struct StillValid {
     bounded: Bounded,
@@ -237,7 +237,7 @@ impl StillValid {
                 is_client: parties.subject_is_client,
                 token_type: self.subject().token_type.clone(),
                 acr: login.acr.clone(),
-                auth_time: login.auth_seconds().map(NumericDate::from_seconds),
+                auth_time: login.authenticated_at(),
                 claims: self.subject().claims.clone(),
             },
             actor: policy::Actor {
@@ -252,7 +252,7 @@ impl StillValid {
             max_scope: ceiling.scope.clone(),
             max_lifetime: ceiling.lifetime,
             requested_token_type: self.issued_token_type().clone(),
-            now: NumericDate::from_seconds(*found_at),
+            now: *found_at,
             sender_constrained: false,
             delegation_possible: semantics.delegation.is_ok(),
             impersonation_possible: semantics.impersonation.is_ok(),
@@ -260,7 +260,7 @@ impl StillValid {
     }
 }
 
-/// Stage 7: the policy has allowed the exchange, within the bounds.
+/// Stage 7: the policy allows the exchange, with a grant within the ceiling.
 #[derive(Debug)]
 pub(crate) struct Decided {
     still_valid: StillValid,
@@ -268,7 +268,7 @@ pub(crate) struct Decided {
 }
 
 impl Decided {
-    /// Asks the policy, and checks that the grant does not exceed the bounds.
+    /// Asks the policy, and checks that the grant does not exceed the ceiling.
     ///
     /// `on_shadow` receives the shadow outcome, if the decision has one.
     pub(crate) async fn decide(
@@ -279,7 +279,9 @@ impl Decided {
     ) -> Result<Self, Rejection> {
         const FAILING: Failing = Failing { unavailable: Reason::PolicyUnavailable, panicked: Reason::PolicyPanicked };
         let decision = ask(policy, still_valid.policy_query(), FAILING).await?;
-        decision.shadow().map(on_shadow);
+        if let Some(outcome) = decision.shadow() {
+            on_shadow(outcome);
+        }
         let clamp = |grant: Grant| {
             EffectiveGrant::clamp(&still_valid.bounds, grant, still_valid.requested_scope(), strict_scope)
         };
@@ -295,7 +297,7 @@ impl Decided {
     }
 }
 
-/// Stage 8: the token is signed. The token is released only after the audit sink has taken the event.
+/// Stage 8: the new token is signed. The client receives the token only after the audit sink has taken the audit event.
 #[derive(Debug)]
 pub(crate) struct Issued {
     decided: Decided,
@@ -311,9 +313,9 @@ impl Issued {
         clock: &Clock,
     ) -> Result<Self, Rejection> {
         let contents = TokenContents {
-            issuer: registry.own_issuer().as_str(),
+            issuer: registry.own_issuer(),
             sub: decided.issued_sub(),
-            client_id: decided.client().id.as_str(),
+            client_id: &decided.client().id,
             targets: decided.targets(),
             grant: decided.grant(),
             login: &decided.bounds.login,
@@ -332,8 +334,7 @@ impl Issued {
         &self.signed.key_id
     }
 
-    /// In seconds since 1970.
-    pub(crate) fn expires_at(&self) -> u64 {
+    pub(crate) fn expires_at(&self) -> NumericDate {
         self.signed.expires_at
     }
 
@@ -342,7 +343,7 @@ impl Issued {
         Answer {
             access_token: self.signed.token.expose(),
             issued_token_type: self.issued_token_type(),
-            expires_in: self.signed.expires_in,
+            expires_in: self.signed.expires_in.as_secs(),
             scope: self.grant().scope(),
         }
     }

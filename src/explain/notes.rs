@@ -95,14 +95,17 @@ impl<'a> Notes<'a> {
         note("audience", &token.audience.join(" "));
         let scope = token.scope.as_ref().map(ToString::to_string);
         note("scope", scope.as_deref().unwrap_or("(the token does not say)"));
-        let now = self.exchange.settings.clock.seconds();
-        self.note(format!("{role} token expires in"), format!("{} s", token.expires_at.saturating_sub(now)));
+        let now = self.exchange.settings.now();
+        self.note(
+            format!("{role} token expires in"),
+            format!("{} s", token.expires_at.saturating_since(now).as_secs()),
+        );
     }
 
     /// Notes each step that lowers the ceiling, even if another check of the same stage refuses the request.
     fn note_ceiling(&mut self, validated: &Validated) {
         let Exchange { registry, settings, .. } = self.exchange;
-        let now = settings.clock.seconds();
+        let now = settings.now();
         // The stage itself reports a ceiling that cannot be computed.
         let _ = Ceiling::compute(&validated.facts(registry), settings.max_lifetime, now, |step| match step {
             CeilingStep::Scope(source, scope) => {

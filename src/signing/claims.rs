@@ -1,11 +1,14 @@
 use super::TokenContents;
-use crate::{authority::Login, protocol::TokenType};
+use crate::{
+    authority::Login,
+    protocol::{NumericDate, TokenType},
+};
 use serde_json::{Map, Value, json};
 
-/// When a token was issued, when the token expires, and the name of the token.
+/// The time of issue, the expiry time and the name of a token.
 pub(super) struct Stamp<'a> {
-    pub(super) issued_at: u64,
-    pub(super) expires_at: u64,
+    pub(super) issued_at: NumericDate,
+    pub(super) expires_at: NumericDate,
     pub(super) jti: &'a str,
 }
 
@@ -24,13 +27,13 @@ pub(super) fn build(contents: &TokenContents<'_>, stamp: &Stamp<'_>) -> Map<Stri
     };
     let mut claims = Map::new();
     let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
-    put("iss", contents.issuer.into());
+    put("iss", contents.issuer.as_str().into());
     put("sub", contents.sub.into());
     put("aud", aud);
-    put("exp", stamp.expires_at.into());
-    put("iat", stamp.issued_at.into());
+    put("exp", stamp.expires_at.seconds().into());
+    put("iat", stamp.issued_at.seconds().into());
     put("jti", stamp.jti.into());
-    put("client_id", contents.client_id.into());
+    put("client_id", contents.client_id.as_str().into());
     put("scope", contents.grant.scope().to_string().into());
     if let Some(act) = contents.grant.chain().to_json(contents.issuer) {
         put("act", act);

@@ -135,7 +135,7 @@ impl TokenReference {
             jti: text("jti").map(Into::into),
             sid: text("sid").map(str::to_owned),
             iat: token.claims.seconds("iat").ok().flatten().map(NumericDate::from_seconds),
-            exp: NumericDate::from_seconds(token.expires_at),
+            exp: token.expires_at,
         }
     }
 }

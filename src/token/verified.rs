@@ -1,6 +1,6 @@
 use crate::{
     jose::{Claims, Invalid},
-    protocol::{Reason, Rejection, Scope, TokenType, refuse},
+    protocol::{NumericDate, Reason, Rejection, Scope, TokenType, refuse},
     records::{IssuerRecord, Party, TENANT_SEPARATOR},
 };
 use serde_json::Value;
@@ -22,8 +22,8 @@ pub(crate) struct VerifiedToken {
     pub(crate) presenter: Option<String>,
     /// `None` where the token does not say, which is not the same as nothing.
     pub(crate) scope: Option<Scope>,
-    /// Seconds since 1970, rounded down.
-    pub(crate) expires_at: u64,
+    /// The claim `exp`, rounded down.
+    pub(crate) expires_at: NumericDate,
     pub(crate) claims: Claims,
 }
 
@@ -37,7 +37,7 @@ impl VerifiedToken {
         let invalid = |Invalid(claim)| refuse(Reason::TokenClaimsInvalid).with_detail(format_args!("claim `{claim}`"));
         let sub = claims.text("sub").ok().flatten().filter(|sub| is_name(sub) && issuer.can_name(sub));
         let sub = qualified(&issuer, &claims, sub.ok_or_else(|| refuse(Reason::TokenSubjectInvalid))?)?;
-        let expires_at = claims.seconds("exp").map_err(invalid)?.ok_or_else(|| refuse(Reason::TokenExpiryMissing))?;
+        let exp = claims.seconds("exp").map_err(invalid)?.ok_or_else(|| refuse(Reason::TokenExpiryMissing))?;
         let audience = claims.audience().map_err(invalid)?.into_iter().map(str::to_owned).collect();
         if claims.text("jti").map_err(invalid)?.is_some_and(|jti| !is_name(jti)) {
             return Err(invalid(Invalid("jti")));
@@ -56,6 +56,7 @@ impl VerifiedToken {
             })?,
             None => claims.scope().map_err(invalid)?,
         };
+        let expires_at = NumericDate::from_seconds(exp);
         Ok(Self { sub, expires_at, audience, presenter, scope, issuer, own, token_type, claims })
     }
 

@@ -141,7 +141,7 @@ impl Verifier {
 
     fn check_times(&self, token: &VerifiedToken) -> Result<(), Rejection> {
         let now = self.settings.clock.seconds();
-        if token.expires_at <= now {
+        if token.expires_at.seconds() <= now {
             return Err(refuse(Reason::TokenExpired).with_detail(format_args!("exp {}, now {now}", token.expires_at)));
         }
         let latest = now.saturating_add(token.issuer.leeway.unwrap_or(self.settings.leeway).as_secs());
