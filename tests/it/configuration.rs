@@ -1,4 +1,4 @@
-//! A mistake in the configuration is an error at the start that names the field and the way out.
+//! A mistake in the configuration is an error of `build` that names the field and says what to do.
 
 mod records;
 
@@ -6,10 +6,10 @@ use crate::support::*;
 use http::StatusCode;
 use std::{collections::BTreeSet, time::Duration};
 use tower_token_exchange::{
-    Client, Issuer, Target, TokenExchangeBuilder, TokenExchangeLayer, TokenType,
-    error::{ErrorCode, ErrorProfile, ReasonClass},
+    Client, ConfigError, Document, Issuer, Target, TokenExchangeBuilder, TokenExchangeLayer, TokenType,
+    error::{ConfigErrorKind, ConfigProblem, ErrorCode, ErrorProfile, ReasonClass},
     jwks::KeySet,
-    policy::{Actors, Names, Rule, Subjects},
+    policy::{Actors, Decision, Names, Query, Rule, Subjects},
     records::SubjectMapping,
     signing::{Algorithm, LocalSigner},
 };
@@ -33,7 +33,7 @@ fn foreign(id: &str) -> Issuer {
     Issuer::new(id).jwks_uri("https://idp.example/jwks.json").map_subjects(SubjectMapping::Prefix(format!("{id}|")))
 }
 
-/// Without clients and targets, which a case brings.
+/// A builder without clients and targets.
 fn bare() -> TokenExchangeBuilder {
     TokenExchangeLayer::builder(AS).rules([rule()]).signer(LocalSigner::generate(Algorithm::ES256).unwrap())
 }
@@ -54,7 +54,7 @@ fn issuers(issuers: impl IntoIterator<Item = Issuer>) -> TokenExchangeBuilder {
     good().issuers(issuers)
 }
 
-/// Issuers of all the subjects that there are.
+/// A builder whose subjects all come from these issuers.
 fn federated(list: impl IntoIterator<Item = Issuer>) -> TokenExchangeBuilder {
     issuers(list).federated_subjects_only()
 }
@@ -67,10 +67,10 @@ fn prefix(text: &str) -> SubjectMapping {
     SubjectMapping::Prefix(text.to_owned())
 }
 
-/// A mistake: its name, the configuration, the start of the error's text, and a word that shows the way out.
+/// A mistake: its name, the configuration, the start of the message, and a word of the help.
 type Mistake = (&'static str, TokenExchangeBuilder, &'static str, &'static str);
 
-fn of_the_layer() -> Vec<Mistake> {
+fn mistakes_of_the_layer() -> Vec<Mistake> {
     let layer = |issuer: &str| {
         TokenExchangeLayer::builder(issuer)
             .rules([rule()])
@@ -91,7 +91,7 @@ fn of_the_layer() -> Vec<Mistake> {
     let errors = |profile: ErrorProfile| good().error_profile(profile);
     let errs = "error_profile: ";
     vec![
-        ("an issuer that is no URL", layer("as.example"), "issuer: ", "iss"),
+        ("an issuer that is not a URL", layer("as.example"), "issuer: ", "iss"),
         ("an empty issuer", layer(""), "issuer: ", "URL"),
         ("no clients", bare().targets([target()]), "clients: ", "Client"),
         ("no targets", bare().clients([client()]), "targets: ", "Target"),
@@ -103,14 +103,14 @@ fn of_the_layer() -> Vec<Mistake> {
         ("an endpoint with a query", good().endpoint("/token?tenant=1"), "endpoint: ", "query"),
         ("an endpoint with a fragment", good().endpoint("/token#x"), "endpoint: ", "fragment"),
         ("a second endpoint that is bad", good().endpoint("/token").endpoint("token2"), "endpoint: ", "path"),
-        ("no target at once", good().max_targets(0), "max_targets: ", "1 to 8"),
-        ("nine targets at once", good().max_targets(9), "max_targets: ", "1 to 8"),
-        ("no actor at all", good().max_chain_depth(0), "max_chain_depth: ", "1 or more"),
+        ("zero targets", good().max_targets(0), "max_targets: ", "1 to 8"),
+        ("nine targets", good().max_targets(9), "max_targets: ", "1 to 8"),
+        ("zero actors", good().max_chain_depth(0), "max_chain_depth: ", "1 or more"),
         ("61 s of leeway", good().leeway(Duration::from_secs(61)), "leeway: ", "60 s"),
         ("a little over 60 s", good().leeway(Duration::from_millis(60_001)), "leeway: ", "60 s"),
-        ("a lifetime of nothing", good().max_lifetime(Duration::ZERO), "max_lifetime: ", "1 s"),
-        ("a lifetime under a second", good().max_lifetime(Duration::from_millis(999)), "max_lifetime: ", "1 s"),
-        ("guarding what nobody reads", good().guard().forward_unread_forms(), "guard: ", "forward_unread_forms"),
+        ("a lifetime of zero", good().max_lifetime(Duration::ZERO), "max_lifetime: ", "1 s"),
+        ("a lifetime below a second", good().max_lifetime(Duration::from_millis(999)), "max_lifetime: ", "1 s"),
+        ("a guard that passes unread forms", good().guard().forward_unread_forms(), "guard: ", "forward_unread_forms"),
         (
             "two answers for one class",
             errors(
@@ -132,32 +132,37 @@ fn of_the_layer() -> Vec<Mistake> {
             "two answers",
         ),
         (
-            "an outage told as a mistake",
+            "an outage as a client error",
             answer(ReasonClass::Failure, ErrorCode::InvalidRequest),
             errs,
             "remove the answer",
         ),
-        ("a mistake told as an outage", answer(ReasonClass::Denied, ErrorCode::ServerError), errs, "something else"),
-        ("busy for a bad token", answer(ReasonClass::Token, ErrorCode::TemporarilyUnavailable), errs, "something else"),
-        ("no such grant", answer(ReasonClass::Grant, ErrorCode::UnsupportedGrantType), errs, "something else"),
-        ("a proof that is not it", answer(ReasonClass::Token, ErrorCode::InvalidDpopProof), errs, "something else"),
-        ("another word for a bad form", answer(ReasonClass::Request, ErrorCode::InvalidGrant), errs, "RFC 6749"),
-        ("another word for a bad client", answer(ReasonClass::Client, ErrorCode::InvalidGrant), errs, "RFC 6749"),
+        ("a client error as an outage", answer(ReasonClass::Denied, ErrorCode::ServerError), errs, "something else"),
+        (
+            "unavailable for a bad token",
+            answer(ReasonClass::Token, ErrorCode::TemporarilyUnavailable),
+            errs,
+            "something else",
+        ),
+        ("an unsupported grant", answer(ReasonClass::Grant, ErrorCode::UnsupportedGrantType), errs, "something else"),
+        ("a DPoP error without DPoP", answer(ReasonClass::Token, ErrorCode::InvalidDpopProof), errs, "something else"),
+        ("another error for a bad form", answer(ReasonClass::Request, ErrorCode::InvalidGrant), errs, "RFC 6749"),
+        ("another error for a bad client", answer(ReasonClass::Client, ErrorCode::InvalidGrant), errs, "RFC 6749"),
         ("a refusal with 200", answer_with(StatusCode::OK), errs, "400, 401 or 403"),
         ("a refusal with 503", answer_with(StatusCode::SERVICE_UNAVAILABLE), errs, "400, 401 or 403"),
     ]
 }
 
-fn of_clients() -> Vec<Mistake> {
+fn mistakes_of_clients() -> Vec<Mistake> {
     let of = |client: Client| clients([client]);
     let short = "15-characters!!";
     let hash = "5".repeat(64);
     vec![
         ("a short secret", of(Client::new("orders").secret(short)), "client `orders`: secret: ", "16 characters"),
         ("an empty secret", of(Client::new("orders").secret("")), "client `orders`: secret: ", "16 characters"),
-        // Bytes are not characters.
+        // The minimum counts characters, not bytes.
         (
-            "a short secret, in bytes long",
+            "a short secret with many bytes",
             of(Client::new("orders").secret("éééééééééé")),
             "client `orders`: secret: ",
             "16",
@@ -182,7 +187,7 @@ fn of_clients() -> Vec<Mistake> {
             "64 hexadecimal",
         ),
         (
-            "a hash that is none",
+            "a hash that is not hexadecimal",
             of(Client::new("orders").secret_sha256("g".repeat(64))),
             "client `orders`: secret_sha256: ",
             "64 hexadecimal",
@@ -216,13 +221,13 @@ fn of_clients() -> Vec<Mistake> {
             "add a record",
         ),
         (
-            "a default target that the client may not call",
+            "a default target that does not list the client",
             clients([client(), Client::new("reports").default_target("billing")]),
             "client `reports`: default_target: ",
             "`allow_clients`",
         ),
         ("a scope with a space", of(client().scopes(["read write"])), "client `orders`: scopes: ", "space"),
-        ("a scope of nothing", of(client().scopes([""])), "client `orders`: scopes: ", "tokens"),
+        ("an empty scope", of(client().scopes([""])), "client `orders`: scopes: ", "tokens"),
         (
             "a scopeless subject's scope beyond ASCII",
             of(client().scopes_for_scopeless_subjects(["lesé"])),
@@ -238,7 +243,7 @@ fn of_clients() -> Vec<Mistake> {
     ]
 }
 
-fn of_targets() -> Vec<Mistake> {
+fn mistakes_of_targets() -> Vec<Mistake> {
     let of = |target: Target| targets([target]);
     let two = |other: Target| targets([target().resource("https://billing.example/api").name("invoices"), other]);
     let next = || Target::new("ledger").scopes(["read"]);
@@ -259,12 +264,17 @@ fn of_targets() -> Vec<Mistake> {
         ("no scopes", of(target().scopes(Vec::<String>::new())), "target `billing`: scopes: ", "list"),
         ("a scope with a space", of(target().scopes(["read write"])), "target `billing`: scopes: ", "space"),
         (
-            "an aud that is the name of a client that does not own it",
+            "an aud that is the id of another client",
             targets([target(), Target::new("orders").scopes(["read"])]),
             "target `orders`: audience_claim: ",
             "`served_by`",
         ),
-        ("no lifetime", of(target().max_lifetime(Duration::ZERO)), "target `billing`: max_lifetime: ", "1 s"),
+        (
+            "a target lifetime of zero",
+            of(target().max_lifetime(Duration::ZERO)),
+            "target `billing`: max_lifetime: ",
+            "1 s",
+        ),
         ("an empty aud", of(target().audience_claim("")), "target `billing`: audience_claim: ", "empty"),
         (
             "an aud twice",
@@ -332,7 +342,7 @@ fn of_targets() -> Vec<Mistake> {
         ("an audience with a space", of(target().name("a b")), "target `billing`: name: ", "without spaces"),
         ("an empty id", of(Target::new("").audience_claim("x").scopes(["read"])), "target ``: ", "printable"),
         (
-            "a translation into what is not there",
+            "a translation into an unknown scope",
             of(target().translate("up", ["read", "admin"])),
             "target `billing`: translate: ",
             "`admin`",
@@ -352,7 +362,7 @@ fn of_targets() -> Vec<Mistake> {
     ]
 }
 
-fn of_issuers() -> Vec<Mistake> {
+fn mistakes_of_issuers() -> Vec<Mistake> {
     let own = || Issuer::new(AS);
     let no_keys = KeySet::from_json(r#"{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}"#).unwrap();
     let away =
@@ -374,34 +384,34 @@ fn of_issuers() -> Vec<Mistake> {
             "issuer `https://idp.example`: keys: ",
             "P-256",
         ),
-        ("a path for keys", uri("/jwks.json"), "issuer `https://idp.example`: jwks_uri: ", "absolute URL"),
-        ("keys nowhere", uri(""), "issuer `https://idp.example`: jwks_uri: ", "absolute URL"),
+        ("a path as the URL of keys", uri("/jwks.json"), "issuer `https://idp.example`: jwks_uri: ", "absolute URL"),
+        ("an empty URL of keys", uri(""), "issuer `https://idp.example`: jwks_uri: ", "absolute URL"),
         (
-            "keys without a scheme",
+            "a URL of keys without a scheme",
             uri("idp.example/jwks.json"),
             "issuer `https://idp.example`: jwks_uri: ",
             "absolute URL",
         ),
         (
-            "keys at what is no URL",
+            "a URL of keys with a space",
             uri("https://idp example/jwks.json"),
             "issuer `https://idp.example`: jwks_uri: ",
             "absolute URL",
         ),
         (
-            "keys at a plain http",
+            "a URL of keys with http",
             uri("http://idp.example/jwks.json"),
             "issuer `https://idp.example`: jwks_uri: ",
             "https",
         ),
         (
-            "keys at a file",
+            "a file URL of keys",
             uri("file:///etc/jwks.json"),
             "issuer `https://idp.example`: jwks_uri: ",
             "`file:///etc/jwks.json`",
         ),
         (
-            "keys nowhere, for a fetch of one's own",
+            "an empty URL of keys, with an HTTP service",
             uri("").http(away),
             "issuer `https://idp.example`: jwks_uri: ",
             "absolute URL",
@@ -426,7 +436,7 @@ fn of_issuers() -> Vec<Mistake> {
             "`nobody`",
         ),
         (
-            "a name for nobody",
+            "a name of an unknown client",
             issuers([foreign(IDP).map_client("there", "nobody")]),
             "issuer `https://idp.example`: map_client",
             "`nobody`",
@@ -450,7 +460,7 @@ fn of_issuers() -> Vec<Mistake> {
             "issuer `https://idp.example`: ",
             "second record",
         ),
-        ("ourselves twice", issuers([own(), own()]), "issuer `https://as.example`: ", "second record"),
+        ("our own issuer twice", issuers([own(), own()]), "issuer `https://as.example`: ", "second record"),
         (
             "our own subjects mapped",
             issuers([own().map_subjects(keep())]),
@@ -458,14 +468,14 @@ fn of_issuers() -> Vec<Mistake> {
             "`map_subjects` out",
         ),
         (
-            "our own clients renamed",
+            "our own clients mapped",
             issuers([own().map_client("a", "orders")]),
             "issuer `https://as.example`: map_client: ",
             "`map_client` out",
         ),
-        // Two that could name the same subject, in every pair that can.
+        // Every pair of issuers that could name the same subject.
         (
-            "one kept",
+            "one unchanged",
             issuers([mapped(IDP, keep())]),
             "issuer `https://idp.example`: map_subjects: ",
             "federated_subjects_only",
@@ -476,7 +486,7 @@ fn of_issuers() -> Vec<Mistake> {
             "issuer `https://idp.example`: map_subjects: ",
             "federated",
         ),
-        ("no subjects of ours, and a record", federated([own()]), "federated_subjects_only: ", "remove the record"),
+        ("no own subjects, and an own record", federated([own()]), "federated_subjects_only: ", "remove the record"),
         (
             "a name for two clients",
             issuers([foreign(IDP).map_client("there", "orders").map_client("there", "orders")]),
@@ -484,19 +494,19 @@ fn of_issuers() -> Vec<Mistake> {
             "two clients",
         ),
         (
-            "two kept",
+            "two unchanged",
             federated([mapped(IDP, keep()), mapped(OTHER, keep())]),
             "issuer `https://other.example`: map_subjects: ",
             same,
         ),
         (
-            "kept and by a claim",
+            "unchanged, and by a claim",
             federated([mapped(IDP, keep()), mapped(OTHER, claim())]),
             "issuer `https://other.example`: map_subjects: ",
             same,
         ),
         (
-            "by a claim and kept",
+            "by a claim, and unchanged",
             federated([mapped(IDP, claim()), mapped(OTHER, keep())]),
             "issuer `https://other.example`: map_subjects: ",
             same,
@@ -508,25 +518,25 @@ fn of_issuers() -> Vec<Mistake> {
             same,
         ),
         (
-            "kept and prefixed",
+            "unchanged, and prefixed",
             federated([mapped(IDP, keep()), mapped(OTHER, prefix("o|"))]),
             "issuer `https://other.example`: map_subjects: ",
             same,
         ),
         (
-            "prefixed and kept",
+            "prefixed, and unchanged",
             federated([mapped(IDP, prefix("o|")), mapped(OTHER, keep())]),
             "issuer `https://other.example`: map_subjects: ",
             same,
         ),
         (
-            "prefixed and by a claim",
+            "prefixed, and by a claim",
             federated([mapped(IDP, prefix("o|")), mapped(OTHER, claim())]),
             "issuer `https://other.example`: map_subjects: ",
             "Prefix",
         ),
         (
-            "one prefix",
+            "one prefix twice",
             federated([mapped(IDP, prefix("o|")), mapped(OTHER, prefix("o|"))]),
             "issuer `https://other.example`: map_subjects: ",
             same,
@@ -544,25 +554,25 @@ fn of_issuers() -> Vec<Mistake> {
             same,
         ),
         (
-            "ours and kept",
+            "ours, and unchanged",
             issuers([own(), mapped(IDP, keep())]),
             "issuer `https://idp.example`: map_subjects: ",
             "our own issuer",
         ),
         (
-            "kept and ours",
+            "unchanged, and ours",
             issuers([mapped(IDP, keep()), own()]),
             "issuer `https://idp.example`: map_subjects: ",
             "our own issuer",
         ),
         (
-            "ours and by a claim",
+            "ours, and by a claim",
             issuers([own(), mapped(IDP, claim())]),
             "issuer `https://idp.example`: map_subjects: ",
             same,
         ),
         (
-            "the first and the third",
+            "the first and the third of three",
             issuers([
                 mapped(IDP, prefix("a|")),
                 mapped(OTHER, prefix("b|")),
@@ -574,7 +584,7 @@ fn of_issuers() -> Vec<Mistake> {
     ]
 }
 
-fn of_rules() -> Vec<Mistake> {
+fn mistakes_of_rules() -> Vec<Mistake> {
     let rules = |rules: Vec<Rule>| good().rules(rules);
     let allow = |client: &str, target: &str| Rule::allow(client, Subjects::any(), target);
     vec![
@@ -603,7 +613,7 @@ fn of_rules() -> Vec<Mistake> {
             "`https://idp.exmaple`",
         ),
         (
-            "a deny for no actor",
+            "a deny rule with an empty list of actors",
             rules(vec![Rule::deny("orders", Subjects::any(), "billing").actors(Actors::parties([]))]),
             "rule `rule 1`: actors: ",
             "empty list",
@@ -627,13 +637,13 @@ fn of_rules() -> Vec<Mistake> {
             "add a record",
         ),
         (
-            "a deny of nobody",
+            "a deny rule for an unknown client",
             rules(vec![rule(), Rule::deny("nobody", Subjects::any(), Names::any())]),
             "rule `rule 2`: clients: ",
             "`nobody`",
         ),
         (
-            "one of two unknown, in a rule with a name",
+            "one unknown client of two, in a rule with a name",
             rules(vec![Rule::allow(["orders", "nobody"], Subjects::any(), "billing").scopes(["read"]).id("billing")]),
             "rule `billing`: clients: ",
             "`nobody`",
@@ -645,13 +655,13 @@ fn of_rules() -> Vec<Mistake> {
             "Names::any()",
         ),
         (
-            "an allow of no scopes",
+            "an allow rule with an empty list of scopes",
             rules(vec![allow("orders", "billing").scopes(Vec::<String>::new())]),
             "rule `rule 1`: scopes: ",
             "scope tokens",
         ),
         (
-            "an allow of two scopes at once",
+            "an allow rule with a scope with a space",
             rules(vec![allow("orders", "billing").scopes(["read write"])]),
             "rule `rule 1`: scopes: ",
             "scope tokens",
@@ -666,10 +676,17 @@ fn of_rules() -> Vec<Mistake> {
 }
 
 #[test]
-fn every_mistake_is_told_with_its_field_and_the_way_out() {
-    let mistakes = [of_the_layer(), of_clients(), of_targets(), of_issuers(), records::mistakes(), of_rules()]
-        .into_iter()
-        .flatten();
+fn every_mistake_names_its_field_and_help() {
+    let mistakes = [
+        mistakes_of_the_layer(),
+        mistakes_of_clients(),
+        mistakes_of_targets(),
+        mistakes_of_issuers(),
+        records::mistakes(),
+        mistakes_of_rules(),
+    ]
+    .into_iter()
+    .flatten();
     let mut failed = Vec::new();
     for (name, builder, start, word) in mistakes {
         match builder.build() {
@@ -679,8 +696,11 @@ fn every_mistake_is_told_with_its_field_and_the_way_out() {
                 if !text.starts_with(start) || !text[start.len()..].contains(word) {
                     failed.push(format!("{name}: `{text}`, expected `{start}… {word} …`"));
                 }
-                assert!(text.starts_with(&format!("{}: ", error.field())), "{name}: the field stands first: {text}");
-                assert!(text.len() > error.field().len() + 12, "{name}: more than the field: {text}");
+                assert!(
+                    text.starts_with(&format!("{}: ", error.field())),
+                    "{name}: the message starts with the field: {text}"
+                );
+                assert!(text.len() > error.field().len() + 12, "{name}: the message has help: {text}");
                 let shown = ["15-characters", "zq9canary"].iter().any(|secret| text.contains(secret));
                 assert!(!shown, "{name}: the error shows the secret: {text}");
             }
@@ -690,7 +710,7 @@ fn every_mistake_is_told_with_its_field_and_the_way_out() {
 }
 
 #[test]
-fn no_claim_with_a_meaning_of_its_own_can_be_carried() {
+fn a_target_cannot_repeat_reserved_claims() {
     let reserved = [
         "iss",
         "iat",
@@ -708,7 +728,7 @@ fn no_claim_with_a_meaning_of_its_own_can_be_carried() {
         "auth_time",
         "acr",
         "amr",
-        // What an introspection answers about the token (RFC 7662 section 2.2).
+        // The members of an introspection response (RFC 7662 section 2.2).
         "active",
         "token_type",
     ];
@@ -721,19 +741,19 @@ fn no_claim_with_a_meaning_of_its_own_can_be_carried() {
     assert!(targets([target().claims(["tenant", "groups", "roles", "Sub", "email"])]).build().is_ok());
 }
 
-/// The configurations right beside the mistakes.
+/// Correct configurations that differ little from a mistake.
 #[test]
-fn what_is_no_mistake_is_not_told() {
+fn a_correct_configuration_is_accepted() {
     let keep = || mapped(IDP, SubjectMapping::Keep);
     let cases = [
-        ("the least", good()),
-        ("8 targets at once", good().max_targets(8)),
+        ("the minimum", good()),
+        ("8 targets", good().max_targets(8)),
         ("60 s of leeway", good().leeway(Duration::from_secs(60))),
         ("no leeway", good().leeway(Duration::ZERO)),
         ("a lifetime of a second", good().max_lifetime(Duration::from_secs(1))),
         ("one actor", good().max_chain_depth(1)),
         ("another endpoint", good().endpoint("/oauth2/token").endpoint("/")),
-        ("guarded", good().guard()),
+        ("a guard", good().guard()),
         (
             "an issuer with a path",
             TokenExchangeLayer::builder("https://as.example/tenants/1/")
@@ -744,10 +764,10 @@ fn what_is_no_mistake_is_not_told() {
         ),
         ("a secret of 16 characters", clients([Client::new("orders").secret("sixteen-letters!")])),
         ("a hash in upper case", clients([Client::new("orders").secret_sha256("AB".repeat(32))])),
-        ("no secret at all", clients([Client::new("orders")])),
+        ("no secret", clients([Client::new("orders")])),
         ("a client_id with a space and a colon", clients([client(), Client::new("two words: here")])),
         ("a default target", clients([client().default_target("billing").targets(["billing"])])),
-        ("a target that nobody may call", targets([target(), Target::new("ledger").scopes(["read"])])),
+        ("a target without clients", targets([target(), Target::new("ledger").scopes(["read"])])),
         (
             "one name of two kinds",
             targets([
@@ -760,24 +780,24 @@ fn what_is_no_mistake_is_not_told() {
             "auds that differ by a slash",
             targets([target(), Target::new("l").audience_claim("https://billing.example/").scopes(["r"])]),
         ),
-        ("a translation into nothing", targets([target().translate("up", Vec::<String>::new())])),
+        ("a translation into no scope", targets([target().translate("up", Vec::<String>::new())])),
         ("a foreign issuer", issuers([foreign(IDP)])),
-        ("two with prefixes", issuers([foreign(IDP), foreign(OTHER)])),
-        ("one kept", issuers([keep()]).federated_subjects_only()),
+        ("two prefixes", issuers([foreign(IDP), foreign(OTHER)])),
+        ("one unchanged", issuers([keep()]).federated_subjects_only()),
         ("one by a claim", issuers([mapped(IDP, SubjectMapping::Claim("email".into()))]).federated_subjects_only()),
         ("our own record", issuers([Issuer::new(AS).allow_untyped_access_tokens()])),
         ("our own record and a prefix", issuers([Issuer::new(AS), foreign(IDP)])),
         (
-            "ID tokens and a vendor's",
+            "ID tokens, and a vendor's type",
             issuers([foreign(IDP).accept_types([TokenType::ID_TOKEN, TokenType::from_static("urn:x:y")])]),
         ),
         (
-            "keys at a port",
+            "a URL of keys with a port and a query",
             issuers([Issuer::new(IDP).jwks_uri("https://idp.example:8443/k?v=1").map_subjects(prefix("i|"))]),
         ),
         ("an empty policy, which allows nothing", good().rules([])),
         (
-            "any client and any target",
+            "a rule for any client and any target",
             good().rules([Rule::allow(Names::any(), Subjects::any(), Names::any()).scopes(Names::any())]),
         ),
     ];
@@ -789,10 +809,145 @@ fn what_is_no_mistake_is_not_told() {
 }
 
 #[test]
-fn no_two_mistakes_have_one_name() {
-    let mistakes = [of_the_layer(), of_clients(), of_targets(), of_issuers(), of_rules()];
+fn every_case_has_a_different_name() {
+    let mistakes = [
+        mistakes_of_the_layer(),
+        mistakes_of_clients(),
+        mistakes_of_targets(),
+        mistakes_of_issuers(),
+        mistakes_of_rules(),
+    ];
     for group in mistakes {
         let mut names = BTreeSet::new();
         assert!(group.iter().all(|(name, ..)| names.insert(*name)), "{names:?}");
     }
+}
+
+/// The problems of a configuration, as `kind place: help`.
+fn problems(builder: TokenExchangeBuilder) -> Vec<String> {
+    let error = builder.build().unwrap_err();
+    let shown = |problem: &ConfigProblem| {
+        format!("{:?} {}: {}", problem.kind(), problem.place().unwrap_or_default(), problem.help())
+    };
+    error.problems().iter().map(shown).collect()
+}
+
+#[test]
+fn all_mistakes_are_reported_in_order() {
+    let builder = TokenExchangeLayer::builder("as.example")
+        .endpoint("token")
+        .max_targets(9)
+        .clients([
+            Client::new("orders").secret("short").secret_sha256("nope").default_target("ledger").scopes(["a b"]),
+            Client::new("billing").targets(["billing", "ledger"]),
+            Client::new("billing"),
+        ])
+        .targets([Target::new("billing").allow_clients(["order", "orders", "nobody"]).served_by("bill")])
+        .issuers([Issuer::new(IDP).leeway(Duration::from_secs(61)).allow_presenters(["orders", "order"])])
+        .rules([rule()]);
+    let expected = [
+        "Invalid : not a path",
+        "Invalid : out of range",
+        "Missing : no signer",
+        "Invalid : not a URL",
+        "Invalid client[0].secret: shorter than 16 characters",
+        "Invalid client[0].secret_sha256: not 64 hexadecimal digits",
+        "Invalid client[0].scopes: ",
+        "Unknown client[0].default_target: no target `ledger`",
+        "Unknown client[1].targets[1]: no target `ledger`",
+        "Duplicate client[2].id: a second record",
+        "Conflict target[0].aud: `billing` is the id of a client",
+        "Unknown target[0].owner: no client `bill`",
+        "Unknown target[0].callers[0]: no client `order`",
+        "Unknown target[0].callers[2]: no client `nobody`",
+        "Missing target[0].scopes: none",
+        "Missing issuer[0].subjects: missing",
+        "Missing issuer[0].jwks: no source of keys",
+        "Invalid issuer[0].leeway: longer than a minute",
+        "Unknown issuer[0].presenters[1]: no client `order`",
+    ];
+    let found = problems(builder);
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}, expected {expected}");
+    }
+}
+
+/// The checks of the rules depend on the records, so mistakes in rules are reported once the records are correct.
+#[test]
+fn all_mistakes_of_rules_are_reported() {
+    let allow = |client: &str, target: &str| Rule::allow(client, Subjects::any(), target).scopes(["read"]);
+    let found = problems(good().rules([allow("order", "billing"), rule(), allow("orders", "ledger")]));
+    let places: Vec<_> = found.iter().map(|problem| problem.split(": ").next().unwrap()).collect();
+    assert_eq!(places, ["Unknown rule[0].clients[0]", "Unknown rule[2].targets[0]"]);
+}
+
+#[test]
+fn an_error_shows_one_mistake_per_line() {
+    let error = clients([Client::new("orders").secret("short").secret_sha256("nope")]).build().unwrap_err();
+    let text = error.to_string();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].starts_with("client `orders`: secret: "), "{text}");
+    assert!(lines[1].starts_with("client `orders`: secret_sha256: "), "{text}");
+    // The accessors describe the first mistake.
+    assert_eq!((error.field(), error.place()), ("client `orders`: secret", Some("client[0].secret")));
+    assert_eq!(error.kind(), ConfigErrorKind::Invalid);
+}
+
+/// A user of a document reads keys, and a user of the builder reads methods. The place always has keys.
+#[test]
+fn messages_use_the_words_of_the_user() {
+    let document: Document = serde_json::from_value(serde_json::json!({
+        "client": [{ "id": "orders", "secret": SECRET }],
+        "target": [{ "id": "billing", "aud": "", "callers": ["nobody"], "scopes": ["read"] }],
+        "issuer": [{ "issuer": IDP, "jwks_uri": "https://idp.example/jwks.json" }],
+        "rule": [],
+    }))
+    .unwrap();
+    let read = TokenExchangeLayer::builder(AS)
+        .document(document)
+        .signer(LocalSigner::generate(Algorithm::ES256).unwrap())
+        .build()
+        .unwrap_err();
+    let built = targets([Target::new("billing").audience_claim("").allow_clients(["nobody"]).scopes(["read"])])
+        .issuers([Issuer::new(IDP).jwks_uri("https://idp.example/jwks.json")])
+        .build()
+        .unwrap_err();
+    let fields = |error: &ConfigError| {
+        error
+            .problems()
+            .iter()
+            .map(|problem| problem.field().rsplit(": ").next().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let places = |error: &ConfigError| {
+        error.problems().iter().map(|problem| problem.place().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(fields(&read), ["aud", "callers", "subjects"]);
+    assert_eq!(fields(&built), ["audience_claim", "allow_clients", "map_subjects"]);
+    assert_eq!(places(&read), ["target[0].aud", "target[0].callers[0]", "issuer[0].subjects"]);
+    assert_eq!(places(&built), places(&read));
+    assert!(read.problems()[2].help().contains("{ prefix = "), "{read}");
+    assert!(built.problems()[2].help().contains("SubjectMapping::Prefix"), "{built}");
+}
+
+#[test]
+fn records_come_from_one_source() {
+    let document = || Document::new().clients([client()]).targets([target()]).rules([rule()]);
+    let signed = || TokenExchangeLayer::builder(AS).signer(LocalSigner::generate(Algorithm::ES256).unwrap());
+    assert!(signed().document(document()).build().is_ok());
+    for builder in [
+        signed().document(document()).clients([Client::new("reports")]),
+        signed().clients([Client::new("reports")]).document(document()),
+        signed().document(document()).targets([Target::new("ledger").scopes(["read"])]),
+        signed().document(document()).issuers([foreign(IDP)]),
+        signed().document(document()).rules([rule()]),
+    ] {
+        let error = builder.build().unwrap_err();
+        assert_eq!((error.field(), error.kind()), ("document", ConfigErrorKind::Conflict), "{error}");
+    }
+    let policy = tower::service_fn(|_: Query| async { Ok::<_, &str>(Decision::delegate()) });
+    let error = signed().document(document()).policy(policy).build().unwrap_err();
+    assert_eq!((error.field(), error.kind()), ("rules", ConfigErrorKind::Conflict), "{error}");
 }

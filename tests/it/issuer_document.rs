@@ -1,5 +1,5 @@
-//! An issuer's record in a document is the record that the builder makes of the same words; a mistake in it is told with
-//! the field and the way out.
+//! The record of an issuer in a document equals the record that the builder makes. A mistake names its field and says
+//! what to do.
 
 use crate::support::*;
 use bytes::Bytes;
@@ -18,11 +18,11 @@ use tower_token_exchange::{
     signing::Algorithm,
 };
 
-/// A public key, in a document of its own.
+/// A key set with one public key.
 const KEYS: &str =
     r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"a"}]}"#;
 
-/// The same record as TOML, as JSON and as the builder makes it.
+/// Records as TOML, as JSON and as the builder makes them.
 fn records() -> Vec<(&'static str, Value, Issuer)> {
     let keys: Value = serde_json::from_str(KEYS).unwrap();
     vec![
@@ -155,7 +155,7 @@ fn records() -> Vec<(&'static str, Value, Issuer)> {
     ]
 }
 
-/// The presets, and what is said after them.
+/// Presets, alone and with changes.
 fn presets() -> Vec<(&'static str, Value, Issuer)> {
     vec![
         (
@@ -203,7 +203,7 @@ fn presets() -> Vec<(&'static str, Value, Issuer)> {
                 .max_age(Duration::from_secs(600))
                 .accept_tenants("hd", ["acme.example"]),
         ),
-        // One more type beside that of the preset, and other rules for the preset's own.
+        // One more type, and other rules for the type of the preset.
         (
             "preset.okta.issuer = 'https://o.example'\n[[tokens]]\ntype = 'id_token'\nrequire = ['amr']",
             json!({
@@ -223,7 +223,7 @@ fn presets() -> Vec<(&'static str, Value, Issuer)> {
 }
 
 #[test]
-fn a_document_says_what_the_builder_says() {
+fn a_document_equals_the_built_record() {
     for (toml_text, json_value, built) in records().into_iter().chain(presets()) {
         // Only the wording of errors depends on how a record was written.
         let shown = |record: &Issuer| format!("{record:#?}").replace("wording: Keys", "wording: Methods");
@@ -238,7 +238,7 @@ fn a_document_says_what_the_builder_says() {
 }
 
 #[test]
-fn several_records_stand_in_one_document() {
+fn a_document_can_have_several_issuers() {
     #[derive(serde::Deserialize)]
     struct Configuration {
         issuers: Vec<Issuer>,
@@ -259,9 +259,9 @@ fn several_records_stand_in_one_document() {
     assert!(without_issuers().issuers(issuers).build().is_ok());
 }
 
-/// The credentials of a record are not in its `Debug`, so they are looked for where they go.
+/// The `Debug` output hides the credentials, so the test looks for them in the request.
 #[tokio::test]
-async fn an_endpoint_of_a_document_is_asked_as_the_builder_s_is() {
+async fn an_endpoint_from_a_document_is_asked() {
     let common = |more: &str| {
         let head = "[introspection]\nendpoint = 'https://as.example/introspect'\n";
         toml::from_str::<Issuer>(&format!("issuer = '{AS}'\n{head}{more}")).unwrap()
@@ -274,7 +274,7 @@ async fn an_endpoint_of_a_document_is_asked_as_the_builder_s_is() {
     });
     let typeless = changed(good.clone(), json!({ "token_type": null }));
     let confused = Some(Reason::TokenTypeConfused);
-    // The record, the answer, whether a signed token is asked about, and why there is no token.
+    // The record, the answer, whether the endpoint is asked about a signed token, and the reason of the refusal.
     let cases = [
         (common(secret), &good, basic_pair.as_str(), false, None),
         (common("bearer_token = 'b-1'"), &good, "Bearer b-1", false, None),
@@ -304,14 +304,14 @@ async fn an_endpoint_of_a_document_is_asked_as_the_builder_s_is() {
 }
 
 #[test]
-fn what_a_document_cannot_say_is_told() {
+fn an_unreadable_record_names_the_mistake() {
     let with = |more: Value| changed(json!({ "issuer": IDP }), more);
     let tokens = |rules: Value| with(json!({ "tokens": [rules] }));
     let asked =
         |more: Value| with(json!({ "introspection": changed(json!({ "endpoint": "https://i.example" }), more) }));
     let aged = |text: &str| with(json!({ "max_age": text }));
     let cases = [
-        // A record, and what its mistake is told with.
+        // A record, and words of the message.
         (json!({}), &["issuer", "`preset`"][..]),
         (with(json!({ "preset": { "google": {} } })), &["issuer", "`preset`", "remove"]),
         (with(json!({ "colour": "red" })), &["unknown field `colour`", "`client_names`"]),
@@ -375,11 +375,11 @@ fn what_a_document_cannot_say_is_told() {
     for (document, words) in cases {
         let error = serde_json::from_value::<Issuer>(document.clone()).expect_err(&document.to_string()).to_string();
         for word in words {
-            assert!(error.contains(word), "{document}: `{error}` says nothing of {word}");
+            assert!(error.contains(word), "{document}: `{error}` does not contain {word}");
         }
         assert!(!error.contains("zq9canary"), "{error} shows a secret");
     }
-    // A text shows where, whatever is wrong with it.
+    // The message for a text names the line.
     for (text, words) in [
         ("issuer = 'x'\nleeway = 5", ["line 2", "leeway = 5"]),
         ("issuer = 'x'\npresenters = 'orders'", ["line 2", "presenters"]),
@@ -399,7 +399,7 @@ fn what_a_document_cannot_say_is_told() {
     }
 }
 
-/// A world whose issuers the test gives.
+/// A builder without issuers.
 fn without_issuers() -> TokenExchangeBuilder {
     use tower_token_exchange::{Client, Target, TokenExchangeLayer, policy::Rule, signing::LocalSigner};
     TokenExchangeLayer::builder(AS)
@@ -409,9 +409,8 @@ fn without_issuers() -> TokenExchangeBuilder {
         .signer(LocalSigner::generate(Algorithm::ES256).unwrap())
 }
 
-/// What a document says and the whole configuration cannot mean is told as it is of the builder.
 #[test]
-fn what_contradicts_itself_is_told_when_the_layer_is_built() {
+fn a_contradictory_record_fails_the_build() {
     let good = json!({ "issuer": IDP, "discovery": true, "subjects": { "prefix": "i|" } });
     let with = |more: Value| changed(good.clone(), more);
     let asked = json!({ "endpoint": "https://i.example", "bearer_token": "line\nbreak" });
@@ -443,7 +442,7 @@ fn what_contradicts_itself_is_told_when_the_layer_is_built() {
 
 #[cfg(feature = "introspection-cache")]
 #[test]
-fn a_document_says_what_introspection_keeps() {
+fn a_document_sets_the_introspection_cache() {
     let record = |ttl: &str| {
         let cache = json!({ "entries": 100, "time_to_live": ttl });
         let asked = json!({ "endpoint": "https://i.example", "bearer_token": "x", "cache": cache });

@@ -1,5 +1,5 @@
-//! What an issuer's record demands of a token is demanded of every token: its type, its claims, its age, its tenant.
-//! No token is of two kinds, and none of one tenant is worth anything in the hands of another's client.
+//! An issuer's record sets requirements for every token: the type, the claims, the age, the tenant. No token passes as
+//! two kinds of token, and no client can exchange a token of another tenant.
 
 use crate::jwks::{Time, timed};
 use crate::support::*;
@@ -19,12 +19,12 @@ fn vendor() -> Minter {
     Minter::new(VENDOR, Algorithm::ES256)
 }
 
-/// The foreign issuer whose record the test completes; `orders` may present its tokens.
+/// The start of the record of a foreign issuer. `orders` may present its tokens.
 fn record(vendor: &Minter) -> Issuer {
     crate::jwks::record(VENDOR).keys(vendor.keys())
 }
 
-/// What a token of this type must be, beyond what the type demands.
+/// A world in which the issuer's record has these rules.
 async fn ruled(vendor: &Minter, rules: TokenRules) -> World {
     let record = record(vendor).accept(rules);
     plan().with(|builder| builder.issuers([record])).start().await
@@ -34,7 +34,7 @@ fn jwt() -> TokenRules {
     TokenRules::new(TokenType::JWT)
 }
 
-/// What becomes of a token in the hands of a client, after a look at what the client is told.
+/// Presents a token as a client, and checks the answer to the client.
 async fn presented(world: &mut World, client: &str, more: &[(&str, &str)]) -> Result<Value, Reason> {
     let mut form = vec![("grant_type", tower_token_exchange::GRANT_TYPE)];
     form.extend_from_slice(more);
@@ -54,7 +54,7 @@ fn subject<'a>(token: &'a str, token_type: &'a str, audience: &'a str) -> Vec<(&
     vec![("subject_token", token), ("subject_token_type", token_type), ("audience", audience)]
 }
 
-/// `orders` exchanges a token at `billing`: the claims of what is issued, or why nothing is.
+/// Exchanges a token as `orders` for `billing`. Returns the claims of the issued token, or the reason of the refusal.
 async fn exchanged(world: &mut World, token: &str, token_type: &str) -> Result<Value, Reason> {
     let answer = presented(world, "orders", &subject(token, token_type, "billing")).await?;
     Ok(segment(answer["access_token"].as_str().unwrap(), 1))
@@ -64,7 +64,7 @@ async fn in_short(world: &mut World, token: &str, token_type: &str) -> Result<()
     exchanged(world, token, token_type).await.map(|_| ())
 }
 
-/// A token with claims as they are, `null` included.
+/// Signs exactly these claims, including `null`.
 fn exactly(vendor: &Minter, header: &Value, more: Value) -> String {
     let mut claims = segment(&vendor.foreign(json!({})), 1);
     claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -72,7 +72,7 @@ fn exactly(vendor: &Minter, header: &Value, more: Value) -> String {
 }
 
 #[tokio::test]
-async fn a_record_says_which_media_types_it_takes() {
+async fn a_record_limits_the_media_types() {
     let vendor = vendor();
     let types = jwt().typ(["AT+JWT", "application/Vnd.Vendor+jwt"]);
     let (mut by_default, mut demanding) = (ruled(&vendor, jwt()).await, ruled(&vendor, types).await);
@@ -101,7 +101,7 @@ async fn a_record_says_which_media_types_it_takes() {
 }
 
 #[tokio::test]
-async fn a_record_says_which_claims_must_be_there_and_which_must_not() {
+async fn a_record_requires_and_forbids_claims() {
     let vendor = vendor();
     let rules = jwt()
         .require("uid")
@@ -114,7 +114,7 @@ async fn a_record_says_which_claims_must_be_there_and_which_must_not() {
     let required = Err(Reason::TokenClaimRequired);
     let cases = [
         (json!({}), Ok(())),
-        // That it is there is what is demanded.
+        // `require` accepts every value.
         (json!({ "uid": null }), Ok(())),
         (json!({ "uid": [] }), Ok(())),
         (json!({ "-uid": 1 }), required),
@@ -151,7 +151,7 @@ async fn a_record_says_which_claims_must_be_there_and_which_must_not() {
 }
 
 #[tokio::test]
-async fn a_record_says_what_a_token_of_a_type_names_us() {
+async fn a_record_sets_audiences_for_each_type() {
     let vendor = vendor();
     let api = "https://as.example/exchange";
     let names = |issuer: Issuer| issuer.accepted_audiences(["us-there", "us-too"]).map_client("orders-there", "orders");
@@ -170,14 +170,14 @@ async fn a_record_says_what_a_token_of_a_type_names_us() {
         (JWT, json!(api), Ok(())),
         (JWT, json!([api]), Ok(())),
         (JWT, json!(["x", api]), Ok(())),
-        // The type's audiences take the place of our names there.
+        // The audiences of the type replace the accepted audiences of the record.
         (JWT, json!("us-there"), not_for_us),
         (JWT, json!(AS), not_for_us),
         (JWT, json!("https://as.example/exchange/"), not_for_us),
         (JWT, json!("https://as.example/exchang"), not_for_us),
         (JWT, json!("orders-there"), not_for_us),
         (JWT, json!([]), not_for_us),
-        // They come on top of what an ID token must name anyway.
+        // For an ID token, the audiences are an additional requirement.
         (ID_TOKEN, json!("orders-there"), Ok(())),
         (ID_TOKEN, json!("other"), not_for_us),
         (ID_TOKEN, json!(api), not_for_us),
@@ -191,7 +191,7 @@ async fn a_record_says_what_a_token_of_a_type_names_us() {
         let token = vendor.foreign(json!({ "aud": aud, "scope": scope }));
         assert_eq!(in_short(&mut world, &token, token_type).await, expected, "{token_type} {aud}");
     }
-    // Another issuer's names are its own.
+    // The record of another issuer has its own audiences.
     for (aud, expected) in [("us-there", Ok(())), ("us-too", Ok(())), (api, not_for_us), (AS, not_for_us)] {
         let token = vendor.foreign(json!({ "iss": OTHER, "aud": aud }));
         assert_eq!(in_short(&mut world, &token, JWT).await, expected, "{aud}");
@@ -200,13 +200,13 @@ async fn a_record_says_what_a_token_of_a_type_names_us() {
 
 const OTHER: &str = "https://other.example";
 
-/// A second issuer with names for us alone, and no audiences.
+/// A second issuer with accepted audiences, and without audiences in its rules.
 fn names_only(vendor: &Minter) -> Issuer {
     crate::jwks::record(OTHER).keys(vendor.keys()).accepted_audiences(["us-there", "us-too"])
 }
 
 #[tokio::test]
-async fn a_record_says_which_claim_names_the_client() {
+async fn a_record_names_the_claim_of_the_presenter() {
     let vendor = vendor();
     let selfish = |clients: Vec<Client>| clients.into_iter().map(Client::allow_self_exchange).collect();
     let world_of = async |rules: TokenRules| {
@@ -224,7 +224,7 @@ async fn a_record_says_which_claim_names_the_client() {
         (json!({ "client_id": "orders-there" }), Ok(()), stranger),
         (json!({ "azp": "orders-there" }), Ok(()), stranger),
         (json!({ "cid": "orders-there" }), stranger, Ok(())),
-        // The first that is there counts, alone.
+        // Only the first claim that is present counts.
         (json!({ "client_id": "billing-there", "azp": "orders-there" }), stranger, stranger),
         (json!({ "cid": "billing-there", "client_id": "orders-there" }), Ok(()), stranger),
         (json!({ "cid": ["orders-there"] }), stranger, stranger),
@@ -242,7 +242,7 @@ async fn a_record_says_which_claim_names_the_client() {
 }
 
 #[tokio::test]
-async fn a_record_says_which_claim_holds_the_scope() {
+async fn a_record_names_the_claim_of_the_scope() {
     let vendor = vendor();
     let (mut by_default, mut by_scp) = (ruled(&vendor, jwt()).await, ruled(&vendor, jwt().scope_claim("scp")).await);
     let (invalid, empty) = (Err(Reason::TokenClaimsInvalid), Err(Reason::ScopeEmpty));
@@ -277,13 +277,13 @@ async fn a_record_says_which_claim_holds_the_scope() {
 }
 
 #[tokio::test]
-async fn each_issuer_has_its_clock_and_its_age() {
+async fn each_issuer_has_its_own_leeway_and_age() {
     let (vendor, time) = (vendor(), Time::new());
     let record = record(&vendor).leeway(Duration::from_secs(5)).max_age(Duration::from_secs(600));
     let mut world = timed(plan(), &time).with(|builder| builder.issuers([record])).start().await;
     let idp = world.idp.clone();
     let ahead = |claim: &str, seconds: u64| json!({ claim: NOW + seconds });
-    // At first the claims, then what becomes of them under the record, and under the layer's 30 s.
+    // The claims, the outcome with the record's leeway of 5 s, and the outcome with the layer's leeway of 30 s.
     let cases = [
         (json!({}), Ok(()), Ok(())),
         (ahead("nbf", 5), Ok(()), Ok(())),
@@ -293,7 +293,7 @@ async fn each_issuer_has_its_clock_and_its_age() {
         (ahead("iat", 6), Err(Reason::TokenIssuedInFuture), Ok(())),
         (ahead("iat", 31), Err(Reason::TokenIssuedInFuture), Err(Reason::TokenIssuedInFuture)),
         (json!({ "nbf": NOW as f64 + 5.5 }), Err(Reason::TokenNotYetValid), Ok(())),
-        // No leeway for the end, whoever says so.
+        // `exp` has no leeway.
         (json!({ "exp": NOW }), Err(Reason::TokenExpired), Err(Reason::TokenExpired)),
         (json!({ "exp": NOW + 1 }), Ok(()), Ok(())),
         (json!({ "iat": NOW - 600 }), Ok(()), Ok(())),
@@ -307,7 +307,7 @@ async fn each_issuer_has_its_clock_and_its_age() {
         assert_eq!(in_short(&mut world, &vendor.foreign(claims.clone()), JWT).await, of_record, "{claims}");
         assert_eq!(in_short(&mut world, &idp.foreign(claims.clone()), JWT).await, of_layer, "{claims}, by default");
     }
-    // A token grows old while nothing about it changes.
+    // The same token becomes too old.
     let token = vendor.foreign(json!({ "exp": NOW + 3600 }));
     time.pass(600);
     assert_eq!(in_short(&mut world, &token, JWT).await, Ok(()));
@@ -315,10 +315,10 @@ async fn each_issuer_has_its_clock_and_its_age() {
     assert_eq!(in_short(&mut world, &token, JWT).await, Err(Reason::TokenTooOld));
 }
 
-/// Every combination of what tells one kind from another. Whoever could choose under which rules a token is judged
-/// would choose the weaker (RFC 8725 section 3.12).
+/// All combinations of the properties that distinguish the kinds. A client that could choose between two kinds would
+/// choose the weaker rules (RFC 8725 section 3.12).
 #[tokio::test]
-async fn no_token_is_of_two_kinds() {
+async fn no_token_passes_as_two_kinds() {
     let vendor = vendor();
     let every_type = [TokenType::ACCESS_TOKEN, TokenType::ID_TOKEN, TokenType::JWT];
     let foreign = record(&vendor).map_client("orders-there", "orders").accept_types(every_type.clone());
@@ -358,7 +358,7 @@ async fn no_token_is_of_two_kinds() {
 }
 
 #[tokio::test]
-async fn tokens_with_a_purpose_of_their_own_are_never_subjects_or_actors() {
+async fn tokens_for_other_purposes_are_refused() {
     let vendor = vendor();
     let every_type = [TokenType::ACCESS_TOKEN, TokenType::JWT];
     let demanding = crate::jwks::record(OTHER).keys(vendor.keys()).accept(jwt().typ(["at+jwt", "vendor+jwt"]));
@@ -407,7 +407,7 @@ async fn tokens_with_a_purpose_of_their_own_are_never_subjects_or_actors() {
             }
         }
     }
-    // Beside them, the token that each of them is not.
+    // The same tokens with an accepted header.
     for (minter, iss, typ, declared) in [
         (&vendor, VENDOR, "JWT", JWT),
         (&vendor, VENDOR, "at+jwt", ACCESS_TOKEN),
@@ -421,7 +421,7 @@ async fn tokens_with_a_purpose_of_their_own_are_never_subjects_or_actors() {
 }
 
 #[tokio::test]
-async fn who_speaks_for_itself_is_no_subject() {
+async fn a_client_assertion_is_not_a_subject_token() {
     let vendor = vendor();
     let mut world = ruled(&vendor, jwt()).await;
     let own = world.own.clone();
@@ -429,13 +429,13 @@ async fn who_speaks_for_itself_is_no_subject() {
     assert_eq!(in_short(&mut world, &assertion, JWT).await, Err(Reason::TokenTypeConfused));
     let own_assertion = own.access_token(json!({ "sub": AS }));
     assert_eq!(in_short(&mut world, &own_assertion, ACCESS_TOKEN).await, Err(Reason::TokenTypeConfused));
-    // The assertion that a client makes of itself names nobody who is known (RFC 7523 section 3).
+    // The issuer of a client's own assertion is the client, which is not a known issuer (RFC 7523 section 3).
     let of_client = vendor.foreign(json!({ "iss": "orders", "sub": "orders" }));
     assert_eq!(in_short(&mut world, &of_client, JWT).await, Err(Reason::TokenIssuerUnknown));
     assert_eq!(in_short(&mut world, &vendor.foreign(json!({ "sub": "https://vendor.example/" })), JWT).await, Ok(()));
 }
 
-/// Clients of two tenants, of both, and of none; each owns a target and may call all.
+/// Clients of each of two tenants, of both tenants, and of none. Each client serves a target and may call all targets.
 fn tenancy(vendor: &Minter, change: impl FnOnce(Issuer) -> Issuer) -> Plan {
     let own = Minter::new(AS, Algorithm::ES256);
     let idp = Minter::new(IDP, Algorithm::ES256);
@@ -474,7 +474,7 @@ fn prefixed(issuer: Issuer) -> Issuer {
 }
 
 #[tokio::test]
-async fn one_tenant_is_a_claim_with_one_value() {
+async fn one_tenant_is_a_required_value() {
     let vendor = vendor();
     let one = |issuer: Issuer| prefixed(issuer.accept_tenants("tid", ["red"]));
     let mut world = tenancy(&vendor, one).start().await;
@@ -502,10 +502,10 @@ async fn one_tenant_is_a_claim_with_one_value() {
     }
 }
 
-/// No token of one tenant is worth anything in the hands of another's client: not at the first hop, not at a later one,
-/// not as an actor's, under no mapping.
+/// No client can exchange a token of another tenant: neither at the first exchange nor later, with any mapping of
+/// subjects.
 #[tokio::test]
-async fn th_43_no_exchange_crosses_the_line_between_tenants() {
+async fn th_43_no_client_exchanges_tokens_of_another_tenant() {
     let vendor = vendor();
     let mapped = |mapping: SubjectMapping| move |issuer: Issuer| issuer.map_subjects(mapping);
     let plans = [
@@ -523,7 +523,7 @@ async fn th_43_no_exchange_crosses_the_line_between_tenants() {
         let mut world = plan.start().await;
         for (tenant, rightful, stranger) in [("red", "red", "blue"), ("blue", "blue", "red")] {
             let token = vendor.foreign(json!({ "tid": tenant, "login": "bob" }));
-            // Addressed to whomever it may be: the line is the tenant, not the audience.
+            // The tenant decides, not the audience.
             for client in [stranger, "none"] {
                 let found = presented(&mut world, client, &subject(&token, JWT, stranger)).await.map(|_| ());
                 assert_eq!(found, mismatch, "{name}: {client} with a token of {tenant}");
@@ -543,7 +543,7 @@ async fn th_43_no_exchange_crosses_the_line_between_tenants() {
                 assert_eq!(found, expected, "{name}: {tenant} from {first} to {second}");
             }
         }
-        // A tenant nobody listed, a name that looks like another tenant's, and two tenants at once.
+        // An unlisted tenant, two tenants at once, and a name that looks like a name of another tenant.
         for (claims, expected) in [
             (json!({ "tid": "green" }), Err(Reason::TokenTenantRefused)),
             (json!({ "tid": "blue|x" }), Err(Reason::TokenTenantRefused)),
@@ -560,14 +560,14 @@ async fn th_43_no_exchange_crosses_the_line_between_tenants() {
 }
 
 #[tokio::test]
-async fn th_43_no_actor_crosses_it_either() {
+async fn th_43_no_actor_comes_from_another_tenant() {
     let vendor = vendor();
     let mut world = tenancy(&vendor, prefixed).start().await;
     let own = world.own.clone();
     let local = own.access_token(json!({ "aud": ["https://red.example"], "scope": "read" }));
     let mismatch = Err(Reason::TenantMismatch);
     let theirs = |tenant: &str| (vendor.foreign(json!({ "tid": tenant, "sub": "agent" })), JWT);
-    // One that was exchanged once has a name of ours, and is of its tenant all the same.
+    // An own token keeps the tenant of the foreign token that it was exchanged for.
     let ours = |sub: &str| (own.access_token(json!({ "sub": sub })), ACCESS_TOKEN);
     for (name, (token, token_type), expected) in [
         ("of its tenant", theirs("red"), Ok(json!({ "iss": VENDOR, "sub": "red|agent" }))),
@@ -583,9 +583,9 @@ async fn th_43_no_actor_crosses_it_either() {
     }
 }
 
-/// Such a token was issued before the issuer had tenants, or by somebody else under our key: it may be anybody's.
+/// The token may be older than the tenants of the issuer, or another server may have signed it with the own key.
 #[tokio::test]
-async fn th_43_a_name_that_has_lost_its_tenant_is_nobodys() {
+async fn th_43_a_subject_without_a_known_tenant_is_refused() {
     let vendor = vendor();
     let mut world = tenancy(&vendor, prefixed).start().await;
     let own = world.own.clone();
@@ -605,7 +605,7 @@ async fn th_43_a_name_that_has_lost_its_tenant_is_nobodys() {
 }
 
 #[tokio::test]
-async fn rules_know_subjects_by_tenant_and_name() {
+async fn rules_name_subjects_with_their_tenant() {
     let vendor = vendor();
     let of = |subs: &[&str]| Subjects::of_issuer(VENDOR).named(subs.iter().copied());
     let allow = |subjects: Subjects| Rule::allow(Names::any(), subjects, Names::any()).scopes(Names::any());
@@ -626,10 +626,10 @@ async fn rules_know_subjects_by_tenant_and_name() {
     }
 }
 
-/// A token that names its own client as its subject was issued to that client for itself (RFC 9068 section 2.2), whether or
-/// not the client has a record here.
+/// A token with equal `sub` and `client_id` was issued to the client for itself (RFC 9068 section 2.2), even if the client
+/// has no record.
 #[tokio::test]
-async fn th_42_no_client_of_anybody_is_a_user() {
+async fn th_42_a_client_token_is_not_a_user() {
     let vendor = vendor();
     let by_cid = crate::jwks::record(OTHER).keys(vendor.keys()).accept(jwt().presenter_claim("cid"));
     let several = record(&vendor).accept_tenants("tid", ["red", "blue"]);
@@ -659,7 +659,7 @@ async fn th_42_no_client_of_anybody_is_a_user() {
 }
 
 #[tokio::test]
-async fn th_42_no_exchange_makes_a_user_of_a_client() {
+async fn th_42_no_exchange_turns_a_client_into_a_user() {
     let rules = [
         Rule::allow("orders", Subjects::any().or_clients(), "billing").scopes(Names::any()),
         Rule::allow("billing", Subjects::any(), "ledger").scopes(Names::any()),
@@ -676,9 +676,9 @@ async fn th_42_no_exchange_makes_a_user_of_a_client() {
     }
 }
 
-/// Whoever hands such a token in could choose between two sets of rules.
+/// With different rules, the client could choose between two sets of rules.
 #[test]
-fn th_16_untyped_access_tokens_and_jwts_of_one_issuer_have_the_same_rules() {
+fn th_16_untyped_access_tokens_and_jwts_share_rules() {
     let built = |rules: [TokenRules; 2]| {
         let vendor = vendor();
         let record = rules.into_iter().fold(record(&vendor).allow_untyped_access_tokens(), Issuer::accept);

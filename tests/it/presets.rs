@@ -1,5 +1,6 @@
-//! Each vendor's token is taken as its vendor documents it, and none of its neighbours is: not its ID, refresh and
-//! logout tokens, not those of another tenant, for another API or from a server with a similar name. No network.
+//! Each preset accepts the vendor's tokens as the vendor documents them, and refuses similar tokens: ID tokens, refresh
+//! tokens and logout tokens, and tokens of another tenant, for another API, or from a server with a similar name. The
+//! tests use no network.
 
 use crate::support::*;
 use bytes::Bytes;
@@ -17,7 +18,7 @@ const RSA_PEM: &[u8] = include_bytes!("../data/rsa.pem");
 const SAML2: &str = "urn:ietf:params:oauth:token-type:saml2";
 const OURS: &str = "https://exchange.acme.example";
 
-/// Everything that can be fetched, by its address.
+/// The documents that can be fetched, by their URL.
 type Site = BTreeMap<String, Value>;
 
 fn fetch(site: Site) -> impl Plug<Request<Bytes>, Response<Bytes>> {
@@ -31,19 +32,19 @@ fn fetch(site: Site) -> impl Plug<Request<Bytes>, Response<Bytes>> {
     })
 }
 
-/// What one vendor is to a test.
+/// A vendor: the record of the preset, its documents, its key and a good token.
 struct Vendor {
     record: Issuer,
     site: Site,
     key: LocalSigner,
-    /// The header and the claims of a good token, and the type that it is declared to be.
+    /// The header, the claims and the declared type of a good token.
     header: Value,
     claims: Value,
     declared: &'static str,
 }
 
 impl Vendor {
-    /// One whose keys are found by discovery.
+    /// A vendor whose keys are found by discovery.
     fn discovered(record: Issuer, iss: &str, jwks_uri: &str, header: Value, claims: Value) -> Self {
         let key = rsa();
         let metadata = json!({
@@ -80,8 +81,8 @@ impl Vendor {
         Plan { own, idp, builder }.start().await
     }
 
-    /// A good token gives this `sub` and scope, before and after none of its neighbours gives anything.
-    async fn is_told_from(&self, sub: &str, scope: &str, neighbours: Vec<Neighbour>) {
+    /// Checks that a good token is exchanged with this `sub` and scope, and that every similar token is refused.
+    async fn accepts_only_good_tokens(&self, sub: &str, scope: &str, neighbours: Vec<Neighbour>) {
         let mut world = self.world([]).await;
         let good = self.token(json!({}), json!({}));
         let expected = Ok((sub.to_owned(), scope.to_owned()));
@@ -98,7 +99,7 @@ impl Vendor {
         ];
         for neighbour in common.into_iter().chain(neighbours) {
             let Neighbour { name, reason, header, claims, token, declared } = neighbour;
-            // A JWT-SVID says by its `sub` whose it is.
+            // A JWT-SVID names its issuer in `sub`.
             let reason = match (name, self.claims.get("iss")) {
                 ("without an issuer", None) => continue,
                 ("without a subject", None) => Reason::TokenIssuerMissing,
@@ -115,7 +116,7 @@ impl Vendor {
             (&under_its_name, json!({}), &[Reason::TokenSignatureInvalid]),
             (&self.key, json!({ "alg": "none" }), &[Reason::TokenAlgorithmRefused]),
             (&self.key, json!({ "alg": "HS256" }), &[Reason::TokenAlgorithmRefused]),
-            // Keycloak can be told to sign so; this realm has no such key.
+            // Keycloak can sign with this algorithm, but the realm has no such key.
             (&self.key, json!({ "alg": "EdDSA" }), &[Reason::TokenAlgorithmRefused, Reason::TokenKeyUnknown]),
         ] {
             let token = self.signed_by(key, header.clone(), json!({}));
@@ -131,7 +132,7 @@ impl Vendor {
     }
 }
 
-/// A token that is not the one.
+/// A token that is similar to the good token and has to be refused.
 struct Neighbour {
     name: &'static str,
     reason: Reason,
@@ -141,17 +142,17 @@ struct Neighbour {
     declared: Option<&'static str>,
 }
 
-/// With other claims.
+/// A token with other claims.
 fn at(name: &'static str, reason: Reason, claims: Value) -> Neighbour {
     Neighbour { name, reason, header: json!({}), claims, token: None, declared: None }
 }
 
-/// With another header too.
+/// A token with another header and other claims.
 fn under(name: &'static str, reason: Reason, header: Value, claims: Value) -> Neighbour {
     Neighbour { header, ..at(name, reason, claims) }
 }
 
-/// That is no JWT at all.
+/// A token that is not a JWT.
 fn opaque(name: &'static str, token: &str) -> Neighbour {
     Neighbour { token: Some(token.to_owned()), ..at(name, Reason::TokenMalformed, json!({})) }
 }
@@ -160,7 +161,7 @@ fn rsa() -> LocalSigner {
     LocalSigner::from_pem(Algorithm::RS256, RSA_PEM).unwrap().with_key_id(key_id("vendor-1"))
 }
 
-/// A key as vendors publish it.
+/// A JWK with the members that vendors publish.
 fn jwk(key: &LocalSigner) -> Value {
     let document: Value = serde_json::from_str(&key.published_keys().to_json()).unwrap();
     changed(document["keys"][0].clone(), json!({ "use": "sig" }))
@@ -170,7 +171,7 @@ fn dated(iss: &str, claims: Value) -> Value {
     changed(json!({ "iss": iss, "exp": NOW + 600, "iat": NOW - 60, "nbf": NOW - 60, "aud": OURS }), claims)
 }
 
-/// The `sub` and the scope of what `orders` gets for a token.
+/// The `sub` and the scope of the token that `orders` gets in exchange.
 async fn exchanged(world: &mut World, token: &str, declared: &str) -> Result<(String, String), Reason> {
     let form = [
         ("grant_type", GRANT_TYPE),
@@ -191,7 +192,7 @@ async fn exchanged(world: &mut World, token: &str, declared: &str) -> Result<(St
 }
 
 #[tokio::test]
-async fn keycloak() {
+async fn keycloak_access_tokens_are_accepted() {
     let iss = "https://login.example/realms/staff";
     let keycloak = Vendor::discovered(
         Issuer::keycloak("https://login.example/", "staff").accepted_audiences([OURS]),
@@ -228,15 +229,15 @@ async fn keycloak() {
         under("that is not typed", Reason::TokenTypRefused, json!({ "typ": null }), json!({})),
         opaque("in its light form", "eyJhbGciOiJkaXIifQ"),
     ];
-    keycloak.is_told_from(&format!("{iss}|f:7b1c:alice"), "read write", neighbours).await;
-    // As its RFC 9068 profile writes them.
+    keycloak.accepts_only_good_tokens(&format!("{iss}|f:7b1c:alice"), "read write", neighbours).await;
+    // The tokens of the RFC 9068 profile.
     let mut world = keycloak.world([]).await;
     let typed = keycloak.token(json!({ "typ": "at+jwt" }), json!({ "client_id": "web-frontend" }));
     assert!(exchanged(&mut world, &typed, JWT).await.is_ok());
 }
 
 #[tokio::test]
-async fn entra_id() {
+async fn entra_id_access_tokens_are_accepted() {
     let tenant = "6babcaad-604b-40ac-a9d7-9fd97c0b779f";
     let other = "11111111-604b-40ac-a9d7-9fd97c0b779f";
     let of = |tenant: &str| format!("https://login.microsoftonline.com/{tenant}/v2.0");
@@ -282,11 +283,11 @@ async fn entra_id() {
         under("of a device", Reason::TokenTypeConfused, json!({ "typ": "pop" }), json!({})),
         opaque("to refresh with", "1.AXoAr-1.AgABAwEAAADW6jl31mB3T7ugrWTT8pFe"),
     ];
-    entra.is_told_from(&format!("{iss}|HKZpfaHyWadeOouYlit"), "read write", neighbours).await;
+    entra.accepts_only_good_tokens(&format!("{iss}|HKZpfaHyWadeOouYlit"), "read write", neighbours).await;
 }
 
 #[tokio::test]
-async fn okta() {
+async fn okta_access_tokens_are_accepted() {
     let iss = "https://acme.okta.com/oauth2/default";
     let okta = Vendor::discovered(
         Issuer::okta(iss).accepted_audiences([OURS]),
@@ -317,11 +318,11 @@ async fn okta() {
         under("signed otherwise", Reason::TokenAlgorithmRefused, json!({ "alg": "RS512" }), json!({})),
         opaque("to refresh with", "HfCbK8dOYAAUTcZfPzUA1MtYcXdPRuSeAdArqKWzFnM"),
     ];
-    okta.is_told_from(&format!("{iss}|alice@acme.example"), "read write", neighbours).await;
+    okta.accepts_only_good_tokens(&format!("{iss}|alice@acme.example"), "read write", neighbours).await;
 }
 
 #[tokio::test]
-async fn auth0() {
+async fn auth0_access_tokens_are_accepted() {
     let iss = "https://acme.eu.auth0.com/";
     let auth0 = Vendor::discovered(
         Issuer::auth0("acme.eu.auth0.com").accepted_audiences([OURS]),
@@ -349,14 +350,14 @@ async fn auth0() {
         opaque("for nobody else", "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..RVbA.aXY.dGFn"),
         opaque("to refresh with", "v1.MTIzNDU2Nzg5MDEyMzQ1Njc4OTA"),
     ];
-    auth0.is_told_from(&format!("{iss}|auth0|507f1f77bcf86cd799439011"), "read write", neighbours).await;
+    auth0.accepts_only_good_tokens(&format!("{iss}|auth0|507f1f77bcf86cd799439011"), "read write", neighbours).await;
     let mut world = auth0.world([]).await;
     let typed = auth0.token(json!({ "typ": "at+jwt" }), json!({ "client_id": "my_client", "jti": "x" }));
     assert!(exchanged(&mut world, &typed, JWT).await.is_ok(), "the RFC 9068 profile");
 }
 
 #[tokio::test]
-async fn google() {
+async fn google_id_tokens_are_accepted() {
     let (iss, client) = ("https://accounts.google.com", "32555940559.apps.googleusercontent.com");
     let mut google = Vendor::discovered(
         Issuer::google()
@@ -398,11 +399,11 @@ async fn google() {
         Neighbour { declared: Some(ACCESS_TOKEN), ..opaque("for its APIs, declared as such", "ya29.a0AfH6SMBx") },
         opaque("to refresh with", "1//0gYx"),
     ];
-    google.is_told_from(&format!("{iss}|110169484474386276334"), "read", neighbours).await;
+    google.accepts_only_good_tokens(&format!("{iss}|110169484474386276334"), "read", neighbours).await;
 }
 
 #[tokio::test]
-async fn kubernetes() {
+async fn kubernetes_service_account_tokens_are_accepted() {
     let iss = "https://kubernetes.default.svc.cluster.local";
     let sub = "system:serviceaccount:shop:orders";
     let bound = json!({
@@ -438,13 +439,13 @@ async fn kubernetes() {
         under("signed otherwise", Reason::TokenAlgorithmRefused, json!({ "alg": "RS512" }), json!({})),
         opaque("of a node", "abcdef.0123456789abcdef"),
     ];
-    cluster.is_told_from(&format!("{iss}|{sub}"), "read", neighbours).await;
+    cluster.accepts_only_good_tokens(&format!("{iss}|{sub}"), "read", neighbours).await;
 }
 
 const BUNDLE: &str = "https://spire.example.org/bundle";
 const PARTNERS_BUNDLE: &str = "https://spire.partner.example/bundle";
 
-/// A trust domain whose bundle has the key of its JWT-SVIDs, that of its certificates and two that say too little.
+/// A trust domain. Its bundle has a key for JWT-SVIDs, a key for certificates, and two keys without a clear use.
 fn trust_domain() -> (Vendor, [LocalSigner; 3]) {
     let key = rsa();
     let others = ["certificates", "signatures", "unsaid"]
@@ -465,7 +466,7 @@ fn trust_domain() -> (Vendor, [LocalSigner; 3]) {
 }
 
 #[tokio::test]
-async fn spiffe() {
+async fn jwt_svids_are_accepted() {
     let (workloads, others) = trust_domain();
     let (missing, unknown, invalid) =
         (Reason::TokenIssuerMissing, Reason::TokenIssuerUnknown, Reason::TokenSubjectInvalid);
@@ -503,14 +504,14 @@ async fn spiffe() {
     ];
     for sub in look_alikes {
         neighbours.push(at("of a name that looks alike", missing, json!({ "sub": sub })));
-        // Naming the trust domain does not make it one of its workloads (SPIFFE JWT-SVID section 3).
+        // The trust domain itself is not a workload (SPIFFE JWT-SVID section 3).
         neighbours.push(at("of no workload", invalid, json!({ "sub": sub, "iss": "spiffe://example.org" })));
     }
     for sub in ["orders", "spiffe://partner.example/orders"] {
         neighbours.push(at("of no workload of it", invalid, json!({ "sub": sub, "iss": "spiffe://example.org" })));
     }
     let sub = "spiffe://example.org|spiffe://example.org/ns/shop/sa/orders";
-    workloads.is_told_from(sub, "read", neighbours).await;
+    workloads.accepts_only_good_tokens(sub, "read", neighbours).await;
 
     let mut world = workloads.world([]).await;
     for (header, claims) in [
@@ -529,7 +530,7 @@ async fn spiffe() {
 }
 
 #[tokio::test]
-async fn trust_domains_do_not_speak_for_each_other() {
+async fn a_trust_domain_names_only_its_own_workloads() {
     let (mut workloads, _) = trust_domain();
     let partners = LocalSigner::generate(Algorithm::ES256).unwrap().with_key_id(key_id("vendor-1"));
     let bundle = json!({ "keys": [changed(jwk(&partners), json!({ "use": "jwt-svid" }))] });
@@ -556,7 +557,7 @@ async fn trust_domains_do_not_speak_for_each_other() {
     }
 }
 
-/// More changes behind these.
+/// Adds changes after these.
 fn also(changes: &Value, more: Value) -> Value {
     let mut all = changes.clone();
     all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

@@ -1,5 +1,5 @@
-//! Rotation under load: while an issuer changes its keys, goes down and comes back, nobody gets a wrong answer, nobody
-//! hangs, and the issuer is asked exactly as often as promised.
+//! Rotation of keys under load. While an issuer changes its keys, goes down and comes back, every client gets the right
+//! answer in time, and the layer sends exactly the promised number of requests to the issuer.
 
 use crate::jwks::*;
 use crate::support::*;
@@ -9,16 +9,16 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 use tower_token_exchange::{Issuer, Reason, jwks::KeyState};
 
-/// Exchanges at once in every round.
+/// The number of simultaneous exchanges in each round.
 const LOAD: usize = 200;
 
-/// What must become of a token.
+/// The expected outcome for a token.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Then {
+enum Outcome {
     Issued,
-    /// Its key is known not to be one of the issuer's.
+    /// The key of the token is not a key of the issuer.
     Refused,
-    /// Nobody can know.
+    /// The layer cannot know whether the key is a key of the issuer.
     Unavailable,
 }
 
@@ -26,7 +26,7 @@ struct Scene {
     world: World,
     jwks: Jwks,
     time: Time,
-    /// The fetches so far, and those that failed.
+    /// The number of fetches so far, and the number of failed fetches.
     fetches: u64,
     failures: u64,
 }
@@ -38,22 +38,22 @@ impl Scene {
         Self { world: plan.start().await, jwks, time, fetches: 0, failures: 0 }
     }
 
-    /// Sends these tokens, in turn until there are enough, all at once.
-    async fn send(&mut self, why: &str, mix: &[(&str, Then)]) {
+    /// Sends the tokens of the mix in turn, `LOAD` tokens at the same time.
+    async fn send(&mut self, why: &str, mix: &[(&str, Outcome)]) {
         let sent: Vec<_> = mix.iter().cycle().take(LOAD).collect();
         let forms: Vec<_> = sent.iter().map(|(token, _)| form(token)).collect();
         let exchanges = join_all(forms.iter().map(|form| self.world.post_as("orders", form)));
-        let replies = tokio::time::timeout(Duration::from_secs(60), exchanges).await.expect("nobody hangs");
+        let replies = tokio::time::timeout(Duration::from_secs(60), exchanges).await.expect("an exchange did not end");
         for (reply, (_, then)) in replies.iter().zip(&sent) {
             let expected = match then {
-                Then::Issued => StatusCode::OK,
-                Then::Refused => StatusCode::BAD_REQUEST,
-                Then::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+                Outcome::Issued => StatusCode::OK,
+                Outcome::Refused => StatusCode::BAD_REQUEST,
+                Outcome::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             };
             assert_eq!(reply.status, expected, "{why}: {then:?}: {}", reply.text);
             let told_when = reply.headers.contains_key(header::RETRY_AFTER);
-            assert_eq!(told_when, *then == Then::Unavailable, "{why}: {then:?}");
-            if *then == Then::Issued {
+            assert_eq!(told_when, *then == Outcome::Unavailable, "{why}: {then:?}");
+            if *then == Outcome::Issued {
                 assert_eq!(reply.claims()["sub"], format!("{}|bob", standing(&self.world).issuer), "{why}");
             }
         }
@@ -62,9 +62,9 @@ impl Scene {
             reasons.push(self.world.reason().await);
         }
         for (then, reason) in [
-            (Then::Issued, None),
-            (Then::Refused, Some(Reason::TokenKeyUnknown)),
-            (Then::Unavailable, Some(Reason::IssuerKeysUnavailable)),
+            (Outcome::Issued, None),
+            (Outcome::Refused, Some(Reason::TokenKeyUnknown)),
+            (Outcome::Unavailable, Some(Reason::IssuerKeysUnavailable)),
         ] {
             let expected = sent.iter().filter(|(_, other)| *other == then).count();
             assert_eq!(reasons.iter().filter(|other| **other == reason).count(), expected, "{why}: {then:?}");
@@ -72,7 +72,7 @@ impl Scene {
         assert!(self.world.no_event(), "{why}: one event for each");
     }
 
-    /// So many more fetches, as the issuer counts and as readiness does, and so many of them failed.
+    /// Checks the number of new fetches and of new failures, as the issuer and the readiness report count them.
     async fn fetched(&mut self, why: &str, more: u64, failed: u64) {
         self.fetches += more;
         self.failures += failed;
@@ -80,7 +80,7 @@ impl Scene {
             let standing = standing(&self.world);
             (standing.fetches, standing.failures)
         };
-        // One in the background may still be on its way; one too many would never be forgotten.
+        // A fetch in the background may not have ended yet. A fetch too many would stay in the counts.
         until(|| counts().1 >= self.failures && self.jwks.hits() as u64 >= self.fetches).await;
         assert_eq!(counts(), (self.fetches, self.failures), "{why}");
         assert_eq!(self.jwks.hits() as u64, self.fetches, "{why}");
@@ -91,9 +91,9 @@ impl Scene {
     }
 }
 
-/// The whole story, for an issuer whose key set is fetched in one request once it is known where it is.
+/// Runs the scenario for an issuer whose key set is fetched in one request, once its URL is known.
 async fn rotates(jwks: Jwks, issuer: Issuer, [a, b, c]: [Minter; 3]) {
-    use Then::{Issued, Refused, Unavailable};
+    use Outcome::{Issued, Refused, Unavailable};
     let mut scene = Scene::begin(jwks.clone(), issuer).await;
     let (of_a, of_b, of_c) = (&*token(&a), &*token(&b), &*token(&c));
     let (random, another) = (&*under(&b, "random"), &*under(&b, "another"));
@@ -105,7 +105,7 @@ async fn rotates(jwks: Jwks, issuer: Issuer, [a, b, c]: [Minter; 3]) {
     scene.send("kept", &[(of_a, Issued)]).await;
     scene.fetched("kept", 0, 0).await;
 
-    // It publishes its second key, and signs with it at once.
+    // The issuer publishes its second key, and signs with the key at once.
     jwks.now(Answer::both(&a, &b));
     scene.send("rotated in", &[(of_a, Issued), (of_b, Issued)]).await;
     scene.fetched("rotated in", 1, 0).await;
@@ -115,7 +115,7 @@ async fn rotates(jwks: Jwks, issuer: Issuer, [a, b, c]: [Minter; 3]) {
     scene.send("a flood", &[(of_b, Issued), (random, Refused), (of_a, Issued), (another, Refused)]).await;
     scene.fetched("a flood after the cool-down", 1, 0).await;
 
-    // It takes its first key away. The set in hand serves until the next one is there, and that is asked for in time.
+    // The issuer removes its first key. The layer uses the old key set until the refresh, which starts early, has ended.
     let gate = Arc::new(Semaphore::new(0));
     jwks.now(Answer::keys(&b).behind(&gate));
     scene.time.pass(480);
@@ -128,7 +128,7 @@ async fn rotates(jwks: Jwks, issuer: Issuer, [a, b, c]: [Minter; 3]) {
     scene.send("rotated out", &[(of_a, Refused), (of_b, Issued)]).await;
     scene.fetched("rotated out", 0, 0).await;
 
-    // It goes down for a minute, and the set in hand expires in that. A key that nobody knows may be a new one.
+    // The issuer is down for a minute, in which the key set expires. An unknown key may be a new key.
     jwks.now(Answer::status(503));
     scene.time.pass(600);
     scene.send("down", &[(of_b, Issued), (of_c, Unavailable)]).await;
@@ -143,7 +143,7 @@ async fn rotates(jwks: Jwks, issuer: Issuer, [a, b, c]: [Minter; 3]) {
         assert_eq!(standing(&scene.world).state, KeyState::Stale);
     }
 
-    // It comes back with its third key.
+    // The issuer is back with its third key.
     jwks.now(Answer::both(&b, &c));
     scene.time.pass(60);
     scene.send("back", &[(of_b, Issued), (of_c, Issued)]).await;
@@ -152,7 +152,7 @@ async fn rotates(jwks: Jwks, issuer: Issuer, [a, b, c]: [Minter; 3]) {
     scene.send("back", &[(of_a, Refused), (of_b, Issued), (of_c, Issued)]).await;
     scene.fetched("back, and asked whether the first key is", 1, 0).await;
 
-    // It is down for longer than any set may serve.
+    // The issuer is down for longer than a key set may be used.
     jwks.now(Answer::status(500));
     scene.time.pass(600 + 60 * 60);
     let nothing_known = [(of_a, Unavailable), (of_b, Unavailable), (of_c, Unavailable), (random, Unavailable)];
@@ -171,27 +171,27 @@ async fn rotates(jwks: Jwks, issuer: Issuer, [a, b, c]: [Minter; 3]) {
 }
 
 #[tokio::test]
-async fn an_issuer_with_a_key_set_uri_rotates_under_load() {
+async fn keys_at_a_url_rotate_under_load() {
     let jwks = Jwks::up(Answer::status(503)).await;
     let issuer = remote(REMOTE, jwks.url());
     rotates(jwks, issuer, [(); 3].map(|()| self::issuer())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn and_on_several_threads() {
+async fn keys_rotate_under_load_on_several_threads() {
     let jwks = Jwks::up(Answer::status(503)).await;
     let issuer = remote(REMOTE, jwks.url());
     rotates(jwks, issuer, [(); 3].map(|()| self::issuer())).await;
 }
 
 #[tokio::test]
-async fn an_issuer_that_is_discovered_rotates_under_load() {
+async fn discovered_keys_rotate_under_load() {
     let jwks = Jwks::up(Answer::status(503)).await;
     let iss: &str = String::leak(jwks.origin());
     let openid = "/.well-known/openid-configuration";
     jwks.at(openid, Answer::metadata(iss, &jwks.url()));
     rotates(jwks.clone(), record(iss).discovery(), [(); 3].map(|()| Minter { iss, ..issuer() })).await;
     let looked_up = jwks.asked().iter().filter(|path| *path == openid).count();
-    // At the start, and after each of the eight failures.
+    // One request at the start, and one after each of the eight failures.
     assert_eq!(looked_up, 1 + 8);
 }

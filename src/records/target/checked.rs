@@ -156,7 +156,7 @@ impl Target {
         } else if names.has_client(aud) && self.owner.as_ref().is_none_or(|owner| owner != aud) {
             let (owner, field) = (place.word(SERVED_BY), place.word(AUDIENCE_CLAIM));
             let help = format!(
-                "`{aud}` is the id of a client that is not the target: set `{owner}` to `{aud}`, or give another `{field}`"
+                "`{aud}` is the id of a client that does not serve the target: set `{owner}` to `{aud}`, or give another `{field}`"
             );
             problems.add(place.wrong(AUDIENCE_CLAIM, help).of_kind(ConfigErrorKind::Conflict));
         }

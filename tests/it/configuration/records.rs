@@ -1,4 +1,4 @@
-//! Issuers' records that contradict themselves or each other, and those right beside them.
+//! Issuer records that contradict themselves or each other, and correct records that differ little from them.
 
 use super::*;
 use tower_token_exchange::{
@@ -17,7 +17,7 @@ fn at(endpoint: &str) -> Introspection {
     Introspection::bearer(endpoint, "zq9canary")
 }
 
-/// Without keys, asked about its tokens.
+/// A record without keys and with introspection.
 fn asked(id: &str) -> Issuer {
     Issuer::new(id).map_subjects(prefix(&format!("{id}|"))).introspection(endpoint())
 }
@@ -34,7 +34,7 @@ fn access_token() -> TokenRules {
     TokenRules::new(TokenType::ACCESS_TOKEN)
 }
 
-/// Somebody who knows tokens of these types.
+/// A builder with a verifier for each of these types.
 fn verifying(builder: TokenExchangeBuilder, types: &[&'static str]) -> TokenExchangeBuilder {
     types.iter().fold(builder, |builder, token_type| {
         let verifier = tower::service_fn(|_: TokenToVerify| async { Ok::<_, &str>(Verification::rejected("x")) });
@@ -54,31 +54,31 @@ pub(super) fn mistakes() -> Vec<Mistake> {
     let mut mistakes: Vec<(&'static str, TokenExchangeBuilder, String, &'static str)> = Vec::new();
     let mut add = |name, builder, start: String, word| mistakes.push((name, builder, start, word));
 
-    // Keys from two places.
+    // Two sources of keys.
     let sources = format!("{idp}keys, jwks_uri or discovery: ");
-    add("keys and a place", one(foreign(IDP).keys(keys())), sources.clone(), "keep one");
+    add("keys and a URL", one(foreign(IDP).keys(keys())), sources.clone(), "keep one");
     add(
-        "keys and a search",
+        "keys and discovery",
         one(Issuer::new(IDP).keys(keys()).discovery().map_subjects(prefix("i|"))),
         sources.clone(),
         "one",
     );
-    add("a place and a search", one(foreign(IDP).discovery()), sources.clone(), "one");
-    add("a place, a search and a place", one(foreign(IDP).discovery().jwks_uri("https://x.example/k")), sources, "one");
+    add("a URL and discovery", one(foreign(IDP).discovery()), sources.clone(), "one");
+    add("a URL, discovery and a URL", one(foreign(IDP).discovery().jwks_uri("https://x.example/k")), sources, "one");
     let discovery = "issuer `https://idp.example?x=1`: discovery: ".to_owned();
     let searched = |id: &str| one(Issuer::new(id).discovery().map_subjects(prefix("i|")));
-    add("a search below a query", searched("https://idp.example?x=1"), discovery, "`jwks_uri`");
-    add("a search below a name", searched("idp"), "issuer `idp`: discovery: ".into(), "absolute URL");
+    add("discovery with a query", searched("https://idp.example?x=1"), discovery, "`jwks_uri`");
+    add("discovery for a name", searched("idp"), "issuer `idp`: discovery: ".into(), "absolute URL");
     add(
-        "a search in the clear",
+        "discovery with http",
         searched("http://idp.example"),
         "issuer `http://idp.example`: discovery: ".into(),
         "https",
     );
     let user = one(Issuer::new(IDP).jwks_uri("https://u:p@idp.example/k").map_subjects(prefix("i|")));
-    add("keys behind a password", user, format!("{idp}jwks_uri: "), "HTTP service");
+    add("a URL of keys with a password", user, format!("{idp}jwks_uri: "), "HTTP service");
 
-    // An endpoint that cannot be asked.
+    // Introspection endpoints that cannot be used.
     let field = format!("{idp}introspection: ");
     let asks = |record: Introspection| one(foreign(IDP).introspection(record));
     add(
@@ -93,21 +93,21 @@ pub(super) fn mistakes() -> Vec<Mistake> {
         field.clone(),
         "ASCII",
     );
-    add("an endpoint behind a password", asks(at("https://u:p@x.example/i")), field.clone(), "separately");
+    add("an endpoint with a password", asks(at("https://u:p@x.example/i")), field.clone(), "separately");
     add("an endpoint that is a path", asks(at("/introspect")), field.clone(), "absolute URL");
-    add("an endpoint nowhere", asks(at("")), field.clone(), "absolute URL");
+    add("an empty endpoint URL", asks(at("")), field.clone(), "absolute URL");
     add("an endpoint without a scheme", asks(at("idp.example/introspect")), field.clone(), "absolute URL");
-    add("an endpoint in the clear", asks(at("http://idp.example/introspect")), field.clone(), "`http`");
+    add("an endpoint with http", asks(at("http://idp.example/introspect")), field.clone(), "`http`");
     add("an endpoint that is a file", asks(at("file:///introspect")), field.clone(), "absolute URL");
     #[cfg(feature = "introspection-cache")]
     {
         let cached = |entries, seconds| asks(endpoint().cache(entries, Duration::from_secs(seconds)));
-        add("a cache for nothing", cached(0, 60), field.clone(), "leave the cache out");
-        add("a cache for no time", cached(10, 0), field.clone(), "leave the cache out");
+        add("a cache without entries", cached(0, 60), field.clone(), "leave the cache out");
+        add("a cache without time", cached(10, 0), field.clone(), "leave the cache out");
         add("a cache for a day and a second", cached(10, 86_401), field.clone(), "1 day");
-        add("a cache for ever", cached(u64::MAX, u64::MAX), field.clone(), "1 day");
+        add("a cache with the largest numbers", cached(u64::MAX, u64::MAX), field.clone(), "1 day");
     }
-    // Two that would be asked about the same token.
+    // Two issuers that would be asked about the same token.
     let other = "issuer `https://other.example`: introspection: ";
     add("two asked about JWTs", issuers([asked(IDP), asked(OTHER)]), other.into(), "`https://idp.example`");
     let both = [TokenType::JWT, TokenType::from_static(BADGE)];
@@ -127,9 +127,9 @@ pub(super) fn mistakes() -> Vec<Mistake> {
         format!("{idp}leeway: "),
         "60 s",
     );
-    add("no age", one(foreign(IDP).max_age(Duration::ZERO)), format!("{idp}max_age: "), "1 s");
+    add("an age of zero", one(foreign(IDP).max_age(Duration::ZERO)), format!("{idp}max_age: "), "1 s");
     add(
-        "an age under a second",
+        "an age below a second",
         one(foreign(IDP).max_age(Duration::from_millis(999))),
         format!("{idp}max_age: "),
         "1 s",
@@ -138,53 +138,58 @@ pub(super) fn mistakes() -> Vec<Mistake> {
     // Tenants.
     let tenants = |claim: &str, accepted: &[&str]| one(foreign(IDP).accept_tenants(claim, accepted.iter().copied()));
     let field = format!("{idp}accept_tenants: ");
-    add("tenants by no claim", tenants("", &["red"]), field.clone(), "name the claim");
+    add("tenants without a claim", tenants("", &["red"]), field.clone(), "name the claim");
     add("no tenants", tenants("tid", &[]), field.clone(), "at least one");
     add("an empty tenant", tenants("tid", &["red", ""]), field.clone(), "``");
-    add("a tenant that looks like two", tenants("tid", &["red|blue"]), field.clone(), "`red|blue`");
+    add("a tenant with a separator", tenants("tid", &["red|blue"]), field.clone(), "`red|blue`");
     add("a tenant with a line break", tenants("tid", &["red\n"]), field.clone(), "control character");
     for claim in ["iss", "sub", "aud", "exp"] {
-        add("tenants by a claim with a meaning", tenants(claim, &["red"]), field.clone(), "meaning");
+        add("tenants by a registered claim", tenants(claim, &["red"]), field.clone(), "meaning");
     }
     let several = || foreign(IDP).accept_tenants("tid", ["red", "blue"]);
     let trust = format!("{idp}trust_act or trust_may_act: ");
-    add("actors of several tenants", one(several().trust_act()), trust.clone(), "one tenant");
-    add("grants of several tenants", one(several().trust_may_act()), trust, "do not trust");
+    add("trusted actors of several tenants", one(several().trust_act()), trust.clone(), "one tenant");
+    add("trusted may_act of several tenants", one(several().trust_may_act()), trust, "do not trust");
     add(
-        "tenants of ours",
+        "tenants of our own issuer",
         one(own().accept_tenants("tid", ["red"])),
         format!("{layer}accept_tenants: "),
         "`accept_tenants` out",
     );
     add(
-        "names of ours for us",
+        "audiences of our own issuer",
         one(own().accepted_audiences(["us"])),
         format!("{layer}accepted_audiences: "),
         "`accepted_audiences` out",
     );
 
-    // One name for us and for a client of ours.
+    // One name for this server and for a client.
     let named = |issuer: Issuer, name: &str| issuer.map_client(name, "orders");
     let two = || foreign(IDP).accept_types([TokenType::ID_TOKEN, TokenType::JWT]);
     let field = format!("{idp}map_client: ");
     add(
-        "us and a client",
+        "an audience that is a client",
         one(named(two().accepted_audiences(["x", "us"]), "us")),
         field.clone(),
         "`accepted_audiences`",
     );
-    add("us by our issuer and a client", one(named(two(), AS)), field.clone(), "`https://as.example`");
+    add("the default audience that is a client", one(named(two(), AS)), field.clone(), "`https://as.example`");
     let by_type = foreign(IDP).accept(id_token()).accept(jwt().audiences(["us"]));
-    add("an audience and a client", one(named(by_type, "us")), field.clone(), "`audiences`");
+    add("an audience of a type that is a client", one(named(by_type, "us")), field.clone(), "`audiences`");
     let badge =
         foreign(IDP).accept(id_token()).accept(TokenRules::new(TokenType::from_static(BADGE)).audiences(["us"]));
-    add("a badge's audience and a client", one(named(badge, "us")), field, "accept no ID tokens");
+    add("an audience of a badge that is a client", one(named(badge, "us")), field, "accept no ID tokens");
 
-    // Rules that no token can keep.
+    // Rules that no token meets.
     let field = format!("{idp}accept: ");
     let ruled = |rules: TokenRules| one(foreign(IDP).accept(rules));
-    add("a type that is never taken", ruled(jwt().typ(["logout+jwt"])), field.clone(), "`logout+jwt`");
-    add("the same in full", ruled(jwt().typ(["JWT", "application/DPoP+JWT"])), field.clone(), "`dpop+jwt`");
+    add("a media type of logout tokens", ruled(jwt().typ(["logout+jwt"])), field.clone(), "`logout+jwt`");
+    add(
+        "a media type of DPoP proofs in full",
+        ruled(jwt().typ(["JWT", "application/DPoP+JWT"])),
+        field.clone(),
+        "`dpop+jwt`",
+    );
     add("an access token that is a JWT", ruled(access_token().typ(["JWT"])), field.clone(), "`jwt`");
     add("an ID token that is an access token", ruled(id_token().typ(["at+jwt"])), field.clone(), "`at+jwt`");
     add("an ID token of a vendor", ruled(id_token().typ(["vnd.x+jwt"])), field.clone(), "`vnd.x+jwt`");
@@ -200,9 +205,9 @@ pub(super) fn mistakes() -> Vec<Mistake> {
     let twice = jwt().require_value("ver", "1.0").require("azp").require_value("ver", "2.0");
     add("required with two values", ruled(twice), field.clone(), "two values");
     for claim in ["cnf", "events", "at_hash", "c_hash", "s_hash", "authorization_details"] {
-        add("required and never taken", ruled(jwt().require(claim)), field.clone(), "refused");
+        add("required and always refused", ruled(jwt().require(claim)), field.clone(), "refused");
         add(
-            "required of access tokens and never taken",
+            "required of access tokens and always refused",
             ruled(access_token().require(claim)),
             field.clone(),
             "refused",
@@ -210,14 +215,14 @@ pub(super) fn mistakes() -> Vec<Mistake> {
     }
     for claim in ["cnf", "events", "client_id", "scope", "authorization_details"] {
         add(
-            "required of ID tokens and never taken",
+            "required of ID tokens and always refused",
             ruled(id_token().require_value(claim, "x")),
             field.clone(),
             "refused",
         );
     }
     for claim in ["iss", "sub", "exp", "aud"] {
-        add("forbidden and always needed", ruled(jwt().forbid(claim)), field.clone(), "always refused");
+        add("forbidden and always required", ruled(jwt().forbid(claim)), field.clone(), "always refused");
     }
     add(
         "a refresh token of ours",
@@ -226,9 +231,9 @@ pub(super) fn mistakes() -> Vec<Mistake> {
         "never",
     );
 
-    // Types that nobody can verify.
+    // Types without a verifier.
     let saml = || foreign(IDP).accept_types([TokenType::from_static(SAML2)]);
-    add("SAML and nobody to read it", one(saml()), field.clone(), "`token_verifier`");
+    add("SAML without a verifier", one(saml()), field.clone(), "`token_verifier`");
     add("SAML and a verifier for badges", verifying(one(saml()), &[BADGE]), field.clone(), "`token_verifier`");
     let saml1 = foreign(IDP).accept_types([TokenType::from_static("urn:ietf:params:oauth:token-type:saml1")]);
     add("SAML 1 and a verifier for SAML 2", verifying(one(saml1), &[SAML2]), field, "saml1");
@@ -253,27 +258,33 @@ pub(super) fn good_ones() -> Vec<(&'static str, TokenExchangeBuilder)> {
     let badges = || TokenType::from_static(BADGE);
     let two = || foreign(IDP).accept_types([TokenType::ID_TOKEN, TokenType::JWT]);
     vec![
-        ("the place of the keys, mended", one(foreign(IDP).jwks_uri("https://mirror.example/k"))),
-        ("a preset's search, replaced", one(Issuer::google().jwks_uri("https://mirror.example/k"))),
-        ("asked and nothing else", one(asked(IDP))),
-        ("asked, and keys", one(foreign(IDP).introspection(endpoint().every_token()))),
-        ("asked in the clear, by a fetch", one(asked(IDP).introspection(at("http://idp.example/i"))).http(away())),
-        ("asked in the clear, within", one(asked(IDP).introspection(at("http://idp.example/i").http(away())))),
-        ("two asked about types of their own", issuers([asked(IDP), asked(OTHER).accept_types([badges()])])),
-        ("ours asked, and another's JWTs", issuers([own().introspection(endpoint()), asked(IDP)])),
+        ("a URL of keys, replaced", one(foreign(IDP).jwks_uri("https://mirror.example/k"))),
+        ("the discovery of a preset, replaced", one(Issuer::google().jwks_uri("https://mirror.example/k"))),
+        ("introspection alone", one(asked(IDP))),
+        ("introspection and keys", one(foreign(IDP).introspection(endpoint().every_token()))),
+        (
+            "introspection with http and an HTTP service",
+            one(asked(IDP).introspection(at("http://idp.example/i"))).http(away()),
+        ),
+        ("introspection in the same process", one(asked(IDP).introspection(at("http://idp.example/i").http(away())))),
+        ("introspection of two types", issuers([asked(IDP), asked(OTHER).accept_types([badges()])])),
+        ("introspection of own tokens, and of foreign JWTs", issuers([own().introspection(endpoint()), asked(IDP)])),
         ("60 s of leeway", one(foreign(IDP).leeway(Duration::from_secs(60)))),
         ("an age of a second", one(foreign(IDP).max_age(Duration::from_secs(1)))),
         (
-            "one tenant whose actors are believed",
+            "one tenant with trusted actors",
             one(foreign(IDP).accept_tenants("tid", ["red"]).trust_act().trust_may_act()),
         ),
-        ("several tenants who may act", one(foreign(IDP).accept_tenants("tid", ["red", "blue"]).allow_actor_tokens())),
-        ("us and a client by two names", one(two().accepted_audiences(["us"]).map_client("web", "orders"))),
-        ("us and a client by one, for ID tokens alone", {
+        (
+            "several tenants with actor tokens",
+            one(foreign(IDP).accept_tenants("tid", ["red", "blue"]).allow_actor_tokens()),
+        ),
+        ("an audience and a client with two names", one(two().accepted_audiences(["us"]).map_client("web", "orders"))),
+        ("an audience that is a client, for ID tokens alone", {
             one(foreign(IDP).accept_types([TokenType::ID_TOKEN]).accepted_audiences(["us"]).map_client("us", "orders"))
         }),
         (
-            "us and a client by one, for JWTs alone",
+            "an audience that is a client, for JWTs alone",
             one(foreign(IDP).accepted_audiences(["us"]).map_client("us", "orders")),
         ),
         ("a vendor's type", one(foreign(IDP).accept(jwt().typ(["vnd.x+jwt", "at+jwt"])))),
@@ -281,12 +292,12 @@ pub(super) fn good_ones() -> Vec<(&'static str, TokenExchangeBuilder)> {
             one(own().allow_untyped_access_tokens().accept(access_token().typ(["JWT", "at+jwt"])))
         }),
         (
-            "a value twice",
+            "the same value required twice",
             one(foreign(IDP).accept(jwt().require("ver").require_value("ver", 2).require_value("ver", 2))),
         ),
         ("a hash in an ID token", one(foreign(IDP).accept(id_token().require("at_hash").require("nonce")))),
         ("a client in a JWT", one(foreign(IDP).accept(jwt().require("client_id").require("scope")))),
-        ("badges and nobody's keys", {
+        ("badges without keys", {
             let record =
                 Issuer::new(IDP).map_subjects(prefix("i|")).accept_types([badges(), TokenType::from_static(SAML2)]);
             verifying(one(record), &[BADGE, SAML2])
