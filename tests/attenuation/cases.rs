@@ -1,5 +1,5 @@
-//! Cases at random: most of what is in them is as it should be, so that many end in a token, and each thing that can
-//! be wrong is wrong now and then.
+//! Random cases. Most parts of a case are correct, so that many cases end in a token. Each possible mistake occurs in some
+//! cases.
 
 use crate::{
     support::{ACCESS_TOKEN, AS, IDP, JWT, NOW},
@@ -20,8 +20,7 @@ pub fn any_case() -> impl Strategy<Value = Case> {
     case(policy)
 }
 
-/// Cases of whose policy can be said what it does when it is asked about less: a rule that allows, and others that
-/// deny; or a service.
+/// Cases with a policy whose decision for a smaller request is predictable: one allow rule with deny rules, or a service.
 pub fn case_with_one_grant() -> impl Strategy<Value = Case> {
     let rules = (allow(), vec(deny(), 0..2)).prop_map(|(allow, mut rules)| {
         rules.push(allow);
@@ -30,7 +29,7 @@ pub fn case_with_one_grant() -> impl Strategy<Value = Case> {
     case(prop_oneof![2 => rules, 1 => said().prop_map(PolicySpec::Service)])
 }
 
-/// Cases with such a rule for each client, or a service.
+/// Cases with one allow rule for each client, or a service.
 pub fn case_with_a_grant_for_each_client() -> impl Strategy<Value = Case> {
     let rules = (uniform3(allow()), option::weighted(0.2, deny())).prop_map(|(mut allows, deny)| {
         for (index, allow) in allows.iter_mut().enumerate() {
@@ -43,7 +42,7 @@ pub fn case_with_a_grant_for_each_client() -> impl Strategy<Value = Case> {
     case(prop_oneof![3 => rules, 1 => said().prop_map(PolicySpec::Service)])
 }
 
-/// Cases with a table of several rules that allow.
+/// Cases with a table of several allow rules.
 pub fn case_with_many_grants() -> impl Strategy<Value = Case> {
     case((vec(allow(), 2..5), option::weighted(0.2, deny())).prop_map(|(mut rules, deny)| {
         rules.extend(deny);
@@ -62,7 +61,7 @@ pub fn case(policy: impl Strategy<Value = PolicySpec>) -> impl Strategy<Value = 
     )
 }
 
-/// Takes out what no layer would be built with.
+/// Removes what the builder of the layer refuses.
 pub fn mend(case: &mut Case) {
     for (index, client) in case.clients.iter_mut().enumerate() {
         let can_be_called =
@@ -80,12 +79,12 @@ fn percent(percent: u32) -> Weighted {
     weighted(f64::from(percent) / 100.0)
 }
 
-/// Of the scopes that records name, most.
+/// Most of the scopes in records.
 fn most_scopes() -> impl Strategy<Value = Scopes> {
     (any::<u8>(), any::<u8>()).prop_map(|(some, more)| Scopes((some | more) & 0b11111))
 }
 
-/// Any, the one that no record names among them.
+/// Any scopes, also the scope that is in no record.
 fn some_scopes() -> impl Strategy<Value = Scopes> {
     (1..0b111111_u8).prop_map(Scopes)
 }
@@ -143,7 +142,7 @@ fn client() -> BoxedStrategy<ClientSpec> {
 fn target() -> BoxedStrategy<TargetSpec> {
     let entries = vec(option::weighted(0.75, some_scopes()), 5).prop_map(|entries| {
         let entries: Vec<_> = entries.into_iter().enumerate().filter_map(|(bit, here)| Some((bit, here?))).collect();
-        // Without an entry there is no translation.
+        // An empty translation is no translation.
         (!entries.is_empty()).then_some(entries)
     });
     let scopes = most_scopes().prop_map(|scopes| scopes.or(Scopes(0b00010)));
@@ -212,7 +211,7 @@ pub fn allow() -> BoxedStrategy<RuleSpec> {
             allows: true,
             clients,
             issuer,
-            // The name alone would mean somebody else at each issuer.
+            // A name without an issuer would mean a different party at each issuer.
             subs: subs.filter(|_| issuer.is_some()),
             or_clients,
             claim,
@@ -227,7 +226,7 @@ pub fn allow() -> BoxedStrategy<RuleSpec> {
         .boxed()
 }
 
-/// A deny, about few enough that something is left.
+/// A deny rule that matches few requests.
 pub fn deny() -> BoxedStrategy<RuleSpec> {
     let subjects = (
         option::weighted(0.4, select(vec![AS, IDP])),
@@ -237,7 +236,7 @@ pub fn deny() -> BoxedStrategy<RuleSpec> {
     (some3(40), subjects, some3(40), actors())
         .prop_map(|(clients, (issuer, subs, claim), targets, actors)| RuleSpec {
             allows: false,
-            // An empty list would never match, and is refused.
+            // The builder refuses an empty list, which never matches.
             clients: clients.filter(|some| some.contains(&true)),
             issuer,
             subs,
@@ -262,7 +261,7 @@ fn claim() -> impl Strategy<Value = (&'static str, &'static str)> {
     select(vec![("tenant", "the-tenant"), ("groups", "staff"), ("groups", "nobody"), ("internal", "x")])
 }
 
-/// What an honest policy might say, and what a malicious or a broken one might.
+/// An answer of an honest, a malicious or a broken policy.
 fn said() -> BoxedStrategy<Said> {
     let scope = prop_oneof![
         6 => Just(SaidScope::Nothing),
@@ -284,7 +283,7 @@ fn said() -> BoxedStrategy<Said> {
     prop_oneof![30 => grant, 1 => Just(Said::Deny), 1 => Just(Said::CannotBeAsked)].boxed()
 }
 
-/// A request whose names are still to be read as those of its client.
+/// A request whose numbers are resolved to names for its client.
 #[derive(Clone, Debug)]
 struct Dice {
     client: usize,
@@ -338,7 +337,7 @@ enum MayAct {
 #[derive(Clone, Debug)]
 enum Actor {
     TheClient,
-    /// One of those that the client carries.
+    /// An actor that the client may present.
     Carried(usize),
     Other(&'static str),
 }
@@ -407,7 +406,7 @@ fn token(kind: BoxedStrategy<Kind>, subs: [&'static str; 8]) -> BoxedStrategy<To
     let left = prop_oneof![
         1 => 0..2000_u64,
         30 => (1..900_u64).prop_map(|seconds| seconds * 1000),
-        // To be halved without a rest in binary, so that the fraction is the same in JSON.
+        // The fraction is exact in binary, so that JSON has the same fraction.
         8 => (1..900_u64, select(vec![125, 500, 875])).prop_map(|(seconds, rest)| seconds * 1000 + rest),
     ];
     let name = || {
@@ -508,11 +507,11 @@ impl Dice {
             };
             let mut token = dice.token(client, targets);
             token.sub = sub;
-            // A client's own token was issued to itself, if nobody meddled with it.
+            // An own token of a client was issued to that client.
             if CLIENTS.contains(&sub) && token.extra != [true; 3] {
                 token.client_id = Some(sub);
             }
-            // The one is refused in an actor token, the other means nothing there.
+            // In an actor token, the first claim is refused and the second has no meaning.
             token.act = token.act.filter(|_| token.extra == [true; 3]);
             token.may_act = None;
             token
@@ -525,7 +524,7 @@ impl Dice {
     }
 }
 
-/// What the issuer of such tokens calls a client.
+/// The name of a client in tokens of this kind.
 fn name_of(kind: Kind, client: usize) -> &'static str {
     if kind == Kind::Own { CLIENTS[client] } else { NAMES_THERE[client] }
 }
@@ -541,12 +540,12 @@ impl TokenDice {
             (Kind::Own, _) | (_, false) => Vec::new(),
             (Kind::Foreign, true) => vec![AS.to_owned()],
             (Kind::IdToken, true) => match self.aud[..] {
-                // One that was issued to another client.
+                // A token that was issued to another client.
                 [Audience::Client(other) | Audience::Target(other)] => vec![NAMES_THERE[other].to_owned()],
                 _ => vec![NAMES_THERE[client].to_owned()],
             },
         };
-        // A foreign token that is meant for us mostly names nobody else.
+        // Most foreign tokens for the authorization server have no other audience.
         let further = if aud.is_empty() || self.aud.len() > 1 { &self.aud[..] } else { &[] };
         aud.extend(further.iter().map(|audience| match audience {
             Audience::TheClient => name_of(kind, client).to_owned(),
@@ -573,7 +572,7 @@ impl TokenDice {
             sub: self.sub,
             aud,
             left: self.left,
-            // An access token of ours always says to whom it was issued, an ID token never, nor has it a scope.
+            // An own access token always has `client_id`. An ID token has neither `client_id` nor a scope.
             client_id: match kind {
                 Kind::Own => Some(name(self.client_id)),
                 Kind::Foreign => self.extra[0].then(|| name(self.client_id)),

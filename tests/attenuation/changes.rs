@@ -1,4 +1,4 @@
-//! Ways to put less into a case: none of them may let more come out.
+//! Reductions of a case. No reduction may widen the issued token.
 
 use crate::{
     cases::mend,
@@ -6,7 +6,7 @@ use crate::{
 };
 use proptest::{prelude::*, sample::select};
 
-/// One thing less, or shorter. The numbers choose which, and by how much.
+/// One reduction. The numbers select the reduced part and the amount.
 #[derive(Clone, Debug)]
 pub enum Change {
     ScopeOfRequest(Scopes),
@@ -108,14 +108,14 @@ pub fn fewer_permissions() -> impl Strategy<Value = Change> {
 }
 
 impl Change {
-    /// The case with less in it; none where there is no less of this.
+    /// The reduced case, or `None` if the case cannot be reduced in this way.
     pub fn applied(&self, before: &Case) -> Option<Case> {
         let mut case = before.clone();
         match self {
             Self::ScopeOfRequest(less) => {
                 let counts = before.ask.scope?.without(before.clients[before.ask.client].ignored);
                 let left = counts.without(*less);
-                // Who asks for nothing that counts asks for all there is.
+                // A request without a scope requests the whole ceiling.
                 if left.is_empty() || left == counts {
                     return None;
                 }
@@ -130,7 +130,7 @@ impl Change {
             Self::ScopeOfTarget(less) => {
                 let target = &mut case.targets[a_target(before)?];
                 target.scopes = target.scopes.without(*less);
-                // A target without scopes is no target.
+                // A target needs a scope.
                 if target.scopes.is_empty() {
                     return None;
                 }
@@ -145,7 +145,7 @@ impl Change {
             }
             Self::Translation(entry) => {
                 let worth = case.targets[a_target(before)?].translation.as_mut()?;
-                // Without any entry, scopes would keep their names.
+                // Without an entry, scopes would not be translated.
                 if worth.len() < 2 || *entry >= worth.len() {
                     return None;
                 }
@@ -167,13 +167,13 @@ impl Change {
     }
 }
 
-/// A target that is asked for.
+/// A requested target.
 fn a_target(case: &Case) -> Option<usize> {
     let asked = case.ask.targets.iter().find_map(|(_, target)| *target);
     asked.or(case.clients[case.ask.client].default_target)
 }
 
-/// The first rule that allows.
+/// The first allow rule.
 fn the_allow(case: &mut Case) -> Option<&mut RuleSpec> {
     match &mut case.policy {
         PolicySpec::Rules(rules) => rules.iter_mut().find(|rule| rule.allows),
@@ -201,7 +201,7 @@ fn shorten(case: &mut Case, what: Lifetime, percent: u64) -> Option<()> {
         Lifetime::Client => &mut case.clients[case.ask.client].max_lifetime,
         Lifetime::Target => &mut case.targets[target?].max_lifetime,
         Lifetime::Policy => match &mut case.policy {
-            // Once a service says less than it did, that may well be what it is allowed to.
+            // A service that exceeded the ceiling may be within the ceiling after the reduction.
             PolicySpec::Service(_) => return None,
             PolicySpec::Rules(_) => &mut the_allow(case)?.max_lifetime,
         },

@@ -1,5 +1,5 @@
-//! A token that was issued is exchanged again by the client that received it: the second is under the first, and
-//! under what that client could have had for the subject's own token.
+//! Exchanges of issued tokens. The client that received an issued token exchanges it again. The second token never exceeds
+//! the first token, nor the token that this client could have requested with the original subject token.
 
 use crate::{
     Tally, cases, check,
@@ -10,7 +10,7 @@ use proptest::{option, prelude::*};
 use serde_json::{Value, json};
 use tower_token_exchange::Reason;
 
-/// A case, and the request for the second hop; its subject token is the one that is issued for the case.
+/// A case, and the request for the second hop. The subject token of the second hop is the token issued for the case.
 fn two_hops() -> impl Strategy<Value = (Case, Ask)> {
     let scope = option::weighted(0.4, (1..0b11111_u8).prop_map(Scopes));
     let cases = cases::case_with_a_grant_for_each_client();
@@ -25,7 +25,7 @@ fn two_hops() -> impl Strategy<Value = (Case, Ask)> {
     })
 }
 
-/// Takes out what would end most cases before the second hop, and has nothing to do with hops.
+/// Removes what would refuse most cases before the second hop for reasons unrelated to hops.
 fn smooth(case: &mut Case) {
     case.targets.iter_mut().for_each(|target| target.callers = [true; 3]);
     case.clients.iter_mut().for_each(|client| (client.targets, client.may_exchange) = (None, true));
@@ -45,7 +45,7 @@ fn first_target(case: &Case) -> Option<usize> {
     asked.or(case.clients[case.ask.client].default_target)
 }
 
-/// What both hops came to, if the first came to anything.
+/// The results of both hops, if the first hop issued a token.
 async fn both(case: &Case, ask: &Ask) -> Option<(Issued, Outcome)> {
     let world = World::of(case);
     let Outcome::Issued(first) = world.exchange(&case.ask).await else { return None };
@@ -53,7 +53,7 @@ async fn both(case: &Case, ask: &Ask) -> Option<(Issued, Outcome)> {
     Some((*first, second))
 }
 
-/// What a scope is worth at a target.
+/// The scope that a scope means at a target.
 fn worth(scope: Scopes, target: &TargetSpec) -> Scopes {
     let Some(entries) = &target.translation else { return scope };
     let worth = entries.iter().filter(|(upstream, _)| Scopes(1 << upstream).is_within(scope));
@@ -61,7 +61,7 @@ fn worth(scope: Scopes, target: &TargetSpec) -> Scopes {
 }
 
 #[test]
-fn a_second_hop_is_under_the_first() {
+fn a_second_hop_never_exceeds_the_first() {
     let runtime = runtime();
     let tally = Tally::default();
     check(2500, 8, two_hops(), |(case, ask)| {
@@ -102,7 +102,7 @@ fn a_second_hop_is_under_the_first() {
     tally.assert_percent("chain", "second", 50);
 }
 
-/// Whether the current actor of a chain is one of our clients.
+/// Whether the current actor of a chain is a registered client.
 fn is_client(case: &Case, act: &Value, client: usize) -> bool {
     let name_there = case.issuer.client_names[client].then_some(NAMES_THERE[client]);
     match act.get("iss").and_then(Value::as_str) {
@@ -111,9 +111,8 @@ fn is_client(case: &Case, act: &Value, client: usize) -> bool {
     }
 }
 
-/// Takes out of a case what gives the second hop something that its client does not have by itself: a translation at
-/// the first target; a record of the first client's that says what a subject without scope is worth; and `may_act`,
-/// which is about the first hop only.
+/// Removes what gives the second hop more than its client has by itself: a translation at the first target, the scopes of
+/// the first client for scopeless subjects, and `may_act`, which concerns the first hop only.
 fn nothing_of_the_first_client(case: &mut Case) {
     if let Some(first) = first_target(case) {
         case.targets[first].translation = None;
@@ -122,7 +121,7 @@ fn nothing_of_the_first_client(case: &mut Case) {
     subject.kind = if subject.kind == Kind::Own { Kind::Own } else { Kind::Foreign };
     subject.scope = Some(subject.scope.unwrap_or(Scopes(0b1111)));
     subject.may_act = None;
-    // A client that is the subject itself: see the tests below.
+    // The tests below check a client that is the subject.
     if [CLIENTS, NAMES_THERE].concat().contains(&subject.sub) {
         subject.sub = "alice";
     }
@@ -131,7 +130,7 @@ fn nothing_of_the_first_client(case: &mut Case) {
     }
 }
 
-/// The request of the second hop with the subject's own token, as if its client had received that.
+/// The request of the second hop with the original subject token, as if its client had received that token.
 fn directly(case: &Case, ask: &Ask) -> Case {
     let mut case = case.clone();
     let mut subject = case.ask.subject.clone();
@@ -143,8 +142,8 @@ fn directly(case: &Case, ask: &Ask) -> Case {
     case
 }
 
-/// Who is told apart by what an exchange leaves out is told apart no more after one: an allow for our own subjects is
-/// for those who became ours too, and a deny by a claim needs the claim.
+/// Removes rules that depend on facts which an exchange does not keep: an allow for own subjects also matches subjects that
+/// an exchange mapped, and a deny by a claim needs the claim.
 fn takes_the_subject_as_it_is(policy: &mut PolicySpec) {
     let PolicySpec::Rules(rules) = policy else { return };
     for rule in rules {
@@ -153,7 +152,7 @@ fn takes_the_subject_as_it_is(policy: &mut PolicySpec) {
 }
 
 #[test]
-fn two_hops_never_grant_more_than_one_by_the_same_client() {
+fn two_hops_never_grant_more_than_one() {
     let runtime = runtime();
     let tally = Tally::default();
     check(2500, 9, two_hops(), |(mut case, ask)| {
@@ -177,8 +176,8 @@ fn two_hops_never_grant_more_than_one_by_the_same_client() {
     tally.assert_percent("second", "case", 15);
 }
 
-/// `billing` exchanges a subject's token at `shop`, which is `web`'s, and `web` the issued one at `ledger`. Clients are
-/// taken as subjects in the hands of `billing`, and in nobody else's.
+/// `billing` exchanges a token for `shop`, which `web` serves. Then `web` exchanges the issued token for `ledger`. Clients
+/// may be subjects in exchanges of `billing`, and in no other.
 fn by_billing_and_web(kind: Kind, sub: &'static str) -> (Case, Ask) {
     let everything = Scopes(0b11111);
     let client = ClientSpec {
@@ -268,19 +267,19 @@ fn second_of(kind: Kind, sub: &'static str) -> Option<Reason> {
 }
 
 #[test]
-fn a_user_is_a_user_at_both_hops() {
+fn a_user_stays_a_user_at_both_hops() {
     assert_eq!(second_of(Kind::Own, "alice"), None);
     assert_eq!(second_of(Kind::Foreign, "alice"), None);
 }
 
 #[test]
-fn a_client_is_still_no_user_after_an_exchange() {
+fn a_client_does_not_become_a_user() {
     let refused = Some(Reason::PolicyNoRule);
     assert_eq!((second_of(Kind::Own, "orders"), second_of(Kind::Foreign, "orders-there")), (refused, refused));
 }
 
 #[test]
-fn a_client_acts_for_itself_at_no_hop() {
+fn a_client_never_acts_for_itself() {
     let (mut case, ask) = by_billing_and_web(Kind::Foreign, "web-there");
     if let PolicySpec::Rules(rules) = &mut case.policy {
         rules.iter_mut().for_each(|rule| rule.or_clients = true);

@@ -1,6 +1,6 @@
-//! Nothing that is issued exceeds what went in, in any dimension: scope, lifetime, targets, subject, actors, how the
-//! subject logged in, further claims. Records, tokens, requests and policies are taken at random, the policies among
-//! them that grant too much, and an oracle that shares no code with the layer says what may become of each.
+//! An issued token never exceeds its inputs in scope, lifetime, targets, subject, actors, login or other claims. Records,
+//! tokens, requests and policies are random; some policies grant too much. An oracle, which shares no code with the layer,
+//! computes the allowed results.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 #![allow(unreachable_pub, reason = "what the modules of a test share is seen nowhere else")]
@@ -23,7 +23,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 use tower_token_exchange::{Reason, error::ErrorCode};
 use world::{Ask, Case, Issued, Kind, Outcome, PolicySpec, Scopes, put, runtime};
 
-/// Runs a property on the same cases every time. `PROPTEST_RNG_SEED` and `PROPTEST_CASES` choose others, and more.
+/// Runs a property on the same cases every time. `PROPTEST_RNG_SEED` and `PROPTEST_CASES` select other and more cases.
 fn check<S: Strategy>(cases: u32, seed: u64, strategy: S, property: impl Fn(S::Value) -> Result<(), TestCaseError>) {
     let mut config = Config { failure_persistence: None, rng_algorithm: RngAlgorithm::XorShift, ..Config::default() };
     if std::env::var_os("PROPTEST_CASES").is_none() {
@@ -37,7 +37,7 @@ fn check<S: Strategy>(cases: u32, seed: u64, strategy: S, property: impl Fn(S::V
     }
 }
 
-/// How often something happened, so that a property that never meets what it is about does not pass unnoticed.
+/// Counts how often a situation occurred, so that a property cannot pass without its situation.
 #[derive(Default)]
 struct Tally(RefCell<BTreeMap<String, u32>>);
 
@@ -57,7 +57,7 @@ impl Tally {
 }
 
 #[test]
-fn nothing_issued_exceeds_any_input_in_any_dimension() {
+fn no_issued_token_exceeds_its_inputs() {
     let runtime = runtime();
     let tally = Tally::default();
     check(10_000, 1, cases::any_case(), |case| {
@@ -89,7 +89,7 @@ fn nothing_issued_exceeds_any_input_in_any_dimension() {
     }
 }
 
-/// Of the cases that end in a token, so many in a hundred are at least of these kinds.
+/// The minimal share of each kind among the cases that end in a token, in percent.
 const OFTEN: [(&str, u32); 10] = [
     ("by rules", 30),
     ("by a service", 30),
@@ -124,9 +124,9 @@ fn note(tally: &Tally, case: &Case, issued: &Issued) {
     }
 }
 
-// With less.
+// Reductions.
 
-/// Whether there is more in the second than in the first.
+/// Returns what the second token has and the first has not.
 fn widened(before: &Outcome, after: &Outcome) -> Option<String> {
     let after = after.issued()?;
     let Some(before) = before.issued() else { return Some("issued, and was not before".to_owned()) };
@@ -141,7 +141,7 @@ fn widened(before: &Outcome, after: &Outcome) -> Option<String> {
     stray.or_else(|| (!same_actors).then(|| "other actors".to_owned()))
 }
 
-/// Puts less into cases of a kind, and compares with what came out before.
+/// Reduces cases, and compares the results before and after.
 fn less_is_never_more(seed: u64, change: impl Strategy<Value = Change>) {
     let runtime = runtime();
     let tally = Tally::default();
@@ -149,7 +149,7 @@ fn less_is_never_more(seed: u64, change: impl Strategy<Value = Change>) {
         let before = runtime.block_on(put(&case));
         for change in changes {
             let Some(with_less) = change.applied(&case) else { continue };
-            // In strict mode asking for less is the cure.
+            // In strict mode, a smaller request can succeed where a larger request fails.
             let asked_too_much = before.refused() == Some(Reason::ScopeExceeded);
             if asked_too_much && matches!(change, Change::ScopeOfRequest(_)) {
                 continue;
@@ -192,7 +192,7 @@ fn fewer_permissions_never_widen() {
 }
 
 #[test]
-fn one_more_deny_refuses_or_changes_nothing() {
+fn another_deny_refuses_or_changes_nothing() {
     let runtime = runtime();
     let tally = Tally::default();
     let tables = prop_oneof![cases::case_with_one_grant(), cases::case_with_many_grants()];
@@ -225,15 +225,15 @@ fn one_more_deny_refuses_or_changes_nothing() {
     tally.assert_percent("denied", "compared", 5);
 }
 
-/// Of several rules that allow, the one that grants most decides, so with less to be had it may be another one. Still
-/// nothing comes of it that could not have been had before by asking for just that.
+/// The allow rule that grants most decides, so a smaller ceiling can select another rule. The result is still a result that
+/// the larger case would give to a smaller request.
 #[test]
-fn with_fewer_scopes_a_table_grants_what_it_would_have_granted_to_who_asked() {
+fn fewer_scopes_never_widen_the_decision_of_a_table() {
     let runtime = runtime();
     let tally = Tally::default();
     check(2500, 7, (cases::case_with_many_grants(), changes::fewer_scopes()), |(mut case, change)| {
         let PolicySpec::Rules(rules) = &mut case.policy else { return Ok(()) };
-        // What is refused by the rule that decides may be allowed by another.
+        // Another rule may allow what the deciding rule refuses.
         rules.iter_mut().for_each(|rule| rule.max_depth = None);
         case.clients.iter_mut().for_each(|client| client.ignored = Scopes::default());
         let Some(with_less) = change.applied(&case) else { return Ok(()) };

@@ -1,7 +1,7 @@
-//! What may be granted at most, computed a second time from the plain values of a case.
+//! The allowed results of a case, computed a second time from its plain values.
 //!
-//! It is written from the rules, not from the layer, and shares no code with it. It does not know in which order
-//! things are looked at: it collects every ground on which a request must be refused, and any of them will do.
+//! The oracle follows the documented rules and shares no code with the layer. The oracle does not know the order of the
+//! checks: it collects every reason to refuse a request, and accepts each of these reasons.
 
 use crate::{
     support::{ACCESS_TOKEN, AS, IDP, JWT, NOW},
@@ -13,16 +13,16 @@ use std::collections::BTreeSet;
 /// Codes of reasons.
 type Codes = BTreeSet<&'static str>;
 
-/// What may become of a request.
+/// The allowed results of a request.
 #[derive(Debug)]
 pub struct Verdict {
-    /// The codes of the reasons for which it may be refused. Empty: it must be granted.
+    /// The codes of the allowed refusals. If empty, the layer must issue a token.
     pub grounds: Codes,
-    /// What may be granted, any one of these. Empty: it must be refused.
+    /// The allowed tokens. If empty, the layer must refuse the request.
     pub grants: Vec<Bound>,
 }
 
-/// The most that a token may say.
+/// The most that a token may contain.
 #[derive(Clone, Debug)]
 pub struct Bound {
     pub issued_type: &'static str,
@@ -34,12 +34,12 @@ pub struct Bound {
     pub exp: u64,
     /// `None` only for an impersonation.
     pub act: Option<Value>,
-    /// Each as it must be if it is there.
+    /// The value of each claim that the token may have.
     pub login: [Option<Value>; 3],
     pub extra: Map<String, Value>,
 }
 
-/// Who acts.
+/// The actor.
 struct Acting {
     party: Who,
     is_client: bool,
@@ -64,9 +64,9 @@ pub fn judge(case: &Case) -> Verdict {
     }
 }
 
-/// The most that the records allow, and who would act.
+/// The most that the records allow, and the actor.
 struct Ceiling {
-    /// All but the scope and the lifetime of it is final.
+    /// Everything except the scope and the lifetime is final.
     bound: Bound,
     milliseconds: u64,
     acting: Acting,
@@ -130,7 +130,7 @@ impl Facts<'_> {
         Some(Ceiling { bound, milliseconds: lifetime * 1000, acting, targets, delegation, impersonation })
     }
 
-    /// The scope that was asked for, if any was that counts.
+    /// The requested scope without ignored scope tokens.
     fn asked(&self) -> Option<Scopes> {
         let asked = self.case.ask.scope?.without(self.client.ignored);
         (!asked.is_empty()).then_some(asked)
@@ -175,7 +175,7 @@ impl Facts<'_> {
         self.refuse_if(matches!(actor.may_act, Some(MayActSpec::Broken(Value::String(_)))), "may_act_malformed");
     }
 
-    /// What every token must be.
+    /// The checks for every token.
     fn token(&mut self, token: &TokenSpec) {
         self.refuse_if(token.left < 1000, "token_expired");
         self.refuse_if(token.cnf, "token_sender_constrained");
@@ -202,7 +202,7 @@ impl Facts<'_> {
         }
     }
 
-    /// A party by the name that it has here.
+    /// A party under its local name.
     fn known_as(&self, iss: &str, sub: &str) -> Who {
         match (iss == IDP).then(|| self.ours_by_name_there(sub)).flatten() {
             Some(client) => who(AS, client),
@@ -218,7 +218,7 @@ impl Facts<'_> {
         let itself = who(AS, self.client_id);
         let Some(token) = &self.case.ask.actor else { return Some(Acting { party: itself, is_client: true }) };
         let party = self.known_as(token.issuer(), token.sub);
-        // A user of ours may have the name of a client; a client's own token was issued to itself.
+        // A user may have the name of a client. A token that a client obtained for itself was issued to that client.
         let own_of_a_user = token.kind == Kind::Own && token.client_id != Some(self.client_id);
         if party == itself && !own_of_a_user {
             return Some(Acting { party, is_client: true });
@@ -228,7 +228,7 @@ impl Facts<'_> {
         carried.then_some(Acting { party, is_client: false })
     }
 
-    /// Whether `may_act` names who acts; a wrong one is a ground.
+    /// Whether `may_act` names the actor. A mismatch is a reason to refuse.
     fn may_act(&mut self, acting: &Acting) -> bool {
         let (iss, sub, client_id, email) = match &self.subject.may_act {
             None => return false,
@@ -242,7 +242,7 @@ impl Facts<'_> {
         let sub_fits = sub.is_none_or(|sub| self.known_as(iss, sub) == acting.party);
         let client_fits =
             client_id.is_none_or(|client| acting.is_client && self.client_meant(iss, client) == Some(self.client_id));
-        // Every token of this world has that address, but only an actor token vouches for the actor's.
+        // Every token of this world has the same email address, but only an actor token proves the address of the actor.
         let email_fits = !email || self.case.ask.actor.is_some();
         let malformed = sub.is_none() && client_id.is_none();
         let fits = sub_fits && client_fits && email_fits && !malformed;
@@ -327,7 +327,7 @@ impl Facts<'_> {
             here.and(target.scopes)
         };
         let caps = targets.iter().map(at).chain(self.client.scopes);
-        // Without a target there is a ground already.
+        // A missing target is a reason to refuse already.
         caps.fold(everything, Scopes::and)
     }
 
@@ -349,7 +349,7 @@ impl Facts<'_> {
         carried.map(|index| (EXTRA[index].to_owned(), extra_value(EXTRA[index]))).collect()
     }
 
-    // What the policy makes of it.
+    // The policy.
 
     fn chosen(self, ceiling: Ceiling) -> Verdict {
         let outcomes = match &self.case.policy {
@@ -366,7 +366,8 @@ impl Facts<'_> {
         verdict
     }
 
-    /// A deny refuses. Else one of the allows decides; each is looked at by itself, since they never add up.
+    /// A matching deny rule refuses. Otherwise one allow rule decides. The rules are checked one by one, because their
+    /// grants never add up.
     fn by_rules(&self, rules: &[RuleSpec], ceiling: &Ceiling) -> Vec<Result<Bound, Codes>> {
         if rules.iter().any(|rule| !rule.allows && self.is_about(rule, ceiling)) {
             return vec![Err(["policy_denied"].into())];
@@ -391,12 +392,12 @@ impl Facts<'_> {
             let known = self.known_as(&party.iss, &party.sub);
             known.iss == AS && CLIENTS.contains(&known.sub.as_str())
         };
-        // An exchange hides neither that it is a client nor which.
+        // After an exchange, a client is still recognized as that client.
         let was = subject.sub.strip_prefix(PREFIX).filter(|_| own).map(|sub| who(IDP, sub));
         let issued_to_itself = subject.client_id.or(subject.azp) == Some(subject.sub);
         let is_known = is_client(&party) && (!own || subject.act.is_some());
         let is_a_client = issued_to_itself || is_known || was.as_ref().is_some_and(is_client);
-        // What was a foreign party once still is one to a deny.
+        // A deny rule also matches the foreign party that the subject was before.
         let origin = subject.sub.strip_prefix(PREFIX).filter(|_| own && !rule.allows).map(|sub| who(IDP, sub));
         let names = |party: &Who| {
             rule.issuer.is_none_or(|iss| party.iss == iss)
@@ -424,7 +425,7 @@ impl Facts<'_> {
             && actors_fit
     }
 
-    /// More than the ceiling is a defect, whatever else there is to it.
+    /// A grant above the ceiling is a defect of the policy.
     fn by_service(&self, said: &Said, ceiling: &Ceiling) -> Result<Bound, Codes> {
         let (impersonation, scope, lifetime, max_depth) = match said {
             Said::Grant { impersonation, scope, lifetime, max_depth } => (impersonation, scope, lifetime, max_depth),
@@ -447,7 +448,7 @@ impl Facts<'_> {
         self.granted(ceiling, *impersonation, scope, lifetime, *max_depth)
     }
 
-    /// What a grant within the ceiling comes to.
+    /// The result of a grant within the ceiling.
     fn granted(
         &self,
         ceiling: &Ceiling,
@@ -494,7 +495,7 @@ impl Facts<'_> {
 }
 
 impl Bound {
-    /// What of a token is more than this, if anything is.
+    /// Returns the first part of a token that exceeds this.
     pub fn exceeded_by(&self, issued: &Issued) -> Option<String> {
         let claims = &issued.claims;
         let claim = |name: &str| claims.get(name).cloned().unwrap_or(Value::Null);
@@ -535,7 +536,7 @@ impl Bound {
         (!broken.is_empty()).then(|| broken.join(", "))
     }
 
-    /// Whether a token grants all of it. An oracle that allowed too much would otherwise find nothing.
+    /// Whether a token grants all of this. Without this check, an oracle that allows too much would find no mistake.
     pub fn is_reached_by(&self, issued: &Issued) -> bool {
         let extra = self.extra.iter().all(|(name, value)| issued.claims.get(name) == Some(value));
         issued.scope() == self.scope && issued.exp() == self.exp && extra

@@ -1,6 +1,6 @@
-//! What a case is made of, in plain values, and how it is put to the layer.
+//! The plain values of a case, and the conversion of a case into records, tokens and requests.
 //!
-//! Nothing here says what may be granted; records, tokens and requests are written down as the case has them.
+//! This module does not decide what may be granted.
 
 use crate::support::{ACCESS_TOKEN, AS, ID_TOKEN, IDP, JWT, Minter, NOW, basic, secret_of, segment};
 use axum::body::{Body, to_bytes};
@@ -26,16 +26,16 @@ use tower_token_exchange::{
 };
 
 pub const CLIENTS: [&str; 3] = ["orders", "billing", "web"];
-/// What the foreign issuer calls them, where its record says so.
+/// The foreign names of the clients, if the record of the foreign issuer maps names.
 pub const NAMES_THERE: [&str; 3] = ["orders-there", "billing-there", "web-there"];
 pub const TARGETS: [&str; 3] = ["shop", "ledger", "stock"];
-/// What stands in front of a foreign subject's name here.
+/// The prefix of foreign subjects in issued tokens.
 pub const PREFIX: &str = "idp|";
-/// Claims that records can name to be carried on.
+/// Claims that records can list to be copied.
 pub const EXTRA: [&str; 3] = ["tenant", "groups", "roles"];
-/// What the foreign issuer's `acr` is called here, where its record says so.
+/// The local value of the foreign `acr`, if the record of the foreign issuer maps it.
 pub const ACR: (&str, &str) = ("high", "mapped-high");
-/// The last one stands in no record.
+/// No record has the last scope.
 pub const SCOPES: [&str; 6] = ["read", "write", "pay", "ship", "audit", "admin"];
 pub const REFRESH_TOKEN: &str = "urn:ietf:params:oauth:token-type:refresh_token";
 
@@ -91,7 +91,7 @@ impl fmt::Debug for Scopes {
     }
 }
 
-/// A name, and in whose name space it stands.
+/// A name, and the issuer whose name it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Who {
     pub iss: String,
@@ -137,7 +137,7 @@ pub struct TargetSpec {
     pub owner: Option<usize>,
     pub callers: Some3,
     pub scopes: Scopes,
-    /// What single scopes of the subject are worth here, by their bit.
+    /// The meaning of each scope of the subject, by its bit.
     pub translation: Option<Vec<(usize, Scopes)>>,
     pub claims: Some3,
     pub max_lifetime: Option<u64>,
@@ -183,7 +183,7 @@ pub struct RuleSpec {
     pub claim: Option<(&'static str, &'static str)>,
     pub targets: Option<Some3>,
     pub actors: ActorsSpec,
-    /// `None` is any.
+    /// `None` means any.
     pub scopes: Option<Scopes>,
     pub delegation: bool,
     pub impersonation: bool,
@@ -198,7 +198,7 @@ pub enum ActorsSpec {
     Parties(Vec<Who>),
 }
 
-/// What a policy service answers, whatever it is asked.
+/// The fixed answer of a policy service.
 #[derive(Clone, Debug)]
 pub enum Said {
     Grant { impersonation: bool, scope: SaidScope, lifetime: SaidLifetime, max_depth: Option<usize> },
@@ -218,14 +218,14 @@ pub enum SaidScope {
 pub enum SaidLifetime {
     Nothing,
     AsTheCeiling,
-    /// Longer than the ceiling by so many milliseconds.
+    /// Exceeds the ceiling by this number of milliseconds.
     Longer(u64),
     Milliseconds(u64),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// An access token of ours.
+    /// An own access token.
     Own,
     /// A JWT of the foreign issuer.
     Foreign,
@@ -238,7 +238,7 @@ pub struct TokenSpec {
     pub kind: Kind,
     pub sub: &'static str,
     pub aud: Vec<String>,
-    /// How long it is still good, in milliseconds.
+    /// The remaining lifetime in milliseconds.
     pub left: u64,
     pub client_id: Option<&'static str>,
     pub azp: Option<&'static str>,
@@ -254,7 +254,7 @@ pub struct TokenSpec {
 
 #[derive(Clone, Debug)]
 pub enum ActSpec {
-    /// The current actor first.
+    /// The actors, the current actor first.
     Chain(Vec<Hop>),
     Broken(Value),
 }
@@ -278,7 +278,7 @@ pub struct Ask {
     pub client: usize,
     pub subject: TokenSpec,
     pub actor: Option<TokenSpec>,
-    /// `resource` or else `audience`, and the target; one that nobody knows if there is none.
+    /// Whether the parameter is `resource` or `audience`, and the target. `None` is an unknown target.
     pub targets: Vec<(bool, Option<usize>)>,
     pub scope: Option<Scopes>,
     pub requested_type: Option<&'static str>,
@@ -294,7 +294,7 @@ pub struct Case {
     pub ask: Ask,
 }
 
-// What is sent.
+// The request.
 
 pub const LOGIN: [&str; 3] = ["acr", "amr", "auth_time"];
 
@@ -316,7 +316,7 @@ impl TokenSpec {
             0 => json!(NOW + self.left / 1000),
             _ => json!(NOW as f64 + self.left as f64 / 1000.0),
         };
-        // What no record names is never carried on.
+        // A claim that no record lists is never copied.
         let mut claims = json!({ "iss": self.issuer(), "sub": self.sub, "exp": exp, "iat": NOW, "internal": "x" });
         let mut put = |name: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -422,7 +422,7 @@ impl Ask {
 
 // The records.
 
-/// Whether a record says something, and how.
+/// The forms of a setting in a record.
 type Switch<T> = (bool, fn(T) -> T);
 
 impl ClientSpec {
@@ -580,13 +580,13 @@ impl Said {
 
 // The exchange.
 
-/// The layer for a case, and what it left behind.
+/// The layer for a case, and its audit events.
 pub struct World {
     layer: TokenExchangeLayer,
     events: Arc<Mutex<Vec<AuditEvent>>>,
 }
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Clone, Debug)]
 pub enum Outcome {
     Issued(Box<Issued>),
@@ -598,7 +598,7 @@ pub struct Issued {
     pub token: String,
     pub typ: Value,
     pub claims: Map<String, Value>,
-    /// The rest of the answer.
+    /// The other members of the answer.
     pub answer: Value,
     pub semantics: Option<&'static str>,
 }
@@ -640,7 +640,7 @@ pub fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap()
 }
 
-/// Puts a case to a layer of its own.
+/// Runs a case on a layer of its own.
 pub async fn put(case: &Case) -> Outcome {
     World::of(case).exchange(&case.ask).await
 }
@@ -654,7 +654,7 @@ impl World {
             log.lock().unwrap().push(event);
             async { Ok::<_, Infallible>(()) }
         });
-        // The one that is there by default reads a store of certificates, which takes longer than all else.
+        // The default HTTP client reads a certificate store, which takes longer than all other steps.
         let fetch = service_fn(|_: Request<Bytes>| async { Err::<Response<Bytes>, _>("nobody is asked anything") });
         let builder = TokenExchangeLayer::builder(AS)
             .clock(|| UNIX_EPOCH + Duration::from_secs(NOW))
@@ -669,7 +669,7 @@ impl World {
             .http(fetch);
         let builder = if server.strict { builder.strict_scope() } else { builder };
         let builder = match policy {
-            // As a policy, for the rules may name what no record of the case allows, which `rules` would tell.
+            // The table is passed as a policy, because `rules` refuses rules that no record of the case allows.
             PolicySpec::Rules(rules) => builder.policy(Table::new(rules.iter().map(RuleSpec::rule)).unwrap()),
             PolicySpec::Service(said) => {
                 let said = said.clone();
@@ -686,7 +686,7 @@ impl World {
         self.exchange_token(ask, ask.subject.minted(), ask.subject.token_type()).await
     }
 
-    /// The same with another subject token.
+    /// Exchanges another subject token.
     pub async fn exchange_token(&self, ask: &Ask, token: String, token_type: &'static str) -> Outcome {
         let client = CLIENTS[ask.client];
         let request = Request::post("/token")

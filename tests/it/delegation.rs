@@ -1,5 +1,5 @@
-//! Whoever holds an exchanged token can tell who acts, for whom and through whose hands; nobody gets one with a token
-//! that is not theirs to present.
+//! An issued token names the subject, the actor and all actors before. A client that may not present the subject token
+//! gets no token.
 
 use crate::support::*;
 use http::StatusCode;
@@ -13,8 +13,8 @@ use tower_token_exchange::{
 
 const PARTNER: &str = "https://partner.example";
 
-/// Two worlds in one: our own users, and those of `IDP`, whose record the test completes. Everybody may call
-/// `billing`, and any rule that a test does not replace allows any actor to act.
+/// A world with the users of the authorization server and the users of `IDP`. The test completes the record of `IDP`.
+/// Every client may call `billing`, and the default rules allow every actor.
 fn plan_of(idp_record: impl FnOnce(Issuer) -> Issuer, clients: impl FnOnce(Client) -> Client + Copy) -> Plan {
     let own = Minter::new(AS, Algorithm::ES256);
     let idp = Minter::new(IDP, Algorithm::ES256);
@@ -42,7 +42,7 @@ fn prefixed(issuer: Issuer) -> Issuer {
     issuer.map_subjects(SubjectMapping::Prefix("idp|".into()))
 }
 
-/// The foreign issuer as far as it can be believed.
+/// A record of the foreign issuer that trusts as much as a record can.
 fn trusted(issuer: Issuer) -> Issuer {
     prefixed(issuer)
         .map_client("orders-there", "orders")
@@ -53,7 +53,7 @@ fn trusted(issuer: Issuer) -> Issuer {
         .trust_may_act()
 }
 
-/// `orders` runs agents.
+/// `orders` may present the tokens of its agents.
 fn carrier(client: Client) -> Client {
     match client.id().as_str() {
         "orders" => client
@@ -70,8 +70,7 @@ fn plain(client: Client) -> Client {
     client
 }
 
-/// What became of an exchange: the claims of the issued token, or the reason of the refusal, after looking at what
-/// the client was told.
+/// Exchanges a token and checks the answer. Returns the claims of the issued token, or the reason of the refusal.
 async fn outcome(world: &mut World, client: &str, form: &[(&str, &str)]) -> Result<Value, Reason> {
     let reply = world.post_as(client, form).await;
     let event = world.event().await;
@@ -94,19 +93,19 @@ async fn outcome(world: &mut World, client: &str, form: &[(&str, &str)]) -> Resu
     }
 }
 
-/// The actors that a token of ours names, the current one first.
+/// The actors that an own token names, the current actor first.
 fn parties(claims: &Value) -> Vec<(&str, &str)> {
     let hops = std::iter::successors(claims.get("act"), |act| act.get("act"));
     hops.map(|act| (act["iss"].as_str().unwrap_or(AS), act["sub"].as_str().unwrap())).collect()
 }
 
-/// The same for `orders` at `billing` with an access token of ours.
+/// Exchanges an own access token as `orders` for `billing`.
 async fn own(world: &mut World, changes: Value) -> Result<Value, Reason> {
     let token = world.own.access_token(changes);
     outcome(world, "orders", &exchange_form(&token, &[])).await
 }
 
-/// The same with a token of the foreign issuer.
+/// Exchanges a token of the foreign issuer.
 async fn foreign(world: &mut World, client: &str, changes: Value) -> Result<Value, Reason> {
     let token = world.idp.foreign(changes);
     outcome(world, client, &foreign_form(&token, JWT)).await
@@ -119,7 +118,7 @@ fn foreign_form<'a>(token: &'a str, token_type: &'a str) -> Vec<(&'a str, &'a st
     form
 }
 
-/// The same with an actor token.
+/// Exchanges with an actor token.
 async fn with_actor(world: &mut World, subject: &str, actor: (&str, &str)) -> Result<Value, Reason> {
     let (token, token_type) = actor;
     let form = exchange_form(subject, &[("actor_token", token), ("actor_token_type", token_type)]);
@@ -130,7 +129,7 @@ fn act_of(outcome: Result<Value, Reason>) -> Result<Value, Reason> {
     outcome.map(|claims| claims["act"].clone())
 }
 
-/// A chain of actors, the current one first.
+/// A chain of actors, the current actor first.
 fn chain(subs: &[&str]) -> Value {
     subs.iter()
         .rev()
@@ -160,7 +159,7 @@ async fn without_an_actor_token_the_client_acts() {
 }
 
 #[tokio::test]
-async fn an_actor_token_counts_for_the_client_and_for_those_that_it_carries() {
+async fn an_actor_token_must_be_of_an_allowed_actor() {
     let partner = Minter::new(PARTNER, Algorithm::ES256);
     let record = Issuer::new(PARTNER).keys(partner.keys()).map_subjects(SubjectMapping::Prefix("partner|".into()));
     let mut world = plan_of(trusted, carrier).with(|builder| builder.issuers([record])).start().await;
@@ -240,7 +239,7 @@ async fn an_actor_token_counts_for_the_client_and_for_those_that_it_carries() {
         let found = act_of(with_actor(&mut world, &subject, (&token, token_type)).await);
         assert_eq!(found, expected, "{case}");
     }
-    // `act: null` is there, and not an object. (`null` in changes takes a claim out.)
+    // `act: null` is present and not an object. (`null` in changes removes a claim.)
     let claims = json!({
         "iss": AS, "sub": "orders", "client_id": "orders", "aud": "https://billing.example", "exp": NOW + 60,
         "act": null,
@@ -259,11 +258,11 @@ async fn the_actor_is_never_the_subject() {
     assert_eq!(with_actor(&mut world, &alice, (&alice_too, ACCESS_TOKEN)).await, Err(Reason::ActorIsSubject));
     assert_eq!(with_actor(&mut world, &alice, (&alice, ACCESS_TOKEN)).await, Err(Reason::ActorIsSubject));
 
-    // The client for itself.
+    // The client is subject and actor.
     let client = json!({ "sub": "orders", "client_id": "orders" });
     assert_eq!(own(&mut world, client).await, Err(Reason::ActorIsSubject));
 
-    // A foreign subject and the same party as actor, by its own name and by the name that it will have here.
+    // A foreign subject is its own actor, under its foreign name and under its `sub` in issued tokens.
     let bob = idp.foreign(json!({}));
     for (actor, token_type) in
         [(bob.clone(), JWT), (own_minter.access_token(json!({ "sub": "idp|bob" })), ACCESS_TOKEN)]
@@ -275,16 +274,16 @@ async fn the_actor_is_never_the_subject() {
 }
 
 #[tokio::test]
-async fn the_actor_is_not_the_subject_under_its_foreign_name_either() {
+async fn a_foreign_name_does_not_hide_the_subject() {
     let mut world = plan_of(trusted, carrier).start().await;
-    // `idp|bob` of ours is `bob` of the foreign issuer: that is what its record says.
+    // The record of the foreign issuer maps `bob` to `idp|bob`.
     let subject = world.own.access_token(json!({ "sub": "idp|bob" }));
     let actor = world.idp.foreign(json!({ "sub": "bob" }));
     assert_eq!(with_actor(&mut world, &subject, (&actor, JWT)).await, Err(Reason::ActorIsSubject));
 }
 
 #[tokio::test]
-async fn an_inbound_chain_is_kept_or_extended_whole() {
+async fn an_actor_chain_is_kept_or_extended_whole() {
     let mut world = plan_of(prefixed, plain).start().await;
     let cases: Vec<(Value, Result<Value, Reason>)> = vec![
         (chain(&["web"]), Ok(chain(&["orders", "web"]))),
@@ -293,7 +292,7 @@ async fn an_inbound_chain_is_kept_or_extended_whole() {
         (chain(&["orders"]), Ok(chain(&["orders"]))),
         (chain(&["orders", "web"]), Ok(chain(&["orders", "web"]))),
         (json!({ "iss": AS, "sub": "orders" }), Ok(chain(&["orders"]))),
-        // Who acted before, and now again.
+        // An earlier actor acts again.
         (chain(&["web", "orders"]), Err(Reason::ActorRepeated)),
         (chain(&["web", "app", "orders"]), Err(Reason::ActorRepeated)),
         // Another party of the same name.
@@ -301,19 +300,19 @@ async fn an_inbound_chain_is_kept_or_extended_whole() {
             json!({ "iss": IDP, "sub": "orders" }),
             Ok(json!({ "sub": "orders", "act": { "iss": IDP, "sub": "orders" } })),
         ),
-        // What identifies stays, as it was.
+        // The members that identify an actor stay unchanged.
         (
             json!({ "sub": "web", "client_id": "web", "sub_profile": "service", "email": "w@x.example", "name": "Web" }),
             Ok(json!({ "sub": "orders", "act": {
                 "sub": "web", "client_id": "web", "sub_profile": "service", "email": "w@x.example", "name": "Web",
             } })),
         ),
-        // Within an inherited hop, a name without `iss` stands in the name space of the token, not of the hop.
+        // An inner actor without `iss` is a party of the issuer of the token, not of the outer actor.
         (
             json!({ "iss": IDP, "sub": "gateway", "act": { "sub": "web" } }),
             Ok(json!({ "sub": "orders", "act": { "iss": IDP, "sub": "gateway", "act": { "sub": "web" } } })),
         ),
-        // Depth is that of the result.
+        // The limit applies to the issued chain.
         (chain(&["a", "b", "c"]), Ok(chain(&["orders", "a", "b", "c"]))),
         (chain(&["orders", "a", "b", "c"]), Ok(chain(&["orders", "a", "b", "c"]))),
         (chain(&["a", "b", "c", "d"]), Err(Reason::ChainTooDeep)),
@@ -325,7 +324,7 @@ async fn an_inbound_chain_is_kept_or_extended_whole() {
 }
 
 #[tokio::test]
-async fn a_record_can_let_an_actor_come_back() {
+async fn a_record_can_allow_repeated_actors() {
     let coming_back = |client: Client| client.allow_repeated_actors();
     let mut world = plan_of(prefixed, coming_back).start().await;
     let act = act_of(own(&mut world, json!({ "act": chain(&["web", "orders"]) })).await);
@@ -337,7 +336,7 @@ async fn a_record_can_let_an_actor_come_back() {
 }
 
 #[tokio::test]
-async fn the_depth_can_be_set() {
+async fn the_chain_depth_is_configurable() {
     let mut world = plan_of(prefixed, plain).with(|builder| builder.max_chain_depth(5)).start().await;
     let act = act_of(own(&mut world, json!({ "act": chain(&["a", "b", "c", "d"]) })).await);
     assert_eq!(act, Ok(chain(&["orders", "a", "b", "c", "d"])));
@@ -364,7 +363,7 @@ async fn a_chain_has_at_most_4096_bytes() {
 }
 
 #[tokio::test]
-async fn a_chain_that_cannot_be_kept_whole_is_refused() {
+async fn a_malformed_chain_is_refused() {
     let mut world = plan_of(prefixed, plain).start().await;
     let mut bad = vec![
         json!("web"),
@@ -395,7 +394,7 @@ async fn a_chain_that_cannot_be_kept_whole_is_refused() {
     for act in bad {
         assert_eq!(own(&mut world, json!({ "act": act })).await, Err(Reason::ChainMalformed), "{act}");
     }
-    // `null` cannot go through the helper, which takes such a claim out.
+    // The helper removes a claim that is `null`.
     let claims = json!({
         "iss": AS, "sub": "alice", "aud": "https://orders.example", "exp": NOW + 600, "client_id": "web",
         "scope": "read", "act": null,
@@ -406,7 +405,7 @@ async fn a_chain_that_cannot_be_kept_whole_is_refused() {
 }
 
 #[tokio::test]
-async fn a_foreign_chain_counts_only_where_the_record_says_so() {
+async fn a_foreign_chain_needs_a_record_that_trusts_it() {
     let listed = |issuer| prefixed(issuer).allow_presenters(["orders"]);
     let mut world = plan_of(listed, plain).start().await;
     for act in [chain(&["gateway"]), json!({ "iss": IDP, "sub": "gateway" }), json!("gateway"), json!({})] {
@@ -426,7 +425,7 @@ async fn a_foreign_chain_counts_only_where_the_record_says_so() {
             json!({ "iss": other, "sub": "a", "act": { "sub": "b" } }),
             json!({ "sub": "orders", "act": { "iss": other, "sub": "a", "act": { "iss": IDP, "sub": "b" } } }),
         ),
-        // Their `orders` is not ours.
+        // The foreign `orders` is not the client `orders`.
         (chain(&["orders"]), json!({ "sub": "orders", "act": { "iss": IDP, "sub": "orders" } })),
     ];
     for (act, expected) in cases {
@@ -438,7 +437,7 @@ async fn a_foreign_chain_counts_only_where_the_record_says_so() {
 }
 
 #[tokio::test]
-async fn impersonation_never_hides_somebody_who_was_named() {
+async fn impersonation_never_hides_an_actor() {
     let rule = || {
         Rule::allow(Names::any(), Subjects::any(), Names::any())
             .actors(Actors::any())
@@ -472,7 +471,7 @@ async fn impersonation_never_hides_somebody_who_was_named() {
 }
 
 #[tokio::test]
-async fn may_act_matches_with_all_its_members_or_the_exchange_is_refused() {
+async fn every_member_of_may_act_must_match() {
     let mut world = plan_of(trusted, carrier).start().await;
     let cases: Vec<(Value, Result<(), Reason>)> = vec![
         (json!({ "sub": "orders" }), Ok(())),
@@ -488,7 +487,7 @@ async fn may_act_matches_with_all_its_members_or_the_exchange_is_refused() {
         (json!({ "client_id": "billing" }), Err(Reason::MayActMismatch)),
         (json!({ "sub": "orders", "client_id": "billing" }), Err(Reason::MayActMismatch)),
         (json!({ "sub": "billing", "client_id": "orders" }), Err(Reason::MayActMismatch)),
-        // Nothing vouches for another member here.
+        // Without an actor token, nothing proves another member.
         (json!({ "sub": "orders", "email": "orders@as.example" }), Err(Reason::MayActMismatch)),
         (json!({ "sub": "orders", "exp": NOW + 60 }), Err(Reason::MayActMismatch)),
         (json!("orders"), Err(Reason::MayActMalformed)),
@@ -520,9 +519,9 @@ async fn may_act_matches_with_all_its_members_or_the_exchange_is_refused() {
 }
 
 #[tokio::test]
-async fn may_act_names_a_client_within_its_issuer_only() {
+async fn may_act_names_clients_of_its_issuer_only() {
     let mut world = plan_of(trusted, carrier).start().await;
-    // All members must match, `iss` too where it qualifies a `client_id` and not a `sub`.
+    // All members must match, also an `iss` that qualifies a `client_id`.
     for iss in [IDP, "https://nobody.example"] {
         let may_act = json!({ "iss": iss, "client_id": "orders" });
         let refused = own(&mut world, json!({ "may_act": may_act })).await.map(|_| ());
@@ -531,7 +530,7 @@ async fn may_act_names_a_client_within_its_issuer_only() {
 }
 
 #[tokio::test]
-async fn may_act_is_about_the_one_who_acts() {
+async fn may_act_must_name_the_actor() {
     let mut world = plan_of(trusted, carrier).start().await;
     let agent = (world.idp.foreign(json!({ "sub": "agent-7", "email": "a7@idp.example" })), JWT);
     let cases = [
@@ -547,7 +546,7 @@ async fn may_act_is_about_the_one_who_acts() {
         let found = with_actor(&mut world, &subject, (&agent.0, agent.1)).await;
         assert_eq!(found.map(|_| ()), expected, "{may_act}");
     }
-    // That it names the agent does not relate the client to the token.
+    // `may_act` for the agent does not relate the client to the token.
     let may_act = json!({ "iss": IDP, "sub": "agent-7" });
     let stolen = world.own.access_token(json!({ "aud": "https://billing.example", "may_act": may_act }));
     let refused = with_actor(&mut world, &stolen, (&agent.0, agent.1)).await;
@@ -555,7 +554,7 @@ async fn may_act_is_about_the_one_who_acts() {
 }
 
 #[tokio::test]
-async fn may_act_for_the_client_is_not_one_for_whom_it_carries() {
+async fn may_act_for_the_client_excludes_its_actors() {
     let mut world = plan_of(trusted, carrier).start().await;
     let subject = world.own.access_token(json!({ "may_act": { "client_id": "orders" } }));
     let agent = world.idp.foreign(json!({ "sub": "agent-7" }));
@@ -564,7 +563,7 @@ async fn may_act_for_the_client_is_not_one_for_whom_it_carries() {
 }
 
 #[tokio::test]
-async fn may_act_relates_a_client_to_a_token_and_overrides_no_denial() {
+async fn may_act_relates_a_client_but_overrides_no_denial() {
     let mut world = plan_of(trusted, plain).start().await;
     let named = json!({ "sub": "orders" });
     for aud in [json!("https://billing.example"), json!(["https://billing.example", "https://orders.example"])] {
@@ -582,7 +581,7 @@ async fn may_act_relates_a_client_to_a_token_and_overrides_no_denial() {
         let mut world = plan_of(trusted, plain).with(|builder| builder.rules(rules)).start().await;
         assert_eq!(own(&mut world, json!({ "may_act": named })).await, Err(reason));
     }
-    // Not even where nobody would be named.
+    // The denial also holds for an impersonation.
     let impersonation = || anybody().impersonation();
     let mut world = plan_of(trusted, plain).with(|builder| builder.rules([impersonation()])).start().await;
     let other = own(&mut world, json!({ "may_act": { "sub": "billing" } })).await;
@@ -590,7 +589,7 @@ async fn may_act_relates_a_client_to_a_token_and_overrides_no_denial() {
 }
 
 #[tokio::test]
-async fn a_foreign_may_act_restricts_always_and_relates_only_where_trusted() {
+async fn a_foreign_may_act_relates_only_if_trusted() {
     let mapped = |issuer| prefixed(issuer).map_client("orders-there", "orders").map_client("billing-there", "billing");
     let named = json!({ "may_act": { "sub": "orders-there" } });
     let other = json!({ "may_act": { "sub": "billing-there" } });
@@ -609,13 +608,13 @@ async fn a_foreign_may_act_restricts_always_and_relates_only_where_trusted() {
     assert!(foreign(&mut world, "orders", json!({ "may_act": { "client_id": "orders-there" } })).await.is_ok());
     assert_eq!(foreign(&mut world, "orders", other).await, Err(Reason::MayActMismatch));
     assert_eq!(foreign(&mut world, "orders", lookalike).await, Err(Reason::MayActMismatch));
-    // That it is meant for us comes before, and nothing takes its place.
+    // The audience of a foreign token is checked first, and `may_act` does not replace that check.
     let elsewhere = changed(named, json!({ "aud": "https://other.example" }));
     assert_eq!(foreign(&mut world, "orders", elsewhere).await, Err(Reason::TokenNotForUs));
 }
 
 #[tokio::test]
-async fn who_may_present_a_token_of_ours() {
+async fn only_related_clients_may_present_an_own_token() {
     let records = |client: Client| match client.id().as_str() {
         "selfish" => client.allow_self_exchange(),
         "plural" => client.allow_several_audiences(),
@@ -633,25 +632,25 @@ async fn who_may_present_a_token_of_ours() {
         ("orders", json!({ "aud": "billing" }), unrelated),
         ("orders", json!({ "aud": billing }), unrelated),
         ("reports", json!({ "aud": orders }), unrelated),
-        // A resource that nobody owns, one that nobody knows, ourselves, and what only looks alike.
+        // A target without an owner, an unknown resource, the authorization server, and similar names.
         ("orders", json!({ "aud": "https://ledger.example" }), unrelated),
         ("orders", json!({ "aud": "https://other.example" }), unrelated),
         ("orders", json!({ "aud": AS }), unrelated),
         ("orders", json!({ "aud": "https://orders.example/" }), unrelated),
         ("orders", json!({ "aud": "Orders" }), unrelated),
-        // To whom it was issued counts only with a record that says so.
+        // The client that the token was issued to counts only with `allow_self_exchange`.
         ("orders", json!({ "aud": billing, "client_id": "orders" }), unrelated),
         ("selfish", json!({ "aud": billing, "client_id": "selfish" }), Ok(())),
         ("selfish", json!({ "aud": billing, "client_id": "selfish", "azp": "web" }), Ok(())),
         ("selfish", json!({ "aud": billing, "client_id": "web", "azp": "selfish" }), unrelated),
         ("selfish", json!({ "aud": billing, "client_id": "web" }), unrelated),
         ("selfish", json!({ "aud": billing, "sub": "selfish" }), unrelated),
-        // No origin.
+        // No audience.
         ("orders", json!({ "aud": null }), unknown),
         ("orders", json!({ "aud": [] }), unknown),
         ("orders", json!({ "aud": null, "client_id": "orders" }), unknown),
         ("selfish", json!({ "aud": null, "client_id": "selfish" }), unknown),
-        // Several.
+        // Several audiences.
         ("orders", json!({ "aud": [orders, billing] }), several),
         ("orders", json!({ "aud": [billing, orders] }), several),
         ("orders", json!({ "aud": [orders, "orders"] }), several),
@@ -669,7 +668,7 @@ async fn who_may_present_a_token_of_ours() {
 }
 
 #[tokio::test]
-async fn azp_tells_the_presenter_where_there_is_no_client_id() {
+async fn azp_names_the_presenter_without_client_id() {
     let records = |client: Client| if client.id() == "selfish" { client.allow_self_exchange() } else { client };
     let own_record = Issuer::new(AS).allow_untyped_access_tokens();
     let mut world = plan_of(prefixed, records).with(|builder| builder.issuers([own_record])).start().await;
@@ -684,8 +683,8 @@ async fn azp_tells_the_presenter_where_there_is_no_client_id() {
 }
 
 #[tokio::test]
-async fn a_resource_that_is_called_as_a_client_is_not_that_client() {
-    // `gateway` owns the service whose tokens have `aud` `stock`; a client of that name is somebody else.
+async fn a_resource_named_like_a_client_is_no_client() {
+    // `gateway` serves the target with `aud` `stock`. A client `stock` is another party.
     let plan = || {
         plan_of(prefixed, plain).with(|builder| {
             builder.clients(["gateway", "stock"].map(|id| Client::new(id).secret(secret_of(id)))).targets([
@@ -694,7 +693,7 @@ async fn a_resource_that_is_called_as_a_client_is_not_that_client() {
             ])
         })
     };
-    // Either nobody can register the two, or the audience is the resource.
+    // Either the layer refuses both records, or the audience is the resource.
     if plan().builder.build().is_err() {
         return;
     }
@@ -708,7 +707,7 @@ async fn a_resource_that_is_called_as_a_client_is_not_that_client() {
 }
 
 #[tokio::test]
-async fn names_of_a_foreign_issuer_are_not_ours() {
+async fn foreign_names_count_only_through_the_record() {
     let records = |client: Client| match client.id().as_str() {
         "selfish" => client.allow_self_exchange(),
         "plural" => client.allow_several_audiences(),
@@ -735,7 +734,7 @@ async fn names_of_a_foreign_issuer_are_not_ours() {
         ("plural", json!({ "aud": [AS, "https://plural.example"] }), unrelated),
         ("plural", json!({ "aud": [AS, "plural-there"] }), Ok(())),
         ("orders", json!({ "aud": [AS, "https://other.example"] }), Err(Reason::SeveralAudiences)),
-        // Meant for somebody else, whoever presents it.
+        // The token is meant for another server.
         ("orders", json!({ "aud": "https://other.example" }), not_for_us),
         ("orders", json!({ "aud": "orders" }), not_for_us),
         ("orders", json!({ "aud": "https://orders.example" }), not_for_us),
@@ -750,7 +749,7 @@ async fn names_of_a_foreign_issuer_are_not_ours() {
 }
 
 #[tokio::test]
-async fn another_name_of_ours_takes_the_place_of_our_identifier() {
+async fn an_accepted_audience_replaces_the_own_identifier() {
     let idp = |issuer| prefixed(issuer).allow_presenters(["orders"]).accepted_audiences(["urn:us"]);
     let mut world = plan_of(idp, plain).start().await;
     assert!(foreign(&mut world, "orders", json!({ "aud": "urn:us" })).await.is_ok());
@@ -758,7 +757,7 @@ async fn another_name_of_ours_takes_the_place_of_our_identifier() {
 }
 
 #[tokio::test]
-async fn an_id_token_is_presented_by_the_client_that_it_was_issued_to() {
+async fn only_the_audience_presents_an_id_token() {
     let records = |client: Client| client.scopes_for_scopeless_subjects(["read"]);
     let idp = |issuer| {
         prefixed(issuer)
@@ -787,7 +786,7 @@ async fn an_id_token_is_presented_by_the_client_that_it_was_issued_to() {
 }
 
 #[tokio::test]
-async fn how_a_foreign_subject_becomes_ours() {
+async fn the_record_maps_a_foreign_subject() {
     let by_claim = || SubjectMapping::Claim("username".into());
     let prefix = |text: &str| SubjectMapping::Prefix(text.into());
     let mapped = |text: &str| Ok(text.to_owned());
@@ -816,11 +815,11 @@ async fn how_a_foreign_subject_becomes_ours() {
 }
 
 #[tokio::test]
-async fn a_mapped_subject_is_a_name_too() {
+async fn a_mapped_subject_must_be_a_name() {
     let by_claim = SubjectMapping::Claim("username".into());
     let plan = plan_of(|issuer| issuer.map_subjects(by_claim).allow_presenters(["orders"]), plain);
     let mut world = plan.with(|builder| builder.federated_subjects_only()).start().await;
-    // What no `sub` may be, no claim in its place may be either.
+    // A claim that replaces `sub` must be a name, as `sub` must.
     for name in ["bob\nroot".to_owned(), "bob\u{0}".to_owned(), "x".repeat(20_000)] {
         let as_sub = foreign(&mut world, "orders", json!({ "sub": name, "username": "robert" })).await;
         assert_eq!(as_sub.map(|_| ()), Err(Reason::TokenSubjectInvalid));
@@ -830,7 +829,7 @@ async fn a_mapped_subject_is_a_name_too() {
 }
 
 #[tokio::test]
-async fn how_the_subject_once_logged_in_is_copied_or_left_out() {
+async fn login_claims_are_copied_unchanged_or_omitted() {
     let idp = |issuer| prefixed(issuer).allow_presenters(["orders"]).map_acr("theirs", "ours");
     let mut world = plan_of(idp, plain).start().await;
     let kept = |claims: Value| {
@@ -848,7 +847,7 @@ async fn how_the_subject_once_logged_in_is_copied_or_left_out() {
         (all, json!({ "amr": ["pwd", "otp"], "auth_time": NOW - 900 })),
         (json!({ "acr": "theirs" }), json!({ "acr": "ours" })),
         (json!({ "acr": "ours" }), json!({})),
-        // Clocks differ by a minute at most, and nobody logged in before 1970.
+        // Clocks differ by at most a minute. A login before 1970 is not possible.
         (json!({ "auth_time": NOW + 60 }), json!({ "auth_time": NOW + 60 })),
         (json!({ "auth_time": NOW + 61 }), json!({})),
         (json!({ "auth_time": 0 }), json!({ "auth_time": 0 })),
@@ -861,7 +860,7 @@ async fn how_the_subject_once_logged_in_is_copied_or_left_out() {
 }
 
 #[tokio::test]
-async fn an_actor_token_lends_neither_scope_nor_authentication() {
+async fn an_actor_token_adds_no_scope_and_login() {
     let mut world = plan_of(trusted, carrier).start().await;
     let subject = world.own.access_token(json!({ "scope": "read", "acr": "low" }));
     let actor = world.own.access_token(json!({
@@ -873,7 +872,7 @@ async fn an_actor_token_lends_neither_scope_nor_authentication() {
 }
 
 #[tokio::test]
-async fn no_token_outlives_those_that_it_came_from() {
+async fn no_issued_token_outlives_the_received_tokens() {
     let mut world = plan_of(trusted, carrier).start().await;
     for (subject, actor, expected) in [
         (json!(600), None, Ok(300)),
@@ -908,13 +907,13 @@ async fn no_token_outlives_those_that_it_came_from() {
     let mut world = plan_of(trusted, carrier).with(longer).start().await;
     let claims = own(&mut world, json!({})).await.unwrap();
     assert_eq!(claims["exp"], NOW + 600, "not even where the lifetime is set to more");
-    // The largest `exp` that there is, and the largest lifetime: no sum of the two is formed.
+    // The largest `exp` and the largest lifetime do not overflow.
     let claims = own(&mut world, json!({ "exp": 9_007_199_254_740_991_u64 })).await.unwrap();
     assert_eq!(claims["exp"], NOW + 1_000_000_000_000);
 }
 
 #[tokio::test]
-async fn a_token_of_ours_is_exchanged_again_by_the_one_who_received_it() {
+async fn the_receiver_exchanges_an_issued_token_again() {
     let mut world = plan().start().await;
     let first = world.exchange(&world.own.access_token(json!({ "exp": NOW + 200, "acr": "high" }))).await;
     world.event().await;
@@ -931,7 +930,7 @@ async fn a_token_of_ours_is_exchanged_again_by_the_one_who_received_it() {
     });
     assert_eq!(claims, expected);
 
-    // The one who got it issued is not the one who received it.
+    // The client that requested the token is not the receiver of the token.
     let back = outcome(&mut world, "orders", &exchange_form(&issued, &[])).await;
     assert_eq!(back, Err(Reason::PresenterUnrelated));
     let stranger = outcome(&mut world, "reports", &exchange_form(&issued, &[("scope", "read")])).await;
@@ -956,7 +955,7 @@ async fn a_foreign_subject_keeps_its_name_through_two_hops() {
 }
 
 #[tokio::test]
-async fn a_deny_finds_a_foreign_subject_at_the_second_hop_too() {
+async fn a_deny_matches_a_foreign_subject_at_every_hop() {
     let mut world = plan_of(|issuer| prefixed(issuer).allow_presenters(["orders"]), plain)
         .with(|builder| {
             builder.rules([
@@ -979,7 +978,7 @@ async fn a_deny_finds_a_foreign_subject_at_the_second_hop_too() {
 }
 
 #[tokio::test]
-async fn what_a_foreign_issuer_says_is_carried_only_where_its_record_believes_it() {
+async fn foreign_claims_are_copied_only_if_listed() {
     for (believed, expected) in [(vec![], json!(null)), (vec!["roles"], json!(["admin"]))] {
         let mut world = plan_of(|issuer| prefixed(issuer).allow_presenters(["orders"]).claims(believed), plain)
             .with(|builder| {
@@ -997,7 +996,7 @@ async fn what_a_foreign_issuer_says_is_carried_only_where_its_record_believes_it
 }
 
 #[tokio::test]
-async fn an_untyped_token_is_an_access_token_only_where_the_record_says_so_and_it_looks_like_one() {
+async fn an_untyped_access_token_needs_a_record() {
     let untyped = |issuer: Issuer| issuer.allow_untyped_access_tokens();
     let types = [TokenType::ACCESS_TOKEN, TokenType::ID_TOKEN];
     let record = |issuer| {

@@ -1,4 +1,4 @@
-//! The main job, over real HTTP: what a successful exchange answers and issues.
+//! The answer and the issued token of a successful exchange, over real HTTP.
 
 use crate::support::*;
 use http::StatusCode;
@@ -6,7 +6,7 @@ use serde_json::json;
 use tower_token_exchange::policy::Semantics;
 
 #[tokio::test]
-async fn a_delegation_answers_what_every_client_needs() {
+async fn a_delegation_answers_with_every_required_member() {
     let mut world = plan().start().await;
     let subject = world.own.access_token(json!({ "acr": "high", "amr": ["pwd"], "auth_time": 7, "roles": ["admin"] }));
     let reply = world.exchange(&subject).await;

@@ -1,5 +1,5 @@
-//! What is issued is never worth more than the subject's scope, the client, the target, the records and the rules
-//! allow, all at once; and the answer says what it is worth.
+//! The scope, the lifetime, the audience and the claims of an issued token are within every limit: of the subject token,
+//! the client, the target, the records and the rules. The answer states the granted scope.
 
 use crate::support::*;
 use http::StatusCode;
@@ -13,14 +13,14 @@ use tower_token_exchange::{
 
 type Change<T> = fn(T) -> T;
 
-/// `orders` exchanges at `billing`, and at `ledger` too where two targets are allowed.
+/// `orders` requests tokens for `billing`, and for `ledger` too if the case has two targets.
 struct Case {
     name: &'static str,
     client: Change<Client>,
     billing: Change<Target>,
     ledger: Change<Target>,
     builder: Change<TokenExchangeBuilder>,
-    /// The `scope` of the subject token; `null` for none.
+    /// The `scope` of the subject token. `null` means no scope.
     subject: Value,
     asked: Option<&'static str>,
     at_both: bool,
@@ -129,7 +129,7 @@ fn translates(target: Target) -> Target {
 }
 
 #[tokio::test]
-async fn scope_only_ever_narrows() {
+async fn the_scope_is_never_widened() {
     for case in [
         case("nothing asked: all there is", "read write", Ok("read write")),
         case("nothing asked: what the target knows", "read admin", Ok("read")),
@@ -162,7 +162,7 @@ async fn scope_only_ever_narrows() {
 }
 
 #[tokio::test]
-async fn strict_mode_refuses_what_it_would_narrow() {
+async fn strict_mode_refuses_a_partial_scope() {
     for case in [
         case("all there is", "read write", Ok("read write")).asks("read write"),
         case("a part", "read write", Ok("read")).asks("read"),
@@ -186,9 +186,9 @@ async fn strict_mode_refuses_what_it_would_narrow() {
     }
 }
 
-/// The policy, which might be far away, would be asked in vain.
+/// A remote policy is not asked without need.
 #[tokio::test]
-async fn what_is_above_the_ceiling_is_refused_before_the_policy_is_asked() {
+async fn an_empty_ceiling_refuses_before_the_policy_is_asked() {
     let leave: Change<TokenExchangeBuilder> = |builder| builder;
     for (mode, scope, expected) in [
         (leave, "admin", Reason::ScopeEmpty),
@@ -206,7 +206,7 @@ async fn what_is_above_the_ceiling_is_refused_before_the_policy_is_asked() {
 }
 
 #[tokio::test]
-async fn a_translating_target_takes_upstream_scopes_for_what_its_record_says() {
+async fn a_target_translates_scopes_by_its_record() {
     for case in [
         case("one for one", "orders:read", Ok("read")),
         case("one for two", "orders:all", Ok("read write")),
@@ -229,7 +229,7 @@ async fn a_translating_target_takes_upstream_scopes_for_what_its_record_says() {
 }
 
 #[tokio::test]
-async fn a_subject_without_a_scope_is_worth_what_the_client_s_record_says() {
+async fn a_scopeless_subject_gets_scopes_of_the_client() {
     let set = |client: Client| client.scopes_for_scopeless_subjects(["read", "admin"]);
     let none = || json!(null);
     for case in [
@@ -252,10 +252,9 @@ async fn a_subject_without_a_scope_is_worth_what_the_client_s_record_says() {
     }
 }
 
-/// A scope that says "nothing", or that cannot be read, is not the same as none: it must not fall back to the
-/// client's set.
+/// An empty or malformed scope is not an absent scope. The scopes that the client has for scopeless subjects do not apply.
 #[tokio::test]
-async fn a_scope_that_cannot_be_read_is_not_taken_for_none() {
+async fn a_malformed_scope_is_not_an_absent_scope() {
     for scope in
         [json!(""), json!(" "), json!(["read"]), json!([]), json!({}), json!(7), json!(true), json!("read  write")]
     {
@@ -269,7 +268,7 @@ async fn a_scope_that_cannot_be_read_is_not_taken_for_none() {
 }
 
 #[tokio::test]
-async fn an_id_token_is_worth_what_the_client_s_record_says() {
+async fn an_id_token_gets_scopes_of_the_client() {
     for (set, expected) in [(&[][..], None), (&["read"], Some("read")), (&["read", "admin"], Some("read"))] {
         let client = |record: Client| record.scopes_for_scopeless_subjects(set.iter().copied());
         let plan = plan_with(|clients| clients.into_iter().map(client).collect(), |targets| targets);
@@ -301,7 +300,7 @@ async fn an_id_token_is_worth_what_the_client_s_record_says() {
 }
 
 #[tokio::test]
-async fn at_several_targets_a_scope_must_mean_something_at_each() {
+async fn several_targets_share_their_common_scope() {
     for case in [
         case("the same at both", "read write", Ok("read write")).both(|target| target),
         case("what both know", "read write audit", Ok("read")).both(|target| target.scopes(["read", "audit"])),
@@ -403,7 +402,7 @@ async fn the_shortest_lifetime_counts() {
 }
 
 #[tokio::test]
-async fn claims_are_carried_by_name_and_no_others() {
+async fn only_listed_claims_are_copied() {
     let subject = json!({
         "tenant": "acme", "groups": ["a", "b"], "address": { "country": "DE" }, "level": 7, "vip": false,
         "roles": ["admin"], "email": "alice@acme.example", "azp": "web", "nonce": "n", "sid": "s", "nbf": NOW - 5,
@@ -443,7 +442,7 @@ async fn claims_are_carried_by_name_and_no_others() {
         let more = if at_both { &[("audience", "ledger")][..] } else { &[] };
         let token = world.own.access_token(subject.clone());
         let own = world.post_as("orders", &exchange_form(&token, more)).await;
-        // A foreign issuer's claims are carried in the same way, as far as its own record names them too.
+        // Claims of a foreign issuer are copied if the record of the issuer lists them too.
         let token = world.idp.foreign(subject.clone());
         let mut form = exchange_form(&token, more);
         form[2].1 = JWT;
@@ -464,11 +463,11 @@ async fn claims_are_carried_by_name_and_no_others() {
 }
 
 #[tokio::test]
-async fn aud_is_the_target_s_own_and_a_string_where_it_is_one() {
+async fn a_single_aud_is_a_string() {
     let cases: [(Change<Target>, Change<Target>, bool, Value); 5] = [
         (|t| t, |t| t, false, json!("https://billing.example")),
         (|t| t.audience_claim("urn:example:billing"), |t| t, false, json!("urn:example:billing")),
-        // The names that find a target are not what it is called in the token.
+        // The names in requests do not appear in the token.
         (
             |t| t.name("https://other.example").resource("https://r.example/"),
             |t| t,
@@ -501,7 +500,7 @@ async fn aud_is_the_target_s_own_and_a_string_where_it_is_one() {
 }
 
 #[tokio::test]
-async fn a_target_without_an_aud_of_its_own_is_called_by_its_id() {
+async fn the_default_aud_is_the_target_id() {
     let archive = |mut targets: Vec<Target>| {
         targets.push(Target::new("urn:example:archive").allow_clients(["orders"]).scopes(["read"]));
         targets
@@ -513,7 +512,7 @@ async fn a_target_without_an_aud_of_its_own_is_called_by_its_id() {
     let reply = world.post_as("orders", &form).await;
     assert_eq!(reply.claims()["aud"], "urn:example:archive");
     assert_eq!(reply.json()["scope"], "read");
-    // Its id is an `audience`; a `resource` it is only where the record says so.
+    // The id is an `audience`. The id is a `resource` only if the record lists it.
     form[3].0 = "resource";
     assert_eq!(world.post_as("orders", &form).await.error(), "invalid_target");
 }

@@ -400,7 +400,7 @@ async fn a_verifier_takes_the_place_of_a_signature() {
 
 type Check = fn(&StatusQuery) -> bool;
 
-/// A status check that refuses what a test says, and remembers what it was asked.
+/// A status check that refuses what the test selects, and keeps all questions.
 #[derive(Clone, Default)]
 struct Register {
     refuses: Arc<Mutex<Option<Check>>>,
@@ -433,7 +433,7 @@ impl Register {
 }
 
 #[tokio::test]
-async fn a_status_check_sees_who_takes_part_and_by_which_tokens() {
+async fn a_status_check_sees_parties_and_tokens() {
     let (desk, register) = (Desk::default(), Register::default());
     let mut world = register.plan(plan_of(&desk, record())).start().await;
     desk.vouches(json!({ "sub": "agent-7", "jti": "badge-9", "sid": "shift-3", "exp": NOW + 50, "iat": NOW - 5 }));
@@ -463,14 +463,14 @@ async fn a_status_check_sees_who_takes_part_and_by_which_tokens() {
     let text = format!("{query:?}");
     assert!(!text.contains(&token) && !text.contains(ASSERTION), "{text}");
 
-    // What a token does not say is not made up; without an actor token the client acts.
+    // Absent claims stay absent. Without an actor token, the client is the actor.
     let bare = world.idp.foreign(json!({ "jti": null, "sid": 7, "iat": null }));
     outcome(&mut world, &subject(&bare, JWT)).await.unwrap();
     let query = register.asked().remove(0);
     let reference = &query.subject_token;
     assert_eq!((&reference.jti, &reference.sid, reference.iat), (&None, &None, None));
     assert_eq!((query.actor, query.actor_token), (Party::new(AS, "orders"), None));
-    // The resource that was asked for is told by its record's name.
+    // The query names the target by the id of its record.
     let own = world.own.access_token(json!({}));
     let mut form = subject(&own, ACCESS_TOKEN);
     form.retain(|(name, _)| *name != "audience");
@@ -481,7 +481,7 @@ async fn a_status_check_sees_who_takes_part_and_by_which_tokens() {
 }
 
 #[tokio::test]
-async fn a_status_check_can_refuse_each_of_them() {
+async fn a_status_check_can_refuse_any_party() {
     let (desk, register) = (Desk::default(), Register::default());
     let mut world = register.plan(plan_of(&desk, record())).start().await;
     desk.vouches(json!({ "sub": "agent-7", "jti": "badge-9" }));
@@ -510,7 +510,7 @@ async fn a_status_check_can_refuse_each_of_them() {
 }
 
 #[tokio::test]
-async fn the_status_is_asked_about_good_tokens_before_the_policy_is() {
+async fn the_status_check_runs_before_the_policy() {
     let register = Register::default();
     let decisions = Arc::new(Mutex::new(0));
     let counter = Arc::clone(&decisions);
