@@ -47,8 +47,15 @@ const ORDER: [&str; 29] = [
 ];
 
 /// Modules that import from no other module, but for those that are named.
-const LEAVES: [(&str, &[&str]); 6] =
-    [("body", &[]), ("clock", &[]), ("metrics", &[]), ("protocol", &[]), ("random", &[]), ("plug", &["protocol"])];
+const LEAVES: [(&str, &[&str]); 7] = [
+    ("body", &[]),
+    ("clock", &[]),
+    ("locks", &[]),
+    ("metrics", &[]),
+    ("protocol", &[]),
+    ("random", &[]),
+    ("plug", &["protocol"]),
+];
 
 /// The crates that only one module may name.
 const FENCES: [(&str, &[&str]); 8] = [
