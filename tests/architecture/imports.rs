@@ -118,24 +118,13 @@ fn read_file(path: &Path, module: Names, files: &mut BTreeMap<Names, File>) {
             read_file(&file, inside, files);
         }
     }
-    let mut reader = Reader { module: &module, uses: Vec::new(), paths: BTreeSet::new() };
+    let children = items.iter().filter_map(|item| match item {
+        Item::Mod(child) => Some(child.ident.to_string()),
+        _ => None,
+    });
+    let mut reader = Reader { module: &module, children: children.collect(), uses: Vec::new(), paths: BTreeSet::new() };
     items.iter().for_each(|item| reader.visit_item(item));
-    let (uses, mut paths) = (reader.uses, reader.paths);
-    let children: Vec<_> = items
-        .iter()
-        .filter_map(|item| match item {
-            Item::Mod(child) => Some(child.ident.to_string()),
-            _ => None,
-        })
-        .collect();
-    // A path that begins with a child module, such as `read::Limits`.
-    paths = paths
-        .into_iter()
-        .map(|path| match children.contains(&path[0]) {
-            true => [vec!["crate".to_owned()], module.clone(), path].concat(),
-            false => path,
-        })
-        .collect();
+    let Reader { uses, paths, .. } = reader;
     files.insert(module.clone(), File { path: path.to_owned(), module, uses, paths });
 }
 
@@ -166,17 +155,20 @@ fn names_test(token: &proc_macro2::TokenTree) -> bool {
 
 struct Reader<'a> {
     module: &'a Names,
+    children: BTreeSet<String>,
     uses: Vec<Use>,
     paths: BTreeSet<Names>,
 }
 
 impl Reader<'_> {
-    /// The same path with `crate` in place of `self` and `super`.
+    /// The same path from the root, if the path is inside the library.
     fn absolute(&self, path: Names) -> Names {
         let supers = path.iter().take_while(|name| *name == "super").count();
         let own = usize::from(path[0] == "self");
         if supers + own == 0 {
-            return path;
+            // Such as `read::Limits` beside `mod read`.
+            let inside = self.children.contains(&path[0]);
+            return if inside { [&["crate".to_owned()], self.module.as_slice(), &path].concat() } else { path };
         }
         let kept = self.module.len() - supers;
         [&["crate".to_owned()], &self.module[..kept], &path[supers + own..]].concat()
@@ -210,6 +202,10 @@ impl<'ast> Visit<'ast> for Reader<'_> {
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         let passes_on = !matches!(item.vis, Visibility::Inherited);
         self.read_use(&item.tree, &Vec::new(), passes_on);
+    }
+
+    fn visit_visibility(&mut self, _: &'ast Visibility) {
+        // The path in `pub(in …)` is not an import.
     }
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
