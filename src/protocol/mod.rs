@@ -5,6 +5,7 @@
 
 mod error_code;
 mod error_profile;
+mod escaped;
 mod form;
 mod ids;
 mod media_type;
@@ -30,11 +31,12 @@ pub use reason_class::ReasonClass;
 pub use scope::{Scope, ScopeError, ScopeTokens};
 pub use token_type::{TokenType, TokenTypeError};
 
+pub(crate) use escaped::escaped;
 use form::Form;
 pub(crate) use form::{basic_authorization, basic_header, form_decode, form_values, lenient_percent_decode};
 pub(crate) use media_type::media_type_of;
 pub(crate) use named_values::named_values;
-pub(crate) use rejection::{Rejection, StepUp, escaped, refuse};
+pub(crate) use rejection::{Rejection, StepUp, refuse};
 pub(crate) use request::{DeclaredToken, Identification, Requested, TokenRequest};
 pub(crate) use response::{Answer, error_response, json_response, success_response};
 pub(crate) use sensitive::Sensitive;

@@ -1,8 +1,15 @@
 use super::{
-    ConfigError, ConfigErrorKind, Issuer, IssuerRecord, OwnSubjects, Problems, SubjectMapping, Wording,
-    issuer::SUBJECTS, names::Names, place::Place,
+    ConfigError, ConfigErrorKind, Issuer, IssuerRecord, Problems, SubjectMapping, Wording, issuer::SUBJECTS,
+    names::Names, place::Place,
 };
 use std::sync::Arc;
+
+/// Whether this authorization server has subjects of its own, in addition to subjects of foreign issuers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OwnSubjects {
+    Some,
+    None,
+}
 
 /// Checks that no two issuers can name the same subject of ours (RFC 7519 section 4.1.2).
 pub(super) fn check_subjects(issuers: &[Issuer], own: OwnSubjects, names: &Names, problems: &mut Problems) {

@@ -28,12 +28,13 @@ pub use target::Target;
 pub use toml_file::{LocateError, TomlFile};
 
 pub(crate) use client::{ClientRecord, SecretHash};
+pub(crate) use collisions::OwnSubjects;
 pub(crate) use config_error::Problems;
 #[cfg(feature = "server-authenticator")]
 pub(crate) use issuer::is_absolute;
 pub(crate) use issuer::{IssuerRecord, KeySource, Kind, TENANT_SEPARATOR, is_other_kind};
 pub(crate) use place::{Field, Place, Wording, record_path, unknown};
-pub(crate) use registry::{OwnSubjects, Registry};
+pub(crate) use registry::Registry;
 pub(crate) use target::TargetRecord;
 
 /// Collects a list of values, whatever type holds them.

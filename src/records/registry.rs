@@ -1,7 +1,7 @@
 use super::{
     Client, ClientId, ClientRecord, ConfigError, ConfigErrorKind, Issuer, IssuerId, IssuerRecord, Party, Problems,
     SubjectMapping, Target, TargetId, TargetRecord,
-    collisions::{check_introspection, check_subjects},
+    collisions::{OwnSubjects, check_introspection, check_subjects},
     issuer::{IDENTIFIER, trust_domain},
     names::Names,
     place::{Field, Place, Wording},
@@ -11,13 +11,6 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     sync::Arc,
 };
-
-/// Whether this authorization server has subjects of its own, in addition to subjects of foreign issuers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OwnSubjects {
-    Some,
-    None,
-}
 
 /// All records, checked alone and together.
 #[derive(Debug)]

@@ -1,9 +1,26 @@
-use super::TokenContents;
 use crate::{
-    authority::Login,
-    protocol::{NumericDate, TokenType},
+    authority::{EffectiveGrant, Login},
+    protocol::{ClientId, IssuerId, NumericDate, TokenType},
+    records::TargetRecord,
+    token::VerifiedToken,
 };
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// The facts that an issued token states.
+#[derive(Clone, Copy)]
+pub(crate) struct TokenContents<'a> {
+    /// The issuer identifier of this authorization server.
+    pub(crate) issuer: &'a IssuerId,
+    pub(crate) sub: &'a str,
+    pub(crate) client_id: &'a ClientId,
+    pub(crate) targets: &'a [Arc<TargetRecord>],
+    pub(crate) grant: &'a EffectiveGrant,
+    pub(crate) login: &'a Login,
+    /// The subject token, from which listed claims are copied.
+    pub(crate) subject: &'a VerifiedToken,
+    pub(crate) token_type: &'a TokenType,
+}
 
 /// The time of issue, the expiry time and the name of a token.
 pub(super) struct Stamp<'a> {

@@ -1,33 +1,15 @@
 use super::{
     Signer,
-    claims::{self, Stamp},
+    claims::{self, Stamp, TokenContents},
 };
 use crate::{
-    authority::{EffectiveGrant, Login},
     clock::Clock,
     jose::base64url,
-    protocol::{ClientId, IssuerId, KeyId, NumericDate, Reason, Rejection, Sensitive, TokenId, TokenType, refuse},
+    protocol::{KeyId, NumericDate, Reason, Rejection, Sensitive, TokenId, refuse},
     random,
-    records::TargetRecord,
-    token::VerifiedToken,
 };
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
-
-/// The facts that an issued token states.
-#[derive(Clone, Copy)]
-pub(crate) struct TokenContents<'a> {
-    /// The issuer identifier of this authorization server.
-    pub(crate) issuer: &'a IssuerId,
-    pub(crate) sub: &'a str,
-    pub(crate) client_id: &'a ClientId,
-    pub(crate) targets: &'a [Arc<TargetRecord>],
-    pub(crate) grant: &'a EffectiveGrant,
-    pub(crate) login: &'a Login,
-    /// The subject token, from which listed claims are copied.
-    pub(crate) subject: &'a VerifiedToken,
-    pub(crate) token_type: &'a TokenType,
-}
+use std::time::Duration;
 
 /// A token with a signature, and the facts that were added when the token was signed.
 #[derive(Debug)]
