@@ -22,13 +22,15 @@ pub(crate) struct File {
     uses: Vec<Use>,
     /// The paths in the code that are not a `use`. Their first name is `crate`, `self`, `super`, a crate, or a name in use.
     paths: BTreeSet<Names>,
+    /// The names in the code that are not part of a longer path.
+    names: BTreeSet<String>,
 }
 
 struct Use {
     /// `*` for everything in `target`.
     name: String,
     target: Names,
-    /// A `pub use` passes a name on. It does not make this file depend on the other.
+    /// A `pub use` passes a name on. The file depends on the other only if the file uses the name as well.
     passes_on: bool,
 }
 
@@ -49,7 +51,7 @@ impl File {
 
     /// The items inside the library that the file depends on, as paths from the root.
     fn internal(&self) -> impl Iterator<Item = Names> + '_ {
-        let used = self.uses.iter().filter(|used| !used.passes_on).map(|used| {
+        let used = self.uses.iter().filter(|used| !used.passes_on || self.names.contains(&used.name)).map(|used| {
             let mut path = used.target.clone();
             if used.name == "*" {
                 path.push("*".to_owned());
@@ -122,10 +124,16 @@ fn read_file(path: &Path, module: Names, files: &mut BTreeMap<Names, File>) {
         Item::Mod(child) => Some(child.ident.to_string()),
         _ => None,
     });
-    let mut reader = Reader { module: &module, children: children.collect(), uses: Vec::new(), paths: BTreeSet::new() };
+    let mut reader = Reader {
+        module: &module,
+        children: children.collect(),
+        uses: Vec::new(),
+        paths: BTreeSet::new(),
+        names: BTreeSet::new(),
+    };
     items.iter().for_each(|item| reader.visit_item(item));
-    let Reader { uses, paths, .. } = reader;
-    files.insert(module.clone(), File { path: path.to_owned(), module, uses, paths });
+    let Reader { uses, paths, names, .. } = reader;
+    files.insert(module.clone(), File { path: path.to_owned(), module, uses, paths, names });
 }
 
 fn attributes(item: &Item) -> &[Attribute] {
@@ -158,6 +166,7 @@ struct Reader<'a> {
     children: BTreeSet<String>,
     uses: Vec<Use>,
     paths: BTreeSet<Names>,
+    names: BTreeSet<String>,
 }
 
 impl Reader<'_> {
@@ -214,6 +223,7 @@ impl<'ast> Visit<'ast> for Reader<'_> {
             let names = self.absolute(names);
             self.paths.insert(names);
         }
+        self.names.extend(path.segments.first().map(|segment| segment.ident.to_string()));
         visit::visit_path(self, path);
     }
 }
