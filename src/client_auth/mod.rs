@@ -1,12 +1,14 @@
 //! Client authentication: the credentials of a request, and the services that check them.
 
 mod authenticate;
+mod authentication;
 mod basic;
 mod credentials;
 mod secrets;
 #[cfg(feature = "server-authenticator")]
 mod server_authenticator;
 
+pub use authentication::Authentication;
 pub use credentials::{AuthenticationMethod, Credentials};
 #[cfg(feature = "server-authenticator")]
 pub use server_authenticator::{ServerAuthenticator, ServerAuthenticatorBuilder};
@@ -14,10 +16,7 @@ pub use server_authenticator::{ServerAuthenticator, ServerAuthenticatorBuilder};
 pub(crate) use authenticate::{authenticate, authenticate_for_exchange};
 pub(crate) use secrets::secrets_of_records;
 
-use crate::{
-    plug::{BoxPlug, Plug},
-    protocol::ClientId,
-};
+use crate::plug::{BoxPlug, Plug};
 
 pub(crate) type Authenticator = BoxPlug<Credentials, Authentication>;
 
@@ -54,13 +53,3 @@ pub(crate) type Authenticator = BoxPlug<Credentials, Authentication>;
 pub trait ClientAuthenticator: Plug<Credentials, Authentication> {}
 
 impl<S: Plug<Credentials, Authentication>> ClientAuthenticator for S {}
-
-/// The answer of a [`ClientAuthenticator`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Authentication {
-    /// The credentials are right, and the request is from this client.
-    Client(ClientId),
-    /// The credentials are wrong.
-    Rejected,
-}

@@ -1,4 +1,8 @@
-use super::{Document, TokenExchangeLayer, assemble::Parts, check::DocumentCheck};
+use super::{
+    Document, TokenExchangeLayer,
+    assemble::Parts,
+    check::{DocumentCheck, check_signer},
+};
 use crate::{
     audit::{Audit, AuditEvent, AuditSink, TracingSink},
     body::Limits,
@@ -85,8 +89,17 @@ pub struct TokenExchangeBuilder {
     settings: Settings,
 }
 
+impl TokenExchangeLayer {
+    /// Starts to build a layer for an authorization server.
+    ///
+    /// The issuer identifier is the exact `iss` of issued tokens (RFC 8414 section 2).
+    pub fn builder(issuer: impl Into<IssuerId>) -> TokenExchangeBuilder {
+        TokenExchangeBuilder::new(issuer.into())
+    }
+}
+
 impl TokenExchangeBuilder {
-    pub(super) fn new(issuer: IssuerId) -> Self {
+    fn new(issuer: IssuerId) -> Self {
         Self {
             issuer,
             endpoints: Vec::new(),
@@ -556,16 +569,6 @@ impl TokenExchangeBuilder {
 fn no_signer() -> ConfigError {
     let help = "no signer: give a `LocalSigner`, or a service in a `Signer`";
     ConfigError::new("signer", help).of_kind(ConfigErrorKind::Missing)
-}
-
-/// The introspection and revocation endpoints recognize issued tokens by the keys of the signer.
-pub(super) fn check_signer(signer: &Signer, endpoints: &[(String, IssuedTokenEndpoint)]) -> Result<(), ConfigError> {
-    if endpoints.is_empty() || !signer.keys().is_empty() {
-        return Ok(());
-    }
-    let help = "the layer cannot recognize its own tokens: give the public keys of the signer with `Signer::new`, not \
-                `Signer::unchecked`";
-    Err(ConfigError::new("signer", help).of_kind(ConfigErrorKind::Missing))
 }
 
 impl fmt::Debug for TokenExchangeBuilder {

@@ -1,10 +1,12 @@
 use super::Document;
 use crate::{
     fetch::NO_CLIENT,
+    issued::IssuedTokenEndpoint,
     plug::boxed,
     policy::{PolicyPart, Table},
     protocol::TokenType,
     records::{ConfigError, ConfigErrorKind, Issuer, IssuerId, OwnSubjects, Problems, Registry},
+    signing::Signer,
 };
 use std::sync::Arc;
 
@@ -81,4 +83,14 @@ fn check_reachable(registry: &Registry, issuers: &[Issuer], problems: &mut Probl
             }
         }
     }
+}
+
+/// The introspection and revocation endpoints recognize issued tokens by the keys of the signer.
+pub(super) fn check_signer(signer: &Signer, endpoints: &[(String, IssuedTokenEndpoint)]) -> Result<(), ConfigError> {
+    if endpoints.is_empty() || !signer.keys().is_empty() {
+        return Ok(());
+    }
+    let help = "the layer cannot recognize its own tokens: give the public keys of the signer with `Signer::new`, not \
+                `Signer::unchecked`";
+    Err(ConfigError::new("signer", help).of_kind(ConfigErrorKind::Missing))
 }

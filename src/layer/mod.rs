@@ -11,12 +11,12 @@ pub use document::Document;
 use crate::{
     explain::{self, Explanation},
     jwks::Readiness,
-    records::{ConfigError, IssuerId},
+    records::ConfigError,
     service::{ServiceState, TokenExchange},
     signing::Signer,
 };
 use assemble::Parts;
-use builder::check_signer;
+use check::check_signer;
 use std::{fmt, sync::Arc};
 use tower::Layer;
 
@@ -60,13 +60,6 @@ pub struct TokenExchangeLayer {
 }
 
 impl TokenExchangeLayer {
-    /// Starts to build a layer for an authorization server.
-    ///
-    /// The issuer identifier is the exact `iss` of issued tokens (RFC 8414 section 2).
-    pub fn builder(issuer: impl Into<IssuerId>) -> TokenExchangeBuilder {
-        TokenExchangeBuilder::new(issuer.into())
-    }
-
     /// Replaces all clients, targets, issuers and rules by another document, without dropping a request.
     ///
     /// A request that has already started uses the old records, and every later request uses the new records. The layer

@@ -24,8 +24,20 @@ pub struct HttpFetchBuilder {
     limits: Limits,
 }
 
+impl HttpFetch {
+    /// With the defaults: https only, public addresses and public CAs only, 5 s, 256 KiB.
+    pub fn new() -> Self {
+        Self::builder().build().expect("the defaults are a valid configuration")
+    }
+
+    /// Starts from the defaults.
+    pub const fn builder() -> HttpFetchBuilder {
+        HttpFetchBuilder::new()
+    }
+}
+
 impl HttpFetchBuilder {
-    pub(super) const fn new() -> Self {
+    const fn new() -> Self {
         let limits = Limits { timeout: Duration::from_secs(5), body: 256 * 1024 };
         Self { loopback_http: false, private_addresses: false, roots: Vec::new(), limits }
     }

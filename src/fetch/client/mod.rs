@@ -75,16 +75,6 @@ pub struct HttpFetch {
 }
 
 impl HttpFetch {
-    /// With the defaults: https only, public addresses and public CAs only, 5 s, 256 KiB.
-    pub fn new() -> Self {
-        Self::builder().build().expect("the defaults are a valid configuration")
-    }
-
-    /// Starts from the defaults.
-    pub const fn builder() -> HttpFetchBuilder {
-        HttpFetchBuilder::new()
-    }
-
     fn with(connector: Connector, loopback_http: bool, limits: Limits) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
