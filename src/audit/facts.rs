@@ -86,7 +86,7 @@ fn party(party: &Party) -> Party {
 fn token(token: &VerifiedToken) -> TokenFacts {
     TokenFacts {
         token_type: token.token_type.clone(),
-        iss: (&token.issuer.id).into(),
+        iss: token.issuer.id.clone(),
         jti: token.claims.get("jti").and_then(|jti| jti.as_str()).map(|jti| escaped(jti).into()),
         exp: token.expires_at,
     }
