@@ -1,75 +1,79 @@
-//! What operators see: whether it lives, whether it is ready, and what it counted.
+//! The endpoints for operators: health, readiness and metrics.
 
-use crate::upstream::Gateway;
+use crate::gateway::Gateway;
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
-use std::sync::{Arc, OnceLock, atomic::Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 
-/// From a tenth of a millisecond to the deadline of an exchange.
-const SECONDS: [f64; 11] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1.0, 5.0, 15.0];
+/// The buckets of the histograms in seconds, up to the deadline of an exchange.
+const BUCKETS: [f64; 11] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1.0, 5.0, 15.0];
 
-/// How things stand, for all that ask.
-pub(crate) struct Standing {
+/// What the endpoints for operators show.
+pub(crate) struct Health {
     pub(crate) gateway: OnceLock<Gateway>,
-    /// Why there is none yet, why the last change was refused, and why no client can be authenticated.
-    pub(crate) start: Note,
-    pub(crate) reload: Note,
-    pub(crate) clients: Note,
+    /// Why the gateway does not answer requests yet.
+    pub(crate) start: Problem,
+    /// Why the latest change of the files was refused.
+    pub(crate) reload: Problem,
+    /// Why no client can be authenticated.
+    pub(crate) clients: Problem,
     metrics: PrometheusHandle,
 }
 
-/// A problem, while there is one.
-pub(crate) type Note = watch::Sender<Option<String>>;
+/// The text of a problem, for as long as the problem lasts.
+pub(crate) type Problem = watch::Sender<Option<String>>;
 
-impl Standing {
-    pub(crate) fn new() -> Result<Self, String> {
-        let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS);
-        let recorder = builder.map_err(|error| error.to_string())?.build_recorder();
+impl Health {
+    /// Installs the recorder of metrics for the whole process.
+    pub(crate) fn new() -> anyhow::Result<Self> {
+        let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS);
+        let recorder = builder?.build_recorder();
         let metrics = recorder.handle();
-        metrics::set_global_recorder(recorder).map_err(|error| error.to_string())?;
-        let unknown = || Note::new(Some("not asked yet".to_owned()));
-        Ok(Self { gateway: OnceLock::new(), start: unknown(), reload: Note::default(), clients: unknown(), metrics })
+        metrics::set_global_recorder(recorder)?;
+        let unknown = || Problem::new(Some("not checked yet".to_owned()));
+        let (start, clients) = (unknown(), unknown());
+        Ok(Self { gateway: OnceLock::new(), start, reload: Problem::default(), clients, metrics })
     }
 }
 
-pub(crate) fn router(standing: Arc<Standing>) -> Router {
+pub(crate) fn router(health: Arc<Health>) -> Router {
     Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(render))
-        .with_state(standing)
+        .with_state(health)
 }
 
-async fn ready(State(standing): State<Arc<Standing>>) -> impl IntoResponse {
-    let gateway = standing.gateway.get();
+async fn ready(State(health): State<Arc<Health>>) -> impl IntoResponse {
+    let gateway = health.gateway.get();
     let keys = gateway.map(|gateway| gateway.exchange.readiness());
-    let up = gateway.is_some_and(|gateway| gateway.upstream_is_up.load(Ordering::Relaxed));
+    let is_up = gateway.is_some_and(Gateway::upstream_is_up);
     let collision = gateway.and_then(|gateway| gateway.documents.key_id_collision());
-    let clients = standing.clients.borrow().clone();
-    let ready = up && clients.is_none() && keys.as_ref().is_some_and(|keys| keys.is_ready());
+    let clients = health.clients.borrow().clone();
+    let is_ready = is_up && clients.is_none() && keys.as_ref().is_some_and(|keys| keys.is_ready());
     let answer = json!({
-        "ready": ready,
-        "upstream_is_up": up,
-        "waiting_for": standing.start.borrow().clone(),
+        "ready": is_ready,
+        "upstream_is_up": is_up,
+        "waiting_for": health.start.borrow().clone(),
         "client_authentication": clients,
-        // No reason to take the gateway out of service, which the legacy server would be with it: its own tokens are good,
-        // and what counted before a change was refused still counts.
+        // These two do not take the gateway out of service, because that would take the authorization server out of service
+        // too: the tokens of the server are still good, and the configuration before a refused change still counts.
         "key_id_collision": collision,
-        "refused_change": standing.reload.borrow().clone(),
+        "refused_change": health.reload.borrow().clone(),
         "issuers": keys.map(|keys| keys.issuers),
     });
-    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(answer))
+    (if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(answer))
 }
 
-async fn render(State(standing): State<Arc<Standing>>) -> String {
-    let gateway = standing.gateway.get();
+async fn render(State(health): State<Arc<Health>>) -> String {
+    let gateway = health.gateway.get();
     if let Some(gateway) = gateway {
         gateway.exchange.readiness().record_metrics();
     }
-    let up = gateway.is_some_and(|gateway| gateway.upstream_is_up.load(Ordering::Relaxed));
-    metrics::gauge!("gateway_upstream_up").set(f64::from(u8::from(up)));
-    standing.metrics.run_upkeep();
-    standing.metrics.render()
+    let is_up = gateway.is_some_and(Gateway::upstream_is_up);
+    metrics::gauge!("gateway_upstream_up").set(f64::from(u8::from(is_up)));
+    health.metrics.run_upkeep();
+    health.metrics.render()
 }

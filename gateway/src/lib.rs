@@ -1,19 +1,24 @@
 //! A reverse proxy that adds OAuth 2.0 Token Exchange (RFC 8693) to an authorization server.
 //!
-//! The program `token-exchange-gateway` is made of this library and of
-//! [`tower-token-exchange`](tower_token_exchange). Its `README.md` explains how to run the program. The parts here are for a
-//! gateway of your own:
+//! The program `token-exchange-gateway` is made of this library and of [`tower_token_exchange`]. The `README.md` of this package
+//! explains how to run the program. The public modules are parts for a gateway of your own:
 //!
 //! * [`forward`]: the reverse proxy, and the rules for headers.
 //! * [`documents`]: the layer that adds the grant and the keys to the documents of the server.
 //! * [`upstream`]: the HTTP client for the server, and a router by origin.
+//!
+//! [`cli::run`] is the whole program.
 
 mod admin;
 mod answer;
 pub mod cli;
 mod config;
 pub mod documents;
+mod exit;
 pub mod forward;
+mod gateway;
+mod reload;
 mod serve;
 mod server;
+mod stores;
 pub mod upstream;

@@ -1,14 +1,20 @@
-//! The gateway while it runs: from the start to the last request.
+//! The gateway from its start to its end.
 
 use crate::{
-    admin::{self, Standing},
+    admin::{self, Health},
+    cli::banner,
     config::{Config, Log},
+    exit::{Exit, Failure, OrExit},
+    gateway::{App, Gateway},
+    reload::{ReadConfig, Reloader},
     server::{self, front::front},
-    upstream::{CAPACITY, Endpoints, Gateway, Stores},
+    stores::Stores,
+    upstream::Endpoints,
 };
 use std::{
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    io::IsTerminal,
+    net::SocketAddr,
+    path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -17,230 +23,160 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
-use tokio_rustls::TlsAcceptor;
 use tracing::level_filters::LevelFilter;
 
-/// How often files are looked at, and the legacy server.
-const LOOK: Duration = Duration::from_secs(2);
-const UPSTREAM: Duration = Duration::from_secs(10);
-/// How long a file is waited for that takes nothing.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the gateway waits before it asks again for the endpoints of the authorization server.
+const RETRY: Duration = Duration::from_secs(2);
 
-/// The certificate that is presented now, if any.
-type Presented = watch::Sender<Option<TlsAcceptor>>;
+/// How often the gateway asks whether the authorization server answers.
+const UPSTREAM_INTERVAL: Duration = Duration::from_secs(10);
 
+/// How long the gateway waits for a file that blocks.
+pub(crate) const FILE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs the gateway until SIGTERM or SIGINT.
 pub(crate) async fn serve(path: &Path) -> Result<(), Failure> {
-    let (config, seen) = read(path, None)?;
-    Gateway::new(&config, Endpoints::assumed(&config), Stores::none())?;
-    let (tls, presented) = watch::channel(server::acceptor(&config)?);
-    let stores = Stores::open(&config).map_err(Failure::Start)?;
-    log(&config.settings.log);
-    let standing = Arc::new(Standing::new().map_err(Failure::Start)?);
-    let listener = bind(&config, "listen.address", config.settings.listen.address)?;
-    let admin = bind(&config, "listen.admin", config.settings.listen.admin)?;
-    let signals = |kind| signal(kind).map_err(|error| Failure::Start(error.to_string()));
-    let (mut terminate, mut interrupt) = (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
-    let hang_up = signals(SignalKind::hangup())?;
-    banner(&config);
+    let read = ReadConfig::first(path).or_exit(Exit::Misconfigured)?;
+    let config = Arc::clone(&read.config);
+    Gateway::check(&config).or_exit(Exit::Misconfigured)?;
+    let (tls, acceptor) = watch::channel(server::tls::acceptor(&config).or_exit(Exit::Misconfigured)?);
+    let stores = Stores::open(&config).or_exit(Exit::Failed)?;
+    start_log(&config.settings.log);
+    let health = Arc::new(Health::new().or_exit(Exit::Failed)?);
+    let (listener, address) = bind(&config, "listen.address", config.settings.listen.address)?;
+    let (admin, admin_address) = bind(&config, "listen.admin", config.settings.listen.admin)?;
+    let mut terminate = signal(SignalKind::terminate()).or_exit(Exit::Failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).or_exit(Exit::Failed)?;
+    let hang_up = signal(SignalKind::hangup()).or_exit(Exit::Failed)?;
+    banner(&config, address, admin_address);
 
     let app = Arc::new(OnceLock::new());
     let front = front(&config, Arc::clone(&app));
-    tokio::spawn(axum::serve(admin, admin::router(Arc::clone(&standing))).into_future());
-    let (running, mut files) = (Arc::clone(&standing), Files { config: Arc::clone(&config), seen, tls });
-    tokio::spawn(async move {
-        let gateway = started(&mut files, &running, stores).await;
-        let _ = app.set(gateway.app());
-        let config = Arc::clone(&files.config);
-        tokio::join!(look_after_upstream(&config, &gateway, &running), look_after(files, &gateway, &running, hang_up));
-    });
-    server::serve(listener, presented, &config, front, async move {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    tokio::spawn(axum::serve(admin, admin::router(Arc::clone(&health))).into_future());
+    let reloader = Reloader::new(read, tls, Arc::clone(&health));
+    tokio::spawn(run(reloader, Arc::clone(&health), stores, app, hang_up));
+
+    let drain = config.settings.limits.drain;
+    server::serve(listener, acceptor, &config, front, async move {
+        let signal = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        let seconds = drain.as_secs();
+        tracing::info!(signal, seconds, "the gateway stops: no new connections, open requests may finish in this time");
     })
     .await;
-    if let Some(gateway) = standing.gateway.get() {
+    if let Some(gateway) = health.gateway.get() {
         gateway.exchange.flush_audit().await;
     }
+    tracing::info!("the gateway stopped");
     Ok(())
 }
 
-/// Why it did not start.
-pub(crate) enum Failure {
-    Configuration(String),
-    Start(String),
-}
-
-impl From<String> for Failure {
-    fn from(mistake: String) -> Self {
-        Self::Configuration(mistake)
-    }
-}
-
-fn bind(config: &Config, place: &str, address: std::net::SocketAddr) -> Result<TcpListener, Failure> {
+fn bind(config: &Config, key: &str, address: SocketAddr) -> Result<(TcpListener, SocketAddr), Failure> {
     let listen = || {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        // As tokio's own `bind` does, but for the queue: where it is full, clients wait for a second and more.
+        // Tokio's own `bind` does the same with a shorter queue. If the queue is full, clients wait for a second and more.
         socket.set_reuseaddr(true)?;
         socket.bind(address)?;
-        socket.listen(4096)
+        let listener = socket.listen(4096)?;
+        let address = listener.local_addr()?;
+        Ok::<_, std::io::Error>((listener, address))
     };
-    listen().map_err(|error| Failure::Start(config.wrong(place, format!("{address} cannot be had: {error}"))))
+    let listener = listen();
+    listener.map_err(|error| config.wrong(key, format!("cannot listen at {address}: {error}"))).or_exit(Exit::Failed)
 }
 
-/// The gateway, as soon as it is known where the endpoints of the legacy server are. Until then, files may change.
-async fn started(files: &mut Files, standing: &Standing, stores: Stores) -> Gateway {
+/// Starts the app as soon as the endpoints of the authorization server are known, and watches files and server from then on.
+async fn run(
+    mut reloader: Reloader,
+    health: Arc<Health>,
+    stores: Stores,
+    app: Arc<OnceLock<App>>,
+    mut hang_up: Signal,
+) {
+    let gateway = start(&mut reloader, &health, stores, &mut hang_up).await;
+    let _ = app.set(gateway.app());
+    let config = Arc::clone(reloader.config());
+    tokio::join!(watch_upstream(&config, &gateway, &health), watch_files(reloader, &gateway, hang_up));
+}
+
+async fn start(reloader: &mut Reloader, health: &Health, stores: Stores, hang_up: &mut Signal) -> Gateway {
     loop {
-        let endpoints = Endpoints::find(&files.config).await;
-        match endpoints.and_then(|endpoints| Gateway::new(&files.config, endpoints, stores.clone())) {
+        let config = reloader.config();
+        let endpoints = Endpoints::find(config).await;
+        let problem = match endpoints.and_then(|endpoints| Gateway::new(config, endpoints, stores.clone())) {
             Ok(gateway) => {
-                standing.start.send_replace(None);
-                tracing::info!(endpoints = ?gateway.endpoints, "token exchange is there");
-                return standing.gateway.get_or_init(|| gateway).clone();
+                health.start.send_replace(None);
+                tracing::info!(endpoints = %gateway.endpoints, "token exchange is available");
+                return health.gateway.get_or_init(|| gateway).clone();
             }
-            Err(problem) => {
-                tracing::warn!(problem, "the gateway waits for the legacy server; until then everything is 503");
-                standing.start.send_replace(Some(problem));
-                tokio::time::sleep(LOOK).await;
-                files.look(false, None, standing);
-            }
-        }
-    }
-}
-
-/// Looks after the legacy server, at once and then from time to time.
-async fn look_after_upstream(config: &Config, gateway: &Gateway, standing: &Standing) {
-    loop {
-        gateway.look_at_upstream(config).await;
-        gateway.exchange.readiness();
-        if standing.clients.borrow().is_some() {
-            let probed = gateway.authenticator.probe().await;
-            standing.clients.send_replace(probed.err().map(|error| error.to_string()));
-        }
-        tokio::time::sleep(UPSTREAM).await;
-    }
-}
-
-/// Looks after the files, and who wants the logs anew.
-async fn look_after(mut files: Files, gateway: &Gateway, standing: &Standing, mut hang_up: Signal) {
-    loop {
-        let asked = tokio::select! {
-            _ = hang_up.recv() => true,
-            () = tokio::time::sleep(LOOK) => false,
+            Err(error) => format!("{error:#}"),
         };
-        if asked {
-            let audit = gateway.audit.clone();
-            // It waits for a line that is being written.
-            let reopened = tokio::task::spawn_blocking(move || audit.reopen());
-            let problem = match tokio::time::timeout(PATIENCE, reopened).await {
-                Ok(Ok(reopened)) => reopened.err().map(|error| error.to_string()),
-                _ => Some("no line gets through".to_owned()),
-            };
-            if let Some(problem) = problem {
-                tracing::error!(problem, "the audit file could not be opened anew; the old one is written on");
-            }
+        let is_new = health.start.borrow().as_ref() != Some(&problem);
+        if is_new {
+            tracing::warn!(
+                problem,
+                "the gateway waits for the authorization server, and answers every request with 503"
+            );
         }
-        files.look(asked, Some(gateway), standing);
+        health.start.send_replace(Some(problem));
+        tokio::select! {
+            () = tokio::time::sleep(RETRY) => reloader.reload_if_changed(None),
+            () = reloader.changed() => reloader.reload_if_changed(None),
+            _ = hang_up.recv() => reloader.reload(None),
+        }
     }
 }
 
-/// The configuration that counts, and its files as they were when it was read.
-struct Files {
-    config: Arc<Config>,
-    seen: Vec<Option<Seen>>,
-    tls: Presented,
-}
-
-/// Enough to see that a file is another one: where it is, and when that was changed.
-type Seen = (u64, i64, i64);
-
-impl Files {
-    /// Reads everything anew if a file is another one, or somebody asked for it.
-    fn look(&mut self, asked: bool, gateway: Option<&Gateway>, standing: &Standing) {
-        let now = seen(&self.config.files());
-        if !asked && now == self.seen {
-            return;
-        }
-        self.seen = now;
-        let changed = self.changed(gateway);
-        let result = if changed.is_ok() { "taken" } else { "refused" };
-        standing.reload.send_replace(changed.as_ref().err().cloned());
-        match changed {
-            Ok(next) => {
-                tracing::info!("the configuration was read anew");
-                (self.config, self.seen) = next;
-            }
-            Err(problem) => tracing::error!(problem, "a change was refused; what was there before still counts"),
-        }
-        metrics::counter!("gateway_reloads_total", "result" => result).increment(1);
-    }
-
-    fn changed(&self, gateway: Option<&Gateway>) -> Result<(Arc<Config>, Vec<Option<Seen>>), String> {
-        let (next, seen) = read(&self.config.path(), Some(&self.config))?;
-        let acceptor = server::acceptor(&next)?;
-        match gateway {
-            Some(gateway) => gateway.reload(&next)?,
-            None => drop(Gateway::new(&next, Endpoints::assumed(&next), Stores::none())?),
-        }
-        self.tls.send_replace(acceptor);
-        Ok((next, seen))
-    }
-}
-
-fn seen(files: &[PathBuf]) -> Vec<Option<Seen>> {
-    let look = |path: &PathBuf| std::fs::metadata(path).map(|file| (file.ino(), file.ctime(), file.ctime_nsec())).ok();
-    files.iter().map(look).collect()
-}
-
-/// The configuration, and its files as they were before they were read. Which they are is known when they were.
-fn read(path: &Path, before: Option<&Config>) -> Result<(Arc<Config>, Vec<Option<Seen>>), String> {
-    let counting = |mut config: Config| {
-        if let Some(before) = before {
-            config.settings = Arc::clone(&before.settings);
-        }
-        config
-    };
-    let first = Config::read(path)?;
-    if before.is_some_and(|before| !first.settings.are_as(&before.settings)) {
-        tracing::warn!("settings other than keys, certificates and records count after a restart");
-    }
-    let mut config = counting(first);
+/// Asks the authorization server from time to time for its documents, and whether clients can be authenticated.
+async fn watch_upstream(config: &Config, gateway: &Gateway, health: &Health) {
     loop {
-        let files = config.files();
-        let seen = seen(&files);
-        config = counting(Config::read(path)?);
-        if config.files() == files {
-            return Ok((Arc::new(config), seen));
+        gateway.ask_upstream(config).await;
+        // Looking at the keys starts a fetch of keys that are too old.
+        gateway.exchange.readiness();
+        if health.clients.borrow().is_some() {
+            let probe = gateway.authenticator.probe().await;
+            health.clients.send_replace(probe.err().map(|error| error.to_string()));
+        }
+        tokio::time::sleep(UPSTREAM_INTERVAL).await;
+    }
+}
+
+/// Reads changed files again. SIGHUP reads all files again, and opens the audit file again.
+async fn watch_files(mut reloader: Reloader, gateway: &Gateway, mut hang_up: Signal) {
+    reloader.reload_if_changed(Some(gateway));
+    loop {
+        tokio::select! {
+            () = reloader.changed() => reloader.reload_if_changed(Some(gateway)),
+            _ = hang_up.recv() => {
+                reopen_audit(gateway).await;
+                reloader.reload(Some(gateway));
+            }
         }
     }
 }
 
-fn log(log: &Log) {
+async fn reopen_audit(gateway: &Gateway) {
+    let audit = gateway.audit.clone();
+    // This waits for a line that is being written.
+    let reopened = tokio::task::spawn_blocking(move || audit.reopen());
+    let problem = match tokio::time::timeout(FILE_TIMEOUT, reopened).await {
+        Ok(Ok(Ok(()))) => return,
+        Ok(Ok(Err(error))) => error.to_string(),
+        _ => "the file blocks".to_owned(),
+    };
+    tracing::error!(problem, "the audit file could not be opened again; the gateway writes to the old file");
+}
+
+fn start_log(log: &Log) {
     let level = log.level.as_deref().and_then(|level| level.parse().ok()).unwrap_or(LevelFilter::INFO);
     // Standard output is for the audit.
-    let logs = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
-    if log.json { logs.json().init() } else { logs.with_ansi(crate::cli::is_terminal()).init() }
-}
-
-/// What is trusted, who may exchange what, and which limits hold.
-pub(crate) fn banner(config: &Config) {
-    let settings = &config.settings;
-    let (listen, limits) = (&settings.listen, &settings.limits);
-    let scheme = if listen.tls.is_some() { "https" } else { "http" };
-    eprintln!("token exchange in front of {}", settings.upstream.url);
-    eprintln!("  listens      {scheme}://{}, admin http://{}", listen.address, listen.admin);
-    eprintln!("  trusts       {}, which knows the clients' secrets too", settings.upstream.issuer);
-    config.document.to_string().lines().for_each(|line| eprintln!("  {line}"));
-    let kept = match &settings.revocations.file {
-        Some(path) => format!("in {}", config.beside(path).display()),
-        None => "in memory: a restart forgets them".to_owned(),
-    };
-    eprintln!("  revocations  {kept}, {} at most", settings.revocations.capacity.unwrap_or(CAPACITY));
-    let audit = settings.audit.file.as_ref().map(|path| config.beside(path).display().to_string());
-    let required = if settings.audit.optional { "NOT required" } else { "required" };
-    eprintln!("  audit        {}, {required}", audit.as_deref().unwrap_or("standard output"));
-    eprintln!(
-        "  limits       {} connections, {} requests at a time, tokens for {} s",
-        limits.connections,
-        limits.concurrent_requests,
-        limits.max_lifetime.as_secs()
-    );
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr);
+    if log.json {
+        subscriber.json().init();
+    } else {
+        let has_colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        subscriber.with_ansi(has_colours).init();
+    }
 }

@@ -1,6 +1,6 @@
 //! The program as operators run it: a process with a configuration, in a folder of its own.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "every test binary uses its own part of it")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test binary uses a part of this file")]
 
 use serde_json::Value;
 use std::{
@@ -9,19 +9,27 @@ use std::{
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicU16, AtomicU32, Ordering},
     time::{Duration, Instant},
 };
 
 /// The program.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_token-exchange-gateway");
 
-/// A port that nobody had a moment ago.
+/// A free port, for a process that must know its port before it starts. The port is below the range from which the system
+/// takes ports for outgoing connections, so that no connection takes it in the meantime.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let start = 20_000 + (std::process::id() % 1000) as u16 * 10;
+        let port = start + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
-/// A folder that is gone when it is dropped.
+/// A folder that is removed when this value is dropped.
 pub struct Folder(pub PathBuf);
 
 impl Folder {
@@ -34,7 +42,7 @@ impl Folder {
     }
 
     pub fn write(&self, name: &str, text: &str) {
-        // As a whole, for whoever is looking at it.
+        // The gateway must never read half of a file.
         let (path, new) = (self.0.join(name), self.0.join(format!(".{name}.new")));
         fs::write(&new, text).unwrap();
         fs::rename(new, path).unwrap();
@@ -44,7 +52,7 @@ impl Folder {
         fs::read_to_string(self.0.join(name)).unwrap()
     }
 
-    /// Runs the program here.
+    /// Runs the program in this folder.
     pub fn run(&self, arguments: &[&str]) -> Output {
         Command::new(PROGRAM).args(arguments).current_dir(&self.0).env("NO_COLOR", "1").output().unwrap()
     }
@@ -61,7 +69,7 @@ impl Drop for Folder {
     }
 }
 
-/// A child that is killed when it is dropped.
+/// A process that is killed when this value is dropped.
 pub struct Process(pub Child);
 
 impl Process {
@@ -69,7 +77,7 @@ impl Process {
         assert!(Command::new("kill").args([name, &self.0.id().to_string()]).status().unwrap().success());
     }
 
-    /// Ends it as an operator does, and waits.
+    /// Ends the process as an operator does, and waits for its end.
     pub fn stop(mut self) {
         self.signal("-TERM");
         let status = self.0.wait().unwrap();
@@ -92,14 +100,25 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Starts one with `gateway.toml` of the folder, whose ports these are, and waits until it listens.
-    pub fn start(folder: &Folder, port: u16, admin: u16) -> Self {
-        let log = fs::OpenOptions::new().create(true).append(true).open(folder.0.join("log")).unwrap();
+    /// Starts a gateway with `gateway.toml` of the folder, and waits until the gateway listens.
+    pub fn start(folder: &Folder) -> Self {
+        let path = folder.0.join("log");
+        let before = fs::metadata(&path).map_or(0, |log| log.len() as usize);
+        let log = fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
         let mut command = Command::new(PROGRAM);
         command.arg("serve").current_dir(&folder.0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        let gateway = Self { process: Process(command.spawn().unwrap()), port, admin };
-        wait_for("the gateway listens", || get(admin, "/livez").is_some());
-        gateway
+        let process = Process(command.spawn().unwrap());
+        // The gateway prints its ports: `listens http://127.0.0.1:1234, admin http://127.0.0.1:5678`.
+        let ports = || {
+            let log = folder.read("log");
+            let line = log[before..].lines().find(|line| line.starts_with("  listens"))?;
+            let ports = line.split(", ").filter_map(|part| part.rsplit(':').next()?.parse().ok()).collect::<Vec<u16>>();
+            <[u16; 2]>::try_from(ports).ok()
+        };
+        wait_for("the gateway prints its ports", || ports().is_some());
+        let [port, admin] = ports().unwrap();
+        wait_for("the gateway answers", || get(admin, "/livez").is_some());
+        Self { process, port, admin }
     }
 
     pub fn url(&self) -> String {
@@ -110,11 +129,11 @@ impl Gateway {
         get(self.admin, "/readyz").is_some_and(|(status, _)| status == 200)
     }
 
-    pub fn standing(&self) -> Value {
+    pub fn health(&self) -> Value {
         serde_json::from_str(&get(self.admin, "/readyz").unwrap().1).unwrap()
     }
 
-    /// The sum of all counters of this name whose labels hold these texts.
+    /// The sum of all counters with this name whose labels contain these texts.
     pub fn count(&self, name: &str, labels: &[&str]) -> u64 {
         let text = get(self.admin, "/metrics").unwrap().1;
         let lines =
@@ -123,7 +142,7 @@ impl Gateway {
     }
 }
 
-/// Asks over a connection of its own; `None` if nobody is there.
+/// Sends a `GET` request over a new connection. `None` if there is no answer.
 pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
     let answer = exchange_bytes(
         port,
@@ -134,7 +153,7 @@ pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
     Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
 }
 
-/// Sends bytes, and reads until the other end closes.
+/// Sends bytes, and returns what the other end sends until it closes.
 pub fn exchange_bytes(port: u16, request: &[u8]) -> Option<Vec<u8>> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -144,10 +163,11 @@ pub fn exchange_bytes(port: u16, request: &[u8]) -> Option<Vec<u8>> {
     Some(answer)
 }
 
-pub fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+/// Waits until a condition holds.
+pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     let until = Instant::now() + Duration::from_secs(30);
-    while !is_so() {
-        assert!(Instant::now() < until, "waited too long until {what}");
+    while !holds() {
+        assert!(Instant::now() < until, "waited too long: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -3,9 +3,57 @@
 mod body_timeout;
 mod by_origin;
 mod client;
-mod gateway;
+mod endpoints;
 
 pub use by_origin::{ByOrigin, OriginError};
 pub use client::{PooledClient, PooledClientBuilder};
 
-pub(crate) use gateway::{App, CAPACITY, Endpoints, Gateway, Stores};
+pub(crate) use endpoints::Endpoints;
+
+use crate::{
+    config::{Config, Settings},
+    forward,
+};
+use axum::body::Body;
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
+use tower::ServiceExt;
+use tower_token_exchange::{
+    fetch::{HttpFetch, in_process},
+    plug::HttpService,
+};
+
+/// The reverse proxy to the authorization server.
+pub(crate) type Proxy = forward::Proxy<PooledClient>;
+
+/// Makes the reverse proxy.
+pub(crate) fn proxy(config: &Config) -> anyhow::Result<Proxy> {
+    let Settings { upstream, limits, .. } = &*config.settings;
+    let mut client = PooledClient::builder().connect_timeout(upstream.connect_timeout);
+    if let Some(path) = &upstream.ca {
+        client = client.roots(config.roots("upstream.ca", path)?);
+    }
+    let client = client.body_timeout(limits.body_timeout).build()?;
+    Ok(forward::Proxy::new(client, config.forwarding.clone()).response_timeout(upstream.response_timeout))
+}
+
+/// Makes the HTTP client of the exchange. Requests for the issuer's host go to the authorization server itself, all others go
+/// out into the network.
+pub(crate) fn http_client(config: &Config, proxy: &Proxy) -> anyhow::Result<impl HttpService> {
+    let fetch = &config.settings.fetch;
+    let mut network = HttpFetch::builder();
+    if fetch.allow_private_addresses {
+        network = network.allow_private_addresses();
+    }
+    if fetch.allow_loopback_http {
+        network = network.allow_loopback_http();
+    }
+    if let Some(path) = &fetch.ca {
+        network = network.root_certificate_pem(config.text_of("fetch.ca", path)?.as_bytes());
+    }
+    let network = network.build().map_err(|error| config.wrong("fetch.ca", error))?;
+    let server = in_process(proxy.clone().map_request(|request: Request<Full<Bytes>>| request.map(Body::new)));
+    ByOrigin::new(&config.settings.upstream.issuer, server, network)
+        .map_err(|error| config.wrong("upstream.issuer", error))
+}

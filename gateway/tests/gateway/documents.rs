@@ -1,5 +1,5 @@
-//! The documents of the wrapped server on their way through: nothing is lost, what is missing is added, and bad days
-//! are bridged.
+//! The documents layer: nothing of a document is lost, the additions are there, and the last good document stands in for a
+//! server that fails.
 
 use axum::{
     Router,
@@ -26,10 +26,10 @@ use tower_token_exchange::{
 const METADATA: &str = "/.well-known/openid-configuration";
 const KEYS: &str = "/jwks";
 
-/// What the wrapped server answers, and what it was asked.
+/// The wrapped server: its answer, and the requests that it received.
 #[derive(Clone)]
 struct Upstream {
-    /// None while it is down.
+    /// `None` while the server is down.
     answer: Arc<Mutex<Option<(StatusCode, HeaderMap, String)>>>,
     asked: Arc<Mutex<Vec<(Method, HeaderMap)>>>,
     layer: DocumentsLayer,
@@ -99,7 +99,7 @@ fn keys(keys: &PublishedKeys) -> String {
 }
 
 #[tokio::test]
-async fn a_document_has_the_length_and_the_tag_of_what_is_answered() {
+async fn headers_describe_the_extended_document() {
     let upstream = Upstream::new();
     let theirs = [
         ("content-type", "application/json; charset=utf-8"),
@@ -139,7 +139,7 @@ async fn a_document_has_the_length_and_the_tag_of_what_is_answered() {
 }
 
 #[tokio::test]
-async fn other_requests_and_answers_pass_as_they_are() {
+async fn other_requests_and_answers_pass_unchanged() {
     let upstream = Upstream::new();
     let sent = [("accept-encoding", "gzip"), ("if-none-match", "\"theirs\"")];
     upstream.answers(200, &[("etag", "\"theirs\"")], metadata());
@@ -166,7 +166,7 @@ async fn other_requests_and_answers_pass_as_they_are() {
 }
 
 #[tokio::test]
-async fn our_keys_are_published_beside_theirs_and_rotate() {
+async fn own_keys_are_added_and_rotate() {
     let upstream = Upstream::new();
     let theirs = LocalSigner::generate(Algorithm::EdDSA).unwrap();
     upstream.answers(200, &[], keys(&theirs.published_keys()));
@@ -180,7 +180,7 @@ async fn our_keys_are_published_beside_theirs_and_rotate() {
     upstream.layer.publish(new.published_keys().and(upstream.own.published_keys()));
     assert_eq!(kids().await, [theirs.key_id().as_str(), new.key_id().as_str(), upstream.own.key_id().as_str()]);
 
-    // Of two keys of one name, theirs stays, until one is gone.
+    // While two keys have the same `kid`, only the key of the server is published.
     let namesake = theirs.clone().with_key_id(new.key_id().clone()).published_keys();
     upstream.answers(200, &[], keys(&namesake));
     for _ in 0..2 {
@@ -195,9 +195,13 @@ async fn our_keys_are_published_beside_theirs_and_rotate() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_good_document_is_answered_for_a_bounded_time() {
+async fn the_last_good_document_expires() {
     let upstream = Upstream::new();
-    assert_eq!(upstream.send("GET", METADATA, &[]).await.status, StatusCode::BAD_GATEWAY, "there is none yet");
+    assert_eq!(
+        upstream.send("GET", METADATA, &[]).await.status,
+        StatusCode::BAD_GATEWAY,
+        "there is no last good document yet"
+    );
     upstream.answers(200, &[("set-cookie", "of=somebody")], metadata());
     let host = [("host", "as.example")];
     let with_token = [("host", "as.example"), ("authorization", "Bearer x")];
@@ -212,7 +216,7 @@ async fn the_last_good_document_is_answered_for_a_bounded_time() {
         let kept = upstream.send("GET", METADATA, &host).await;
         assert_eq!((kept.status, &kept.body, &kept.headers), (StatusCode::OK, &good.body, &good.headers));
     }
-    // Other keys of ours are in what was kept of theirs; another host may mean another document.
+    // Another host, scheme, query or credential may mean another document.
     for (path, headers) in [
         (METADATA, &[("host", "evil.example")][..]),
         (METADATA, &[("host", "as.example"), ("x-forwarded-host", "evil.example")]),
@@ -223,9 +227,9 @@ async fn the_last_good_document_is_answered_for_a_bounded_time() {
         assert_eq!(upstream.send("GET", path, headers).await.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
     }
     advance(Duration::from_secs(1)).await;
-    assert_eq!(upstream.send("GET", METADATA, &host).await.status, StatusCode::SERVICE_UNAVAILABLE, "an hour is over");
+    assert_eq!(upstream.send("GET", METADATA, &host).await.status, StatusCode::SERVICE_UNAVAILABLE, "after one hour");
 
-    // What nobody may keep is not kept.
+    // A private document is not kept.
     for private in ["no-store", "max-age=60, Private"] {
         upstream.answers(200, &[("cache-control", private)], metadata());
         assert_eq!(upstream.send("GET", METADATA, &host).await.status, StatusCode::OK);
@@ -235,7 +239,7 @@ async fn the_last_good_document_is_answered_for_a_bounded_time() {
 }
 
 #[tokio::test]
-async fn what_one_request_had_a_say_in_is_kept_for_nobody() {
+async fn an_influenced_document_is_not_kept() {
     let upstream = Upstream::new();
     let host = ("host", "AS.example");
     upstream.answers(200, &[], metadata());
@@ -258,7 +262,7 @@ async fn what_one_request_had_a_say_in_is_kept_for_nobody() {
     let kept = upstream.send("GET", METADATA, &[("host", "as.example"), ("cookie", "a=1"), ("x-forwarded-for", "::1")]);
     assert_eq!(kept.await.json()["token_endpoint"], Value::Null);
 
-    // An origin that was let in is one, and not all of them.
+    // The CORS headers for one origin are not kept for other origins.
     for (origin, is_kept) in [("https://app.example", false), ("*", true)] {
         upstream.answers(200, &[("access-control-allow-origin", origin), ("vary", "Origin")], metadata());
         upstream.send("GET", METADATA, &[host]).await;
@@ -269,7 +273,7 @@ async fn what_one_request_had_a_say_in_is_kept_for_nobody() {
 }
 
 #[tokio::test]
-async fn what_is_kept_is_for_the_host_and_scheme_that_it_was_asked_for() {
+async fn documents_are_kept_per_host_and_scheme() {
     let upstream = Upstream::new();
     upstream.answers(200, &[], metadata());
     let asked = [("host", "as.example"), ("forwarded", "for=192.0.2.1;host=as.example;proto=https;by=10.0.0.1")];
@@ -281,7 +285,7 @@ async fn what_is_kept_is_for_the_host_and_scheme_that_it_was_asked_for() {
         (&[host, ("forwarded", "host=as.example"), ("forwarded", "proto=https")], true),
         (&[host, ("forwarded", "host=as.example;proto=http")], false),
         (&[host, ("forwarded", "host=evil.example;proto=https")], false),
-        // For those who take separators in quotes for separators.
+        // Some servers split at separators inside of quotes.
         (&[host, ("forwarded", "for=\"a;host=evil.example\";host=as.example;proto=https")], false),
         (&[host, asked[1], ("x-forwarded-proto", "https")], false),
         (&[host], false),
@@ -291,7 +295,7 @@ async fn what_is_kept_is_for_the_host_and_scheme_that_it_was_asked_for() {
         assert_eq!(status == StatusCode::OK, is_kept, "{headers:?}");
     }
 
-    // Eight are kept, the latest.
+    // The latest eight documents are kept.
     upstream.answers(200, &[], metadata());
     for number in 0..8 {
         upstream.send("GET", METADATA, &[("host", &format!("{number}.example"))]).await;
@@ -307,7 +311,7 @@ async fn what_is_kept_is_for_the_host_and_scheme_that_it_was_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_and_a_body_that_breaks_off_are_failures() {
+async fn silence_and_broken_bodies_are_failures() {
     let own = LocalSigner::generate(Algorithm::ES256).unwrap();
     let layer = DocumentsLayer::builder().key_set(KEYS).own_keys(own.published_keys()).build().unwrap();
     let ask = async |inner: Router| {
@@ -331,7 +335,7 @@ async fn silence_and_a_body_that_breaks_off_are_failures() {
 }
 
 #[tokio::test]
-async fn a_refreshed_document_is_there_on_the_first_bad_day() {
+async fn a_refresh_keeps_a_good_document() {
     let own = LocalSigner::generate(Algorithm::ES256).unwrap();
     let builder = DocumentsLayer::builder().metadata(METADATA).key_set(KEYS).metadata("/elsewhere");
     let layer = builder.own_keys(own.published_keys()).build().unwrap();
@@ -342,15 +346,15 @@ async fn a_refreshed_document_is_there_on_the_first_bad_day() {
     let refresh = async |router: Router| layer.refresh(router, "https://as.example").await;
     let down = || Router::new().fallback(|| async { StatusCode::BAD_GATEWAY });
     assert!(!refresh(down()).await);
-    // A document that is not there is an answer.
+    // A status 404 is an answer.
     assert!(refresh(good("{\"keys\":[]}".to_owned())).await);
-    // Whatever others ask for, it stays.
+    // Requests of other clients do not remove the document.
     for number in 0..10 {
         let request = http::Request::get(METADATA).header("host", format!("{number}.example"));
         layer.layer(good(String::new())).oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     }
     let half = Router::new().route("/elsewhere", axum::routing::get(|| async { "no metadata" }));
-    assert!(refresh(half.fallback(|| async { StatusCode::INTERNAL_SERVER_ERROR })).await, "it can be reached");
+    assert!(refresh(half.fallback(|| async { StatusCode::INTERNAL_SERVER_ERROR })).await, "the server can be reached");
     assert!(!refresh(down()).await);
     for (path, status) in [(METADATA, StatusCode::OK), (KEYS, StatusCode::OK), ("/elsewhere", StatusCode::BAD_GATEWAY)]
     {
@@ -363,7 +367,7 @@ async fn a_refreshed_document_is_there_on_the_first_bad_day() {
 }
 
 #[test]
-fn what_cannot_work_is_a_mistake() {
+fn wrong_settings_are_errors() {
     let keys = LocalSigner::generate(Algorithm::ES256).unwrap().published_keys();
     let builder = DocumentsLayer::builder;
     for (error, builder) in [

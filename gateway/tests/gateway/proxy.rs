@@ -1,4 +1,4 @@
-//! A proxy over real connections: what it answers on bad days, and what becomes of a connection that changes its protocol.
+//! The reverse proxy over real connections: failures of the server, and connections that change their protocol.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -39,7 +39,7 @@ fn proxy_to(address: SocketAddr) -> HttpProxy {
     Proxy::new(client, forwarding(&format!("http://{address}")))
 }
 
-/// A server that answers every connection with these bytes once it has read a head, and says then what else it reads.
+/// A server that reads a head, answers with these bytes, and then echoes all further bytes.
 async fn server(answer: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -64,7 +64,7 @@ fn request(path: &str) -> Request<Body> {
 }
 
 #[tokio::test]
-async fn an_answer_is_the_servers_but_for_what_is_about_its_connection() {
+async fn answers_lose_only_connection_headers() {
     let address = server(
         b"HTTP/1.1 404 Not Found\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nETag: \"x\"\r\nContent-Length: 4\r\n\r\nhere",
     )
@@ -78,7 +78,7 @@ async fn an_answer_is_the_servers_but_for_what_is_about_its_connection() {
 }
 
 #[tokio::test]
-async fn it_always_has_an_answer() {
+async fn every_failure_has_an_answer() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let unasked = server(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n").await;
@@ -92,14 +92,14 @@ async fn it_always_has_an_answer() {
         let proxy = proxy_to(address).response_timeout(Duration::from_millis(200));
         let (parts, body) = proxy.oneshot(request("/x")).await.unwrap().into_parts();
         assert_eq!(parts.status, status, "{name}");
-        // What went wrong is for the log.
+        // Only the log has the cause.
         assert_eq!(body.collect().await.unwrap().to_bytes(), format!("{status}\n"), "{name}");
     }
 }
 
-/// Counts how many of it there are.
+/// A value that counts its instances.
 #[derive(Clone)]
-struct Held(#[expect(dead_code, reason = "it is held, not used")] Arc<Counted>);
+struct Held(#[expect(dead_code, reason = "the value is held, not read")] Arc<Counted>);
 struct Counted(Arc<AtomicUsize>);
 
 impl Drop for Counted {
@@ -109,7 +109,7 @@ impl Drop for Counted {
 }
 
 #[tokio::test]
-async fn a_changed_protocol_goes_both_ways_and_holds_what_its_request_held() {
+async fn an_upgraded_connection_is_joined_until_its_end() {
     let echo = server(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n").await;
     let (proxy, held) = (proxy_to(echo), Arc::new(AtomicUsize::new(0)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -140,17 +140,17 @@ async fn a_changed_protocol_goes_both_ways_and_holds_what_its_request_held() {
         timeout(Duration::from_secs(5), client.read_exact(&mut heard)).await.unwrap().unwrap();
         assert_eq!(heard, said.as_bytes());
     }
-    assert_eq!(held.load(Ordering::SeqCst), 1, "for as long as the connection lasts");
+    assert_eq!(held.load(Ordering::SeqCst), 1, "while the connection is open");
     drop(client);
     let end = async {
         while held.load(Ordering::SeqCst) > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    timeout(Duration::from_secs(5), end).await.expect("and no longer");
+    timeout(Duration::from_secs(5), end).await.expect("the value is dropped with the connection");
 }
 
-/// The client is any service: no server has to be there.
+/// The client can be any service, so that no server is needed.
 #[tokio::test]
 async fn bodies_stream_both_ways() {
     let client = service_fn(|request: Request<Body>| async move {
@@ -158,7 +158,7 @@ async fn bodies_stream_both_ways() {
         let mut body = request.into_body();
         let first = body.frame().await.unwrap().unwrap().into_data().unwrap();
         assert_eq!(first, "first");
-        // The second is not there yet.
+        // The second piece does not exist yet.
         assert!(timeout(Duration::from_millis(20), body.frame()).await.is_err());
         Ok::<_, Infallible>(Response::new(Full::new(Bytes::from_static(b"early"))))
     });

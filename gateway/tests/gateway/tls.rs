@@ -1,4 +1,4 @@
-//! TLS in front: both versions of HTTP, certificates of clients, and certificates that change.
+//! TLS: both versions of HTTP, certificates of clients, changed certificates, and TLS to the server.
 
 use crate::{World, process::wait_for};
 use bytes::Bytes;
@@ -25,14 +25,14 @@ fn authority() -> Authority {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// A certificate of this authority, and its key.
+/// A certificate that this authority signed, and its key.
 fn signed_by(authority: &Authority) -> (rcgen::Certificate, KeyPair) {
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
     (params.signed_by(&key, authority).unwrap(), key)
 }
 
-/// Connects, as a client that trusts this authority, and shows what the server shows.
+/// Connects as a client that trusts this authority.
 async fn connect(
     port: u16,
     authority: &Authority,
@@ -56,7 +56,7 @@ async fn connect(
     TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost").unwrap(), stream).await
 }
 
-/// Asks for a page over HTTP/1.1 or HTTP/2, whichever was agreed on.
+/// Requests a page over the version of HTTP that the handshake chose.
 async fn get(stream: TlsStream<TcpStream>, host: &str) -> hyper::Result<(StatusCode, Bytes)> {
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let io = TokioIo::new(stream);
@@ -82,7 +82,7 @@ fn shown(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn both_versions_and_certificates_of_clients() {
+async fn tls_serves_both_versions_and_client_certificates() {
     let (servers, clients) = (authority(), authority());
     let (first, first_key) = signed_by(&servers);
     let (client, client_key) = signed_by(&clients);
@@ -102,27 +102,29 @@ async fn both_versions_and_certificates_of_clients() {
     let world = world.await.unwrap();
     world.upstream.answers("/page", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage");
     let port = world.gateway.port;
-    let host = format!("127.0.0.1:{port}");
+    let host = "gateway.test";
     for (protocol, via) in [(&b"http/1.1"[..], "1.1"), (b"h2", "2.0")] {
         let stream = connect(port, &servers, protocol, None).await.unwrap();
         assert_eq!(shown(&stream), *first.der());
-        assert_eq!(get(stream, &host).await.unwrap(), (StatusCode::OK, Bytes::from("page")));
+        assert_eq!(get(stream, host).await.unwrap(), (StatusCode::OK, Bytes::from("page")));
         let seen = String::from_utf8(world.upstream.seen("/page")).unwrap().to_lowercase();
         assert!(seen.contains("x-forwarded-proto: https\r\n") && seen.contains(&format!("via: {via} ")), "{seen}");
         assert!(seen.contains("cookie: a=1; b=2\r\n"), "{seen}");
         assert!(seen.contains(&format!("host: {host}\r\n")) && !seen.contains("client-cert"), "{seen}");
     }
 
-    // Whoever says nothing after TLS loses the connection, whatever was agreed on.
+    // A client that sends nothing after the handshake loses the connection.
     for protocol in [&b"http/1.1"[..], b"h2"] {
         let mut stream = connect(port, &servers, protocol, None).await.unwrap();
         let ended = async { while stream.read(&mut [0; 64]).await.is_ok_and(|length| length > 0) {} };
-        tokio::time::timeout(std::time::Duration::from_secs(5), ended).await.expect("it ends");
+        tokio::time::timeout(std::time::Duration::from_secs(5), ended)
+            .await
+            .expect("the gateway closes the connection");
     }
 
-    // A certificate is handed on, if one of theirs signed it.
+    // The certificate of a client is passed on if the configured authority signed the certificate.
     let stream = connect(port, &servers, b"h2", Some((&client, &client_key))).await.unwrap();
-    assert_eq!(get(stream, &host).await.unwrap().0, StatusCode::OK);
+    assert_eq!(get(stream, host).await.unwrap().0, StatusCode::OK);
     let seen = String::from_utf8(world.upstream.seen("/page")).unwrap();
     let expected = format!(":{}:", data_encoding::BASE64.encode(client.der()));
     assert!(
@@ -131,27 +133,27 @@ async fn both_versions_and_certificates_of_clients() {
     );
     let (stranger, stranger_key) = signed_by(&servers);
     let refused = match connect(port, &servers, b"http/1.1", Some((&stranger, &stranger_key))).await {
-        // With TLS 1.3 the client hears of it when it reads.
-        Ok(stream) => get(stream, &host).await.is_err(),
+        // With TLS 1.3 the client learns of the refusal when it reads.
+        Ok(stream) => get(stream, host).await.is_err(),
         Err(_) => true,
     };
-    assert!(refused, "a certificate of nobody's");
+    assert!(refused, "an unknown authority");
 
-    // Another certificate takes its place, and one that does not fit does not.
+    // A key that does not belong to the certificate is refused. A new pair is taken over.
     let (second, second_key) = signed_by(&servers);
     world.folder.write("tls.key", &second_key.serialize_pem());
     world.gateway.process.signal("-HUP");
     let count = |result: &str| world.gateway.count("gateway_reloads_total", &[result]);
-    tokio::task::block_in_place(|| wait_for("it is refused", || count("refused") > 0));
+    tokio::task::block_in_place(|| wait_for("the change is refused", || count("refused") > 0));
     assert_eq!(shown(&connect(port, &servers, b"h2", None).await.unwrap()), *first.der());
     let before = count("taken");
     world.folder.write("tls.crt", &second.pem());
-    tokio::task::block_in_place(|| wait_for("it is taken", || count("taken") > before));
+    tokio::task::block_in_place(|| wait_for("the change is taken over", || count("taken") > before));
     assert_eq!(shown(&connect(port, &servers, b"h2", None).await.unwrap()), *second.der());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_legacy_server_with_tls_is_known_by_its_certificate() {
+async fn the_certificate_of_the_server_is_checked() {
     let (theirs, others) = (authority(), authority());
     let (certificate, key) = signed_by(&theirs);
     let provider = Arc::new(rustls::crypto::ring::default_provider());

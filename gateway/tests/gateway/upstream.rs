@@ -1,4 +1,4 @@
-//! A server that answers with the bytes it is given, and remembers the bytes it was sent.
+//! An HTTP server that answers with given bytes, and remembers the bytes of each request.
 
 use std::{
     collections::HashMap,
@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-/// What is done with a connection after a request was read, and whether it goes on then.
+/// Answers a request on a connection. Returns whether the connection stays open.
 pub(crate) type Answer = Arc<dyn Fn(&mut TcpStream, &[u8]) -> bool + Send + Sync>;
 
 #[derive(Clone)]
@@ -33,13 +33,13 @@ impl Upstream {
         upstream
     }
 
-    /// Answers requests for this path so.
+    /// Sets the answer to requests for a path.
     pub(crate) fn answers(&self, path: &str, bytes: impl Into<Vec<u8>>) {
         let bytes = bytes.into();
         self.register(path, move |stream, _| stream.write_all(&bytes).is_ok());
     }
 
-    /// Does this with requests for this path, and ends the connection.
+    /// Runs an action for each request for a path, and then closes the connection.
     pub(crate) fn does(&self, path: &str, action: impl Fn(&mut TcpStream, &[u8]) + Send + Sync + 'static) {
         self.register(path, move |stream, request| {
             action(stream, request);
@@ -51,12 +51,12 @@ impl Upstream {
         self.answers.lock().unwrap().insert(path.to_owned(), Arc::new(answer));
     }
 
-    /// The last request for this path.
+    /// The latest request for a path.
     pub(crate) fn seen(&self, path: &str) -> Vec<u8> {
         self.seen.lock().unwrap().remove(path).unwrap_or_default()
     }
 
-    /// One request after the other, unless somebody wants the connection to end.
+    /// Answers one request after the other until one side closes the connection.
     fn serve(&self, mut stream: TcpStream) {
         let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
         let mut piece = [0; 16 * 1024];

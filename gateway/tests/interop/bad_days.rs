@@ -96,8 +96,9 @@ impl World {
 }
 
 #[test]
-fn nothing_is_answered_wrongly_on_bad_days() {
-    let Some(mut world) = World::start() else { return };
+#[ignore = "needs the programs that .ci/run installs"]
+fn no_answer_is_wrong_while_the_server_fails() {
+    let mut world = World::start();
     let seconds = env::var("GATEWAY_LOAD_SECONDS").map_or(12, |seconds| seconds.parse().unwrap());
     let alice = world.login("https://orders.example");
     let stop = Arc::new(AtomicBool::new(false));
@@ -130,7 +131,7 @@ fn nothing_is_answered_wrongly_on_bad_days() {
         // A file that cannot be read, and records that make no sense: what was there stays.
         world.configure("active = { file = \"nowhere.pem\" }");
         world.reload("refused");
-        let refusal = text(&world.gateway().standing()["refused_change"]);
+        let refusal = text(&world.gateway().health()["refused_change"]);
         assert!(refusal.contains("keys.active.file: ") && refusal.contains("nowhere.pem"), "{refusal}");
         refused += 1;
 

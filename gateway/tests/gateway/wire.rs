@@ -1,4 +1,4 @@
-//! What is not an exchange is, byte for byte, as without the gateway, but for what a proxy must change.
+//! All other traffic is the same, byte for byte, as without the gateway, except for the headers that a proxy must change.
 
 use crate::{World, process::exchange_bytes};
 use std::{
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What is between two ends of a connection, or what a proxy adds (RFC 9110 section 7.6, RFC 7239, W3C Trace Context).
+/// Headers of one connection, and headers that a proxy adds (RFC 9110 section 7.6, RFC 7239, W3C Trace Context).
 const A_PROXYS: [&str; 12] = [
     "connection",
     "keep-alive",
@@ -23,7 +23,7 @@ const A_PROXYS: [&str; 12] = [
     "upgrade",
 ];
 
-/// A message taken apart: its first line, its other headers as they are written, and its body without chunks.
+/// A parsed message: the first line, the other headers as they are written, and the body without chunks.
 #[derive(Debug, PartialEq)]
 struct Message {
     line: String,
@@ -43,12 +43,12 @@ impl Message {
         let chunked = all.iter().any(|line| line.to_ascii_lowercase().starts_with(b"transfer-encoding: chunked"));
         let mut headers: Vec<_> =
             all.into_iter().filter(|line| !A_PROXYS.contains(&&*name(line))).map(<[u8]>::to_vec).collect();
-        // The order of fields with different names means nothing (RFC 9110 section 5.3).
+        // The order of headers with different names has no meaning (RFC 9110 section 5.3).
         headers.sort_by_key(|line| name(line));
         Self { line, headers, body: if chunked { unchunked(body) } else { body.to_vec() } }
     }
 
-    /// Without the date that a server adds where there is none.
+    /// The message without the `Date` that the gateway adds if the server sends none.
     fn undated(mut self) -> Self {
         self.headers.retain(|line| !line.to_ascii_lowercase().starts_with(b"date:"));
         self
@@ -69,7 +69,7 @@ fn unchunked(mut rest: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn every_other_kind_of_traffic_is_as_it_was() {
+fn other_traffic_passes_byte_for_byte() {
     let world = World::start(|configuration| configuration);
     let large: String =
         (0..16 * 1024 * 1024).map(|at: u32| char::from(b'a' + (at.wrapping_mul(at) >> 7) as u8 % 26)).collect();
@@ -78,7 +78,7 @@ fn every_other_kind_of_traffic_is_as_it_was() {
         large.len()
     );
     let form = "grant_type=password&username=a%20b&password=%C3%A9&&x;y=1";
-    // What is asked, what is in its body, and what is answered. A path is asked once, so that its answer is its own.
+    // The head of the request, its body, and the answer. Each path occurs once.
     let kinds: Vec<(&str, &str, Vec<u8>)> = vec![
         (
             "GET /authorize?client_id=web&scope=a+b%20c&state=%7Bx%7D&&odd=%zz HTTP/1.1\nCookie: a=1; b=\"2\"",
@@ -149,7 +149,7 @@ fn every_other_kind_of_traffic_is_as_it_was() {
 }
 
 #[test]
-fn a_request_has_a_body_only_if_it_had_one() {
+fn requests_without_a_body_stay_without_one() {
     let world = World::start(|configuration| configuration);
     let framing = |path: &str| {
         let seen = String::from_utf8(world.upstream.seen(path)).unwrap().to_lowercase();
@@ -162,14 +162,14 @@ fn a_request_has_a_body_only_if_it_had_one() {
         assert_eq!(world.send(&world.request(&format!("{method} {path} HTTP/1.1"))).0, 200);
         assert_eq!(framing(path), [""; 0], "{method}");
     }
-    // What the gateway asks for itself is as whole as what a client sends.
+    // The requests of the gateway itself have a length too.
     assert_eq!(world.send(&world.exchange()).0, 200);
     let asked = framing("/token");
     assert!(asked.len() == 1 && asked[0].starts_with("content-length: "), "{asked:?}");
 }
 
 #[test]
-fn an_event_stream_comes_as_it_is_written() {
+fn an_event_stream_is_not_delayed() {
     let world = World::start(|configuration| configuration);
     world.upstream.does("/events", |stream, _| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").unwrap();
@@ -201,12 +201,9 @@ fn a_websocket_is_passed_both_ways() {
         frame.reverse();
         stream.write_all(&frame).unwrap();
     });
-    let port = world.gateway.port;
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-    let request = format!(
-        "GET /socket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).unwrap();
+    let mut stream = TcpStream::connect(("127.0.0.1", world.gateway.port)).unwrap();
+    let request = b"GET /socket HTTP/1.1\r\nHost: gateway.test\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n";
+    stream.write_all(request).unwrap();
     let mut seen = Vec::new();
     while !seen.ends_with(b"hello") {
         let mut piece = [0; 1024];
@@ -228,23 +225,22 @@ fn a_websocket_is_passed_both_ways() {
 }
 
 #[test]
-fn what_only_a_proxy_may_say_is_the_gateways_own_word() {
+fn headers_for_proxies_are_replaced() {
     let world = World::start(|configuration| configuration);
     world.upstream.answers("/", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     let lies = "GET / HTTP/1.1\nForwarded: for=6.6.6.6\nX-Forwarded-For: 6.6.6.6\nX-Forwarded-Host: evil.example\nX-Forwarded-Proto: https\nX-Real-IP: 6.6.6.6\nClient-Cert: :AA==:\nX-Forwarded-Prefix: /evil\ntraceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\nX-Request-Id: mine\nProxy-Authorization: Basic eDp5\nTE: gzip\nX-Hop: 1\nConnection: x-hop";
     exchange_bytes(world.gateway.port, &world.request(lies)).unwrap();
     let seen = String::from_utf8(world.upstream.seen("/")).unwrap();
-    let port = world.gateway.port;
     let header = |name: &str| {
         let lines =
             seen.lines().filter_map(|line| line.split_once(": ")).filter(|(known, _)| known.eq_ignore_ascii_case(name));
         lines.map(|(_, value)| value.to_owned()).collect::<Vec<_>>().join("|")
     };
-    assert_eq!(header("host"), format!("127.0.0.1:{port}"));
+    assert_eq!(header("host"), "gateway.test");
     assert_eq!(header("x-forwarded-for"), "127.0.0.1");
-    assert_eq!(header("x-forwarded-host"), format!("127.0.0.1:{port}"));
+    assert_eq!(header("x-forwarded-host"), "gateway.test");
     assert_eq!(header("x-forwarded-proto"), "http");
-    assert_eq!(header("forwarded"), format!("for=127.0.0.1;host=\"127.0.0.1:{port}\";proto=http"));
+    assert_eq!(header("forwarded"), "for=127.0.0.1;host=\"gateway.test\";proto=http");
     assert_eq!(header("via"), "1.1 gateway");
     assert_eq!(header("x-request-id"), "mine");
     assert!(header("traceparent").starts_with("00-0af7651916cd43dd8448eb211c80319c-"));
@@ -252,7 +248,7 @@ fn what_only_a_proxy_may_say_is_the_gateways_own_word() {
     for gone in ["x-real-ip", "client-cert", "x-forwarded-prefix", "proxy-authorization", "te", "x-hop"] {
         assert_eq!(header(gone), "", "{gone}");
     }
-    // Another host is another's business.
+    // The gateway does not answer for another host.
     let other = b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
-    assert!(exchange_bytes(port, other).unwrap().starts_with(b"HTTP/1.1 421 "));
+    assert!(exchange_bytes(world.gateway.port, other).unwrap().starts_with(b"HTTP/1.1 421 "));
 }

@@ -1,16 +1,16 @@
-//! What `check` and `explain` say of configurations that are wrong or surprising: the file, the line, and the way out.
+//! The commands `check`, `explain`, `keygen` and `serve` on good and wrong configurations.
 
-use crate::{configured, process::Folder};
+use crate::{configuration, process::Folder};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 
-/// The configuration that is changed, with ports that nobody needs.
+/// The configuration before each change.
 fn plain() -> String {
-    configured(8080, 9090, 1)
+    configuration(8080, 9090, "http://127.0.0.1:8080", 1)
 }
 
-/// What a command said, with its exit code.
-fn said(folder: &Folder, arguments: &[&str]) -> String {
+/// The output of a command, with its exit code.
+fn output(folder: &Folder, arguments: &[&str]) -> String {
     let done = folder.run(arguments);
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     format!("exit {}\n{}{}", done.status.code().unwrap(), text(&done.stderr), text(&done.stdout))
@@ -23,7 +23,7 @@ fn folder() -> Folder {
 }
 
 #[test]
-fn check_names_the_line_and_the_way_out() {
+fn check_names_the_line_and_the_fix() {
     let folder = folder();
     folder.keygen("other.pem");
     folder.write("not-a-key.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
@@ -35,8 +35,9 @@ fn check_names_the_line_and_the_way_out() {
     folder.write("records.toml", "[[client]]\nid = \"orders\"\n\n[[target]]\nid = \"billing\"\ncalers = []\n");
     folder.write(
         "good-records.toml",
-        "[[client]]\nid = \"orders\"\n\n[[target]]\nid = \"billing\"\ncallers = [\"ordres\"]\n",
+        "[[client]]\nid = \"orders\"\n\n[[target]]\nid = \"billing\"\ncallers = [\"ordres\"]\nscopes = [\"read\"]\n\n[[rule]]\nclients = \"orders\"\nsubjects = \"any\"\ntargets = \"billing\"\nscopes = [\"read\"]\n",
     );
+    folder.write("no-rules.toml", "[[client]]\nid = \"orders\"\n");
     let without_records = plain().split("[[client]]").next().unwrap().to_owned();
     let tls = |more: &str| {
         format!("address = \"127.0.0.1:8080\"\ntls = {{ certificate = \"active.pem\", key = \"active.pem\"{more} }}")
@@ -47,59 +48,67 @@ fn check_names_the_line_and_the_way_out() {
         plain().replacen(from, to, 1)
     };
     let cases: Vec<(&str, String)> = vec![
-        ("nothing is wrong", plain()),
-        ("a field is misspelt", swap("address =", "adress =")),
-        ("a section is missing", swap("[keys]\nactive = { file = \"active.pem\" }", "")),
-        ("a quotation mark is missing", swap("url = \"http", "url = http")),
-        ("the server's URL has a path", swap("127.0.0.1:1\"", "127.0.0.1:1/realms/a\"")),
-        ("the issuer is no URL", swap("issuer = \"http://", "issuer = \"")),
-        ("a path is a URL", swap("token = \"/token\"", "token = \"https://as.example/token\"")),
-        ("a method that there is not", swap("client_credentials", "private_key_jwt")),
-        ("both addresses are one", swap("127.0.0.1:9090", "127.0.0.1:8080")),
-        ("a level that there is not", swap("[audit]", "[log]\nlevel = \"verbose\"\n\n[audit]")),
-        ("a time that is none", swap("[audit]", "[limits]\ndrain = \"30 parsecs\"\n\n[audit]")),
-        ("no connections", swap("[audit]", "[limits]\nconnections = 0\n\n[audit]")),
-        ("a key that is not there", swap("active.pem", "nowhere.pem")),
-        ("a key that is none", swap("active.pem", "not-a-key.pem")),
-        ("a key for another algorithm", swap(active, r#"active = { file = "active.pem", algorithm = "ES384" }"#)),
-        ("an algorithm that there is not", swap(active, r#"active = { file = "active.pem", algorithm = "HS256" }"#)),
+        ("no mistake", plain()),
+        ("a misspelt key", swap("address =", "adress =")),
+        ("a missing table", swap("[keys]\nactive = { file = \"active.pem\" }", "")),
+        ("a missing quotation mark", swap("url = \"http", "url = http")),
+        ("a path in the URL of the server", swap("127.0.0.1:1\"", "127.0.0.1:1/realms/a\"")),
+        ("an issuer that is not a URL", swap("issuer = \"http://", "issuer = \"")),
+        ("a URL in place of a path", swap("token = \"/token\"", "token = \"https://as.example/token\"")),
+        ("an unknown value", swap("client_credentials", "private_key_jwt")),
+        ("the same address twice", swap("127.0.0.1:9090", "127.0.0.1:8080")),
+        ("an unknown log level", swap("[audit]", "[log]\nlevel = \"verbose\"\n\n[audit]")),
+        ("a wrong duration", swap("[audit]", "[limits]\ndrain = \"30 parsecs\"\n\n[audit]")),
+        ("a limit of zero", swap("[audit]", "[limits]\nconnections = 0\n\n[audit]")),
+        ("a missing key file", swap("active.pem", "nowhere.pem")),
+        ("a file without a key", swap("active.pem", "not-a-key.pem")),
+        ("a key of another algorithm", swap(active, r#"active = { file = "active.pem", algorithm = "ES384" }"#)),
+        ("an unknown algorithm", swap(active, r#"active = { file = "active.pem", algorithm = "HS256" }"#)),
         ("a symmetric key", swap("active.pem", "symmetric.json")),
         ("a public key", swap("active.pem", "public.json")),
         (
-            "two keys of one name",
+            "two keys with the same kid",
             swap(
                 active,
                 "active = { file = \"active.pem\", kid = \"a\" }\npublished = [{ file = \"other.pem\", kid = \"a\" }]",
             ),
         ),
-        ("a certificate that is none", swap(address, &tls(""))),
-        ("the CA of nobody", swap("[paths]", "ca = \"active.pem\"\n\n[paths]")),
+        ("a file without a certificate", swap(address, &tls(""))),
+        ("a CA file without a certificate", swap("[paths]", "ca = \"active.pem\"\n\n[paths]")),
         (
-            "introspection without its secret",
+            "a missing secret file",
             swap("[paths]", "introspection = { client_id = \"gateway\", client_secret_file = \"nowhere\" }\n\n[paths]"),
         ),
-        ("a rule for nobody", swap("clients = \"orders\"", "clients = \"ordres\"")),
-        ("a target that does not agree", swap("callers = [\"orders\"]", "callers = []")),
+        ("a rule for an unknown client", swap("clients = \"orders\"", "clients = \"ordres\"")),
+        ("a target that does not list the client", swap("callers = [\"orders\"]", "callers = []")),
         (
-            "a scope that the target has not",
+            "a scope that the target does not have",
             swap("targets = \"billing\"\nscopes = [\"read\"]", "targets = \"billing\"\nscopes = [\"write\"]"),
         ),
-        ("a secret that is too short", swap("id = \"orders\"", "id = \"orders\"\nsecret = \"short\"")),
-        ("no rule at all", plain().split("[[rule]]").next().unwrap().to_owned()),
-        ("records in two places", format!("records = \"records.toml\"\n{}", plain())),
-        ("records that are not there", format!("records = \"nowhere.toml\"\n{without_records}")),
-        ("a mistake beside the file", format!("records = \"records.toml\"\n{without_records}")),
-        ("a name that nobody has, beside the file", format!("records = \"good-records.toml\"\n{without_records}")),
+        ("two mistakes in one client", swap("id = \"orders\"", "id = \"orders\"\nsecret = [\"short\", \"shorter\"]")),
+        ("an allow rule without scopes", swap("targets = \"billing\"\nscopes = [\"read\"]", "targets = \"billing\"")),
+        ("a number in place of a string", swap("id = \"orders\"", "id = 7")),
+        ("an array in place of a string", swap("[[client]]", "[fetch]\nca = []\n\n[[client]]")),
+        ("a preset without its table", swap("[[client]]", "[[issuer]]\npreset = \"google\"\n\n[[client]]")),
+        ("a preset that needs settings", swap("[[client]]", "[[issuer]]\npreset = \"okta\"\n\n[[client]]")),
+        ("a misspelt preset", swap("[[client]]", "[[issuer]]\npreset = \"gogle\"\n\n[[client]]")),
+        ("a short secret", swap("id = \"orders\"", "id = \"orders\"\nsecret = \"short\"")),
+        ("no rules", plain().split("[[rule]]").next().unwrap().to_owned()),
+        ("records in both files", format!("records = \"records.toml\"\n{}", plain())),
+        ("a missing file of records", format!("records = \"nowhere.toml\"\n{without_records}")),
+        ("a mistake in the file of records", format!("records = \"records.toml\"\n{without_records}")),
+        ("a file of records without rules", format!("records = \"no-rules.toml\"\n{without_records}")),
+        ("an unknown client in the file of records", format!("records = \"good-records.toml\"\n{without_records}")),
     ];
     let mut report = String::new();
     for (name, configuration) in cases {
         folder.write("gateway.toml", &configuration);
-        report.push_str(&format!("── {name}\n{}\n", said(&folder, &["check"])));
+        report.push_str(&format!("── {name}\n{}\n", output(&folder, &["check"])));
     }
     insta::assert_snapshot!("check", report);
 }
 
-/// A token that nobody signed: what is said of it before that matters is what is asked here.
+/// A token with a wrong signature: these requests are refused before the signature matters.
 fn token(claims: Value) -> String {
     let segment = |json: Value| BASE64URL_NOPAD.encode(json.to_string().as_bytes());
     format!("{}.{}.AAAA", segment(json!({ "alg": "ES256", "kid": "k", "typ": "at+jwt" })), segment(claims))
@@ -118,17 +127,19 @@ fn explain_names_the_stage_and_the_records() {
     let mut report = String::new();
     for (name, client, token, target) in [
         ("a client without a record", "reports", "own.jwt", "billing"),
-        ("a target that nobody has", "orders", "own.jwt", "ledger"),
-        ("a target that the client may not call", "orders", "own.jwt", "orders"),
+        ("a misspelt client", "order", "own.jwt", "billing"),
+        ("a misspelt target", "orders", "own.jwt", "biling"),
+        ("an unknown target", "orders", "own.jwt", "ledger"),
+        ("a target that does not list the client", "orders", "own.jwt", "orders"),
         ("an issuer without a record", "orders", "foreign.jwt", "billing"),
-        ("an opaque token, and nobody to ask", "orders", "opaque", "billing"),
-        ("keys that cannot be had", "orders", "own.jwt", "billing"),
+        ("an opaque token without introspection", "orders", "opaque", "billing"),
+        ("keys that cannot be fetched", "orders", "own.jwt", "billing"),
     ] {
         let arguments = ["explain", "--client", client, "--token", token, "--target", target];
-        report.push_str(&format!("── {name}\n{}\n", said(&folder, &arguments)));
+        report.push_str(&format!("── {name}\n{}\n", output(&folder, &arguments)));
     }
-    // The gateway knows its own key, so that these get further.
-    folder.write("good.jwt", &crate::own_token(&folder, 8080));
+    // The gateway verifies tokens of its own key.
+    folder.write("good.jwt", &crate::own_token(&folder, "http://127.0.0.1:8080"));
     for (name, from, to) in [
         (
             "no rule for this subject",
@@ -136,22 +147,22 @@ fn explain_names_the_stage_and_the_records() {
             "subjects = { issuer = \"http://127.0.0.1:8080\", names = [\"bob\"] }",
         ),
         (
-            "a scope that is worth nothing there",
+            "a scope without a translation",
             "callers = [\"orders\"]",
             "callers = [\"orders\"]\ntranslate = { other = [\"read\"] }",
         ),
-        ("nothing is wrong", "", ""),
+        ("no mistake", "", ""),
     ] {
         folder.write("gateway.toml", &plain().replacen(from, to, 1));
         let arguments = ["explain", "--client", "orders", "--token", "good.jwt", "--target", "billing"];
-        report.push_str(&format!("── {name}\n{}\n", said(&folder, &arguments)));
+        report.push_str(&format!("── {name}\n{}\n", output(&folder, &arguments)));
     }
     let form = ["explain", "--client", "orders", "--form", "broken.form"];
-    report.push_str(&format!("── a form that cannot be read\n{}\n", said(&folder, &form)));
+    report.push_str(&format!("── a malformed form\n{}\n", output(&folder, &form)));
     insta::assert_snapshot!("explain", logless(&report));
 }
 
-/// Without what the parts of the program say while they work.
+/// The report without log lines.
 fn logless(report: &str) -> String {
     report
         .lines()
@@ -161,13 +172,13 @@ fn logless(report: &str) -> String {
 }
 
 #[test]
-fn the_configuration_that_is_shown_is_a_good_one() {
+fn the_example_configuration_is_valid() {
     let folder = folder();
     let shown = include_str!("../../gateway.toml");
     folder.write("gateway.toml", shown);
-    let plain = said(&folder, &["check"]);
+    let plain = output(&folder, &["check"]);
     assert!(plain.starts_with("exit 0\n"), "{plain}");
-    // What is commented out is the default, or at least a setting that there is.
+    // A line that is commented out shows the default, or at least a key that exists.
     folder.keygen("next.pem");
     folder.write("gateway.secret", "a-secret-of-the-gateway");
     let settings = shown.lines().map(|line| match line.strip_prefix("# ") {
@@ -178,7 +189,7 @@ fn the_configuration_that_is_shown_is_a_good_one() {
     });
     let settings = settings.collect::<Vec<_>>().join("\n").replace("hosts = []", "hosts = [\"*\"]");
     folder.write("gateway.toml", &settings);
-    let full = said(&folder, &["check"]);
+    let full = output(&folder, &["check"]);
     let without_files = |text: &str| {
         text.lines()
             .filter(|line| !line.starts_with("  revocations") && !line.starts_with("  audit"))
@@ -192,26 +203,26 @@ fn the_configuration_that_is_shown_is_a_good_one() {
 fn a_wrong_configuration_starts_nothing() {
     let folder = folder();
     folder.write("gateway.toml", &plain().replace("client_credentials", "hope"));
-    assert!(said(&folder, &["serve"]).starts_with("exit 2\nerror: gateway.toml:8:"));
+    assert!(output(&folder, &["serve"]).starts_with("exit 2\nerror: gateway.toml:8:"));
     assert!(!folder.0.join("audit.jsonl").exists());
     for wrong in [&["serve", "--config", "nowhere.toml"][..], &["explain", "--client", "orders"], &["dance"], &[]] {
-        assert!(said(&folder, wrong).starts_with("exit 2\n"), "{wrong:?}");
+        assert!(output(&folder, wrong).starts_with("exit 2\n"), "{wrong:?}");
     }
 }
 
 #[test]
-fn a_key_is_made_once_and_for_its_owner_alone() {
+fn a_key_file_is_new_and_private() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::new();
     for algorithm in ["ES256", "ES384", "EdDSA"] {
         let file = format!("{algorithm}.pem");
-        let made = said(&folder, &["keygen", "--algorithm", algorithm, &file]);
+        let made = output(&folder, &["keygen", "--algorithm", algorithm, &file]);
         assert!(made.starts_with("exit 0\n") && made.contains(algorithm), "{made}");
         assert_eq!(std::fs::metadata(folder.0.join(&file)).unwrap().permissions().mode() & 0o777, 0o600);
         let before = folder.read(&file);
-        assert!(said(&folder, &["keygen", &file]).starts_with("exit 1\n"), "a key is never written over");
+        assert!(output(&folder, &["keygen", &file]).starts_with("exit 1\n"), "an existing file is never replaced");
         assert_eq!(folder.read(&file), before);
     }
-    assert!(said(&folder, &["keygen", "--algorithm", "RS256", "rsa.pem"]).starts_with("exit 1\n"));
-    assert!(said(&folder, &["keygen", "--algorithm", "HS256", "hmac.pem"]).starts_with("exit 2\n"));
+    assert!(output(&folder, &["keygen", "--algorithm", "RS256", "rsa.pem"]).starts_with("exit 1\n"));
+    assert!(output(&folder, &["keygen", "--algorithm", "HS256", "hmac.pem"]).starts_with("exit 2\n"));
 }

@@ -1,7 +1,7 @@
-//! Bad days: the legacy server is not there, the disk is full, others are slow or many, and it is time to stop.
+//! The gateway in operation: a missing server, a full disk, slow and many clients, changed files, and the end.
 
 use crate::{
-    BASIC, World, answer, configured,
+    BASIC, ISSUER, World, answer, configuration,
     process::{get, wait_for},
 };
 use serde_json::{Value, json};
@@ -13,50 +13,50 @@ use std::{
 };
 
 #[test]
-fn it_starts_before_the_legacy_server_and_says_so() {
+fn the_gateway_starts_before_the_server() {
     let world = World::waiting(|_, configuration| {
         let (before, rest) = configuration.split_once("[paths]").unwrap();
         format!("{before}[keys]{}", rest.split_once("[keys]").unwrap().1)
     });
     let gateway = &world.gateway;
-    wait_for("it has asked", || {
-        gateway.standing()["waiting_for"].as_str().is_some_and(|why| why.contains("status 404"))
+    wait_for("the gateway asks the server", || {
+        gateway.health()["waiting_for"].as_str().is_some_and(|why| why.contains("status 404"))
     });
     assert_eq!(get(gateway.admin, "/livez").unwrap().0, 200);
     assert_eq!(get(gateway.admin, "/readyz").unwrap().0, 503);
     for request in [world.exchange(), world.request("GET / HTTP/1.1")] {
         assert_eq!(world.send(&request).0, 503);
     }
-    let url = gateway.url();
+    let url = ISSUER;
     let metadata = json!({
         "issuer": url, "token_endpoint": format!("{url}/token"), "jwks_uri": format!("{url}/jwks"),
         "introspection_endpoint": "https://elsewhere.example/introspect",
     });
     let at = "/.well-known/openid-configuration";
     world.upstream.answers(at, answer(200, &metadata.to_string()));
-    let why = || gateway.standing()["waiting_for"].as_str().unwrap_or_default().to_owned();
-    wait_for("it does not send secrets elsewhere", || {
-        why().contains("not at the issuer's host: say where it is in `paths`")
+    let why = || gateway.health()["waiting_for"].as_str().unwrap_or_default().to_owned();
+    wait_for("the gateway refuses an endpoint at another host", || {
+        why().contains("not at the issuer's host; set the path in `[paths]`")
     });
-    let metadata = metadata.to_string().replace("https://elsewhere.example", &url);
+    let metadata = metadata.to_string().replace("https://elsewhere.example", url);
     world.upstream.answers(at, answer(200, &metadata));
-    wait_for("it is there", || gateway.standing()["waiting_for"].is_null());
+    wait_for("token exchange is available", || gateway.health()["waiting_for"].is_null());
     assert_eq!(world.send(&world.exchange()).0, 200);
     let read = || world.send(&world.request(&format!("GET {at} HTTP/1.1")));
     let good = read();
     assert!(good.0 == 200 && good.1.contains("token-exchange"), "{good:?}");
 
-    // Nobody has asked for the keys but the gateway itself.
-    wait_for("it has asked for them", || gateway.standing()["upstream_is_up"] == true);
+    // Only the gateway itself has asked for the keys.
+    wait_for("the gateway has asked for the keys", || gateway.health()["upstream_is_up"] == true);
     for path in [at, "/jwks"] {
         world.upstream.answers(path, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
     }
-    assert_eq!(read(), good, "the last good one");
+    assert_eq!(read(), good, "the last good document");
     assert_eq!(world.send(&world.request("GET /jwks HTTP/1.1")).0, 200);
 }
 
 #[test]
-fn without_an_audit_event_there_is_no_token_unless_that_is_said() {
+fn no_token_without_an_audit_event() {
     for (optional, expected) in [(false, 503), (true, 200)] {
         let world = World::start(|configuration| {
             configuration.replace("file = \"audit.jsonl\"", &format!("file = \"/dev/full\"\noptional = {optional}"))
@@ -70,7 +70,7 @@ fn without_an_audit_event_there_is_no_token_unless_that_is_said() {
 }
 
 #[test]
-fn a_key_of_theirs_with_the_name_of_ours_is_an_alarm_and_never_hidden() {
+fn a_key_id_collision_is_reported() {
     let theirs =
         r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"2026","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
     let world =
@@ -78,19 +78,19 @@ fn a_key_of_theirs_with_the_name_of_ours_is_an_alarm_and_never_hidden() {
     world.upstream.answers("/jwks", answer(200, theirs));
     let (_, passed) = world.send(&world.request("GET /jwks HTTP/1.1"));
     assert_eq!(serde_json::from_str::<Value>(&passed).unwrap(), serde_json::from_str::<Value>(theirs).unwrap());
-    assert_eq!(world.gateway.standing()["key_id_collision"], "2026");
+    assert_eq!(world.gateway.health()["key_id_collision"], "2026");
     assert!(world.folder.read("log").contains("two different keys have the `kid` `2026`"));
 }
 
 #[test]
-fn what_cannot_be_asked_has_its_own_answer() {
+fn an_unreachable_server_is_a_gateway_error() {
     let world =
         World::start(|configuration| configuration.replace("[paths]", "response_timeout = \"300ms\"\n\n[paths]"));
     world.upstream.does("/slow", |_, _| std::thread::sleep(Duration::from_secs(2)));
     world.upstream.does("/gone", |_, _| ());
     assert_eq!(world.send(&world.request("GET /slow HTTP/1.1")).0, 504);
     assert_eq!(world.send(&world.request("GET /gone HTTP/1.1")).0, 502);
-    // A kind of proof that is not taken is said not to be.
+    // A client assertion is refused by the gateway itself.
     let form = "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&client_assertion=x&client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
     let head = format!(
         "POST /token HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\nContent-Length: {}",
@@ -102,7 +102,7 @@ fn what_cannot_be_asked_has_its_own_answer() {
 }
 
 #[test]
-fn requests_in_flight_are_finished_and_then_it_ends() {
+fn open_requests_finish_at_a_shutdown() {
     let world = World::start(|configuration| configuration);
     world.upstream.does("/slow", |stream, _| {
         std::thread::sleep(Duration::from_millis(800));
@@ -119,8 +119,11 @@ fn requests_in_flight_are_finished_and_then_it_ends() {
     stream.read_to_string(&mut answered).unwrap();
     assert!(answered.starts_with("HTTP/1.1 200 ") && answered.ends_with("done"), "{answered}");
     stopping.join().unwrap();
-    assert!(stopped.elapsed() < Duration::from_secs(5), "nobody waits for whoever says nothing");
+    assert!(stopped.elapsed() < Duration::from_secs(5), "an idle connection does not delay the end");
     assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+    let log = world.folder.read("log");
+    assert!(log.contains("the gateway stops: no new connections"), "{log}");
+    assert!(log.trim_end().ends_with("the gateway stopped"), "{log}");
     assert_eq!(idle.read(&mut [0; 1]).unwrap_or(0), 0);
 }
 
@@ -132,7 +135,7 @@ fn memory(pid: u32) -> u64 {
 }
 
 #[test]
-fn ten_thousand_idle_connections_cost_little_and_keep_nobody_out() {
+fn idle_connections_cost_little() {
     let idle = 10_000;
     let files = Command::new("sh").args(["-c", "ulimit -n"]).output().unwrap().stdout;
     let files = String::from_utf8(files).unwrap().trim().parse::<usize>().unwrap_or(usize::MAX);
@@ -152,7 +155,7 @@ fn ten_thousand_idle_connections_cost_little_and_keep_nobody_out() {
     let opening = Instant::now();
     let connections: Vec<_> = (0..idle).map(|_| open(b"")).collect();
     println!("opened in {:?}", opening.elapsed());
-    // Bodies that never come, and heads that do not end.
+    // Bodies that never arrive, and heads that do not end.
     let form = "POST /token HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\nContent-Length: 100";
     let slow: Vec<_> =
         (0..20).map(|_| open(&world.request(form))).chain((0..20).map(|_| open(b"GET / HTTP/1.1\r\nA"))).collect();
@@ -171,7 +174,7 @@ fn ten_thousand_idle_connections_cost_little_and_keep_nobody_out() {
 }
 
 #[test]
-fn whoever_finds_no_place_is_told_and_idle_connections_end() {
+fn limits_hold_and_idle_connections_end() {
     let world = World::start(|configuration| {
         let limits = "[limits]\nconnections = 4\nconcurrent_requests = 1\nheader_timeout = \"1s\"\n\n[audit]";
         configuration.replace("[audit]", limits)
@@ -187,7 +190,7 @@ fn whoever_finds_no_place_is_told_and_idle_connections_end() {
     let mut answered = String::new();
     first.read_to_string(&mut answered).unwrap();
     assert!(answered.starts_with("HTTP/1.1 200 "));
-    // More connections than there are places: those who say nothing make room, however far they have come.
+    // There are more connections than the limit allows. Idle ones are closed in every phase.
     for begin in ["", "G", "GET / HTTP/1.1\r\nA: b\r\n", "PRI * HT", "PRI * HTTP/2.0\r\n", HTTP2] {
         let open = |_| {
             let mut stream = TcpStream::connect(("127.0.0.1", world.gateway.port)).unwrap();
@@ -201,7 +204,7 @@ fn whoever_finds_no_place_is_told_and_idle_connections_end() {
 }
 
 #[test]
-fn an_answer_that_nobody_takes_makes_room() {
+fn an_answer_that_is_not_read_is_dropped() {
     let world = World::start(|configuration| {
         configuration.replace("[audit]", "[limits]\nconnections = 3\nbody_timeout = \"1s\"\n\n[audit]")
     });
@@ -220,28 +223,27 @@ fn an_answer_that_nobody_takes_makes_room() {
     drop(nobody);
 }
 
-/// How a client begins to speak HTTP/2, with empty settings (RFC 9113 section 3.4).
+/// The start of an HTTP/2 connection with empty settings (RFC 9113 section 3.4).
 const HTTP2: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0";
 
 #[test]
-fn it_does_not_leave_to_the_legacy_server_what_that_does_not_know_of() {
+fn the_gateway_waits_for_every_endpoint() {
     let world = World::waiting(|_, configuration| configuration.replace("revocation = \"/revoke\"\n", ""));
-    let why = || world.gateway.standing()["waiting_for"].as_str().unwrap_or_default().to_owned();
-    wait_for("it asks", || why().ends_with("status 404; or say all four in `paths`"));
-    // Meanwhile a rule is taken out of force, and a key file is broken and mended.
-    let (port, admin) = (world.gateway.port, world.gateway.admin);
-    let plain = configured(port, admin, world.upstream.port).replace("revocation = \"/revoke\"\n", "");
+    let why = || world.gateway.health()["waiting_for"].as_str().unwrap_or_default().to_owned();
+    wait_for("the gateway asks the server", || why().ends_with("status 404; or set all four keys in `[paths]`"));
+    // Meanwhile the files change: a wrong key file is refused, and a shadow rule is taken over.
+    let plain = configuration(0, 0, ISSUER, world.upstream.port).replace("revocation = \"/revoke\"\n", "");
     world.folder.write("gateway.toml", &plain.replace("active.pem", "gone.pem"));
-    wait_for("it is refused", || world.gateway.standing()["refused_change"].as_str().is_some());
+    wait_for("the change is refused", || world.gateway.health()["refused_change"].as_str().is_some());
     world.folder.write("gateway.toml", &plain.replace("\"orders\"\nsubjects", "\"orders\"\nshadow = true\nsubjects"));
-    wait_for("it is taken", || world.gateway.standing()["refused_change"].is_null());
-    let url = world.gateway.url();
+    wait_for("the change is taken over", || world.gateway.health()["refused_change"].is_null());
+    let url = ISSUER;
     let metadata = json!({ "issuer": url, "revocation_endpoint": format!("{url}/unlisted") });
     world.upstream.answers("/.well-known/openid-configuration", answer(200, &metadata.to_string()));
-    wait_for("it is there", || world.gateway.standing()["waiting_for"].is_null());
-    assert_eq!(world.send(&world.exchange()).0, 400, "the only rule is on trial");
+    wait_for("token exchange is available", || world.gateway.health()["waiting_for"].is_null());
+    assert_eq!(world.send(&world.exchange()).0, 400, "the only rule is a shadow rule");
     world.folder.write("gateway.toml", &plain);
-    wait_for("it is taken", || world.send(&world.exchange()).0 == 200);
+    wait_for("the change is taken over", || world.send(&world.exchange()).0 == 200);
 
     let issued =
         |answer: &str| serde_json::from_str::<Value>(answer).unwrap()["access_token"].as_str().unwrap().to_owned();
@@ -252,14 +254,14 @@ fn it_does_not_leave_to_the_legacy_server_what_that_does_not_know_of() {
         "POST /unlisted HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\nAuthorization: {BASIC}\nContent-Length: {length}"
     );
     assert_eq!(world.send(&[world.request(&head), form.into()].concat()).0, 200);
-    assert_eq!(world.upstream.seen("/unlisted"), b"", "revoked here");
+    assert_eq!(world.upstream.seen("/unlisted"), b"", "the gateway revokes its own token");
 }
 
 #[test]
-fn what_a_restart_may_mend_is_no_mistake_in_the_configuration() {
+fn a_locked_file_is_not_a_configuration_error() {
     let world =
         World::start(|configuration| configuration.replace("[audit]", "[revocations]\nfile = \"r.redb\"\n\n[audit]"));
-    let other = configured(crate::process::free_port(), crate::process::free_port(), world.upstream.port);
+    let other = configuration(0, 0, ISSUER, world.upstream.port);
     world.folder.write("other.toml", &other.replace("[audit]", "[revocations]\nfile = \"r.redb\"\n\n[audit]"));
     let second = world.folder.run(&["serve", "--config", "other.toml"]);
     let told = String::from_utf8_lossy(&second.stderr).into_owned();
@@ -268,25 +270,24 @@ fn what_a_restart_may_mend_is_no_mistake_in_the_configuration() {
 }
 
 #[test]
-fn records_are_read_anew_when_their_file_changes() {
+fn changed_records_count_at_once() {
     let world = World::start(|configuration| configuration);
     assert_eq!(world.send(&world.exchange()).0, 200);
-    let (port, admin) = (world.gateway.port, world.gateway.admin);
-    let changed = configured(port, admin, world.upstream.port)
+    let changed = configuration(0, 0, ISSUER, world.upstream.port)
         .replace("\"orders\"\nsubjects", "\"orders\"\nshadow = true\nsubjects");
     world.folder.write("gateway.toml", &changed);
-    wait_for("it is noticed", || world.send(&world.exchange()).0 == 400);
-    assert!(world.gateway.count("gateway_reloads_total", &["taken"]) > 0, "the only rule is on trial");
+    wait_for("the change is noticed", || world.send(&world.exchange()).0 == 400);
+    assert!(world.gateway.count("gateway_reloads_total", &["taken"]) > 0, "the only rule is a shadow rule");
 }
 
 #[test]
-fn the_audit_file_is_opened_anew_when_logs_rotate() {
+fn sighup_opens_the_audit_file_again() {
     let world = World::start(|configuration| configuration);
     assert_eq!(world.send(&world.exchange()).0, 200);
     std::fs::rename(world.folder.0.join("audit.jsonl"), world.folder.0.join("audit.1")).unwrap();
     assert_eq!(world.send(&world.exchange()).0, 200);
     world.gateway.process.signal("-HUP");
-    wait_for("it is there again", || world.folder.0.join("audit.jsonl").exists());
+    wait_for("the audit file exists again", || world.folder.0.join("audit.jsonl").exists());
     assert_eq!(world.send(&world.exchange()).0, 200);
     assert_eq!(
         (world.folder.read("audit.1").lines().count(), world.folder.read("audit.jsonl").lines().count()),
@@ -295,22 +296,22 @@ fn the_audit_file_is_opened_anew_when_logs_rotate() {
 }
 
 #[test]
-fn a_server_that_authenticates_anybody_authenticates_nobody() {
+fn a_server_that_accepts_any_secret_is_not_used() {
     let world = World::start(|configuration| configuration.replace("token = \"/token\"", "token = \"/open\""));
-    let why = || world.gateway.standing()["client_authentication"].as_str().unwrap_or_default().to_owned();
-    wait_for("it was tried", || why().contains("accepts a client that does not exist"));
+    let why = || world.gateway.health()["client_authentication"].as_str().unwrap_or_default().to_owned();
+    wait_for("the server was probed", || why().contains("accepts a client that does not exist"));
     let request = String::from_utf8(world.exchange()).unwrap().replace("POST /token", "POST /open");
     let (status, body) = world.send(request.as_bytes());
     assert_eq!((status, get(world.gateway.admin, "/readyz").unwrap().0), (503, 503), "{body}");
 }
 
 #[test]
-fn what_happened_is_counted() {
+fn requests_and_attempts_are_counted() {
     let world = World::start(|configuration| configuration);
     for _ in 0..2 {
         assert_eq!(world.send(&world.exchange()).0, 200);
     }
-    wait_for("the server was looked at", || world.gateway.count("gateway_upstream_up", &[]) == 1);
+    wait_for("the server was asked", || world.gateway.count("gateway_upstream_up", &[]) == 1);
     for (name, labels, expected) in [
         (
             "token_exchange_attempts_total",
@@ -326,14 +327,14 @@ fn what_happened_is_counted() {
         assert_eq!(world.gateway.count(name, labels), expected, "{name}");
     }
     let lines = get(world.gateway.admin, "/metrics").unwrap().1;
-    assert!(!lines.contains("orders") && !lines.contains("alice"), "no label is what somebody sent");
+    assert!(!lines.contains("orders") && !lines.contains("alice"), "no label has text from a request");
 }
 
 #[test]
-fn try_shows_what_comes_back() {
-    let world = World::start(|configuration| configuration);
+fn try_prints_the_claims() {
+    let world = World::start(|configuration| configuration.replace("[upstream]", "hosts = [\"*\"]\n\n[upstream]"));
     world.folder.write("secret", "a-secret-of-orders\n");
-    world.folder.write("alice.jwt", &crate::own_token(&world.folder, world.gateway.port));
+    world.folder.write("alice.jwt", &crate::own_token(&world.folder, ISSUER));
     let url = format!("{}/token", world.gateway.url());
     let tried = |target: &str| {
         let arguments = ["try", "--url", &url, "--client", "orders", "--secret-file", "secret", "--token", "alice.jwt"];

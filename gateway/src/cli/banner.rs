@@ -1,0 +1,28 @@
+use crate::{config::Config, stores::DEFAULT_CAPACITY};
+use std::net::SocketAddr;
+
+/// Prints to standard error what the gateway trusts, who may exchange what, and which limits apply.
+pub(crate) fn banner(config: &Config, address: SocketAddr, admin: SocketAddr) {
+    let settings = &config.settings;
+    let scheme = if settings.listen.tls.is_some() { "https" } else { "http" };
+    eprintln!("token exchange in front of {}", settings.upstream.url);
+    eprintln!("  listens      {scheme}://{address}, admin http://{admin}");
+    eprintln!("  trusts       {}, also for the secrets of the clients", settings.upstream.issuer);
+    config.document.to_string().lines().for_each(|line| eprintln!("  {line}"));
+    let revocations = match &settings.revocations.file {
+        Some(path) => format!("in {}", config.beside(path).display()),
+        None => "in memory, lost at a restart".to_owned(),
+    };
+    let capacity = settings.revocations.capacity.unwrap_or(DEFAULT_CAPACITY);
+    eprintln!("  revocations  {revocations}, at most {capacity}");
+    let audit = settings.audit.file.as_ref().map(|path| config.beside(path).display().to_string());
+    let required = if settings.audit.optional { "NOT required" } else { "required" };
+    eprintln!("  audit        {}, {required}", audit.as_deref().unwrap_or("standard output"));
+    let limits = &settings.limits;
+    eprintln!(
+        "  limits       {} connections, {} concurrent requests, tokens for {} s",
+        limits.connections,
+        limits.concurrent_requests,
+        limits.max_lifetime.as_secs()
+    );
+}

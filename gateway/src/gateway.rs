@@ -1,0 +1,151 @@
+//! The layers of the gateway, made from one configuration.
+
+use crate::{
+    config::{ClientAuthentication, Config},
+    documents::DocumentsLayer,
+    stores::Stores,
+    upstream::{Endpoints, Proxy, http_client, proxy},
+};
+use axum::body::Body;
+use http::{Request, Response};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
+use tower_token_exchange::{
+    Document, Issuer, TokenExchangeLayer, audit::JsonLinesSink, client_auth::ServerAuthenticator,
+    metadata::ServerMetadata, records::Introspection,
+};
+
+/// The service that answers every request, from the exchange to the reverse proxy.
+pub(crate) type App = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
+
+/// The largest number of clients whose accepted secret is remembered.
+const REMEMBERED_CLIENTS: u64 = 10_000;
+
+/// The layers, and what watches them.
+#[derive(Clone)]
+pub(crate) struct Gateway {
+    pub(crate) exchange: TokenExchangeLayer,
+    pub(crate) documents: DocumentsLayer,
+    pub(crate) authenticator: ServerAuthenticator,
+    pub(crate) audit: JsonLinesSink,
+    pub(crate) endpoints: Endpoints,
+    proxy: Proxy,
+    upstream_is_up: Arc<AtomicBool>,
+}
+
+impl Gateway {
+    /// Checks a configuration without asking the authorization server, and without opening a file for writing.
+    pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
+        Self::new(config, Endpoints::assumed(config), Stores::none()).map(drop)
+    }
+
+    /// Builds the layers. Every error names the file, the line and the key, and says what to do.
+    pub(crate) fn new(config: &Config, endpoints: Endpoints, stores: Stores) -> anyhow::Result<Self> {
+        let proxy = proxy(config)?;
+        let settings = &config.settings;
+        let http = http_client(config, &proxy)?;
+        let url = |path: &str| config.public_url(path);
+        let authenticator = match (settings.upstream.authenticate_clients_by, &endpoints.introspection) {
+            (ClientAuthentication::Introspection, Some(path)) => ServerAuthenticator::by_introspection(url(path)),
+            (ClientAuthentication::ClientCredentials, _) => {
+                ServerAuthenticator::by_client_credentials(url(&endpoints.token))
+            }
+            (ClientAuthentication::Introspection, None) => {
+                let help = "the server has no introspection endpoint; write `client_credentials`";
+                return Err(config.wrong("upstream.authenticate_clients_by", help));
+            }
+        };
+        let authenticator = authenticator
+            .http(http.clone())
+            .cache(REMEMBERED_CLIENTS, settings.upstream.remember_clients)
+            .build()
+            .map_err(|error| config.wrong("upstream.remember_clients", error.help()))?;
+        let mut builder = TokenExchangeLayer::builder(&settings.upstream.issuer)
+            .endpoint(&endpoints.token)
+            .guard()
+            .document(records(config, &endpoints)?)
+            .client_authenticator(authenticator.clone())
+            .http(http)
+            .signer(config.signer.clone())
+            .max_lifetime(settings.limits.max_lifetime)
+            .revocations(stores.revocations)
+            .audit(stores.audit.clone());
+        if settings.audit.optional {
+            builder = builder.best_effort_audit();
+        }
+        if let Some(path) = &endpoints.introspection {
+            builder = builder.introspection_endpoint(path);
+        }
+        if let Some(path) = &endpoints.revocation {
+            builder = builder.revocation_endpoint(path);
+        }
+        let exchange = builder.build().map_err(|error| config.wrong_records(&error))?;
+        let documents = ServerMetadata::paths(&settings.upstream.issuer)
+            .into_iter()
+            .fold(DocumentsLayer::builder(), |builder, path| builder.metadata(path))
+            .key_set(&endpoints.jwks)
+            .own_keys(config.published.clone())
+            .build()
+            .map_err(|error| config.wrong("paths.jwks", error))?;
+        let upstream_is_up = Arc::default();
+        Ok(Self { exchange, documents, authenticator, audit: stores.audit, endpoints, proxy, upstream_is_up })
+    }
+
+    /// The whole service: the exchange around the documents around the reverse proxy.
+    pub(crate) fn app(&self) -> App {
+        let service = self.exchange.layer(self.documents.layer(self.proxy.clone()));
+        App::new(service.map_response(|response| response.map(Body::new)))
+    }
+
+    /// Takes over the records and the keys of another configuration.
+    pub(crate) fn reload(&self, config: &Config) -> anyhow::Result<()> {
+        let records = records(config, &self.endpoints)?;
+        self.exchange.reload(records).map_err(|error| config.wrong_records(&error))?;
+        self.exchange.rotate_signer(config.signer.clone()).map_err(|error| config.wrong_records(&error))?;
+        self.documents.publish(config.published.clone());
+        Ok(())
+    }
+
+    /// Whether the authorization server answered the latest question for its documents.
+    pub(crate) fn upstream_is_up(&self) -> bool {
+        self.upstream_is_up.load(Ordering::Relaxed)
+    }
+
+    /// Asks the authorization server for its documents, as a client does. Afterwards there is a last good document, and a
+    /// key of the server with the `kid` of a key of the gateway is known.
+    pub(crate) async fn ask_upstream(&self, config: &Config) {
+        let is_up = self.documents.refresh(self.proxy.clone(), &config.public_url("")).await;
+        let was_up = self.upstream_is_up.swap(is_up, Ordering::Relaxed);
+        match (was_up, is_up) {
+            (false, true) => tracing::info!("the authorization server answers"),
+            (true, false) => tracing::warn!("the authorization server does not answer"),
+            _ => {}
+        }
+    }
+}
+
+/// The records, with a record for the authorization server if the configuration has none.
+fn records(config: &Config, endpoints: &Endpoints) -> anyhow::Result<Document> {
+    let mut document = config.document.clone();
+    let upstream = &config.settings.upstream;
+    if document.issuers.iter().any(|issuer| *issuer.id() == upstream.issuer) {
+        return Ok(document);
+    }
+    let mut own = Issuer::new(&upstream.issuer).jwks_uri(config.public_url(&endpoints.jwks));
+    if let Some(introspection) = &upstream.introspection {
+        let secret = config.text_of("upstream.introspection.client_secret_file", &introspection.client_secret_file)?;
+        let path = endpoints.introspection.as_deref().ok_or_else(|| {
+            config.wrong("upstream.introspection", "the server has no introspection endpoint; remove this key")
+        })?;
+        let url = config.public_url(path);
+        own = own.introspection(Introspection::basic(url, &introspection.client_id, secret.trim()));
+    }
+    document.issuers.push(own);
+    Ok(document)
+}

@@ -1,0 +1,191 @@
+//! The files of the configuration while the gateway runs: changed files are read again.
+
+use crate::{admin::Health, config::Config, gateway::Gateway, server};
+use anyhow::bail;
+use notify::{EventHandler, RecommendedWatcher, RecursiveMode, Watcher};
+use std::{
+    cell::Cell,
+    collections::BTreeSet,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::{Notify, watch};
+use tokio_rustls::TlsAcceptor;
+
+/// How long changes are collected. One change of a configuration often writes several files.
+const SETTLE_TIME: Duration = Duration::from_millis(200);
+
+/// How many times the configuration is read, if its files change in the meantime.
+const READ_ATTEMPTS: usize = 5;
+
+/// The configuration that counts, and the means to replace it.
+pub(crate) struct Reloader {
+    config: Arc<Config>,
+    versions: Vec<Option<FileVersion>>,
+    tls: watch::Sender<Option<TlsAcceptor>>,
+    health: Arc<Health>,
+    watcher: FileWatcher,
+}
+
+/// Which version of a file is at a path: its inode and the time of its latest change.
+type FileVersion = (u64, i64, i64);
+
+/// A configuration, with the versions of the files that it was read from.
+pub(crate) struct ReadConfig {
+    pub(crate) config: Arc<Config>,
+    versions: Vec<Option<FileVersion>>,
+}
+
+impl ReadConfig {
+    /// Reads the configuration at the start of the process.
+    pub(crate) fn first(path: &Path) -> anyhow::Result<Self> {
+        Self::read(|| Config::read(path))
+    }
+
+    /// Reads the configuration again. The settings that need a restart stay as they are.
+    fn again(before: &Config) -> anyhow::Result<Self> {
+        let needs_restart = Cell::new(false);
+        let read = Self::read(|| {
+            let config = Config::read(before.path())?;
+            needs_restart.set(config.settings != before.settings);
+            Ok(config.with_settings(&before.settings))
+        })?;
+        if needs_restart.get() {
+            tracing::warn!("some changed settings count only after a restart: all but keys, certificates and records");
+        }
+        Ok(read)
+    }
+
+    /// Reads until the files have the same versions before and after. The names of the files are known only after the first
+    /// read.
+    fn read(read: impl Fn() -> anyhow::Result<Config>) -> anyhow::Result<Self> {
+        let mut config = read()?;
+        for _ in 0..READ_ATTEMPTS {
+            let versions = versions(&config.files());
+            config = read()?;
+            if self::versions(&config.files()) == versions {
+                return Ok(Self { config: Arc::new(config), versions });
+            }
+        }
+        bail!("{}: the files change while they are read; write each file once", config.path().display());
+    }
+}
+
+fn versions(files: &[PathBuf]) -> Vec<Option<FileVersion>> {
+    let version =
+        |path: &PathBuf| std::fs::metadata(path).map(|file| (file.ino(), file.ctime(), file.ctime_nsec())).ok();
+    files.iter().map(version).collect()
+}
+
+impl Reloader {
+    pub(crate) fn new(read: ReadConfig, tls: watch::Sender<Option<TlsAcceptor>>, health: Arc<Health>) -> Self {
+        let ReadConfig { config, versions } = read;
+        let mut watcher = FileWatcher::new();
+        watcher.watch(&config.files());
+        Self { config, versions, tls, health, watcher }
+    }
+
+    pub(crate) fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Waits until something changed beside the files, and until the changes settled.
+    pub(crate) async fn changed(&self) {
+        self.watcher.changed.notified().await;
+        tokio::time::sleep(SETTLE_TIME).await;
+    }
+
+    /// Reads everything again, if a file has another version.
+    pub(crate) fn reload_if_changed(&mut self, gateway: Option<&Gateway>) {
+        if versions(&self.config.files()) != self.versions {
+            self.reload(gateway);
+        }
+    }
+
+    /// Reads everything again. A change is taken over as a whole, or not at all.
+    pub(crate) fn reload(&mut self, gateway: Option<&Gateway>) {
+        self.versions = versions(&self.config.files());
+        let result = self.take_over(gateway);
+        self.health.reload.send_replace(result.as_ref().err().map(|error| format!("{error:#}")));
+        let label = match result {
+            Ok(read) => {
+                tracing::info!("the configuration was read again and counts from now on");
+                (self.config, self.versions) = (read.config, read.versions);
+                self.watcher.watch(&self.config.files());
+                "taken"
+            }
+            Err(error) => {
+                let problem = format!("{error:#}");
+                tracing::error!(
+                    problem,
+                    "a change of the configuration was refused; the configuration before still counts"
+                );
+                "refused"
+            }
+        };
+        metrics::counter!("gateway_reloads_total", "result" => label).increment(1);
+    }
+
+    fn take_over(&self, gateway: Option<&Gateway>) -> anyhow::Result<ReadConfig> {
+        let read = ReadConfig::again(&self.config)?;
+        let acceptor = server::tls::acceptor(&read.config)?;
+        match gateway {
+            Some(gateway) => gateway.reload(&read.config)?,
+            None => Gateway::check(&read.config)?,
+        }
+        self.tls.send_replace(acceptor);
+        Ok(read)
+    }
+}
+
+/// Watches the folders of files. A file that is replaced by another file of the same name has no watch of its own any more, and
+/// tools that deploy configurations replace files and links.
+struct FileWatcher {
+    watcher: Option<RecommendedWatcher>,
+    folders: BTreeSet<PathBuf>,
+    changed: Arc<Notify>,
+}
+
+impl FileWatcher {
+    fn new() -> Self {
+        let changed = Arc::new(Notify::new());
+        let watcher = notify::recommended_watcher(Wake(Arc::clone(&changed))).inspect_err(warn).ok();
+        Self { watcher, folders: BTreeSet::new(), changed }
+    }
+
+    /// Watches the folders of these files, and no others.
+    fn watch(&mut self, files: &[PathBuf]) {
+        let Some(watcher) = &mut self.watcher else { return };
+        let folder = |path: &Path| match path.parent() {
+            Some(folder) if folder != Path::new("") => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        // A link and the file behind the link can change.
+        let targets = files.iter().filter_map(|path| path.canonicalize().ok());
+        let folders: BTreeSet<PathBuf> = files.iter().cloned().chain(targets).map(|path| folder(&path)).collect();
+        for old in self.folders.difference(&folders) {
+            let _ = watcher.unwatch(old);
+        }
+        for new in folders.difference(&self.folders) {
+            let _ = watcher.watch(new, RecursiveMode::NonRecursive).inspect_err(warn);
+        }
+        self.folders = folders;
+    }
+}
+
+fn warn(error: &notify::Error) {
+    tracing::warn!(%error, "changes of files are not noticed; send SIGHUP after a change");
+}
+
+/// Wakes whoever waits for a change.
+struct Wake(Arc<Notify>);
+
+impl EventHandler for Wake {
+    fn handle_event(&mut self, event: notify::Result<notify::Event>) {
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            self.0.notify_one();
+        }
+    }
+}
