@@ -1,12 +1,12 @@
 //! OAuth 2.0 Token Exchange ([RFC 8693]) as tower middleware.
 //!
-//! A service that receives a user's token often has to call another service. The service should not pass the token on:
-//! the token was issued for the first service, and whoever holds the token can use all of its rights. Instead, the first
-//! service asks the authorization server to exchange the token for a new one. The new token is valid at the second
-//! service only, still names the user, and names the first service as the actor.
+//! A service that receives a user's token often has to call another service. The service should not forward the token:
+//! the token was issued for the first service, and whoever holds the token can use all rights of the token. Instead,
+//! the first service asks the authorization server to exchange the token for a new one. The new token is valid at the
+//! second service only, still names the user, and names the first service as the actor.
 //!
-//! [`TokenExchangeLayer`] adds this grant to a token endpoint. The layer answers requests whose `grant_type` is token
-//! exchange. Every other request reaches the wrapped service unchanged.
+//! [`TokenExchangeLayer`] adds token exchange to a token endpoint. The layer answers requests whose `grant_type` is
+//! token exchange. Every other request reaches the wrapped service unchanged.
 //!
 //! # Example
 //!
@@ -47,17 +47,19 @@
 //! &audience=billing
 //! ```
 //!
-//! The answer holds a token for `https://billing.example` with the same `sub` and with `act` `{"sub": "orders"}`.
+//! The answer contains a token for `https://billing.example` with the same `sub` and with `act` `{"sub": "orders"}`.
 //!
 //! # Records and rules
 //!
-//! Three kinds of records set the limits: a [`Client`] (who may ask), a [`Target`] (which service a token can be for, and
-//! which clients may ask for such a token) and an [`Issuer`] (whose tokens are accepted, see [`manual::issuers`]). From
-//! the records and the tokens, the layer computes a *ceiling*: the most that this request can get.
+//! Three kinds of records set the limits: a [`Client`] (who may ask), a [`Target`] (which service a token can be for,
+//! and which clients may ask for such a token) and an [`Issuer`] (whose tokens are accepted, see [`manual::issuers`]).
+//! From the records and the tokens, the layer computes a *ceiling*: the largest scope and the longest lifetime that the
+//! issued token can have.
 //!
 //! A [`Policy`](policy::Policy) chooses within the ceiling. The policy is a table of [rules](policy::Rule) or a service
-//! that answers a [`Query`](policy::Query) with a [`Decision`](policy::Decision). Without a rule that allows an exchange,
-//! the exchange is refused. A policy that grants more than the ceiling is a defect: the layer refuses and raises an alarm.
+//! that answers a [`Query`](policy::Query) with a [`Decision`](policy::Decision). Without a rule that allows an
+//! exchange, the exchange is refused. A policy that grants more than the ceiling is a defect: the layer refuses the
+//! exchange, and the audit event is marked as an alarm.
 //!
 //! A decision has one of two [`Semantics`](policy::Semantics). *Delegation* is the default: the issued token names the
 //! current actor and all earlier actors in `act`. *Impersonation* issues a token without `act`, and needs a permission of
@@ -65,9 +67,9 @@
 //!
 //! # Plugs
 //!
-//! Each replaceable part is a [`tower::Service`] that answers a question. An async closure in [`tower::service_fn`] fits,
-//! and so does a [`tower::ServiceBuilder`] stack. The aliases in this table carry the bounds; there is no trait to
-//! implement.
+//! A *plug* is a replaceable part: a [`tower::Service`] that answers a question. An async closure in
+//! [`tower::service_fn`] fits. A [`tower::ServiceBuilder`] stack fits too. Each trait alias in this table stands for
+//! the trait bounds of a plug. You implement no trait.
 //!
 //! | alias | question → answer | builder method |
 //! |---|---|---|
@@ -83,18 +85,18 @@
 //! # Issued tokens
 //!
 //! [`introspection_endpoint`](TokenExchangeBuilder::introspection_endpoint) lets clients ask whether a token that this
-//! layer issued is active (RFC 7662). [`revocation_endpoint`](TokenExchangeBuilder::revocation_endpoint) lets the client
-//! that holds such a token revoke the token (RFC 7009). Requests about all other tokens reach the wrapped service.
-//! Resource servers verify issued tokens with [`PublishedKeys`](signing::PublishedKeys); [`metadata`] adds the keys and
-//! the grant to documents that another server publishes.
+//! layer issued is active (RFC 7662). [`revocation_endpoint`](TokenExchangeBuilder::revocation_endpoint) lets the
+//! client that holds such a token revoke the token (RFC 7009). Requests about all other tokens reach the wrapped
+//! service. The target services verify issued tokens with [`PublishedKeys`](signing::PublishedKeys); [`metadata`] adds
+//! the keys and the grant to documents that another server publishes.
 //!
 //! # Refusals
 //!
-//! The client receives an OAuth error with a fixed text. The exact [`Reason`] is in the audit event, in the metrics and in
-//! the extensions of the response. [`manual::reasons`] lists every reason with its meaning and the remedy. By default,
-//! audit events are [`tracing`] events with the target `token_exchange::audit` ([`TracingSink`](audit::TracingSink)).
-//! [`JsonLinesSink`](audit::JsonLinesSink) writes them to a file. An [`ErrorProfile`](error::ErrorProfile) answers with the
-//! error codes of another server that the layer replaces.
+//! The client receives an OAuth error with a fixed text. The exact [`Reason`] is in the audit event, in the metrics and
+//! in the extensions of the response. [`manual::reasons`] lists every reason with its meaning and the remedy. By
+//! default, audit events are [`tracing`] events with the target `token_exchange::audit`
+//! ([`TracingSink`](audit::TracingSink)). [`JsonLinesSink`](audit::JsonLinesSink) writes the events to a file. An
+//! [`ErrorProfile`](error::ErrorProfile) answers with the error codes of another server that the layer replaces.
 //!
 //! # Metrics
 //!
@@ -125,8 +127,8 @@
 //! # Mounting the layer
 //!
 //! The layer fits around one route, a router or a whole server, in axum, tonic and hyper. [`manual::composition`] lists
-//! what the layer composes with. [`manual::smuggling`] lists how requests may try to get past the layer, and what becomes
-//! of such requests. The layer needs a tokio runtime with time enabled.
+//! the middleware and the bodies that work with the layer. [`manual::smuggling`] lists how requests may try to avoid
+//! the layer, and what happens to such requests. The layer needs a tokio runtime with time enabled.
 //!
 //! # Features
 //!

@@ -1,7 +1,7 @@
 //! The metrics of the crate, recorded through the facade of the crate `metrics` (feature `metrics`).
 //!
-//! Every label has a value from a closed set, except the issuer, which the records name. A client cannot create a
-//! time series. Without the feature, every function in this room does nothing.
+//! Every label has a value from a closed set, except the issuer, which the records name. A client cannot create a time
+//! series. Without the feature, every function in this module does nothing.
 
 use std::time::Duration;
 #[cfg(feature = "metrics")]

@@ -35,7 +35,7 @@ impl Outcome {
     }
 }
 
-/// The stages of an exchange, in their order. A stage that fails ends the attempt.
+/// The eight stages of an exchange, and the answer, in their order. A stage that fails ends the attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Stage {

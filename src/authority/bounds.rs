@@ -4,7 +4,7 @@ use crate::{
     settings::Settings,
 };
 
-/// Everything that the records allow a request, and nothing beyond.
+/// The ceiling of a request, and the parties, the earlier actors and the possible semantics.
 #[derive(Debug)]
 pub(crate) struct Bounds {
     pub(crate) parties: Parties,
@@ -18,7 +18,7 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    /// Finds the bounds of a request, or refuses a request that the records leave nothing of.
+    /// Finds the bounds of a request. Refuses the request if the records and the tokens allow no exchange.
     pub(crate) fn find(facts: &Facts<'_>, settings: &Settings) -> Result<Self, Rejection> {
         let Facts { registry, client, subject, actor_token, .. } = *facts;
         let actor = Actor::identify(registry, client, actor_token)?;

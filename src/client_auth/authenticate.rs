@@ -29,7 +29,8 @@ pub(crate) async fn authenticate(
     Ok((id, method))
 }
 
-/// Authenticates the client of a token exchange request, and checks that the record of the client allows this grant.
+/// Authenticates the client of a token exchange request, and checks that the record of the client allows token
+/// exchange.
 pub(crate) async fn authenticate_for_exchange(
     authenticator: &Authenticator,
     registry: &Registry,

@@ -8,19 +8,19 @@
 //!
 //! An exchange passes eight stages, in this order:
 //!
-//! | stage | proves that | rules in |
+//! | stage | proves that | checks in |
 //! |---|---|---|
 //! | [`Presented`] | the request is a form that can be read in only one way | [`protocol`](crate::protocol) |
-//! | [`Authenticated`] | the client is authenticated and may use this grant | [`client_auth`](crate::client_auth) |
-//! | [`Resolved`] | the records know all parameters, and the client may send these parameters | [`authority`](crate::authority) |
+//! | [`Authenticated`] | the client is authenticated and may use the exchange grant | [`client_auth`](crate::client_auth) |
+//! | [`Resolved`] | the requested targets and token types are in the records, and the client may ask for the targets | [`authority`](crate::authority) |
 //! | [`Validated`] | the subject token and the actor token are valid and meant for this server | [`token`](crate::token) |
-//! | [`Bounded`] | the records allow an exchange; the ceiling is the most that they allow | [`authority`](crate::authority) |
-//! | [`StillValid`] | no token is revoked, and all parties are in good standing | [`status`](crate::status) |
+//! | [`Bounded`] | the records and the tokens allow an exchange; the *ceiling* is known, which is the largest scope and lifetime | [`authority`](crate::authority) |
+//! | [`StillValid`] | no token is revoked, and the status check accepts all parties | [`status`](crate::status) |
 //! | [`Decided`] | the policy allows the exchange, with a grant within the ceiling | [`policy`](crate::policy) |
 //! | [`Issued`] | the new token is signed | [`signing`](crate::signing) |
 //!
-//! The first check that fails ends the exchange with a [`Rejection`]. Each stage calls the module that has its rules; this
-//! page only fixes the order.
+//! The first check that fails ends the exchange with a [`Rejection`]. Each stage calls the module that makes the
+//! checks. This file only sets the order.
 //!
 //! # Proof
 //!
@@ -30,10 +30,10 @@
 //!
 //! # Before and after
 //!
-//! The [`service`](crate::service) recognizes a token exchange request, calls [`Exchange::issue`], and writes the answer.
-//! An [`Observer`] sees each stage when the stage is reached: the [`audit`](crate::audit) records the attempt, and
-//! [`explain`](crate::explain) explains a dry run. The client receives the token only after the audit sink has taken the
-//! audit event.
+//! The [`service`](crate::service) recognizes a token exchange request, calls [`Exchange::issue`], and writes the
+//! answer. An [`Observer`] is told about each stage when the stage is reached: the [`audit`](crate::audit) fills the
+//! audit event of the attempt, and [`explain`](crate::explain) explains a dry run, which stops before the last stage.
+//! The client receives the token only after the audit sink has taken the audit event.
 
 mod observer;
 mod stages;
@@ -107,7 +107,7 @@ impl Exchange {
         let presented = Presented::read(headers, body)?;
         observer.presented(&presented);
 
-        // Nothing is fetched and no token is decoded for a client that is not authenticated.
+        // Before the client is authenticated, no token is decoded and no key is fetched.
         let authenticated = Authenticated::authenticate(presented, authenticator, registry).await?;
         observer.authenticated(&authenticated);
 

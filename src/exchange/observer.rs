@@ -1,7 +1,7 @@
 use super::stages::{Authenticated, Bounded, Decided, Issued, Presented, Resolved, StillValid, Validated};
 use crate::policy::ShadowOutcome;
 
-/// Records what happens to a request.
+/// The code that is told about each stage that an exchange reaches.
 ///
 /// Each method is called as soon as its stage is reached, before the next stage can refuse the request.
 pub(crate) trait Observer: Send {
@@ -11,7 +11,7 @@ pub(crate) trait Observer: Send {
     fn validated(&mut self, validated: &Validated);
     fn bounded(&mut self, bounded: &Bounded);
     fn still_valid(&mut self, still_valid: &StillValid);
-    /// Receives the decision that the shadow rules would make, whatever the policy decides.
+    /// Receives the shadow outcome, if the decision has one. The decision can allow or refuse the exchange.
     fn shadow(&mut self, _: &ShadowOutcome) {}
     fn decided(&mut self, decided: &Decided);
     fn issued(&mut self, _: &Issued) {}

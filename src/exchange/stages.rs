@@ -1,8 +1,9 @@
 //! The stages of an exchange, as types.
 //!
-//! A value of a stage proves that the checks of this stage and of all earlier stages have passed. The compiler enforces the
-//! proof: the fields of a stage are private to this file, each stage has one constructor, and the constructor takes the
-//! value of the stage before. The constructors have no rules of their own. They call the modules that have the rules.
+//! A value of a stage proves that the checks of this stage and of all earlier stages have passed. The compiler enforces
+//! the proof: the fields of a stage are private to this file, each stage has one constructor, and the constructor takes
+//! the value of the stage before. The constructors make no checks of their own. Each constructor calls the module that
+//! makes the checks.
 //!
 //! From [`Validated`] on, a stage dereferences to the stage before it. So every accessor of an earlier stage works on the
 //! later stages, and a `&Decided` can be passed to a function that takes a `&Bounded`.
@@ -38,18 +39,18 @@ impl Presented {
         Ok(Self { request: TokenRequest::read(headers, body)? })
     }
 
-    /// The credentials of the client, which are not checked.
+    /// The credentials of the client, which are not checked yet.
     pub(crate) fn identification(&self) -> &Identification {
         &self.request.identification
     }
 
-    /// The parameters of the request, which are not checked.
+    /// The parameters of the request, which are not checked yet.
     pub(crate) fn requested(&self) -> &Requested {
         &self.request.requested
     }
 }
 
-/// Stage 2: the client is authenticated and may use this grant. The credentials are dropped.
+/// Stage 2: the client is authenticated and may use the exchange grant. The credentials are dropped.
 #[derive(Debug)]
 pub(crate) struct Authenticated {
     client: Arc<ClientRecord>,
@@ -78,7 +79,7 @@ impl Authenticated {
     }
 }
 
-/// Stage 3: the records know all parameters of the request, and the client may send these parameters.
+/// Stage 3: the requested targets and token types are in the records, and the client may ask for the targets.
 #[derive(Debug)]
 pub(crate) struct Resolved {
     client: Arc<ClientRecord>,
@@ -116,7 +117,7 @@ impl Resolved {
     }
 }
 
-/// Stage 4: the subject token and the actor token are valid. Their combination is not checked.
+/// Stage 4: the subject token and the actor token are valid. Their combination is not checked yet.
 #[derive(Debug)]
 pub(crate) struct Validated {
     resolved: Resolved,
@@ -156,7 +157,8 @@ impl Validated {
     }
 }
 
-/// Stage 5: the records allow an exchange. The bounds are the most that the records allow.
+/// Stage 5: the records and the tokens allow an exchange. The bounds are known, and the ceiling is a part of the
+/// bounds.
 #[derive(Debug)]
 pub(crate) struct Bounded {
     validated: Validated,
@@ -210,7 +212,7 @@ impl Bounded {
     }
 }
 
-/// Stage 6: no token is revoked, and all parties are in good standing.
+/// Stage 6: no token is revoked, and the status check accepts all parties.
 #[derive(Debug)]
 pub(crate) struct StillValid {
     bounded: Bounded,

@@ -17,7 +17,7 @@ use http::{HeaderMap, Response};
 
 /// The number of tokens in a form at which the layer looks. A correct form has one token.
 const MAX_TOKENS: usize = 4;
-/// The target of the log lines of this room.
+/// The target of the log lines of this module.
 const LOG: &str = "token_exchange::issued_tokens";
 
 /// An endpoint for issued tokens.

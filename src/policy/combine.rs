@@ -16,12 +16,13 @@ use tower::{BoxError, Service, ServiceExt};
 /// * If every policy allows, the answer is the intersection of the grants: the scope tokens that every grant has, the
 ///   shortest lifetime, and the smallest number of actors.
 /// * If the policies allow different [`Semantics`](super::Semantics), the answer is a denial.
-/// * If a policy grants more than the ceiling, its decision is returned unchanged: an intersection would hide the defect
-///   from the layer, which reports the defect (`policy_widened`).
-/// * If a policy returns an error, the combined policy returns that error and the exchange fails closed.
+/// * If a policy grants more than the ceiling, the answer is that grant, and not an intersection. So the layer finds
+///   the defect, and refuses the exchange with the reason `policy_widened`.
+/// * If a policy returns an error, the combined policy returns that error, and the layer issues no token.
 /// * An empty list denies.
 ///
-/// The first shadow outcome is kept. Policies of different types fit into one list after [`plug::boxed`](crate::plug::boxed).
+/// The first shadow outcome is kept. [`plug::boxed`](crate::plug::boxed) gives policies of different types one type, so
+/// that they fit into one list.
 ///
 /// ```
 /// use tower::{ServiceExt, service_fn};
@@ -54,16 +55,16 @@ pub fn all<P: Policy>(policies: impl IntoIterator<Item = P>) -> Combined {
     Combined { mode: Mode::All, policies: policies.into_iter().map(boxed).collect() }
 }
 
-/// Combines a policy that decides with guards that can only refuse.
+/// Combines a policy that decides with guards. A *guard* is a policy that can only refuse: its grants have no effect.
 ///
 /// The policy is asked first. If the policy allows, the guards are asked one after the other, with the same query:
 ///
 /// * The first denial is the answer, and the remaining guards are not asked.
-/// * If every guard allows, the answer is the decision of the policy. The grants of the guards have no effect.
-/// * If the policy or a guard returns an error, the combined policy returns that error and the exchange fails closed.
+/// * If every guard allows, the answer is the decision of the policy.
+/// * If the policy or a guard returns an error, the combined policy returns that error, and the layer issues no token.
 ///
-/// If a shadow rule of a guard would refuse, the decision carries that shadow outcome. Guards of different types fit into
-/// one list after [`plug::boxed`](crate::plug::boxed).
+/// If a shadow rule of a guard would refuse, the decision carries that shadow outcome.
+/// [`plug::boxed`](crate::plug::boxed) gives guards of different types one type, so that they fit into one list.
 ///
 /// ```
 /// use std::convert::Infallible;

@@ -1,7 +1,8 @@
 //! The policy: which client may exchange which token for which target.
 //!
-//! For every exchange the layer computes the *ceiling*, which is the most that the records allow. Then the layer asks the
-//! policy. The policy allows the exchange, up to the ceiling, or refuses the exchange.
+//! For every exchange, the layer computes the *ceiling*: the largest scope and the longest lifetime that the records
+//! and the tokens allow. Then the layer asks the policy. The policy allows the exchange, up to the ceiling, or refuses
+//! the exchange.
 //!
 //! Most layers use a [`Table`] of rules. [`TokenExchangeBuilder::rules`](crate::TokenExchangeBuilder::rules) and
 //! [`Document`](crate::Document) build such a table and compare the rules with the records. A table can also be used alone:
@@ -54,8 +55,8 @@
 //! # }
 //! ```
 //!
-//! [`TokenExchangeBuilder::policy`](crate::TokenExchangeBuilder::policy) takes such a policy. An `Err` means that the
-//! policy could not be asked: the exchange fails closed with 503.
+//! [`TokenExchangeBuilder::policy`](crate::TokenExchangeBuilder::policy) takes such a policy. If the policy returns an
+//! `Err`, the layer answers 503 and issues no token.
 //!
 //! # A remote decision point
 //!
@@ -83,7 +84,8 @@
 //!
 //! # Several policies
 //!
-//! [`all`] allows what every policy allows. [`any_deny`] adds guards, which can only refuse, to a policy:
+//! [`all`] allows what every policy allows. [`any_deny`] adds *guards* to a policy. A guard is a policy that can only
+//! refuse:
 //!
 //! ```
 //! use tower::service_fn;

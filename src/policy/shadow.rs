@@ -57,7 +57,7 @@ impl fmt::Display for ShadowOutcome {
     }
 }
 
-/// Serialises the outcome as its text.
+/// Serializes the outcome as its text.
 impl Serialize for ShadowOutcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

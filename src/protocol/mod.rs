@@ -1,7 +1,7 @@
 //! The values of the protocol, without I/O, keys or clock.
 //!
-//! This room has the parameters of a request ([`TokenType`], [`Scope`], the form), the identifiers, and the answers. One
-//! table maps every [`Reason`] for a refusal to a status, an error code and a fixed description.
+//! This module has the parameters of a request ([`TokenType`], [`Scope`], the form), the identifiers, and the answers.
+//! One table maps every [`Reason`] for a refusal to a status, an error code and a fixed description.
 
 mod error_code;
 mod error_profile;

@@ -39,9 +39,9 @@ pub enum Mismatch {
     Target,
     /// The login that the rule requires.
     Login,
-    /// The rule allows delegation or impersonation, and the layer cannot issue it.
+    /// The layer cannot issue the delegation or impersonation that the rule allows.
     SemanticsImpossible,
-    /// The rule allows no scope token of the ceiling that the client requests.
+    /// The rule allows none of the requested scope tokens that are in the ceiling.
     ScopeEmpty,
 }
 
@@ -77,7 +77,7 @@ impl Rule {
     }
 
     pub(super) fn meets(&self, condition: Mismatch, query: &Query) -> bool {
-        // A deny rule also finds the party that the subject was before an earlier exchange.
+        // A deny rule also matches the foreign party that became the subject in an earlier exchange.
         let mut parties = parties(query, self.is_deny());
         match condition {
             Mismatch::Client => self.clients.contains(&query.client_id),

@@ -1,6 +1,6 @@
 //! The table: a policy made of rules.
 //!
-//! [`decide`] holds the one rule of the whole table: a deny wins, then the allow that grants most.
+//! The function [`decide`] chooses among the matching rules: a deny rule wins, then the allow rule that grants most.
 
 mod actors;
 mod display;
@@ -38,8 +38,8 @@ use tower::Service;
 /// * A matching deny rule refuses the exchange.
 /// * Otherwise exactly one matching allow rule decides: the rule that grants most of the requested scope. If several
 ///   rules grant the same amount, the first of them decides. Grants of several rules never add up.
-/// * If a matching allow rule lacks only the login that the rule requires ([`Rule::require_acr`]), the client is told
-///   which login is sufficient.
+/// * If the query meets every condition of an allow rule except the login ([`Rule::require_acr`]), and no other rule
+///   allows the exchange, the client is told which login is sufficient.
 /// * Without a matching rule, the exchange is refused.
 ///
 /// ```
@@ -57,10 +57,10 @@ use tower::Service;
 ///
 /// # Large tables
 ///
-/// An index finds the rules by client, target and subject (by name, by issuer, or by the first claim with a text value).
-/// A decision of a table with a million such rules takes less than twice the time of a table with ten rules. The index
-/// cannot distinguish rules of the same client and target that are for any subject, or that require only claims that are
-/// not texts: a query is compared with each of those rules.
+/// An index finds the rules by client, target and subject (by name, by issuer, or by the first claim with a text
+/// value). With a million rules that the index distinguishes, a decision takes less than twice the time of a decision
+/// with ten rules. The index cannot distinguish rules of the same client and target that are for any subject, or that
+/// require only claims that are not texts. A query is compared with each of these rules.
 #[derive(Clone, Debug)]
 pub struct Table(Arc<Rules>);
 
@@ -80,12 +80,17 @@ enum Verdict<'a> {
     NoRule,
 }
 
-/// Decides by the rules that match a query, in the order of the table: a deny wins, then the allow that grants most.
+/// Chooses the rule that decides. `matching` has the rules that match the query, in the order of the table.
 ///
-/// The best allow rule is the rule whose login condition is met; then the rule that the layer can carry out; then the rule
-/// that grants most of the requested scope; then the first rule. A rule that the layer cannot carry out decides only if
-/// there is no better rule, so that the audit event names the rule. A step-up is possible only if the layer can carry out
-/// the rule after the new login.
+/// A deny rule wins over all allow rules. The best allow rule is found by these questions, in this order:
+///
+/// 1. Does the login of the subject meet the condition of the rule?
+/// 2. Can the layer issue the delegation or impersonation that the rule allows?
+/// 3. Which rule grants most of the requested scope?
+/// 4. Which rule is first in the table?
+///
+/// A rule with *no* in question 2 still decides if there is no better rule, so that the audit event names the rule. A
+/// step-up needs a rule with *yes* in question 2.
 fn decide<'a>(matching: &[&'a Rule], query: &Query) -> Verdict<'a> {
     if let Some(deny) = matching.iter().find(|rule| rule.is_deny()) {
         return Verdict::Deny(deny);

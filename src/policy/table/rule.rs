@@ -6,10 +6,10 @@ use super::{
 use crate::{policy::Semantics, protocol::named_values, records::Wording};
 use std::{hash::Hash, time::Duration};
 
-/// One rule of a [`Table`](super::Table): a client, subjects and targets, and what the rule allows or denies.
+/// One rule of a [`Table`](super::Table): clients, subjects and targets, and what the rule allows or denies.
 ///
-/// Every rule names clients, subjects and targets. A rule that applies to all of them states so explicitly
-/// ([`Names::any`], [`Subjects::any`]).
+/// Every rule names clients, subjects and targets. A rule for all clients, subjects or targets needs [`Names::any`] or
+/// [`Subjects::any`].
 ///
 /// An allow rule also names the scopes, and can lower the limits of the issued token or require more of the request. A
 /// deny rule refuses the whole request.
@@ -118,8 +118,8 @@ impl Rule {
     /// Creates a rule that refuses a request, whatever other rules allow. The rule applies to every actor, unless
     /// [`Rule::actors`] names some.
     ///
-    /// If a request names several targets, a deny rule matches if the rule names one of them. A deny rule matches a
-    /// foreign subject also under the name that an earlier exchange gave to the subject.
+    /// If a request names several targets, a deny rule matches if the rule names one of them. A deny rule that names a
+    /// foreign subject also matches after an earlier exchange gave the subject another name.
     pub fn deny(clients: impl Into<Names>, subjects: Subjects, targets: impl Into<Names>) -> Self {
         Self { effect: Effect::Deny, actors: Actors::any(), ..Self::allow(clients, subjects, targets) }
     }
@@ -156,13 +156,15 @@ impl Rule {
         self
     }
 
-    /// Lowers the lifetime of the issued token, in whole seconds. At least 1 s.
+    /// Sets the longest lifetime of the issued token, in whole seconds. The lifetime must be at least 1 s. The records
+    /// can set a shorter lifetime.
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
         self.max_lifetime = Some(lifetime);
         self
     }
 
-    /// Lowers the number of actors in the `act` claim of the issued token. At least 1 for a delegation.
+    /// Sets the largest number of actors in the `act` claim of the issued token. A rule that allows delegation needs at
+    /// least 1.
     pub fn max_depth(mut self, depth: usize) -> Self {
         self.max_depth = Some(depth);
         self
@@ -190,8 +192,8 @@ impl Rule {
     /// Requires that the issued token is bound to its sender, by a proof of possession (RFC 9449) or by a certificate
     /// (RFC 8705).
     ///
-    /// This version never issues such a token. A layer therefore reports a rule with this condition when the layer is
-    /// built, because the rule never matches.
+    /// This version never issues such a token, so the rule never matches. The builder of the layer therefore reports a
+    /// rule with this condition as a mistake.
     ///
     /// ```
     /// use tower_token_exchange::{policy::{Decision, Query, Rule, Subjects, Table}, records::Party};
@@ -337,7 +339,7 @@ impl Rule {
     }
 }
 
-/// Two rules are equal if they have the same id and say the same. The position in a table does not matter.
+/// Two rules are equal if they have the same id and the same content. The position in a table does not matter.
 impl PartialEq for Rule {
     fn eq(&self, other: &Self) -> bool {
         self.id == other.id && self.content() == other.content()
