@@ -155,3 +155,28 @@ impl fmt::Debug for Signer {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn signer(keys: KeySet) -> Result<Signer, SignerError> {
+        let service = tower::service_fn(|_: SigningRequest| async { Ok::<_, std::io::Error>(Signature::new("")) });
+        Signer::new(KeyId::try_from("kms").unwrap(), Algorithm::ES256, service, keys)
+    }
+
+    #[test]
+    fn a_signer_needs_its_public_key() {
+        let key = LocalSigner::generate(Algorithm::ES256).unwrap();
+        let named = key.clone().with_key_id(KeyId::try_from("kms").unwrap());
+        let other_algorithm = LocalSigner::generate(Algorithm::EdDSA).unwrap().with_key_id(named.key_id().clone());
+        assert!(signer(named.published_keys().key_set()).is_ok());
+        for keys in [KeySet::empty(), key.published_keys().key_set(), other_algorithm.published_keys().key_set()] {
+            let Err(error) = signer(keys) else { panic!("the signer has no public key in the set") };
+            assert_eq!(
+                error.to_string(),
+                "the key set has no ES256 key with the `kid` `kms`: add the public key of the signer"
+            );
+        }
+    }
+}
