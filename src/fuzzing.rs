@@ -54,7 +54,7 @@ fn claims(data: &[u8]) {
     assert!(depth(&Value::Object(members.clone())) <= 16);
     for name in ["exp", "iat", "nbf", "auth_time", "iss", "sub", "aud", "scope", "jti", "client_id"] {
         let raw = members.get(name);
-        let (down, up) = (claims.seconds(name), claims.seconds_up(name));
+        let (down, up) = (claims.seconds(name), claims.seconds_rounded_up(name));
         assert_eq!(down.is_ok(), up.is_ok());
         if let (Ok(Some(down)), Ok(Some(up)), Some(date)) = (down, up, raw.and_then(Value::as_f64)) {
             assert!(down as f64 <= date && date <= up as f64 && up - down <= 1, "{down} {date} {up}");

@@ -1,8 +1,8 @@
 use super::names::local_name;
 use crate::{
-    protocol::{Reason, Rejection, refuse},
+    protocol::{Reason, Rejection, is_name, refuse},
     records::{IssuerId, Party, Registry},
-    token::{VerifiedToken, is_name},
+    token::VerifiedToken,
 };
 use serde_json::{Map, Value};
 

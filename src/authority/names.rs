@@ -1,9 +1,9 @@
 //! The names of a party: at its own issuer, and in this authorization server.
 
 use crate::{
-    protocol::{Reason, Rejection, refuse},
+    protocol::{Reason, Rejection, is_name, refuse},
     records::{Party, Registry, SubjectMapping, TENANT_SEPARATOR},
-    token::{VerifiedToken, is_name},
+    token::VerifiedToken,
 };
 
 /// The party of a token under its local name.

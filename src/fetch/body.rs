@@ -2,7 +2,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
 
-/// Why a body was not read to its end.
+/// A body that was not read to its end.
 #[derive(Debug)]
 pub(super) enum Unread<E> {
     TooLarge,
@@ -11,7 +11,8 @@ pub(super) enum Unread<E> {
 
 /// Reads a body of at most `limit` bytes. Trailers are dropped.
 ///
-/// Copied into one buffer: a peer that sends a byte per chunk would make a list of frames many times the limit.
+/// The frames are copied into one buffer. A list of frames could take many times the memory of the limit, if the peer sends
+/// one byte in each frame.
 pub(super) async fn read<B>(mut body: B, limit: usize) -> Result<Bytes, Unread<B::Error>>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -38,7 +39,7 @@ mod tests {
     use http_body_util::Full;
 
     #[tokio::test]
-    async fn the_limit_is_the_largest_body() {
+    async fn a_body_of_exactly_the_limit_is_read() {
         for (length, fits) in [(0, true), (9, true), (10, true), (11, false)] {
             let announced = read(Full::from(vec![b'x'; length]), 10).await;
             assert_eq!(announced.is_ok(), fits, "{length} bytes, length known");

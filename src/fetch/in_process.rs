@@ -11,12 +11,14 @@ use tower::{BoxError, Service, ServiceExt};
 
 use super::body::{self, Unread};
 
-/// The largest answer that is read, in bytes.
+/// The largest response body that is read, in bytes.
 const ANSWER_BYTES: usize = 256 * 1024;
 
-/// Makes a service of this process askable as a peer on the network is: a router, or the service that the layer
-/// wraps. It is asked with a [`Full`] body, which axum's routers take as it is; `map_request` of tower makes any other.
-/// Answers of more than 256 KiB are an error.
+/// Makes an HTTP service of a service in the same process, such as a router or the service that the layer wraps.
+///
+/// The service gets requests with a [`Full`] body. An axum router accepts such a body;
+/// [`map_request`](tower::util::ServiceExt::map_request) converts the body for any other service. A response body of more
+/// than 256 KiB is an error.
 ///
 /// ```
 /// use axum::{Json, Router, routing::post};
@@ -38,7 +40,7 @@ pub fn in_process<S>(service: S) -> InProcess<S> {
     InProcess(service)
 }
 
-/// A service of this process, by [`in_process`].
+/// An HTTP service in the same process. [`in_process`] creates one.
 #[derive(Clone, Debug)]
 pub struct InProcess<S>(S);
 
@@ -62,7 +64,7 @@ where
         let service = self.0.clone();
         Box::pin(async move {
             let mut request = request.map(Full::new);
-            // Whoever passes it on may lose the length of its body on the way.
+            // A middleware inside of the service may hide the length of the body.
             if let Some(length) = request.body().size_hint().exact().filter(|length| *length > 0) {
                 request.headers_mut().insert(header::CONTENT_LENGTH, length.into());
             }
@@ -70,7 +72,7 @@ where
             let (parts, body) = response.into_parts();
             match body::read(body, ANSWER_BYTES).await {
                 Ok(body) => Ok(Response::from_parts(parts, body)),
-                Err(Unread::TooLarge) => Err(format!("the answer is larger than {ANSWER_BYTES} bytes").into()),
+                Err(Unread::TooLarge) => Err(format!("the response is larger than {ANSWER_BYTES} bytes").into()),
                 Err(Unread::Broken(error)) => Err(error.into()),
             }
         })

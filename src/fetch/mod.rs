@@ -1,18 +1,20 @@
-//! Bytes in, bytes out: how issuer keys, metadata and introspection answers are fetched.
+//! The HTTP client that fetches key sets and metadata, and that asks introspection endpoints.
 //!
-//! [`HttpFetch`] is the client that ships: a [`tower::Service`] from `http::Request<Bytes>` to
-//! `http::Response<Bytes>`. Whoever holds the requests to other rules (a proxy, a service mesh, a fixture)
-//! plugs in another service of that shape.
+//! The layer needs an HTTP service only for these requests. [`HttpFetch`] is the client of the feature `fetch` and the
+//! default. [`in_process`] makes an HTTP service of a router in the same process. Any other
+//! [`HttpService`](crate::plug::HttpService), such as a client behind a proxy, can take the place of both.
 //!
-//! A URL that comes from a configuration file or a discovery document is an invitation to fetch from the
-//! inside of the network (SSRF; draft-ietf-oauth-rfc8725bis). Hence, unless a named option says otherwise:
+//! # Server-side request forgery
 //!
-//! * only `https`, and only public addresses. The addresses are looked at **after** the name is resolved and are
-//!   the ones connected to, so a name that changes its mind (DNS rebinding) gains nothing; an IP literal is looked
-//!   at too;
-//! * no redirect is followed: a 3xx is the answer;
-//! * one deadline for connecting, headers and body together; the body is bounded while it streams;
-//! * no proxy taken from the environment, no cookies, no decompression. HTTP/1.1.
+//! A URL from a configuration file or a metadata document can lead into the internal network
+//! (draft-ietf-oauth-rfc8725bis). [`HttpFetch`] therefore has these rules, unless an option changes a rule:
+//!
+//! * Only `https` URLs and public addresses are allowed. The check of an address takes place after the host name is
+//!   resolved, and the connection goes to the checked address. A name that changes its address (DNS rebinding) gains
+//!   nothing. An IP address in the URL is checked in the same way.
+//! * Redirects are not followed. A response with a status of 3xx is the result.
+//! * One deadline holds for connecting, headers and body together, and the size of the body is limited while it is read.
+//! * Proxy settings of the environment, cookies and compressed bodies are not supported. The protocol is HTTP/1.1.
 
 mod body;
 #[cfg(feature = "fetch")]

@@ -74,7 +74,7 @@ impl<'a> IssuedTokens<'a> {
 
     fn verify(&self, token: &str) -> Option<IssuedToken> {
         let jws = Compact::parse(token)?;
-        let header = RawHeader::parse(&jws.header)?.judged().ok()?;
+        let header = RawHeader::parse(&jws.header)?.check().ok()?;
         if header.kid.is_none() || self.keys.verify(&header, &jws, KeyUse::Signature) != KeyMatch::Verified {
             return None;
         }

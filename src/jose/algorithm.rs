@@ -1,7 +1,17 @@
 use biscuit::jwa::SignatureAlgorithm;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{fmt, str::FromStr};
 
-/// A signature algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1). There is no `none` and no HMAC.
+/// A signature algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1). `none` and HMAC are not supported.
+///
+/// The text form is the value of `alg`, compared with its case.
+///
+/// ```
+/// use tower_token_exchange::signing::Algorithm;
+///
+/// assert_eq!("ES256".parse(), Ok(Algorithm::ES256));
+/// assert!("none".parse::<Algorithm>().is_err());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Algorithm {
@@ -9,7 +19,7 @@ pub enum Algorithm {
     ES256,
     /// ECDSA with P-384 and SHA-384.
     ES384,
-    /// EdDSA with Ed25519; `EdDSA` and `Ed25519` (RFC 9864) both name it in a token.
+    /// EdDSA with Ed25519. In a token, `EdDSA` and `Ed25519` (RFC 9864) both name this algorithm.
     EdDSA,
     /// RSASSA-PSS with SHA-256.
     PS256,
@@ -26,7 +36,7 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    /// Every algorithm there is; what an issuer may sign with unless its record says less.
+    /// Every algorithm. An issuer may sign with all of them, unless the record of the issuer lists fewer.
     pub const ALL: &'static [Self] = &[
         Self::ES256,
         Self::ES384,
@@ -39,7 +49,7 @@ impl Algorithm {
         Self::RS512,
     ];
 
-    /// The `alg` that this crate writes.
+    /// Returns the name that this crate writes as `alg`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ES256 => "ES256",
@@ -54,7 +64,6 @@ impl Algorithm {
         }
     }
 
-    /// Reads an `alg`, case and all.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         match name {
             "Ed25519" => Some(Self::EdDSA),
@@ -62,7 +71,7 @@ impl Algorithm {
         }
     }
 
-    /// The length of a signature in bytes, where the algorithm alone decides it.
+    /// Returns the length of a signature in bytes, if the algorithm alone decides the length.
     pub(crate) const fn signature_length(self) -> Option<usize> {
         match self {
             Self::ES256 | Self::EdDSA => Some(64),
@@ -71,8 +80,8 @@ impl Algorithm {
         }
     }
 
-    /// The library's name for it; it has none for EdDSA.
-    pub(super) const fn of_library(self) -> Option<SignatureAlgorithm> {
+    /// Returns the algorithm in the terms of biscuit, which does not support EdDSA.
+    pub(super) const fn for_biscuit(self) -> Option<SignatureAlgorithm> {
         Some(match self {
             Self::ES256 => SignatureAlgorithm::ES256,
             Self::ES384 => SignatureAlgorithm::ES384,
@@ -87,19 +96,12 @@ impl Algorithm {
     }
 }
 
-/// A name that no [`Algorithm`] has.
+/// A text that is not the name of an [`Algorithm`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("none of ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384, RS512")]
+#[error("not a supported algorithm: use ES256, ES384, EdDSA, PS256, PS384, PS512, RS256, RS384 or RS512")]
+#[non_exhaustive]
 pub struct AlgorithmError;
 
-/// By its name in JOSE, case and all.
-///
-/// ```
-/// use tower_token_exchange::signing::Algorithm;
-///
-/// assert_eq!("ES256".parse(), Ok(Algorithm::ES256));
-/// assert!("none".parse::<Algorithm>().is_err());
-/// ```
 impl FromStr for Algorithm {
     type Err = AlgorithmError;
 
@@ -111,5 +113,17 @@ impl FromStr for Algorithm {
 impl fmt::Display for Algorithm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Algorithm {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Algorithm {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }

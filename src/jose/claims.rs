@@ -35,7 +35,7 @@ pub struct ClaimsError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Invalid(pub(crate) &'static str);
 
-/// The last second that a double, and so every JSON implementation, can tell from the next: about the year 285 million.
+/// The last second that a double-precision number can tell from the next second, about the year 285 million.
 const LAST_SECOND: f64 = 9_007_199_254_740_991.0;
 
 impl Claims {
@@ -91,7 +91,7 @@ impl Claims {
         &self.0
     }
 
-    /// A string claim that is not empty.
+    /// Returns a claim that must be a string and not empty.
     pub(crate) fn text(&self, name: &'static str) -> Result<Option<&str>, Invalid> {
         match self.0.get(name) {
             None => Ok(None),
@@ -100,7 +100,7 @@ impl Claims {
         }
     }
 
-    /// `aud`: a string or an array of strings (RFC 7519 section 4.1.3); absent is the empty list.
+    /// Returns `aud`: one string or an array of strings (RFC 7519 section 4.1.3). An absent claim is an empty list.
     pub(crate) fn audience(&self) -> Result<Vec<&str>, Invalid> {
         match self.0.get("aud") {
             None => Ok(Vec::new()),
@@ -110,7 +110,7 @@ impl Claims {
         }
     }
 
-    /// `scope`: one string (RFC 8693 section 4.2). An empty one is known and grants nothing.
+    /// Returns `scope`, which is one string (RFC 8693 section 4.2). An empty string is an empty scope.
     pub(crate) fn scope(&self) -> Result<Option<Scope>, Invalid> {
         match self.0.get("scope") {
             None => Ok(None),
@@ -120,7 +120,7 @@ impl Claims {
         }
     }
 
-    /// A scope in another claim than `scope`: one string, or an array of strings.
+    /// Returns the scope in another claim than `scope`: one string, or an array of strings.
     pub(crate) fn scope_in(&self, name: &str) -> Result<Option<Scope>, ScopeError> {
         match self.0.get(name) {
             None => Ok(None),
@@ -134,14 +134,14 @@ impl Claims {
         }
     }
 
-    /// A NumericDate (RFC 7519 section 2): a number, possibly with a fraction, not negative. Whole seconds,
-    /// rounded down.
+    /// Returns a time in seconds since 1970, rounded down. A NumericDate is a number that is not negative and may have a
+    /// fraction (RFC 7519 section 2).
     pub(crate) fn seconds(&self, name: &'static str) -> Result<Option<u64>, Invalid> {
         self.date(name).map(|date| date.map(|date| date.floor() as u64))
     }
 
-    /// As [`Claims::seconds`], rounded up.
-    pub(crate) fn seconds_up(&self, name: &'static str) -> Result<Option<u64>, Invalid> {
+    /// Returns the same as [`Claims::seconds`], rounded up.
+    pub(crate) fn seconds_rounded_up(&self, name: &'static str) -> Result<Option<u64>, Invalid> {
         self.date(name).map(|date| date.map(|date| date.ceil() as u64))
     }
 
@@ -219,11 +219,11 @@ mod tests {
     }
 
     #[test]
-    fn dates() {
+    fn a_date_is_a_number_that_is_not_negative() {
         for (json, down, up) in [("5", 5, 5), ("5.5", 5, 6), ("0", 0, 0), ("1.0e3", 1000, 1000)] {
             let claims = claims(&format!(r#"{{"exp":{json}}}"#));
             assert_eq!(claims.seconds("exp"), Ok(Some(down)));
-            assert_eq!(claims.seconds_up("exp"), Ok(Some(up)));
+            assert_eq!(claims.seconds_rounded_up("exp"), Ok(Some(up)));
         }
         for bad in ["-1", "\"5\"", "null", "[5]", "1e300", "-9223372036854775808", "18446744073709551615"] {
             assert_eq!(claims(&format!(r#"{{"exp":{bad}}}"#)).seconds("exp"), Err(Invalid("exp")), "{bad}");
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn audiences() {
+    fn an_audience_is_one_string_or_many() {
         assert_eq!(claims(r#"{"aud":"a"}"#).audience(), Ok(vec!["a"]));
         assert_eq!(claims(r#"{"aud":["a","b"]}"#).audience(), Ok(vec!["a", "b"]));
         assert_eq!(claims(r#"{"aud":[]}"#).audience(), Ok(vec![]));
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes() {
+    fn a_scope_is_one_string() {
         assert_eq!(claims("{}").scope(), Ok(None));
         assert_eq!(claims(r#"{"scope":""}"#).scope(), Ok(Some(Scope::empty())));
         assert_eq!(claims(r#"{"scope":["a"]}"#).scope(), Err(Invalid("scope")));

@@ -1,16 +1,16 @@
 use data_encoding::BASE64URL_NOPAD;
 
-/// A JWS in compact serialization (RFC 7515 section 7.1), taken apart and not yet believed.
+/// The parts of a JWS in compact serialization (RFC 7515 section 7.1). The signature has not been checked.
 pub(crate) struct Compact<'a> {
     pub(crate) header: Vec<u8>,
     pub(crate) payload: Vec<u8>,
     pub(crate) signature: Vec<u8>,
-    /// What was signed: the first two segments and the dot between them, as they came.
+    /// The signed bytes: the first two segments and the dot between them.
     pub(crate) signing_input: &'a str,
 }
 
 impl<'a> Compact<'a> {
-    /// Exactly three segments of unpadded base64url, none of them with stray trailing bits.
+    /// Reads exactly three segments of base64url without padding and without stray trailing bits.
     pub(crate) fn parse(token: &'a str) -> Option<Self> {
         let (signing_input, signature) = token.rsplit_once('.')?;
         let (header, payload) = signing_input.split_once('.')?;
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_clean_segments() {
+    fn a_token_has_three_base64url_segments() {
         assert!(Compact::parse("e30.e30.AA").is_some());
         for bad in [
             "",

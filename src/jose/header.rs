@@ -2,10 +2,12 @@ use super::{Algorithm, parse_object};
 use crate::protocol::{Reason, Rejection, refuse};
 use serde_json::{Map, Value};
 
-/// More than any honest header.
+/// The largest header that is read. No real header is as large.
 const MAX_BYTES: usize = 8 * 1024;
+/// The longest `kid` in bytes.
 const MAX_KID_BYTES: usize = 256;
 
+/// The members that no header may have, and the reasons for which a token is refused.
 const REFUSED: [(&str, Reason); 5] = [
     ("crit", Reason::TokenHeaderCritical),
     ("b64", Reason::TokenHeaderCritical),
@@ -14,7 +16,7 @@ const REFUSED: [(&str, Reason); 5] = [
     ("cty", Reason::TokenNested),
 ];
 
-/// The header of a signed token (RFC 7515 section 4). Where keys come from is never read from it.
+/// The header of a signed token (RFC 7515 section 4). Members that name the place of a key are never read.
 #[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) algorithm: Algorithm,
@@ -23,7 +25,7 @@ pub(crate) struct Header {
     pub(crate) typ: Option<String>,
 }
 
-/// A header that is one JSON object, and not yet judged.
+/// A header that is one JSON object and has not been checked otherwise.
 pub(crate) struct RawHeader {
     members: Map<String, Value>,
     bytes: usize,
@@ -41,12 +43,13 @@ impl RawHeader {
         Ok(&self.members)
     }
 
-    /// The media type alone, in a header that need not be one of a token that can be verified.
+    /// Returns the media type, without a check of the other members.
     pub(crate) fn typ(&self) -> Result<Option<String>, Rejection> {
         typ(self.members()?)
     }
 
-    pub(crate) fn judged(&self) -> Result<Header, Rejection> {
+    /// Checks the members.
+    pub(crate) fn check(&self) -> Result<Header, Rejection> {
         let members = self.members()?;
         for (name, reason) in REFUSED {
             if members.contains_key(name) {
@@ -70,21 +73,22 @@ impl RawHeader {
 impl Header {
     pub(crate) fn parse(json: &[u8]) -> Result<Self, Rejection> {
         let malformed = || refuse(Reason::TokenHeaderMalformed).with_detail("not one JSON object");
-        RawHeader::parse(json).ok_or_else(malformed)?.judged()
+        RawHeader::parse(json).ok_or_else(malformed)?.check()
     }
 }
 
 fn typ(members: &Map<String, Value>) -> Result<Option<String>, Rejection> {
-    Ok(text(members, "typ")?.map(media_type))
+    Ok(text(members, "typ")?.map(short_media_type))
 }
 
-/// A media type as headers are compared: in lower case, without `application/`.
-pub(crate) fn media_type(typ: &str) -> String {
+/// Returns a media type in the form in which types of tokens are compared: in lower case, without `application/`.
+pub(crate) fn short_media_type(typ: &str) -> String {
     let typ = typ.to_ascii_lowercase();
     typ.strip_prefix("application/").map(str::to_owned).unwrap_or(typ)
 }
 
-/// Whether this can be the name of a key: in a token and in a key set alike.
+/// Returns whether a text can be the name of a key in a token or a key set. An empty name is legal (RFC 7515 section
+/// 4.1.4), although [`KeyId`](crate::protocol::KeyId) refuses such a name for our own keys.
 pub(super) fn is_kid(kid: &str) -> bool {
     kid.len() <= MAX_KID_BYTES && !kid.chars().any(char::is_control)
 }
@@ -104,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers() {
+    fn unsafe_headers_are_refused() {
         let long_kid = format!(r#"{{"alg":"ES256","kid":"{}"}}"#, "k".repeat(257));
         let cases: &[(&str, Result<(), Reason>)] = &[
             (r#"{"alg":"ES256"}"#, Ok(())),

@@ -1,6 +1,8 @@
+use crate::protocol::KeyId;
+use serde::Serialize;
 use std::fmt;
 
-/// A member of a key set that no token is verified with.
+/// A key of a key set that verifies no token.
 ///
 /// ```
 /// use tower_token_exchange::jwks::{IgnoredReason, KeySet};
@@ -9,21 +11,21 @@ use std::fmt;
 ///     {"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"a"},
 ///     {"kty":"EC","crv":"secp256k1","x":"AA","y":"AA","kid":"b"}
 /// ]}"#)?;
-/// let [ignored] = keys.ignored() else { panic!("one of the two") };
-/// assert_eq!((ignored.position, ignored.kid.as_deref()), (1, Some("b")));
-/// assert_eq!(ignored.why, IgnoredReason::UnknownCurve);
-/// assert_eq!(ignored.to_string(), "key 1, kid `b`: its `crv` is not one that is verified with");
+/// let [ignored] = keys.ignored() else { panic!("the second key is ignored") };
+/// assert_eq!(ignored.position, 1);
+/// assert_eq!(ignored.reason, IgnoredReason::UnknownCurve);
+/// assert_eq!(ignored.to_string(), "key 1, kid `b`: the `crv` is missing or not supported");
 /// # Ok::<(), tower_token_exchange::jwks::KeySetError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct IgnoredKey {
-    /// Where it stands in `keys`; the first is 0.
+    /// The position of the key in `keys`. The first key has the position 0.
     pub position: usize,
-    /// Its `kid`, if that is a string of at most 256 bytes without control characters.
-    pub kid: Option<String>,
-    /// What is wrong with it. The first that was found, if it is more than one thing.
-    pub why: IgnoredReason,
+    /// The `kid` of the key, if the key has one that is a [`KeyId`].
+    pub kid: Option<KeyId>,
+    /// The first problem that was found.
+    pub reason: IgnoredReason,
 }
 
 impl fmt::Display for IgnoredKey {
@@ -32,57 +34,58 @@ impl fmt::Display for IgnoredKey {
         if let Some(kid) = &self.kid {
             write!(f, ", kid `{kid}`")?;
         }
-        write!(f, ": {}", self.why)
+        write!(f, ": {}", self.reason)
     }
 }
 
-/// Why a member of a key set is ignored.
+/// The reason for which a key of a key set is ignored.
 ///
-/// Its text is fixed and never holds anything of the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The text of each reason is fixed, and never contains a part of the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum IgnoredReason {
-    /// It is no JSON object.
+    /// The key is not a JSON object.
     NotAnObject,
-    /// It has a member that only private and symmetric keys have, and nobody else should know.
+    /// The key has a member that only private and symmetric keys have.
     Private,
-    /// Its `kid` is no string, longer than 256 bytes, or has control characters.
+    /// The `kid` is not a string, is longer than 256 bytes, or has control characters.
     KidRefused,
-    /// Its `use` is neither `sig` nor `jwt-svid` (RFC 7517 section 4.2).
+    /// The `use` is neither `sig` nor `jwt-svid` (RFC 7517 section 4.2).
     NotForSignatures,
-    /// Its `key_ops` lacks `verify`, or does not agree with its `use` (RFC 7517 section 4.3).
+    /// The `key_ops` have no `verify`, or contradict the `use` (RFC 7517 section 4.3).
     NotForVerifying,
-    /// Its `kty` is missing or none of `EC`, `OKP`, `RSA`.
+    /// The `kty` is missing or is none of `EC`, `OKP`, `RSA`.
     UnknownType,
-    /// Its `crv` is missing or none of `P-256`, `P-384` (`EC`), `Ed25519` (`OKP`).
+    /// The `crv` is missing or is none of `P-256`, `P-384` (`EC`), `Ed25519` (`OKP`).
     UnknownCurve,
-    /// A parameter of the key is missing, malformed or out of its range.
+    /// A parameter of the key is missing, malformed or out of range.
     Malformed,
-    /// An RSA modulus outside 2048 to 8192 bits.
+    /// The RSA modulus has less than 2048 or more than 8192 bits.
     RsaSize,
-    /// An RSA modulus with the structure from which the private key can be computed (ROCA, CVE-2017-15361).
+    /// The private key can be computed from the RSA modulus (ROCA, CVE-2017-15361).
     RsaWeak,
-    /// Its `alg` is none of [`Algorithm`](crate::signing::Algorithm), or not one for such a key.
+    /// The `alg` is not an [`Algorithm`](crate::signing::Algorithm), or not an algorithm for such a key.
     AlgorithmRefused,
-    /// It stands behind the 100th key. It stands for all that follow it, too.
+    /// The set has more than 100 keys. One entry stands for all keys after the 100th key.
     BeyondLimit,
 }
 
 impl fmt::Display for IgnoredReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotAnObject => "it is not a JSON object",
-            Self::Private => "it has a private or symmetric member",
-            Self::KidRefused => "its `kid` is not a string, too long or not printable",
-            Self::NotForSignatures => "its `use` is not for signatures",
-            Self::NotForVerifying => "its `key_ops` has no `verify`, or does not agree with `use`",
-            Self::UnknownType => "its `kty` is not one that is verified with",
-            Self::UnknownCurve => "its `crv` is not one that is verified with",
+            Self::NotAnObject => "the key is not a JSON object",
+            Self::Private => "the key has a member of a private or symmetric key",
+            Self::KidRefused => "the `kid` is not a string, too long or not printable",
+            Self::NotForSignatures => "the `use` is not for signatures",
+            Self::NotForVerifying => "the `key_ops` have no `verify`, or contradict the `use`",
+            Self::UnknownType => "the `kty` is missing or not supported",
+            Self::UnknownCurve => "the `crv` is missing or not supported",
             Self::Malformed => "a parameter of the key is missing, malformed or out of range",
-            Self::RsaSize => "its RSA modulus is outside 2048 to 8192 bits",
-            Self::RsaWeak => "its RSA modulus is one whose private key can be computed",
-            Self::AlgorithmRefused => "its `alg` is unknown or does not fit the key",
-            Self::BeyondLimit => "it is behind the 100th key",
+            Self::RsaSize => "the RSA modulus has less than 2048 or more than 8192 bits",
+            Self::RsaWeak => "the private key can be computed from the RSA modulus",
+            Self::AlgorithmRefused => "the `alg` is unknown or does not fit the key",
+            Self::BeyondLimit => "the set has more than 100 keys",
         })
     }
 }

@@ -8,22 +8,23 @@ use data_encoding::BASE64URL_NOPAD;
 use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::{Map, Value};
 
-/// Members that only a private or symmetric key has.
+/// The members that only a private or symmetric key has.
 pub(super) const PRIVATE_MEMBERS: [&str; 9] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"];
 
-/// What a key is published for (RFC 7517 section 4.2).
+/// The use that a key is published for (RFC 7517 section 4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KeyUse {
-    /// `sig`, or no `use` at all.
+    /// The `use` is `sig` or absent.
     Signature,
-    /// `jwt-svid`: the JWTs of workloads, in a SPIFFE bundle, and no other tokens.
+    /// The `use` is `jwt-svid`. In a SPIFFE bundle, such a key verifies the JWTs of workloads and no other tokens.
     JwtSvid,
 }
 
 /// A public key for one kind of signature (RFC 7517).
+#[derive(PartialEq)]
 pub(crate) struct VerifyingKey {
     pub(crate) kid: Option<String>,
-    pub(crate) purpose: KeyUse,
+    pub(crate) key_use: KeyUse,
     algorithm: Option<Algorithm>,
     material: Material,
 }
@@ -36,8 +37,8 @@ enum Material {
 }
 
 impl VerifyingKey {
-    /// Reads one member of a key set. An error is a key that cannot be used here: one odd key must not take the
-    /// set down (RFC 7517 section 5).
+    /// Reads one key of a key set. A key that cannot be used is an error of this key only, not of the set (RFC 7517
+    /// section 5).
     pub(crate) fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, IgnoredReason> {
         if PRIVATE_MEMBERS.iter().any(|member| jwk.contains_key(*member)) {
             return Err(IgnoredReason::Private);
@@ -47,7 +48,7 @@ impl VerifyingKey {
             Some(Value::String(kid)) if is_kid(kid) => Some(kid.clone()),
             Some(_) => return Err(IgnoredReason::KidRefused),
         };
-        let purpose = match jwk.get("use").map(Value::as_str) {
+        let key_use = match jwk.get("use").map(Value::as_str) {
             None | Some(Some("sig")) => KeyUse::Signature,
             Some(Some("jwt-svid")) => KeyUse::JwtSvid,
             Some(_) => return Err(IgnoredReason::NotForSignatures),
@@ -63,26 +64,45 @@ impl VerifyingKey {
                 Some(named.filter(|named| material.fits(*named)).ok_or(IgnoredReason::AlgorithmRefused)?)
             }
         };
-        Ok(Self { kid, purpose, algorithm, material })
+        Ok(Self { kid, key_use, algorithm, material })
     }
 
-    /// Whether the key is one for this algorithm. Nothing else may be verified with it.
+    /// Returns whether the key is for this algorithm. A key verifies no other signatures.
     pub(crate) fn fits(&self, algorithm: Algorithm) -> bool {
         self.algorithm.is_none_or(|own| own == algorithm) && self.material.fits(algorithm)
     }
 
     pub(crate) fn verify(&self, algorithm: Algorithm, signed: &[u8], signature: &[u8]) -> bool {
-        // The library reaches an `unreachable!` when key and algorithm do not fit.
+        // Biscuit panics if key and algorithm do not fit.
         if !self.fits(algorithm) {
             return false;
         }
-        match (&self.material, algorithm.of_library()) {
+        match (&self.material, algorithm.for_biscuit()) {
             (Material::Ed25519(public), None) => {
                 UnparsedPublicKey::new(&ED25519, public).verify(signed, signature).is_ok()
             }
             (Material::Rsa(secret) | Material::P256(secret) | Material::P384(secret), Some(algorithm)) => {
                 algorithm.verify(signature, signed, secret).is_ok()
             }
+            _ => false,
+        }
+    }
+}
+
+impl PartialEq for Material {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Ed25519(own), Self::Ed25519(other)) => own == other,
+            (Self::Rsa(own), Self::Rsa(other))
+            | (Self::P256(own), Self::P256(other))
+            | (Self::P384(own), Self::P384(other)) => match (own, other) {
+                (Secret::PublicKey(own), Secret::PublicKey(other)) => own == other,
+                (
+                    Secret::RSAModulusExponent { n: own_n, e: own_e },
+                    Secret::RSAModulusExponent { n: other_n, e: other_e },
+                ) => own_n == other_n && own_e == other_e,
+                _ => false,
+            },
             _ => false,
         }
     }
@@ -110,7 +130,7 @@ impl Material {
         if !(2048..=8192).contains(&rsa.n.bits()) {
             return Err(IgnoredReason::RsaSize);
         }
-        // With the exponent 1 anything is its own signature; larger than 33 bits only makes verifying slow.
+        // With the exponent 1, every message is its own signature. An exponent of more than 33 bits only costs time.
         if !rsa.e.bit(0) || !(2..=33).contains(&rsa.e.bits()) {
             return Err(IgnoredReason::Malformed);
         }
@@ -143,15 +163,16 @@ impl Material {
     }
 }
 
-/// Whether `key_ops` lets a key verify (RFC 7517 section 4.3). Beside a `use` it must not say that the key is for
-/// anything but signatures.
+/// Returns whether `key_ops` allow a key to verify (RFC 7517 section 4.3). Together with a `use`, they may name nothing but
+/// signatures.
 fn verifies(operations: &Value, has_use: bool) -> bool {
     let Some(operations) = operations.as_array() else { return false };
     let signature = |operation: &Value| operation == "verify" || operation == "sign";
     operations.iter().any(|operation| operation == "verify") && (!has_use || operations.iter().all(signature))
 }
 
-/// Gives the library only the members that make the key, so that an odd `alg` or `x5c` cannot make it fail.
+/// Reads the parameters of a key with biscuit. Biscuit gets only these members, so that an odd `alg` or `x5c` cannot make
+/// biscuit fail.
 pub(super) fn parameters(jwk: &Map<String, Value>, members: &[&str]) -> Option<AlgorithmParameters> {
     let bare: Map<_, _> =
         members.iter().map(|member| Some(((*member).to_owned(), jwk.get(*member)?.clone()))).collect::<Option<_>>()?;

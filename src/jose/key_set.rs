@@ -1,18 +1,20 @@
-use super::{
-    Algorithm, Compact, Header, IgnoredKey, IgnoredReason, KeyUse, VerifyingKey, header::is_kid, parse_object,
-};
+use super::{Algorithm, Compact, Header, IgnoredKey, IgnoredReason, KeyUse, VerifyingKey, parse_object};
+use crate::protocol::KeyId;
 use serde_json::{Map, Value};
-use std::{fmt, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc};
 
+/// The most keys that are read.
 const MAX_KEYS: usize = 100;
-/// A token without `kid` is tried against at most so many keys.
+/// The most keys that a token without `kid` is tried against.
 const MAX_TRIES: usize = 4;
 
 /// A JSON Web Key Set (RFC 7517 section 5): the public keys of an issuer.
 ///
-/// At most 100 keys are read. A key that cannot be used is left out, and [`ignored`](Self::ignored) says why: an
-/// unknown type or curve, RSA outside 2048 to 8192 bits, not for signatures, private or symmetric. A key whose `use`
-/// is `jwt-svid`, as in a SPIFFE bundle, is kept, and verifies nothing but JWT-SVIDs.
+/// At most 100 keys are read. A key that cannot be used is ignored, and [`ignored`](Self::ignored) returns the reason: for
+/// example an unknown type or curve, an RSA modulus outside of 2048 to 8192 bits, a use other than signatures, or a private
+/// or symmetric key. A key whose `use` is `jwt-svid`, as in a SPIFFE bundle, verifies JWT-SVIDs and no other tokens.
+///
+/// Two key sets are equal if they have the same keys in the same order and ignore the same keys. A clone shares the keys.
 ///
 /// ```
 /// use tower_token_exchange::jwks::KeySet;
@@ -24,7 +26,7 @@ const MAX_TRIES: usize = 4;
 /// assert_eq!(keys.len(), 1);
 /// # Ok::<(), tower_token_exchange::jwks::KeySetError>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct KeySet {
     keys: Arc<[Arc<VerifyingKey>]>,
     ignored: Arc<[IgnoredKey]>,
@@ -32,7 +34,7 @@ pub struct KeySet {
 
 /// A text that is not a key set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a key set is one JSON object with an array `keys`, without duplicate members (RFC 7517 section 5)")]
+#[error("not a key set: give one JSON object with an array `keys` and without duplicate members (RFC 7517 section 5)")]
 #[non_exhaustive]
 pub struct KeySetError;
 
@@ -48,7 +50,10 @@ pub(crate) enum KeyMatch {
 }
 
 impl KeySet {
-    /// Reads a key set document.
+    /// Reads a key set from JSON.
+    ///
+    /// # Errors
+    /// [`KeySetError`] if the text is not a key set. A key that cannot be used is not an error.
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Self, KeySetError> {
         let document = parse_object(json.as_ref()).ok_or(KeySetError)?;
         let members = document.get("keys").and_then(Value::as_array).ok_or(KeySetError)?;
@@ -66,39 +71,39 @@ impl KeySet {
         for (position, jwk) in members.enumerate().take(MAX_KEYS + 1) {
             match read(position, jwk) {
                 Ok(key) => keys.push(Arc::new(key)),
-                Err(why) => ignored.push(IgnoredKey { position, kid: jwk.and_then(kid_of), why }),
+                Err(reason) => ignored.push(IgnoredKey { position, kid: jwk.and_then(kid_of), reason }),
             }
         }
         Self { keys: keys.into(), ignored: ignored.into() }
     }
 
-    /// How many keys can be used.
+    /// Returns the number of keys that can be used.
     pub fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// Whether no key can be used.
+    /// Returns whether no key can be used.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// The keys that were left out, in the order of the document. The first behind the 100th stands for all that
-    /// follow, so there are never more than 101.
+    /// Returns the ignored keys, in the order of the document.
+    ///
+    /// One entry stands for all keys after the 100th key, so there are at most 101 entries.
     pub fn ignored(&self) -> &[IgnoredKey] {
         &self.ignored
     }
 
-    /// Whether a key of the set is one for this algorithm.
+    /// Returns whether the set has a key for this algorithm.
     pub(crate) fn serves(&self, algorithm: Algorithm) -> bool {
         self.keys.iter().any(|key| key.fits(algorithm))
     }
 
-    /// The set with no key in it.
     pub(crate) fn empty() -> Self {
         Self { keys: Arc::new([]), ignored: Arc::new([]) }
     }
 
-    /// The keys of both.
+    /// Returns a key set with the keys of both.
     pub(crate) fn union(&self, other: &Self) -> Self {
         Self {
             keys: self.keys.iter().chain(other.keys.iter()).cloned().collect(),
@@ -118,13 +123,12 @@ impl KeySet {
         }
     }
 
-    /// The keys that a token with this header may have been signed with. A `kid` is a name, not a hint: with
-    /// one, only keys of that name are tried.
-    pub(crate) fn candidates(&self, algorithm: Algorithm, kid: Option<&str>, purpose: KeyUse) -> Vec<&VerifyingKey> {
+    /// Returns the keys that may have signed a token. If the token has a `kid`, only keys of that name are returned.
+    pub(crate) fn candidates(&self, algorithm: Algorithm, kid: Option<&str>, key_use: KeyUse) -> Vec<&VerifyingKey> {
         self.keys
             .iter()
             .map(|key| &**key)
-            .filter(|key| key.purpose == purpose && key.fits(algorithm) && (kid.is_none() || key.kid.as_deref() == kid))
+            .filter(|key| key.key_use == key_use && key.fits(algorithm) && (kid.is_none() || key.kid.as_deref() == kid))
             .take(MAX_TRIES)
             .collect()
     }
@@ -137,9 +141,17 @@ fn read(position: usize, jwk: Option<&Map<String, Value>>) -> Result<VerifyingKe
     VerifyingKey::from_jwk(jwk.ok_or(IgnoredReason::NotAnObject)?)
 }
 
-/// The name of a key, where it can be shown to somebody.
-fn kid_of(jwk: &Map<String, Value>) -> Option<String> {
-    jwk.get("kid")?.as_str().filter(|kid| is_kid(kid)).map(str::to_owned)
+fn kid_of(jwk: &Map<String, Value>) -> Option<KeyId> {
+    jwk.get("kid")?.as_str()?.parse().ok()
+}
+
+/// Reads a key set from JSON, like [`KeySet::from_json`].
+impl FromStr for KeySet {
+    type Err = KeySetError;
+
+    fn from_str(json: &str) -> Result<Self, KeySetError> {
+        Self::from_json(json)
+    }
 }
 
 impl fmt::Debug for KeySet {
@@ -159,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn one_odd_key_does_not_take_the_set_down() {
+    fn an_odd_key_is_ignored_alone() {
         use IgnoredReason::*;
         let long = format!(r#"{{"kid":"{}"}}"#, "k".repeat(257));
         let cases: &[(&str, IgnoredReason)] = &[
@@ -204,12 +216,12 @@ mod tests {
             let keys = KeySet::from_json(format!(r#"{{"keys":[{GOOD},{odd}]}}"#)).unwrap();
             assert_eq!(keys.len(), 1, "{odd}");
             assert_eq!(
-                keys.ignored().iter().map(|key| (key.position, key.why)).collect::<Vec<_>>(),
+                keys.ignored().iter().map(|key| (key.position, key.reason)).collect::<Vec<_>>(),
                 [(1, *why)],
                 "{odd}"
             );
             let named = odd.contains(r#""kid":"16""#).then_some("16");
-            assert_eq!(keys.ignored()[0].kid.as_deref(), named, "{odd}");
+            assert_eq!(keys.ignored()[0].kid.as_ref().map(KeyId::as_str), named, "{odd}");
             assert_eq!(keys.candidates(Algorithm::ES256, Some("16"), KeyUse::Signature).len(), 1);
             assert_eq!(keys.candidates(Algorithm::ES256, None, KeyUse::Signature).len(), 1);
             assert_eq!(keys.candidates(Algorithm::RS256, Some("16"), KeyUse::Signature).len(), 0);
@@ -218,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_agrees_is_taken() {
+    fn members_that_agree_do_not_matter() {
         for agreeing in [
             r#""use":"sig""#,
             r#""alg":"ES256""#,
@@ -233,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_serves_one_use() {
+    fn a_key_verifies_for_one_use() {
         let svid = with(r#""use":"jwt-svid""#).replace(r#""16""#, r#""17""#);
         let cases = [
             (GOOD.to_owned(), Some("16"), KeyUse::Signature),
@@ -243,14 +255,14 @@ mod tests {
         ];
         for (jwk, kid, serves) in cases {
             let keys = KeySet::from_json(format!(r#"{{"keys":[{jwk}]}}"#)).unwrap();
-            for purpose in [KeyUse::Signature, KeyUse::JwtSvid] {
+            for key_use in [KeyUse::Signature, KeyUse::JwtSvid] {
                 for kid in [kid, None] {
-                    let found = keys.candidates(Algorithm::ES256, kid, purpose).len();
-                    assert_eq!(found, usize::from(purpose == serves), "{jwk} {purpose:?}");
+                    let found = keys.candidates(Algorithm::ES256, kid, key_use).len();
+                    assert_eq!(found, usize::from(key_use == serves), "{jwk} {key_use:?}");
                 }
             }
         }
-        // Keys for another use are not among the few that are tried where a token names none.
+        // Keys for another use do not count among the few keys that a token without `kid` is tried against.
         let many = [vec![svid; 50], vec![GOOD.to_owned()]].concat().join(",");
         let keys = KeySet::from_json(format!(r#"{{"keys":[{many}]}}"#)).unwrap();
         assert_eq!(keys.candidates(Algorithm::ES256, None, KeyUse::Signature).len(), 1);
@@ -258,19 +270,32 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_keys_are_read() {
+    fn at_most_a_hundred_keys_are_read() {
         for (count, used, ignored) in [(100, 100, None), (101, 100, Some(100)), (5000, 100, Some(100))] {
             let keys = KeySet::from_json(format!(r#"{{"keys":[{}]}}"#, vec![GOOD; count].join(","))).unwrap();
-            let beyond = |position| IgnoredKey { position, kid: Some("16".into()), why: IgnoredReason::BeyondLimit };
+            let beyond =
+                |position| IgnoredKey { position, kid: "16".try_into().ok(), reason: IgnoredReason::BeyondLimit };
             assert_eq!((keys.len(), keys.ignored()), (used, ignored.map(beyond).as_slice()));
         }
     }
 
     #[test]
-    fn what_is_no_set() {
+    fn a_text_that_is_not_a_set_is_refused() {
         for bad in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#, r#"{"keys":[{"kid":"a","kid":"b"}]}"#]
         {
             assert_eq!(KeySet::from_json(bad).unwrap_err(), KeySetError, "{bad}");
+        }
+    }
+
+    #[test]
+    fn key_sets_compare_by_their_keys() {
+        let of_key = |key: &str| KeySet::from_json(format!(r#"{{"keys":[{key}]}}"#)).unwrap();
+        let rsa = r#"{"kty":"RSA","n":"MODULUS","e":"AQAB"}"#.replace("MODULUS", &format!("sX{}", "chG_".repeat(85)));
+        for key in [GOOD, &with(r#""use":"jwt-svid""#), &rsa] {
+            assert_eq!(of_key(key).len(), 1, "{key}");
+            assert_eq!(of_key(key), of_key(key));
+            assert_ne!(of_key(key), KeySet::empty());
+            assert_ne!(of_key(key), of_key(&with(r#""alg":"ES256""#)));
         }
     }
 }

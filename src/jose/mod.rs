@@ -1,8 +1,8 @@
-//! Everything that touches the JOSE library, behind a fence.
+//! JSON Web Signatures, JSON Web Keys and the claims of tokens. No other room uses biscuit, the JOSE library.
 //!
-//! The header, the claims and the key documents are read here with our own bounds: duplicate members refused,
-//! depth and size capped, one key at a time. The library below supplies key values, thumbprints and the RSA
-//! and ECDSA primitives; it is only ever given a key and an algorithm that fit together.
+//! This room parses headers, claims and key sets itself: duplicate members are refused, depth and size are limited, and
+//! keys are read one at a time. Biscuit supplies key values, thumbprints and the RSA and ECDSA primitives. Biscuit only ever
+//! gets a key and an algorithm that fit together, because biscuit panics otherwise.
 
 mod algorithm;
 mod claims;
@@ -26,13 +26,13 @@ pub use private_key::KeyError;
 
 pub(crate) use claims::Invalid;
 pub(crate) use compact::Compact;
-pub(crate) use header::{Header, RawHeader, media_type};
+pub(crate) use header::{Header, RawHeader, short_media_type};
 pub(crate) use json::parse_object;
 pub(crate) use key::{KeyUse, VerifyingKey};
 pub(crate) use key_set::KeyMatch;
 pub(crate) use private_key::PrivateKey;
 
-/// Encodes without padding, as JOSE does everywhere (RFC 7515 section 2).
+/// Encodes bytes as base64url without padding (RFC 7515 section 2).
 pub(crate) fn base64url(bytes: &[u8]) -> String {
     data_encoding::BASE64URL_NOPAD.encode(bytes)
 }

@@ -15,10 +15,10 @@ use serde_json::{Map, Value};
 
 type Jwk = Map<String, Value>;
 
-const BASE64URL: &str = "there, as base64url without padding";
+const BASE64URL: &str = "present, as base64url without padding";
 
 impl PrivateKey {
-    /// Reads a key, and its `kid` if it has one. No error says anything of what the members hold.
+    /// Reads a key, and the `kid` of the key. No error contains the value of a member.
     pub(crate) fn from_jwk(text: &[u8]) -> Result<(Self, Option<KeyId>), KeyError> {
         let jwk = parse_object(text).ok_or(KeyError::NotJwk)?;
         if jwk.contains_key("keys") {
@@ -29,20 +29,20 @@ impl PrivateKey {
             return Err(KeyError::PublicJwk);
         }
         let kid = kid(&jwk)?;
-        check_purpose(&jwk)?;
+        check_use(&jwk)?;
         let algorithm = algorithm(&jwk, algorithms)?;
         let refused = |cause: String| KeyError::JwkRefused { algorithm, cause };
 
         let public = public_half(&jwk, algorithm)?;
         let public = VerifyingKey::from_jwk(&public).map_err(|why| refused(why.to_string()))?;
-        let key = Self::of(algorithm, pair(&jwk, algorithm)?.map_err(|error| refused(error.to_string()))?)?;
-        // Some RSA members are only looked at when they are used.
+        let key = Self::from_pair(algorithm, pair(&jwk, algorithm)?.map_err(|error| refused(error.to_string()))?)?;
+        // Ring checks some RSA members only when the key signs.
         let signs = key.sign(b"probe").is_some_and(|signature| public.verify(algorithm, b"probe", &signature));
-        if signs { Ok((key, kid)) } else { Err(refused("it does not sign".into())) }
+        if signs { Ok((key, kid)) } else { Err(refused("the key does not sign".into())) }
     }
 }
 
-/// The algorithms that such a key can have.
+/// Returns the algorithms that a key of this type and curve can have.
 fn algorithms(jwk: &Jwk) -> Result<&'static [Algorithm], KeyError> {
     use Algorithm::*;
     let text = |member| jwk.get(member).and_then(Value::as_str);
@@ -62,10 +62,10 @@ fn algorithm(jwk: &Jwk, possible: &[Algorithm]) -> Result<Algorithm, KeyError> {
         (None, [only]) => Ok(*only),
         (alg, _) => alg.and_then(named).filter(|named| possible.contains(named)).ok_or({
             let expected = match possible {
-                [Algorithm::ES256] => "ES256, or left out",
-                [Algorithm::ES384] => "ES384, or left out",
-                [Algorithm::EdDSA] => "EdDSA, or left out",
-                _ => "one of RS256, RS384, RS512, PS256, PS384 and PS512, since an RSA key can be for any",
+                [Algorithm::ES256] => "ES256, or absent",
+                [Algorithm::ES384] => "ES384, or absent",
+                [Algorithm::EdDSA] => "EdDSA, or absent",
+                _ => "one of RS256, RS384, RS512, PS256, PS384 and PS512, because an RSA key can be for each of them",
             };
             KeyError::JwkMember { member: "alg", expected }
         }),
@@ -74,24 +74,24 @@ fn algorithm(jwk: &Jwk, possible: &[Algorithm]) -> Result<Algorithm, KeyError> {
 
 fn kid(jwk: &Jwk) -> Result<Option<KeyId>, KeyError> {
     let Some(kid) = jwk.get("kid") else { return Ok(None) };
-    let expected = "1 to 256 printable bytes, or left out for the thumbprint of the key";
+    let expected = "1 to 256 printable bytes, or absent for the thumbprint of the key";
     let key_id = kid.as_str().and_then(|kid| KeyId::try_from(kid).ok());
     key_id.map(Some).ok_or(KeyError::JwkMember { member: "kid", expected })
 }
 
-/// Whether the key may sign (RFC 7517 sections 4.2 and 4.3).
-fn check_purpose(jwk: &Jwk) -> Result<(), KeyError> {
-    if jwk.get("use").is_some_and(|purpose| purpose != "sig") {
-        return Err(KeyError::JwkMember { member: "use", expected: "`sig`, or left out: no key is for two purposes" });
+/// Checks that the key may sign (RFC 7517 sections 4.2 and 4.3).
+fn check_use(jwk: &Jwk) -> Result<(), KeyError> {
+    if jwk.get("use").is_some_and(|key_use| key_use != "sig") {
+        return Err(KeyError::JwkMember { member: "use", expected: "`sig`, or absent, because a key has one use" });
     }
     let signs = |operations: &Value| operations.as_array().is_some_and(|all| all.iter().any(|one| one == "sign"));
     if !jwk.get("key_ops").is_none_or(signs) {
-        return Err(KeyError::JwkMember { member: "key_ops", expected: "a list with `sign` in it, or left out" });
+        return Err(KeyError::JwkMember { member: "key_ops", expected: "a list with `sign`, or absent" });
     }
     Ok(())
 }
 
-/// The members that make the public key.
+/// Returns the members of the public key.
 fn public_half(jwk: &Jwk, algorithm: Algorithm) -> Result<Jwk, KeyError> {
     let members: &[&'static str] = match algorithm {
         Algorithm::ES256 | Algorithm::ES384 => &["x", "y"],
@@ -107,7 +107,7 @@ fn pair(jwk: &Jwk, algorithm: Algorithm) -> Result<Result<Pair, KeyRejected>, Ke
     use Algorithm::*;
     let bytes = |member| bytes(jwk, member);
     let ecdsa = |ring| {
-        // As an uncompressed point.
+        // The public key as an uncompressed point.
         let point = [vec![4], bytes("x")?, bytes("y")?].concat();
         let pair = EcdsaKeyPair::from_private_key_and_public_key(ring, &bytes("d")?, &point, &SystemRandom::new());
         Ok(pair.map(Pair::Ecdsa))
@@ -118,7 +118,10 @@ fn pair(jwk: &Jwk, algorithm: Algorithm) -> Result<Result<Pair, KeyRejected>, Ke
         EdDSA => Ok(Ed25519KeyPair::from_seed_and_public_key(&bytes("d")?, &bytes("x")?).map(Pair::Ed25519)),
         RS256 | RS384 | RS512 | PS256 | PS384 | PS512 => {
             if jwk.contains_key("oth") {
-                return Err(KeyError::JwkMember { member: "oth", expected: "left out: two primes are supported" });
+                return Err(KeyError::JwkMember {
+                    member: "oth",
+                    expected: "absent, because only keys with two primes are supported",
+                });
             }
             let components = KeyPairComponents {
                 public_key: PublicKeyComponents { n: bytes("n")?, e: bytes("e")? },

@@ -1,4 +1,4 @@
-use super::fetching::{Fetching, Problem};
+use super::fetcher::{FetchProblem, Fetcher};
 use crate::{
     clock::is_within,
     locks::lock,
@@ -11,16 +11,16 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// The longest that metadata is kept.
-const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest time for which metadata is cached.
+const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Where an issuer's metadata says that its key set is.
+/// The place of a key set, which the metadata of the issuer names.
 pub(super) struct Discovery {
     issuer: String,
-    found: Mutex<Option<Found>>,
+    found: Mutex<Option<Discovered>>,
 }
 
-struct Found {
+struct Discovered {
     jwks_uri: String,
     at: SystemTime,
 }
@@ -34,30 +34,30 @@ impl Discovery {
         &self.issuer
     }
 
-    /// The `jwks_uri`, as it is known or as it is found now.
-    pub(super) async fn jwks_uri(&self, fetching: &Fetching, deadline: Instant) -> Result<String, Problem> {
+    /// Returns the cached `jwks_uri`, or fetches the metadata.
+    pub(super) async fn jwks_uri(&self, fetcher: &Fetcher, deadline: Instant) -> Result<String, FetchProblem> {
         if let Some(found) = &*self.lock()
-            && is_within(KEPT, Some(found.at), fetching.clock.now())
+            && is_within(LIFETIME, Some(found.at), fetcher.clock.now())
         {
             return Ok(found.jwks_uri.clone());
         }
-        let jwks_uri = self.look_up(fetching, deadline).await?;
-        *self.lock() = Some(Found { jwks_uri: jwks_uri.clone(), at: fetching.clock.now() });
+        let jwks_uri = self.fetch_metadata(fetcher, deadline).await?;
+        *self.lock() = Some(Discovered { jwks_uri: jwks_uri.clone(), at: fetcher.clock.now() });
         Ok(jwks_uri)
     }
 
-    /// Looks it up again the next time: there was no key set.
+    /// Discards the cached `jwks_uri`, because there was no key set.
     pub(super) fn forget(&self) {
         *self.lock() = None;
     }
 
-    /// Asks at one well-known location after the other, as long as the answer is that there is nothing there. What is
-    /// there is the answer, good or bad.
-    async fn look_up(&self, fetching: &Fetching, deadline: Instant) -> Result<String, Problem> {
-        let mut missing = Problem::at(&self.issuer, "not an issuer identifier");
+    /// Asks the well-known locations in order. A location that has no document leads to the next location; any other
+    /// response is final.
+    async fn fetch_metadata(&self, fetcher: &Fetcher, deadline: Instant) -> Result<String, FetchProblem> {
+        let mut missing = FetchProblem::at(&self.issuer, "not an issuer identifier");
         for uri in well_known(&self.issuer).into_iter().flatten() {
-            let problem = |error| Problem::at(&uri, error);
-            match read_answer(&self.issuer, &fetching.get(&uri, deadline).await?) {
+            let problem = |error| FetchProblem::at(&uri, error);
+            match read_answer(&self.issuer, &fetcher.get(&uri, deadline).await?) {
                 ControlFlow::Break(found) => {
                     let metadata = found.map_err(problem)?;
                     return metadata.jwks_uri().map(str::to_owned).map_err(problem);
@@ -68,7 +68,7 @@ impl Discovery {
         Err(missing)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Found>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Discovered>> {
         lock(&self.found)
     }
 }

@@ -19,7 +19,7 @@
 // long a key set may be used; `readiness` reports to operators.
 mod back_off;
 mod discovery;
-mod fetching;
+mod fetcher;
 mod freshness;
 mod readiness;
 mod remote;
@@ -32,5 +32,5 @@ pub use crate::{
 };
 pub use readiness::{IssuerReadiness, KeyState, Readiness};
 
-pub(crate) use fetching::Fetching;
+pub(crate) use fetcher::Fetcher;
 pub(crate) use trusted::TrustedKeys;

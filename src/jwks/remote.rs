@@ -1,6 +1,6 @@
 use super::{
     back_off::BackOff,
-    fetching::{Fetching, Problem},
+    fetcher::{FetchProblem, Fetcher},
     freshness::{CachedKeys, Freshness, KeySnapshot},
     source::Source,
 };
@@ -24,7 +24,7 @@ const UNKNOWN_KEY_COOL_DOWN: Duration = Duration::from_secs(60);
 /// leave.
 pub(super) struct RemoteKeys {
     source: Source,
-    fetching: Fetching,
+    fetcher: Fetcher,
     state: Mutex<State>,
 }
 
@@ -37,7 +37,7 @@ struct State {
     fetches: u64,
     failures: u64,
     /// The problem of the last fetch, if it failed.
-    problem: Option<Problem>,
+    problem: Option<FetchProblem>,
 }
 
 /// A fetch that is under way, for all who wait for it.
@@ -76,8 +76,8 @@ async fn result_of(refresh: Option<Refresh>) -> Option<KeySnapshot> {
 }
 
 impl RemoteKeys {
-    pub(super) fn new(source: Source, fetching: Fetching) -> Self {
-        Self { source, fetching, state: Mutex::default() }
+    pub(super) fn new(source: Source, fetcher: Fetcher) -> Self {
+        Self { source, fetcher, state: Mutex::default() }
     }
 
     pub(super) fn is_from(&self, source: &Source) -> bool {
@@ -154,7 +154,7 @@ impl RemoteKeys {
             usable,
             fetches: state.fetches,
             failures: state.failures,
-            problem: state.problem.as_ref().map(Problem::to_string),
+            problem: state.problem.as_ref().map(FetchProblem::to_string),
         }
     }
 
@@ -181,7 +181,7 @@ impl RemoteKeys {
 
     /// Fetches the key set and records the result.
     async fn fetch(&self, fetch: u64) -> Option<KeySnapshot> {
-        let fetched = self.source.fetch(&self.fetching).await;
+        let fetched = self.source.fetch(&self.fetcher).await;
         let (mut state, now) = self.lock();
         state.refresh = None;
         match fetched {
@@ -215,7 +215,7 @@ impl RemoteKeys {
     /// Returns the state and the time. The time is read under the lock, so that no cached key set is newer than the time.
     fn lock(&self) -> (MutexGuard<'_, State>, SystemTime) {
         let state = lock(&self.state);
-        (state, self.fetching.clock.now())
+        (state, self.fetcher.clock.now())
     }
 }
 
@@ -232,7 +232,7 @@ impl State {
         }
         // A fetch that ends removes itself from the state. This fetch panicked, or its runtime was shut down.
         self.failures += 1;
-        self.problem = Some(Problem::at(source.name(), "the fetch was aborted"));
+        self.problem = Some(FetchProblem::at(source.name(), "the fetch was aborted"));
         None
     }
 }
@@ -252,7 +252,7 @@ mod tests {
             tower::service_fn(move |_: Request<Bytes>| async move { Ok::<_, Infallible>(Response::new(keys.into())) });
         let clock = Clock::new(|| SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000));
         let source = Source::Address("https://idp.example/jwks".into());
-        let remote = Arc::new(RemoteKeys::new(source, Fetching { fetch: boxed(fetch), clock }));
+        let remote = Arc::new(RemoteKeys::new(source, Fetcher { http: boxed(fetch), clock }));
         let newer_than =
             async |seen: &KeySnapshot| remote.newer_than(seen).await.map(|keys| keys.map(|keys| keys.fetch));
 

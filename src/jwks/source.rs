@@ -1,6 +1,6 @@
 use super::{
     discovery::Discovery,
-    fetching::{Fetching, Problem, deadline},
+    fetcher::{FetchProblem, Fetcher, deadline},
     freshness::lifetime,
 };
 use crate::jose::KeySet;
@@ -39,13 +39,13 @@ impl Source {
     /// Fetches the key set, and returns it with its lifetime.
     ///
     /// This takes one request, and up to three requests with discovery.
-    pub(super) async fn fetch(&self, fetching: &Fetching) -> Result<(KeySet, Duration), Problem> {
+    pub(super) async fn fetch(&self, fetcher: &Fetcher) -> Result<(KeySet, Duration), FetchProblem> {
         let deadline = deadline();
         match self {
-            Self::Address(uri) => key_set(uri, fetching, deadline).await,
+            Self::Address(uri) => key_set(uri, fetcher, deadline).await,
             Self::Discovered(discovery) => {
-                let uri = discovery.jwks_uri(fetching, deadline).await?;
-                let fetched = key_set(&uri, fetching, deadline).await;
+                let uri = discovery.jwks_uri(fetcher, deadline).await?;
+                let fetched = key_set(&uri, fetcher, deadline).await;
                 if fetched.is_err() {
                     discovery.forget();
                 }
@@ -55,17 +55,17 @@ impl Source {
     }
 }
 
-async fn key_set(uri: &str, fetching: &Fetching, deadline: Instant) -> Result<(KeySet, Duration), Problem> {
-    let response = fetching.get(uri, deadline).await?;
+async fn key_set(uri: &str, fetcher: &Fetcher, deadline: Instant) -> Result<(KeySet, Duration), FetchProblem> {
+    let response = fetcher.get(uri, deadline).await?;
     if response.status() != StatusCode::OK {
-        return Err(Problem::at(uri, format_args!("status {}", response.status().as_u16())));
+        return Err(FetchProblem::at(uri, format_args!("status {}", response.status().as_u16())));
     }
     if response.body().len() > MAX_KEY_SET_BYTES {
-        return Err(Problem::at(uri, format_args!("larger than {MAX_KEY_SET_BYTES} bytes")));
+        return Err(FetchProblem::at(uri, format_args!("larger than {MAX_KEY_SET_BYTES} bytes")));
     }
-    let keys = KeySet::from_json(response.body()).map_err(|error| Problem::at(uri, error))?;
+    let keys = KeySet::from_json(response.body()).map_err(|error| FetchProblem::at(uri, error))?;
     if keys.is_empty() {
-        return Err(Problem::at(uri, "no usable key in the set"));
+        return Err(FetchProblem::at(uri, "no usable key in the set"));
     }
     Ok((keys, lifetime(response.headers())))
 }

@@ -1,6 +1,6 @@
 use super::{
     discovery::Discovery,
-    fetching::Fetching,
+    fetcher::Fetcher,
     readiness::{IssuerReadiness, Readiness},
     remote::{KeyHealth, RemoteKeys},
     source::Source,
@@ -29,11 +29,11 @@ impl TrustedKeys {
     /// Collects the keys of all issuers in the registry.
     ///
     /// A key set of `before` that comes from the same source is kept, with everything that is known about the source.
-    pub(crate) fn new(registry: &Registry, signer_keys: &KeySet, fetching: &Fetching, before: Option<&Self>) -> Self {
+    pub(crate) fn new(registry: &Registry, signer_keys: &KeySet, fetcher: &Fetcher, before: Option<&Self>) -> Self {
         let remote = |issuer: &IssuerRecord, source: Source| {
             let known = before.and_then(|before| before.by_issuer.get(&issuer.id)?.remote.as_ref());
             let known = known.filter(|known| known.is_from(&source)).cloned();
-            known.unwrap_or_else(|| Arc::new(RemoteKeys::new(source, fetching.clone())))
+            known.unwrap_or_else(|| Arc::new(RemoteKeys::new(source, fetcher.clone())))
         };
         let keys_of = |issuer: &IssuerRecord| {
             let own = if registry.is_own(&issuer.id) { signer_keys.clone() } else { KeySet::empty() };

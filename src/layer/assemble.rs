@@ -5,7 +5,7 @@ use super::{
 use crate::{
     client_auth::{Authenticator, secrets_of_records},
     exchange::Exchange,
-    jwks::{Fetching, TrustedKeys},
+    jwks::{Fetcher, TrustedKeys},
     policy::PolicyPart,
     protocol::TokenType,
     records::{ConfigError, IssuerId},
@@ -24,7 +24,7 @@ pub(super) struct Parts {
     pub(super) policy: Option<PolicyPart>,
     pub(super) authenticator: Option<Authenticator>,
     pub(super) http_is_default: bool,
-    pub(super) fetching: Fetching,
+    pub(super) fetcher: Fetcher,
     pub(super) verifiers: HashMap<TokenType, TokenVerifierPart>,
     pub(super) status: StatusChecks,
     pub(super) settings: Arc<Settings>,
@@ -48,15 +48,15 @@ impl Parts {
         let signer = before.map_or(&self.signer, |before| &before.signer);
         let introspectors = registry.issuers().filter_map(|issuer| {
             let record = issuer.introspection.as_ref()?;
-            Some((issuer.id.clone(), Introspector::new(record, &self.fetching.fetch, &self.settings.clock)))
+            Some((issuer.id.clone(), Introspector::new(record, &self.fetcher.http, &self.settings.clock)))
         });
         let known = before.map(|before| &before.verifier.keys);
         Exchange {
             authenticator: self.authenticator.clone().unwrap_or_else(|| secrets_of_records(Arc::clone(&registry))),
             verifier: Verifier {
                 introspectors: introspectors.collect(),
-                plugged: self.verifiers.clone(),
-                keys: TrustedKeys::new(&registry, signer.keys(), &self.fetching, known),
+                plugs: self.verifiers.clone(),
+                keys: TrustedKeys::new(&registry, signer.keys(), &self.fetcher, known),
                 registry: Arc::clone(&registry),
                 settings: Arc::clone(&self.settings),
             },
@@ -73,7 +73,7 @@ impl Parts {
     pub(super) fn with_signer(&self, signer: Signer, before: &Exchange) -> Exchange {
         let mut exchange = before.clone();
         exchange.verifier.keys =
-            TrustedKeys::new(&before.registry, signer.keys(), &self.fetching, Some(&before.verifier.keys));
+            TrustedKeys::new(&before.registry, signer.keys(), &self.fetcher, Some(&before.verifier.keys));
         exchange.signer = signer;
         exchange
     }

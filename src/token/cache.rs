@@ -2,9 +2,9 @@ use crate::{clock::Clock, jose::Claims, metrics};
 use ring::digest::{SHA256, digest};
 use std::time::{Duration, SystemTime};
 
-/// What introspection said of tokens a short while ago, by the tokens' hashes.
+/// The answers of an introspection endpoint, kept for a short time under the hashes of the tokens.
 ///
-/// What it said is held to every rule again; only the question is saved.
+/// Only the request to the endpoint is saved. Every rule is checked again for a kept answer.
 #[derive(Clone)]
 pub(super) struct Cache {
     entries: moka::sync::Cache<[u8; 32], (Claims, SystemTime)>,
@@ -26,12 +26,12 @@ impl Cache {
 
     fn find(&self, token: &str) -> Option<Claims> {
         let (claims, since) = self.entries.get(&key(token))?;
-        // The layer's clock decides; that of the library only frees memory.
+        // The clock of the layer decides. The clock of `moka` only frees memory.
         let age = self.clock.now().duration_since(since).ok()?;
         (age < self.time_to_live).then_some(claims)
     }
 
-    /// An answer without `exp` is not kept: nothing would bound it, and it is refused anyway.
+    /// Keeps an answer, unless the token has expired or has no `exp`. Such a token is refused in any case.
     pub(super) fn put(&self, token: &str, claims: &Claims) {
         if claims.seconds("exp").is_ok_and(|exp| exp.is_some_and(|exp| exp > self.clock.seconds())) {
             self.entries.insert(key(token), (claims.clone(), self.clock.now()));

@@ -15,16 +15,16 @@ use super::cache::Cache;
 
 /// The largest answer that is read, in bytes.
 const ANSWER_BYTES: usize = 64 * 1024;
-/// How long one question may take.
+/// The longest time for one request.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 const FAILING: Failing =
     Failing { unavailable: Reason::IntrospectionUnavailable, panicked: Reason::IntrospectionUnavailable };
 
-/// Asks one issuer what a token means (RFC 7662).
+/// Asks the introspection endpoint of one issuer about tokens (RFC 7662).
 #[derive(Clone)]
 pub(crate) struct Introspector {
-    service: BoxHttpService,
+    http: BoxHttpService,
     endpoint: String,
     authorization: Option<HeaderValue>,
     untyped_answers: bool,
@@ -33,11 +33,11 @@ pub(crate) struct Introspector {
 }
 
 impl Introspector {
-    pub(crate) fn new(record: &Introspection, fetch: &BoxHttpService, clock: &Clock) -> Self {
+    pub(crate) fn new(record: &Introspection, http: &BoxHttpService, clock: &Clock) -> Self {
         #[cfg(not(feature = "introspection-cache"))]
         let _ = clock;
         Self {
-            service: record.http.as_ref().unwrap_or(fetch).clone(),
+            http: record.http.as_ref().unwrap_or(http).clone(),
             endpoint: record.endpoint.clone(),
             authorization: record.authorization.clone(),
             untyped_answers: record.untyped_answers,
@@ -46,14 +46,14 @@ impl Introspector {
         }
     }
 
-    /// What an active access token says.
+    /// Returns the claims of an active access token.
     pub(super) async fn claims(&self, token: &str) -> Result<Claims, Rejection> {
         #[cfg(feature = "introspection-cache")]
         if let Some(claims) = self.cache.as_ref().and_then(|cache| cache.get(token)) {
             return Ok(claims);
         }
-        let asked = tokio::time::timeout(TIMEOUT, self.ask(token)).await;
-        let claims = asked.unwrap_or_else(|_elapsed| Err(self.unavailable("no answer in time")))?;
+        let answer = tokio::time::timeout(TIMEOUT, self.ask(token)).await;
+        let claims = answer.unwrap_or_else(|_elapsed| Err(self.unavailable("no answer within 5 s")))?;
         #[cfg(feature = "introspection-cache")]
         if let Some(cache) = &self.cache {
             cache.put(token, &claims);
@@ -73,7 +73,7 @@ impl Introspector {
             request = request.header(header::AUTHORIZATION, authorization);
         }
         let request = request.body(Bytes::from(form)).map_err(|error| self.unavailable(&error.to_string()))?;
-        let response = ask(&self.service, request, FAILING).await?;
+        let response = ask(&self.http, request, FAILING).await?;
         self.read(&response)
     }
 
@@ -94,18 +94,19 @@ impl Introspector {
         match answer.get("active").and_then(|active| active.as_bool()) {
             Some(true) => {}
             Some(false) => {
-                return Err(refuse(Reason::TokenInactive).with_detail(format_args!("says {}", self.endpoint)));
+                return Err(refuse(Reason::TokenInactive).with_detail(format_args!("according to {}", self.endpoint)));
             }
             None => return Err(self.unavailable("`active` is not a boolean")),
         }
         let is = |kind: &Value, known| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(known));
         match answer.get("token_type") {
             Some(kind) if is(kind, "bearer") => {}
-            // It is bound to a key, whether or not the answer names that in `cnf` (RFC 9449 section 7.1).
+            // The token is bound to a key, also if the answer has no `cnf` (RFC 9449 section 7.1).
             Some(kind) if is(kind, "dpop") => return Err(refuse(Reason::TokenSenderConstrained)),
             None if self.untyped_answers => {}
             _ => {
-                let detail = "introspection does not say `token_type` Bearer, as it does of access tokens";
+                let detail =
+                    "the `token_type` in the introspection answer is not `Bearer`, so the token is not an access token";
                 return Err(refuse(Reason::TokenTypeConfused).with_detail(detail));
             }
         }

@@ -5,14 +5,14 @@ use crate::{
     records::IssuerRecord,
 };
 
-/// A signed JWT (RFC 7519 section 7.2), taken apart and not yet believed.
+/// A signed JWT (RFC 7519 section 7.2) whose signature has not been checked.
 pub(super) struct Jwt<'a> {
     jws: Compact<'a>,
     header: RawHeader,
 }
 
 impl<'a> Jwt<'a> {
-    /// Nothing for whatever has not the form of one; that may be a token all the same.
+    /// Reads the form of a JWT. `None` for every other token, such as an opaque token.
     pub(super) fn read(token: &'a str) -> Option<Self> {
         let jws = Compact::parse(token)?;
         let header = RawHeader::parse(&jws.header)?;
@@ -20,10 +20,10 @@ impl<'a> Jwt<'a> {
     }
 
     pub(super) fn header(&self) -> Result<Header, Rejection> {
-        self.header.judged()
+        self.header.check()
     }
 
-    /// What the header says that the token is, whoever vouches for it.
+    /// Returns the media type in the header, without a check of the other members.
     pub(super) fn typ(&self) -> Result<Option<String>, Rejection> {
         self.header.typ()
     }
@@ -32,8 +32,8 @@ impl<'a> Jwt<'a> {
         Claims::from_json(&self.jws.payload).map_err(|_| refuse(Reason::TokenClaimsMalformed))
     }
 
-    /// Whether one of the issuer's keys signed it, with an algorithm of the issuer's.
-    pub(super) async fn check(
+    /// Checks that a key of the issuer signed the token, with an algorithm that the record of the issuer allows.
+    pub(super) async fn check_signature(
         &self,
         header: &Header,
         issuer: &IssuerRecord,
@@ -44,8 +44,8 @@ impl<'a> Jwt<'a> {
             return Err(refuse(Reason::TokenAlgorithmRefused).with_detail(format_args!("alg `{algorithm}`")));
         }
         let key_use = if issuer.spiffe { KeyUse::JwtSvid } else { KeyUse::Signature };
-        let verified = keys.verify(issuer, header.kid.is_some(), |set| set.verify(header, &self.jws, key_use));
-        match verified.await? {
+        let found = keys.verify(issuer, header.kid.is_some(), |set| set.verify(header, &self.jws, key_use));
+        match found.await? {
             KeyMatch::Verified => Ok(()),
             KeyMatch::Mismatch => Err(refuse(Reason::TokenSignatureInvalid)),
             KeyMatch::NoKey => {

@@ -1,21 +1,27 @@
-//! Is this token good: said by whom it names, in time, of the kind that was declared, and meant for us.
+//! The check of subject tokens and actor tokens.
+//!
+//! A token is good if its issuer vouches for the token, the token is of the declared type and within its times, the record
+//! of the issuer accepts the token, and the token is meant for this authorization server. An issuer vouches for a token
+//! with a signature, or in the answer of its introspection endpoint. A [`TokenVerifier`] of your own takes the place of
+//! both for one token type.
 
 #[cfg(feature = "introspection-cache")]
 mod cache;
 mod introspection;
+mod issuer_rules;
 mod jwt;
-mod plugged;
-mod rules;
-mod verified;
+mod kinds;
+mod plug;
+mod verified_token;
 mod verifier;
 
 pub use crate::{
     jose::{Claims, ClaimsError},
     protocol::{NumericDate, ScopeTokens, TokenId},
 };
-pub use plugged::{TokenRole, TokenToVerify, TokenVerifier, Verification};
+pub use plug::{TokenRole, TokenToVerify, TokenVerifier, Verification};
 
 pub(crate) use introspection::Introspector;
-pub(crate) use plugged::TokenVerifierPart;
-pub(crate) use verified::{VerifiedToken, is_name};
+pub(crate) use plug::TokenVerifierPart;
+pub(crate) use verified_token::VerifiedToken;
 pub(crate) use verifier::Verifier;

@@ -1,8 +1,8 @@
 use super::{
-    Introspector, TokenRole, TokenVerifierPart, VerifiedToken,
+    Introspector, TokenRole, TokenVerifierPart, VerifiedToken, issuer_rules,
     jwt::Jwt,
-    plugged::{self, TokenToVerify},
-    rules::{self, Typ},
+    kinds::{self, Typ},
+    plug::{self, TokenToVerify},
 };
 use crate::{
     jose::{Claims, Invalid},
@@ -13,20 +13,20 @@ use crate::{
 };
 use std::{collections::HashMap, sync::Arc};
 
-/// Finds out whether a token is good: who vouches for what it says, and then whether that will do.
+/// Verifies subject tokens and actor tokens.
 #[derive(Clone)]
 pub(crate) struct Verifier {
     pub(crate) registry: Arc<Registry>,
     pub(crate) keys: TrustedKeys,
-    /// By the token type that they were registered for.
-    pub(crate) plugged: HashMap<TokenType, TokenVerifierPart>,
-    /// By the issuer that they ask.
+    /// The verifiers that the user registered, by token type.
+    pub(crate) plugs: HashMap<TokenType, TokenVerifierPart>,
+    /// The introspection endpoints, by issuer.
     pub(crate) introspectors: HashMap<IssuerId, Introspector>,
     pub(crate) settings: Arc<Settings>,
 }
 
-/// What a token says, and that its issuer says so.
-struct Vouched {
+/// A token that its issuer vouches for.
+struct GenuineToken {
     issuer: Arc<IssuerRecord>,
     typ: Typ,
     claims: Claims,
@@ -34,41 +34,44 @@ struct Vouched {
 
 impl Verifier {
     pub(crate) async fn verify(&self, declared: &DeclaredToken, role: TokenRole) -> Result<VerifiedToken, Rejection> {
-        let vouched = self.vouched(declared, role).await?;
-        self.judged(vouched, &declared.token_type, role)
+        let genuine = self.find_genuine(declared, role).await?;
+        self.check(genuine, &declared.token_type, role)
     }
 
-    /// Whoever was registered for the type, else the issuer's signature, else the issuer's own word.
-    async fn vouched(&self, declared: &DeclaredToken, role: TokenRole) -> Result<Vouched, Rejection> {
+    /// Finds out who issued the token, and whether that issuer vouches for the token.
+    ///
+    /// A verifier that is registered for the token type decides alone. Otherwise the signature of the issuer decides, or
+    /// the introspection endpoint of the issuer.
+    async fn find_genuine(&self, declared: &DeclaredToken, role: TokenRole) -> Result<GenuineToken, Rejection> {
         let DeclaredToken { token, token_type } = declared;
-        if let Some(verifier) = self.plugged.get(token_type) {
+        if let Some(verifier) = self.plugs.get(token_type) {
             let question = TokenToVerify::new(token.expose(), token_type.clone(), role);
-            let claims = plugged::claims_by(verifier, question).await?;
+            let claims = plug::ask_for_claims(verifier, question).await?;
             let issuer = self.issuer(&claims, token_type, role)?;
-            return Ok(Vouched { issuer, typ: Typ::None, claims });
+            return Ok(GenuineToken { issuer, typ: Typ::None, claims });
         }
         let Some(jwt) = Jwt::read(token.expose()) else {
-            let opaque = || refuse(Reason::TokenMalformed).with_detail("not a JWT, and no issuer to ask what it is");
-            let issuer = self.introspected(token_type).ok_or_else(opaque)?;
+            let no_issuer = || refuse(Reason::TokenMalformed).with_detail("not a JWT, and no issuer has introspection");
+            let issuer = self.introspecting_issuer(token_type).ok_or_else(no_issuer)?;
             return self.introspect(issuer, declared, role).await;
         };
         let claims = jwt.claims()?;
         let issuer = self.issuer(&claims, token_type, role)?;
         if issuer.keys.is_none() && self.introspectors.contains_key(&issuer.id) && !self.registry.is_own(&issuer.id) {
             let typ = Typ::Header(jwt.typ()?);
-            let vouched = self.introspect(&issuer, declared, role).await?;
-            return Ok(Vouched { typ, ..vouched });
+            let genuine = self.introspect(&issuer, declared, role).await?;
+            return Ok(GenuineToken { typ, ..genuine });
         }
         let header = jwt.header()?;
-        jwt.check(&header, &issuer, &self.keys).await?;
+        jwt.check_signature(&header, &issuer, &self.keys).await?;
         if issuer.introspection.as_ref().is_some_and(|introspection| introspection.every_token) {
             let answer = self.introspect(&issuer, declared, role).await?;
-            // The answer alone may know of a key that the token is bound to (RFC 8705 section 3.2).
+            // The key that a token is bound to may be named in the answer only (RFC 8705 section 3.2).
             if answer.claims.contains("cnf") {
                 return Err(refuse(Reason::TokenSenderConstrained));
             }
         }
-        Ok(Vouched { issuer, typ: Typ::Header(header.typ), claims })
+        Ok(GenuineToken { issuer, typ: Typ::Header(header.typ), claims })
     }
 
     async fn introspect(
@@ -76,10 +79,10 @@ impl Verifier {
         issuer: &Arc<IssuerRecord>,
         declared: &DeclaredToken,
         role: TokenRole,
-    ) -> Result<Vouched, Rejection> {
-        check_believed(issuer, &declared.token_type, role)?;
+    ) -> Result<GenuineToken, Rejection> {
+        issuer_rules::check_type_and_role(issuer, &declared.token_type, role)?;
         let Some(introspector) = self.introspectors.get(&issuer.id) else {
-            return Err(refuse(Reason::TokenMalformed).with_detail("its issuer cannot be asked"));
+            return Err(refuse(Reason::TokenMalformed).with_detail("the issuer has no introspection endpoint"));
         };
         let claims = introspector.claims(declared.token.expose()).await?;
         match claims.text("iss") {
@@ -90,19 +93,19 @@ impl Verifier {
                 return Err(refuse(Reason::TokenIssuerUnknown).with_detail(detail));
             }
         }
-        Ok(Vouched { issuer: Arc::clone(issuer), typ: Typ::None, claims })
+        Ok(GenuineToken { issuer: Arc::clone(issuer), typ: Typ::None, claims })
     }
 
-    /// The issuer that can say what an opaque token of this type is; the records allow one at most. An ID token is a
-    /// JWT, so for what is declared as one there is none.
-    fn introspected(&self, declared: &TokenType) -> Option<&Arc<IssuerRecord>> {
+    /// Returns the issuer whose introspection endpoint is asked about an opaque token. The records allow one at most.
+    fn introspecting_issuer(&self, declared: &TokenType) -> Option<&Arc<IssuerRecord>> {
+        // An ID token is always a JWT.
         if *declared == TokenType::ID_TOKEN {
             return None;
         }
         self.registry.issuers().find(|issuer| issuer.introspection.is_some() && issuer.accepts(declared))
     }
 
-    /// The record of the issuer that the token names, if it may have issued such a token at all.
+    /// Returns the record of the issuer that the token names, if the record allows such a token.
     fn issuer(&self, claims: &Claims, declared: &TokenType, role: TokenRole) -> Result<Arc<IssuerRecord>, Rejection> {
         let missing = || refuse(Reason::TokenIssuerMissing);
         let issuer = match claims.text("iss").map_err(|_| missing())? {
@@ -110,26 +113,26 @@ impl Verifier {
                 let unknown = || refuse(Reason::TokenIssuerUnknown).with_detail(format_args!("iss `{iss}`"));
                 self.registry.issuer(iss).ok_or_else(unknown)?
             }
-            // A JWT-SVID is its trust domain's, and need not say so twice (SPIFFE JWT-SVID section 3).
+            // The `sub` of a JWT-SVID names the trust domain, and `iss` is optional (SPIFFE JWT-SVID section 3).
             None => {
                 let sub = claims.text("sub").ok().flatten().ok_or_else(missing)?;
                 self.registry.trust_domain_of(sub).ok_or_else(missing)?
             }
         };
-        check_believed(issuer, declared, role)?;
+        issuer_rules::check_type_and_role(issuer, declared, role)?;
         Ok(Arc::clone(issuer))
     }
 
-    /// Holds what the token says to the rules of its type and of its issuer's record.
-    fn judged(&self, vouched: Vouched, declared: &TokenType, role: TokenRole) -> Result<VerifiedToken, Rejection> {
-        let Vouched { issuer, typ, claims } = vouched;
+    /// Checks a genuine token against the rules of its type and of the record of its issuer.
+    fn check(&self, genuine: GenuineToken, declared: &TokenType, role: TokenRole) -> Result<VerifiedToken, Rejection> {
+        let GenuineToken { issuer, typ, claims } = genuine;
         let own = self.registry.is_own(&issuer.id);
-        rules::check_kind(declared, own, &issuer, &typ, &claims)?;
-        rules::check_record(declared, &issuer, &typ, &claims)?;
+        kinds::check_kind(declared, own, &issuer, &typ, &claims)?;
+        issuer_rules::check_token_rules(declared, &issuer, &typ, &claims)?;
         let token = VerifiedToken::read(issuer, own, declared.clone(), claims)?;
-        rules::check_not_self_issued(role, &token)?;
+        kinds::check_not_client_assertion(role, &token)?;
         self.check_times(&token)?;
-        rules::check_audience(&token)?;
+        issuer_rules::check_audience(&token)?;
         if token.claims.contains("cnf") {
             return Err(refuse(Reason::TokenSenderConstrained));
         }
@@ -146,10 +149,10 @@ impl Verifier {
         }
         let latest = now.saturating_add(token.issuer.leeway.unwrap_or(self.settings.leeway).as_secs());
         let invalid = |Invalid(claim)| refuse(Reason::TokenClaimsInvalid).with_detail(format_args!("claim `{claim}`"));
-        if token.claims.seconds_up("nbf").map_err(invalid)?.is_some_and(|nbf| nbf > latest) {
+        if token.claims.seconds_rounded_up("nbf").map_err(invalid)?.is_some_and(|nbf| nbf > latest) {
             return Err(refuse(Reason::TokenNotYetValid));
         }
-        let issued_at = token.claims.seconds_up("iat").map_err(invalid)?;
+        let issued_at = token.claims.seconds_rounded_up("iat").map_err(invalid)?;
         if issued_at.is_some_and(|iat| iat > latest) {
             return Err(refuse(Reason::TokenIssuedInFuture));
         }
@@ -157,21 +160,9 @@ impl Verifier {
         match token.claims.seconds("iat").map_err(invalid)? {
             Some(iat) if now.saturating_sub(iat) <= max_age.as_secs() => Ok(()),
             Some(iat) => Err(refuse(Reason::TokenTooOld).with_detail(format_args!("iat {iat}, now {now}"))),
-            None => Err(refuse(Reason::TokenTooOld).with_detail("no `iat`, and the issuer's record has a `max_age`")),
+            None => {
+                Err(refuse(Reason::TokenTooOld).with_detail("no `iat`, and the record of the issuer has a `max_age`"))
+            }
         }
     }
-}
-
-/// Whether the issuer's record takes such a token from it.
-fn check_believed(issuer: &IssuerRecord, declared: &TokenType, role: TokenRole) -> Result<(), Rejection> {
-    let iss = &issuer.id;
-    if !issuer.accepts(declared) {
-        let detail = format!("issuer `{iss}` is not taken at its word for `{declared}`: name it in `token_types`");
-        return Err(refuse(Reason::TokenTypeNotAccepted).with_detail(detail));
-    }
-    if role == TokenRole::Actor && !issuer.actor_tokens {
-        let detail = format!("iss `{iss}`: its record lacks `allow_actor_tokens`");
-        return Err(refuse(Reason::ActorIssuerNotTrusted).with_detail(detail));
-    }
-    Ok(())
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use std::{fs, path::Path};
 use tower_token_exchange::{
     Issuer, Reason,
-    jwks::{IgnoredReason, IgnoredReason::*, KeySet},
+    jwks::{IgnoredReason, IgnoredReason::*, KeyId, KeySet},
     records::SubjectMapping,
     signing::{Algorithm, Algorithm::*, LocalSigner},
 };
@@ -135,10 +135,10 @@ fn what_is_read_and_what_is_ignored() {
     for Expected { document: name, used, svid, ignored } in EXPECTED {
         let document = document(name);
         let keys = key_set(&document);
-        let found: Vec<_> = keys.ignored().iter().map(|key| (key.position, key.why)).collect();
+        let found: Vec<_> = keys.ignored().iter().map(|key| (key.position, key.reason)).collect();
         assert_eq!(found, *ignored, "{name}");
         for key in keys.ignored() {
-            assert_eq!(key.kid.as_deref(), kid(&document, key.position), "{name}");
+            assert_eq!(key.kid.as_ref().map(KeyId::as_str), kid(&document, key.position), "{name}");
         }
         let total = document["keys"].as_array().unwrap().len();
         assert_eq!(keys.len(), total - ignored.len(), "{name}");

@@ -136,18 +136,18 @@ fn refused() -> Vec<(&'static str, Value, &'static str)> {
         json!(BASE64URL_NOPAD.encode(&[by, &bytes].concat()))
     };
     let alg = "`alg` of the JWK must be";
-    let base64 = "must be there, as base64url without padding";
+    let base64 = "must be present, as base64url without padding";
     let broken = "make no key for";
     vec![
         ("a set", json!({ "keys": [jwk("p256", json!({}))] }), "a signer has one key"),
         ("a key that holds a set", jwk("p256", json!({ "keys": [] })), "a signer has one key"),
-        ("public EC", jwk("p256", json!({ "d": null })), "the key with its private half (`d`) is needed"),
-        ("public OKP", jwk("ed25519", json!({ "d": null })), "the key with its private half (`d`) is needed"),
-        ("public RSA", json!({ "kty": "RSA", "n": of_rsa("n"), "e": "AQAB" }), "the key with its private half"),
+        ("public EC", jwk("p256", json!({ "d": null })), "give the private key, with the member `d`"),
+        ("public OKP", jwk("ed25519", json!({ "d": null })), "give the private key, with the member `d`"),
+        ("public RSA", json!({ "kty": "RSA", "n": of_rsa("n"), "e": "AQAB" }), "give the private key"),
         (
             "symmetric",
             json!({ "kty": "oct", "k": "c2VjcmV0", "alg": "HS256" }),
-            "`LocalSigner::generate_pem` makes one",
+            "make a key with `LocalSigner::generate_pem`",
         ),
         ("nothing", json!({}), "`kty` and `crv` of the JWK must be EC and P-256"),
         ("no type", jwk("p256", json!({ "kty": null })), "`kty` and `crv`"),
@@ -160,14 +160,14 @@ fn refused() -> Vec<(&'static str, Value, &'static str)> {
         ("for verifying", jwk("p256", json!({ "key_ops": ["verify"] })), "`key_ops` of the JWK must be a list with"),
         ("for no operation", jwk("p256", json!({ "key_ops": [] })), "`key_ops` of the JWK must be a list with"),
         ("operations as a text", jwk("p256", json!({ "key_ops": "sign" })), "`key_ops` of the JWK must be a list with"),
-        ("an empty kid", jwk("p256", json!({ "kid": "" })), "left out for the thumbprint"),
-        ("a kid that is no text", jwk("p256", json!({ "kid": 7 })), "left out for the thumbprint"),
-        ("a long kid", jwk("p256", json!({ "kid": "k".repeat(257) })), "left out for the thumbprint"),
-        ("a kid of two lines", jwk("p256", json!({ "kid": "a\nb" })), "left out for the thumbprint"),
-        ("another alg", jwk("p256", json!({ "alg": "ES384" })), "`alg` of the JWK must be ES256, or left out"),
-        ("EC with RS256", jwk("p384", json!({ "alg": "RS256" })), "`alg` of the JWK must be ES384, or left out"),
-        ("OKP with ES256", jwk("ed25519", json!({ "alg": "ES256" })), "`alg` of the JWK must be EdDSA, or left out"),
-        ("RSA with no alg", rsa(json!({ "alg": null })), "since an RSA key can be for any"),
+        ("an empty kid", jwk("p256", json!({ "kid": "" })), "absent for the thumbprint"),
+        ("a kid that is no text", jwk("p256", json!({ "kid": 7 })), "absent for the thumbprint"),
+        ("a long kid", jwk("p256", json!({ "kid": "k".repeat(257) })), "absent for the thumbprint"),
+        ("a kid of two lines", jwk("p256", json!({ "kid": "a\nb" })), "absent for the thumbprint"),
+        ("another alg", jwk("p256", json!({ "alg": "ES384" })), "`alg` of the JWK must be ES256, or absent"),
+        ("EC with RS256", jwk("p384", json!({ "alg": "RS256" })), "`alg` of the JWK must be ES384, or absent"),
+        ("OKP with ES256", jwk("ed25519", json!({ "alg": "ES256" })), "`alg` of the JWK must be EdDSA, or absent"),
+        ("RSA with no alg", rsa(json!({ "alg": null })), "because an RSA key can be for each of them"),
         ("RSA with ES256", rsa(json!({ "alg": "ES256" })), alg),
         ("RSA for encryption", rsa(json!({ "alg": "RSA-OAEP" })), alg),
         ("none", rsa(json!({ "alg": "none" })), alg),
@@ -201,7 +201,7 @@ fn refused() -> Vec<(&'static str, Value, &'static str)> {
         ("p and q exchanged", rsa(json!({ "p": of_rsa("q"), "q": of_rsa("p") })), broken),
         ("dp and dq exchanged", rsa(json!({ "dp": of_rsa("dq"), "dq": of_rsa("dp") })), broken),
         ("another qi", rsa(json!({ "qi": of_rsa("dp") })), broken),
-        ("1024 bits", jwk("rsa_of_1024_bits", json!({ "alg": "RS256" })), "outside 2048 to 8192 bits"),
+        ("1024 bits", jwk("rsa_of_1024_bits", json!({ "alg": "RS256" })), "less than 2048 or more than 8192 bits"),
     ]
 }
 

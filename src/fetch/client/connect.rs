@@ -15,12 +15,12 @@ use hyper_util::client::legacy::connect::{
 use rustls::ClientConfig;
 use tower::{BoxError, Service};
 
-use super::address::Reach;
+use super::address::AllowedAddresses;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 type Tcp = HttpConnector<GuardedResolver>;
 
-/// Makes connections, and only to where its reach goes: further over TLS than without.
+/// Connects to allowed addresses only. Different addresses are allowed with TLS and without.
 #[derive(Clone)]
 pub(super) struct Connector {
     plain: Lane,
@@ -30,31 +30,31 @@ pub(super) struct Connector {
 
 #[derive(Clone)]
 struct Lane {
-    reach: Reach,
+    allowed: AllowedAddresses,
     connector: HttpsConnector<Tcp>,
 }
 
 impl Connector {
-    pub(super) fn new(tls: ClientConfig, secure: Reach, timeout: Duration) -> Self {
-        let lane = |reach, tls| {
-            let tcp = tcp(GuardedResolver { reach, system: GaiResolver::new() }, timeout);
+    pub(super) fn new(tls: ClientConfig, secure: AllowedAddresses, timeout: Duration) -> Self {
+        let lane = |allowed, tls| {
+            let tcp = tcp(GuardedResolver { allowed, system: GaiResolver::new() }, timeout);
             let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
-            let connector = match reach {
-                Reach::ThisMachine => builder.https_or_http().enable_http1().wrap_connector(tcp),
-                Reach::Network { .. } => builder.https_only().enable_http1().wrap_connector(tcp),
+            let connector = match allowed {
+                AllowedAddresses::ThisMachine => builder.https_or_http().enable_http1().wrap_connector(tcp),
+                AllowedAddresses::Network { .. } => builder.https_only().enable_http1().wrap_connector(tcp),
             };
-            Lane { reach, connector }
+            Lane { allowed, connector }
         };
-        Self { plain: lane(Reach::ThisMachine, tls.clone()), secure: lane(secure, tls), timeout }
+        Self { plain: lane(AllowedAddresses::ThisMachine, tls.clone()), secure: lane(secure, tls), timeout }
     }
 }
 
-/// Connects to where names lead, for TLS or without it.
+/// Returns a TCP connector, for connections with TLS and without.
 pub(super) fn tcp<R>(resolver: R, timeout: Duration) -> HttpConnector<R> {
     let mut tcp = HttpConnector::new_with_resolver(resolver);
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
-    // Shared out among the addresses of a name, so that a dead one leaves time for the next.
+    // The connector divides the time among the addresses of a name, so that one dead address leaves time for the others.
     tcp.set_connect_timeout(Some(timeout));
     tcp
 }
@@ -70,14 +70,14 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let plain = uri.scheme() == Some(&Scheme::HTTP);
-        let Lane { reach, mut connector } = if plain { self.plain.clone() } else { self.secure.clone() };
-        // hyper-util may finish connecting for the pool after the request is gone: this deadline is for then.
+        let Lane { allowed, mut connector } = if plain { self.plain.clone() } else { self.secure.clone() };
+        // hyper-util may continue to connect for the pool after the request has ended. This deadline ends that work.
         let timeout = self.timeout;
         Box::pin(async move {
-            // An IP literal never reaches the resolver.
+            // An IP address in the URL does not reach the resolver.
             let host = uri.host().unwrap_or_default();
             if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse() {
-                reach.admit(address)?;
+                allowed.check(address)?;
             }
             let connecting = async {
                 std::future::poll_fn(|cx| connector.poll_ready(cx)).await?;
@@ -88,10 +88,10 @@ impl Service<Uri> for Connector {
     }
 }
 
-/// The system's resolver, less the addresses that are out of reach. What it returns is what is connected to.
+/// The resolver of the system, without the addresses that are not allowed. Connections go to the returned addresses.
 #[derive(Clone)]
 pub(super) struct GuardedResolver {
-    reach: Reach,
+    allowed: AllowedAddresses,
     system: GaiResolver,
 }
 
@@ -105,8 +105,8 @@ impl Service<Name> for GuardedResolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let reach = self.reach;
+        let allowed = self.allowed;
         let resolving = self.system.call(name);
-        Box::pin(async move { Ok(reach.admit_any(resolving.await?, SocketAddr::ip)?.into_iter()) })
+        Box::pin(async move { Ok(allowed.check_all(resolving.await?, SocketAddr::ip)?.into_iter()) })
     }
 }

@@ -3,24 +3,23 @@ use std::{error::Error, io, net::IpAddr, time::Duration};
 use tokio::time::error::Elapsed;
 use tower::BoxError;
 
-use super::address::Refused;
+use super::address::RefusedAddress;
 
-/// Why a fetch brought nothing back.
+/// A request that got no response.
 ///
-/// An HTTP status is never an error here, whatever it is. The texts name the host, never the path, the query or
-/// credentials of the URI.
+/// An HTTP status is never an error. The texts name the host, and never the path, the query or credentials of the URI.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
     /// The URI is relative, has no host, or carries user information (`user:password@`).
-    #[error("this URI cannot be fetched: {problem}")]
+    #[error("the URI cannot be fetched: {problem}")]
     InvalidUri {
-        /// What is wrong with it.
+        /// The problem with the URI, and what to do.
         problem: &'static str,
     },
-    /// Neither `https` nor, where `allow_loopback_http` is set, `http`.
+    /// The scheme is not `https`, and not `http` with the option `allow_loopback_http`.
     #[error(
-        "refused to fetch from {host} over {scheme}: use https (plain http to loopback needs `allow_loopback_http`)"
+        "refused to fetch from {host} over {scheme}; use https (http to a loopback address needs `allow_loopback_http`)"
     )]
     RefusedScheme {
         /// The host of the URI.
@@ -28,63 +27,63 @@ pub enum FetchError {
         /// The scheme of the URI.
         scheme: String,
     },
-    /// The host is, or resolves only to, addresses that may not be connected to.
+    /// The host is an address that is not allowed, or resolves to such addresses only.
     #[error("refused to connect to {host}: {address} is {why}")]
     RefusedAddress {
         /// The host of the URI.
         host: String,
         /// The first address that was refused.
         address: IpAddr,
-        /// What the address is, and which option permits it, if any does.
+        /// The kind of the address, and the option that allows the address, if there is one.
         why: &'static str,
     },
-    /// The name was not resolved, or no connection was made.
+    /// The name could not be resolved, or no connection could be made.
     #[error("could not connect to {host}")]
     Connect {
         /// The host of the URI.
         host: String,
-        /// What happened.
+        /// The cause.
         source: BoxError,
     },
-    /// TLS failed: most often the certificate is not trusted, has expired or names another host.
+    /// TLS failed. The usual cause is a certificate that is not trusted, has expired, or names another host.
     #[error("no trusted TLS connection to {host}")]
     Tls {
         /// The host of the URI.
         host: String,
-        /// What happened.
+        /// The cause.
         source: BoxError,
     },
     /// Connecting, headers and body together took longer than the timeout.
-    #[error("no complete answer from {host} within {timeout:?}")]
+    #[error("no complete response from {host} within {timeout:?}")]
     TimedOut {
         /// The host of the URI.
         host: String,
         /// The timeout that was set.
         timeout: Duration,
     },
-    /// The body is, or announces to be, larger than the limit.
-    #[error("the answer of {host} is larger than {limit} bytes")]
+    /// The body, or the announced length of the body, is larger than the limit.
+    #[error("the response of {host} is larger than {limit} bytes")]
     TooLarge {
         /// The host of the URI.
         host: String,
         /// The limit that was set, in bytes.
         limit: usize,
     },
-    /// The connection broke after it was made, or what came was not HTTP/1.1.
-    #[error("the exchange with {host} broke off")]
+    /// The connection broke, or the response was not HTTP/1.1.
+    #[error("the connection to {host} broke, or its response is not HTTP/1.1")]
     Broken {
         /// The host of the URI.
         host: String,
-        /// What happened.
+        /// The cause.
         source: BoxError,
     },
 }
 
 impl FetchError {
-    /// Sorts what the HTTP client reports; `connecting` is whether it had no connection yet.
+    /// Makes an error of an error of the HTTP client. `connecting` tells whether there was no connection yet.
     pub(super) fn transport(host: &str, timeout: Duration, connecting: bool, source: BoxError) -> Self {
         let host = host.to_owned();
-        if let Some(&Refused { address, why }) = find(&*source) {
+        if let Some(&RefusedAddress { address, why }) = find(&*source) {
             Self::RefusedAddress { host, address, why }
         } else if find::<Elapsed>(&*source).is_some() {
             Self::TimedOut { host, timeout }
@@ -103,7 +102,7 @@ fn find<'a, E: Error + 'static>(mut error: &'a (dyn Error + 'static)) -> Option<
         if let Some(found) = error.downcast_ref() {
             return Some(found);
         }
-        // `source` of an `io::Error` skips the error that it wraps.
+        // `io::Error::source` skips the error that the `io::Error` wraps.
         error = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
             Some(wrapped) => wrapped,
             None => error.source()?,
@@ -111,28 +110,30 @@ fn find<'a, E: Error + 'static>(mut error: &'a (dyn Error + 'static)) -> Option<
     }
 }
 
-/// Why an [`HttpFetch`](super::HttpFetch) was not built.
+/// An option with which no [`HttpFetch`](super::HttpFetch) can be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchConfigError {
-    /// A PEM given as root holds no certificate.
+    /// A PEM text for a root certificate has no certificate.
     #[error(
-        "no certificate in the PEM of a root certificate: pass the CA's own file, \
-         the one with `-----BEGIN CERTIFICATE-----`, or leave the option out to trust public CAs only"
+        "the PEM text of a root certificate has no certificate; give the text of the certificate file of the CA, \
+         with `-----BEGIN CERTIFICATE-----`, or leave the option out to trust public CAs only"
     )]
     NoRootCertificate,
-    /// A PEM given as root cannot be read, or a certificate in it cannot be used as a trust anchor.
-    #[error("a root certificate in PEM cannot be used: export the CA's X.509 certificate as PEM again")]
+    /// A PEM text for a root certificate cannot be read, or has a certificate that cannot be a trust anchor.
+    #[error("a root certificate cannot be used; export the X.509 certificate of the CA as PEM again")]
     UnusableRootCertificate {
-        /// What happened.
+        /// The cause.
         source: BoxError,
     },
-    /// The timeout is zero: every fetch would fail.
-    #[error("`timeout` is zero, so every fetch would fail: give a positive duration, or leave it out for 5 s")]
-    ZeroTimeout,
-    /// The body limit is zero: every answer would be too large.
+    /// The timeout is zero.
     #[error(
-        "`body_limit` is zero, so every answer would be too large: give a number of bytes, or leave it out for 256 KiB"
+        "`timeout` is zero, so every request would fail; give a positive duration, or leave the option out for 5 s"
+    )]
+    ZeroTimeout,
+    /// The body limit is zero.
+    #[error(
+        "`body_limit` is zero, so every response would be too large; give a number of bytes, or leave the option out for 256 KiB"
     )]
     ZeroBodyLimit,
 }

@@ -1,4 +1,4 @@
-//! The HTTP client that ships with the feature `fetch`.
+//! The HTTP client of the feature `fetch`.
 
 mod address;
 mod builder;
@@ -42,17 +42,17 @@ struct Limits {
     body: usize,
 }
 
-/// An HTTP client that goes out only to where it may, and comes back in time with a bounded answer.
+/// An HTTP client with limits on addresses, time and size.
 ///
-/// Only `https` to public addresses, 5 s for the whole exchange, bodies of at most 256 KiB; [`builder`](Self::builder)
-/// has the options. The answer is the peer's as it is, whatever its status: **redirects are not followed**, bodies are
-/// not decompressed, trailers are dropped. The request's URI is absolute; of the request, method, URI, headers and body
-/// are sent, over HTTP/1.1. Clones share one small pool of connections. Runs on tokio, with I/O and time enabled.
+/// By default, the client connects to public addresses over `https` only, takes at most 5 seconds for a request, and reads
+/// bodies of at most 256 KiB. [`builder`](Self::builder) has options for these limits.
 ///
-/// Refusing names that resolve to loopback or local addresses is what draft-ietf-oauth-rfc8725bis asks of a fetcher.
+/// The URI of a request must be absolute. The response is returned with any status: **redirects are not followed**. Bodies
+/// are not decompressed, and trailers are dropped. Clones share one small pool of connections. The client needs a tokio
+/// runtime with I/O and time.
 ///
 /// # Errors
-/// [`FetchError`] says which bound was met or what failed. No status is an error.
+/// [`FetchError`] names the limit or the failure. A status is never an error.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -97,7 +97,7 @@ impl HttpFetch {
         let answer = self.client.request(request).await;
         let answer = answer.map_err(|error| FetchError::transport(host, timeout, error.is_connect(), error.into()))?;
         let (mut parts, body) = answer.into_parts();
-        // The HTTP client's own notes on the connection.
+        // The extensions describe the connection of hyper.
         parts.extensions.clear();
         match body::read(body, limit).await {
             Ok(body) => Ok(Response::from_parts(parts, body)),

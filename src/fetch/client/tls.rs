@@ -8,17 +8,18 @@ use rustls::{
 
 use super::FetchConfigError;
 
-/// The public CAs of webpki-roots.
+/// Returns the public certificate authorities of webpki-roots.
 pub(super) fn public_roots() -> RootCertStore {
     RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
 }
 
-/// TLS 1.2 and 1.3 with ring, trusting these CAs and those in `extra_roots` (PEM texts).
+/// Returns a configuration for TLS 1.2 and 1.3 with ring, which trusts `roots` and the certificates in the PEM texts
+/// `extra_roots`.
 pub(super) fn config(mut roots: RootCertStore, extra_roots: &[Vec<u8>]) -> Result<ClientConfig, FetchConfigError> {
     for pem in extra_roots {
         add(&mut roots, pem)?;
     }
-    // The provider is handed over: one that is global to the process is the application's to choose.
+    // The process-wide provider belongs to the application, so the provider is given explicitly.
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("ring has cipher suites for TLS 1.2 and 1.3")

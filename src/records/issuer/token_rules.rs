@@ -1,4 +1,4 @@
-use crate::{jose::media_type, protocol::TokenType, records::collected};
+use crate::{jose::short_media_type, protocol::TokenType, records::collected};
 use serde_json::Value;
 
 /// Rules for the tokens of one declared type of an issuer.
@@ -51,7 +51,7 @@ impl TokenRules {
     /// Upper and lower case, and the prefix `application/`, make no difference. Default: the fixed requirement of the
     /// type.
     pub fn typ<T: Into<String>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
-        self.typ = types.into_iter().map(|typ| media_type(&typ.into())).collect();
+        self.typ = types.into_iter().map(|typ| short_media_type(&typ.into())).collect();
         self
     }
 

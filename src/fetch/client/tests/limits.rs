@@ -4,7 +4,7 @@ use crate::fetch::FetchConfigError;
 const NOW: Duration = Duration::ZERO;
 
 #[tokio::test]
-async fn an_answer_comes_back_whole() {
+async fn a_response_is_returned_whole() {
     let peer = Peer::answering(
         &[
             "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n4\r\n{\"a\"\r\n",
@@ -21,7 +21,7 @@ async fn an_answer_comes_back_whole() {
 }
 
 #[tokio::test]
-async fn a_body_over_the_limit_is_refused_however_it_comes() {
+async fn a_body_over_the_limit_is_refused() {
     let table: [&'static [&'static str]; 2] = [
         // Announced and never sent: the refusal does not wait for it.
         &["HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n"],
@@ -55,7 +55,7 @@ async fn headers_and_body_share_one_deadline() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_the_answer() {
+async fn a_redirect_is_returned() {
     let target = Peer::answering(&["HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"], NOW).await;
     let location = format!("HTTP/1.1 302 Found\r\nlocation: {}\r\ncontent-length: 0\r\n\r\n", target.uri());
     let pieces: &'static [&'static str] = Box::leak(Box::new([&*location.leak()]));
@@ -68,7 +68,7 @@ async fn a_redirect_is_the_answer() {
 }
 
 #[tokio::test]
-async fn a_closed_port_and_a_broken_answer_are_told_apart() {
+async fn a_closed_port_differs_from_a_broken_response() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error = get(loopback().build().unwrap(), &format!("http://{closed}/?secret=hunter2")).await.unwrap_err();
     assert!(matches!(error, FetchError::Connect { .. }), "{error:?}");
@@ -84,7 +84,7 @@ async fn a_closed_port_and_a_broken_answer_are_told_apart() {
 }
 
 #[tokio::test]
-async fn a_head_of_endless_size_is_refused() {
+async fn endless_headers_are_refused() {
     let line: &'static str = format!("x-filler: {}\r\n", "x".repeat(40 * 1024)).leak();
     let pieces: &'static [&'static str] = Box::leak(Box::new(["HTTP/1.1 200 OK\r\n", line, line, line]));
     let peer = Peer::answering(pieces, NOW).await;
@@ -93,7 +93,7 @@ async fn a_head_of_endless_size_is_refused() {
 }
 
 #[test]
-fn limits_of_zero_are_a_build_error() {
+fn limits_of_zero_are_refused() {
     assert!(matches!(loopback().timeout(Duration::ZERO).build(), Err(FetchConfigError::ZeroTimeout)));
     assert!(matches!(loopback().body_limit(0).build(), Err(FetchConfigError::ZeroBodyLimit)));
 }

@@ -1,7 +1,7 @@
 use crate::fetch::client::vet;
 
 #[test]
-fn only_absolute_https_without_credentials() {
+fn only_absolute_https_uris_are_fetched() {
     let table = [
         ("https://issuer.example/jwks?a=b", Ok("issuer.example")),
         ("https://issuer.example:8443/", Ok("issuer.example")),
@@ -23,13 +23,13 @@ fn only_absolute_https_without_credentials() {
 }
 
 #[test]
-fn plain_http_is_a_named_option() {
+fn plain_http_needs_an_option() {
     assert_eq!(vet(&"http://localhost:8080/".parse().unwrap(), true).unwrap(), "localhost");
     assert!(vet(&"ws://localhost/".parse().unwrap(), true).is_err());
 }
 
 #[test]
-fn errors_repeat_neither_query_nor_credentials() {
+fn errors_contain_no_query_and_no_credentials() {
     for uri in ["http://issuer.example/path?secret=hunter2", "https://user:hunter2@issuer.example/path"] {
         let error = vet(&uri.parse().unwrap(), false).unwrap_err();
         for text in [error.to_string(), format!("{error:?}")] {

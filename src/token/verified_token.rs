@@ -1,26 +1,24 @@
 use crate::{
     jose::{Claims, Invalid},
-    protocol::{NumericDate, Reason, Rejection, Scope, TokenType, refuse},
+    protocol::{NumericDate, Reason, Rejection, Scope, TokenType, is_name, refuse},
     records::{IssuerRecord, Party, TENANT_SEPARATOR},
 };
 use serde_json::Value;
 use std::sync::Arc;
 
-const MAX_NAME_BYTES: usize = 1024;
-
-/// What a token says, after its issuer was found to say so and its times and kind were found good.
+/// A token that its issuer vouches for, of the declared kind and within its times.
 #[derive(Clone, Debug)]
 pub(crate) struct VerifiedToken {
     pub(crate) issuer: Arc<IssuerRecord>,
-    /// Whether this authorization server issued it.
+    /// Whether this authorization server issued the token.
     pub(crate) own: bool,
     pub(crate) token_type: TokenType,
-    /// Unique within the issuer: with its tenant in front where the issuer has several.
+    /// The subject, unique within the issuer: with the tenant in front if the issuer has several tenants.
     pub(crate) sub: String,
     pub(crate) audience: Vec<String>,
-    /// The client that it was issued to, as its issuer calls it.
+    /// The client that the token was issued to, by the name that the issuer uses.
     pub(crate) presenter: Option<String>,
-    /// `None` where the token does not say, which is not the same as nothing.
+    /// `None` if the token has no scope claim. An empty scope is `Some`.
     pub(crate) scope: Option<Scope>,
     /// The claim `exp`, rounded down.
     pub(crate) expires_at: NumericDate,
@@ -60,13 +58,13 @@ impl VerifiedToken {
         Ok(Self { sub, expires_at, audience, presenter, scope, issuer, own, token_type, claims })
     }
 
-    /// The party whose token this is, as its issuer names it.
+    /// Returns the subject as a party, by the name that the issuer uses.
     pub(crate) fn party(&self) -> Party {
         Party::new(&self.issuer.id, &self.sub)
     }
 }
 
-/// The name of a subject, unique within its issuer (RFC 7519 section 4.1.2).
+/// Returns the name of a subject, unique within the issuer (RFC 7519 section 4.1.2).
 fn qualified(issuer: &IssuerRecord, claims: &Claims, sub: &str) -> Result<String, Rejection> {
     let Some(tenants) = &issuer.tenants else { return Ok(sub.to_owned()) };
     let refused = |detail: String| refuse(Reason::TokenTenantRefused).with_detail(detail);
@@ -77,19 +75,4 @@ fn qualified(issuer: &IssuerRecord, claims: &Claims, sub: &str) -> Result<String
         return Err(refused(format!("tenant `{tenant}` of issuer `{}` is not in its `tenants`", issuer.id)));
     }
     Ok(if issuer.has_several_tenants() { format!("{tenant}{TENANT_SEPARATOR}{sub}") } else { sub.to_owned() })
-}
-
-/// A name that can stand in a token, a log line and a comparison, and that reads as what it is.
-pub(crate) fn is_name(text: &str) -> bool {
-    (1..=MAX_NAME_BYTES).contains(&text.len()) && !text.chars().any(is_unreadable)
-}
-
-/// Control characters, those that turn the direction of what stands around them, line ends, and non-characters (Unicode
-/// Technical Report 36).
-fn is_unreadable(c: char) -> bool {
-    let code = u32::from(c);
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        || (0xfdd0..=0xfdef).contains(&code)
-        || code & 0xfffe == 0xfffe
 }

@@ -1,7 +1,7 @@
 use crate::{
     jose::Claims,
     plug::{BoxPlug, Failing, Plug, ask},
-    protocol::{Reason, Rejection, Sensitive, TokenType, refuse},
+    protocol::{Reason, Rejection, Sensitive, TokenType, named_values, refuse},
 };
 use serde_json::Value;
 
@@ -10,19 +10,22 @@ pub(crate) type TokenVerifierPart = BoxPlug<TokenToVerify, Verification>;
 const FAILING: Failing =
     Failing { unavailable: Reason::TokenVerifierUnavailable, panicked: Reason::TokenVerifierPanicked };
 
-/// What a token is handed in as (RFC 8693 section 2.1).
+/// The role of a token in a request (RFC 8693 section 2.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum TokenRole {
-    /// On whose behalf the request is made.
+    /// The token names the party on whose behalf the request is made.
     Subject,
-    /// Who acts.
+    /// The token names the party that acts.
     Actor,
 }
 
-/// What a token verifier is: it answers a [`TokenToVerify`] with a [`Verification`].
+/// A plug that verifies tokens of one token type. The plug answers a [`TokenToVerify`] with a [`Verification`].
 ///
-/// For tokens that are no JWT, such as SAML assertions. It is registered for a token type, and an issuer's record must
-/// take that type. Whatever it vouches for is then held to the record of the issuer that it names, as a JWT would be.
+/// A token verifier is for tokens that are not JWTs, such as SAML assertions.
+/// [`TokenExchangeBuilder::token_verifier`](crate::TokenExchangeBuilder::token_verifier) registers the verifier for a token
+/// type, and the record of an issuer must accept that type. The claims that the verifier returns are then checked against
+/// the record of the issuer that they name, like the claims of a JWT.
 ///
 /// ```
 /// use serde_json::json;
@@ -32,7 +35,7 @@ pub enum TokenRole {
 ///
 /// let saml = tower::service_fn(|question: TokenToVerify| async move {
 ///     let Some(assertion) = parsed_and_signature_checked(question.expose()) else {
-///         return Ok(Verification::rejected("not an assertion of ours"));
+///         return Ok(Verification::rejected("the signature of the assertion is not valid"));
 ///     };
 ///     Ok::<_, std::io::Error>(Verification::verified([
 ///         ("iss", json!(assertion.issuer)),              // Issuer
@@ -55,24 +58,39 @@ pub trait TokenVerifier: Plug<TokenToVerify, Verification> {}
 
 impl<S: Plug<TokenToVerify, Verification>> TokenVerifier for S {}
 
-/// The question to a [`TokenVerifier`].
+/// The question to a [`TokenVerifier`]: a token, its declared type and its role.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TokenToVerify {
     token: Sensitive,
-    /// The declared type.
+    /// The token type that the client declared.
     pub token_type: TokenType,
-    /// What it is handed in as.
+    /// The role of the token in the request.
     pub role: TokenRole,
 }
 
+impl TokenRole {
+    /// Every role.
+    pub const ALL: &'static [Self] = &[Self::Subject, Self::Actor];
+
+    /// Returns the name of the role, in lower case.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Subject => "subject",
+            Self::Actor => "actor",
+        }
+    }
+}
+
+named_values!(TokenRole, as_str, "`subject` or `actor`");
+
 impl TokenToVerify {
-    /// A question, to test a verifier of your own.
+    /// Creates a question. Use this method to test a verifier of your own.
     pub fn new(token: impl Into<String>, token_type: TokenType, role: TokenRole) -> Self {
         Self { token: Sensitive::new(token.into()), token_type, role }
     }
 
-    /// The token as it came, of at most 64 KiB and without control characters.
+    /// Returns the token as the client sent it: at most 64 KiB, without control characters.
     pub fn expose(&self) -> &str {
         self.token.expose()
     }
@@ -82,30 +100,31 @@ impl TokenToVerify {
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Verification {
-    /// The token is genuine, and this is what it says, in the claims of a JWT (RFC 7519 section 4.1): `iss`, `sub`,
-    /// `aud` and `exp` are needed.
+    /// The token is genuine. The content of the token is given as the claims of a JWT (RFC 7519 section 4.1), of which
+    /// `iss`, `sub`, `aud` and `exp` are needed.
     Verified(Claims),
-    /// It is not.
+    /// The token is not genuine.
     #[non_exhaustive]
     Rejected {
-        /// Why, for the audit.
+        /// The cause, for the audit event.
         why: String,
     },
 }
 
 impl Verification {
-    /// A genuine token that says this.
+    /// Creates the answer for a genuine token with these claims.
     pub fn verified<N: Into<String>>(claims: impl IntoIterator<Item = (N, Value)>) -> Self {
         Self::Verified(claims.into_iter().collect())
     }
 
-    /// A token that is not genuine; the words go to the audit, never to the client.
+    /// Creates the answer for a token that is not genuine. The cause goes to the audit event and never to the client.
     pub fn rejected(why: impl Into<String>) -> Self {
         Self::Rejected { why: why.into() }
     }
 }
 
-pub(super) async fn claims_by(verifier: &TokenVerifierPart, question: TokenToVerify) -> Result<Claims, Rejection> {
+/// Asks the verifier about a token, and returns the claims of a genuine token.
+pub(super) async fn ask_for_claims(verifier: &TokenVerifierPart, question: TokenToVerify) -> Result<Claims, Rejection> {
     match ask(verifier, question, FAILING).await? {
         Verification::Verified(claims) => Ok(claims),
         Verification::Rejected { why } => Err(refuse(Reason::TokenVerifierRejected).with_detail(why)),
