@@ -154,7 +154,7 @@ async fn loading_has_an_end() {
     assert!(!layer.load_keys().await.is_ready());
     assert_eq!(started.elapsed(), Duration::from_secs(5), "on tokio's clock, which is paused");
     assert_eq!(calls.load(SeqCst), 1);
-    assert_eq!(standing_in(&layer).last_problem.unwrap(), format!("{ELSEWHERE}: no answer in time"));
+    assert_eq!(standing_in(&layer).last_problem.unwrap(), format!("{ELSEWHERE}: no answer within 5 s"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,7 +170,7 @@ async fn discovery_and_the_key_set_share_the_time() {
     let started = Instant::now();
     assert!(!layer.load_keys().await.is_ready());
     assert_eq!(started.elapsed(), Duration::from_secs(5), "on tokio's clock, which is paused");
-    assert_eq!(standing_in(&layer).last_problem.unwrap(), format!("{ELSEWHERE}: no answer in time"));
+    assert_eq!(standing_in(&layer).last_problem.unwrap(), format!("{ELSEWHERE}: no answer within 5 s"));
 }
 
 #[tokio::test]
