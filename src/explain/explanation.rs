@@ -88,7 +88,7 @@ impl RecordTrace {
     }
 
     pub(super) fn missing(kind: &str, name: &str) -> Self {
-        Self { place: kind.to_owned(), says: unknown(kind, &escaped(name)) }
+        Self { place: kind.to_owned(), says: unknown::<&str>(kind, escaped(name), []) }
     }
 }
 

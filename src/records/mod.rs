@@ -16,6 +16,7 @@ mod registry;
 mod target;
 #[cfg(feature = "toml")]
 mod toml_file;
+mod unknown;
 pub(crate) mod values;
 
 pub use crate::protocol::{ClientId, IssuerId, TargetId};
@@ -33,9 +34,10 @@ pub(crate) use config_error::Problems;
 #[cfg(feature = "server-authenticator")]
 pub(crate) use issuer::is_absolute;
 pub(crate) use issuer::{IssuerRecord, KeySource, Kind, TENANT_SEPARATOR, is_other_kind};
-pub(crate) use place::{Field, Place, Wording, record_path, unknown};
+pub(crate) use place::{Field, Place, Wording, record_path};
 pub(crate) use registry::Registry;
 pub(crate) use target::TargetRecord;
+pub(crate) use unknown::unknown;
 
 /// Collects a list of values, whatever type holds them.
 fn collected<T: Into<U>, U>(list: impl IntoIterator<Item = T>) -> Vec<U> {

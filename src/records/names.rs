@@ -1,4 +1,4 @@
-use super::{Client, ClientId, Issuer, IssuerId, Target, TargetId};
+use super::{Client, ClientId, Issuer, IssuerId, Target, TargetId, unknown};
 use std::collections::{HashMap, HashSet};
 
 /// The names of all records. The checks of one record look up other records here.
@@ -45,6 +45,18 @@ impl Names {
 
     pub(super) fn has_issuer(&self, id: &IssuerId) -> bool {
         self.issuers.contains(id)
+    }
+
+    pub(super) fn unknown_client(&self, id: &ClientId) -> String {
+        unknown("client", id, &self.clients)
+    }
+
+    pub(super) fn unknown_target(&self, id: &TargetId) -> String {
+        unknown("target", id, self.targets.keys())
+    }
+
+    pub(super) fn unknown_issuer(&self, id: &IssuerId) -> String {
+        unknown("issuer", id, &self.issuers)
     }
 
     /// Whether a target lists a client.

@@ -1,5 +1,4 @@
 use super::ConfigError;
-use std::fmt;
 
 /// How the user of a record wrote the record, and therefore which names a mistake uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,9 +93,4 @@ impl<'a> Place<'a> {
 /// The path of a record in a document, such as `rule[3]`.
 pub(crate) fn record_path(kind: &str, position: usize) -> String {
     format!("{kind}[{position}]")
-}
-
-/// The help for a name that no record has.
-pub(crate) fn unknown(kind: &str, name: &(impl fmt::Display + ?Sized)) -> String {
-    format!("no {kind} `{name}`: add a record for it, or correct the name")
 }

@@ -5,6 +5,7 @@ use super::{
     issuer::{IDENTIFIER, trust_domain},
     names::Names,
     place::{Field, Place, Wording},
+    unknown,
 };
 use crate::protocol::{TargetName, TokenType};
 use std::{
@@ -126,6 +127,21 @@ impl Registry {
     /// The known trust domain of a SPIFFE ID.
     pub(crate) fn trust_domain_of(&self, sub: &str) -> Option<&Arc<IssuerRecord>> {
         self.issuers.get(trust_domain(sub)?).filter(|issuer| issuer.spiffe)
+    }
+
+    /// The help for a client that has no record.
+    pub(crate) fn unknown_client(&self, id: impl AsRef<str>) -> String {
+        unknown("client", id, self.clients.keys())
+    }
+
+    /// The help for a target that has no record.
+    pub(crate) fn unknown_target(&self, id: impl AsRef<str>) -> String {
+        unknown("target", id, self.by_id.keys())
+    }
+
+    /// The help for an issuer that has no record.
+    pub(crate) fn unknown_issuer(&self, id: impl AsRef<str>) -> String {
+        unknown("issuer", id, self.issuers.keys())
     }
 
     /// Whether any issuer's record accepts tokens of a type.

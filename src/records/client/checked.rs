@@ -1,9 +1,7 @@
 use super::{ACTORS, Client, SecretHash};
 use crate::{
     protocol::Scope,
-    records::{
-        ClientId, ConfigErrorKind, Party, Place, Problems, TargetId, names::Names, place::unknown, target::CALLERS,
-    },
+    records::{ClientId, ConfigErrorKind, Party, Place, Problems, TargetId, names::Names, target::CALLERS},
 };
 use std::time::Duration;
 
@@ -51,8 +49,9 @@ impl Client {
         }
         for (index, id) in self.targets.iter().flatten().enumerate() {
             if names.lacks_target(id) {
-                problems
-                    .add(place.wrong_member("targets", index, unknown("target", id)).of_kind(ConfigErrorKind::Unknown));
+                problems.add(
+                    place.wrong_member("targets", index, names.unknown_target(id)).of_kind(ConfigErrorKind::Unknown),
+                );
             }
         }
         let mut scope = |field, list: &[String]| {
@@ -68,7 +67,7 @@ impl Client {
         }
         for (index, party) in self.actors.iter().enumerate() {
             if !names.has_issuer(&party.iss) {
-                let help = unknown("issuer", &party.iss);
+                let help = names.unknown_issuer(&party.iss);
                 problems.add(place.wrong_member(ACTORS, index, help).of_kind(ConfigErrorKind::Unknown));
             }
         }
@@ -95,7 +94,7 @@ impl Client {
     fn check_default_target(&self, place: &Place<'_>, names: &Names, problems: &mut Problems) {
         let Some(id) = &self.default_target else { return };
         let (kind, help) = if names.lacks_target(id) {
-            (ConfigErrorKind::Unknown, unknown("target", id))
+            (ConfigErrorKind::Unknown, names.unknown_target(id))
         } else if self.targets.as_ref().is_some_and(|targets| !targets.contains(id)) {
             (
                 ConfigErrorKind::Conflict,

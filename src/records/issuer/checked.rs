@@ -6,7 +6,7 @@ use crate::{
     fetch::web_uri,
     jose::Algorithm,
     protocol::TokenType,
-    records::{ClientId, ConfigError, ConfigErrorKind, IssuerId, Place, Problems, names::Names, place::unknown},
+    records::{ClientId, ConfigError, ConfigErrorKind, IssuerId, Place, Problems, names::Names},
 };
 use http::Uri;
 use std::time::Duration;
@@ -369,7 +369,7 @@ impl Check<'_> {
         for (index, (theirs, ours)) in clients.iter().enumerate() {
             let path = format!("client_names.{theirs}");
             if self.names.lacks_client(ours) {
-                let error = self.place.wrong_at(CLIENTS, &path, unknown("client", ours));
+                let error = self.place.wrong_at(CLIENTS, &path, self.names.unknown_client(ours));
                 problems.add(error.of_kind(ConfigErrorKind::Unknown));
             }
             if clients[..index].iter().any(|(before, _)| before == theirs) {
@@ -382,7 +382,7 @@ impl Check<'_> {
     fn presenters(&self, problems: &mut Problems) {
         for (index, client) in self.record.presenters.iter().enumerate() {
             if self.names.lacks_client(client) {
-                let error = self.place.wrong_member(PRESENTERS, index, unknown("client", client));
+                let error = self.place.wrong_member(PRESENTERS, index, self.names.unknown_client(client));
                 problems.add(error.of_kind(ConfigErrorKind::Unknown));
             }
         }

@@ -1,11 +1,7 @@
 use super::{AUDIENCE_CLAIM, CALLERS, NAMES, RESOURCES, SERVED_BY, Target};
 use crate::{
     protocol::{Scope, TargetName, TargetNameError},
-    records::{
-        ClientId, ConfigError, ConfigErrorKind, Place, Problems, TargetId,
-        names::Names,
-        place::{Field, unknown},
-    },
+    records::{ClientId, ConfigError, ConfigErrorKind, Place, Problems, TargetId, names::Names, place::Field},
 };
 use std::{
     collections::{BTreeMap, HashSet},
@@ -114,11 +110,11 @@ impl Target {
         let place = self.place(position);
         self.check_audience_claim(&place, names, problems);
         if let Some(owner) = self.owner.as_ref().filter(|owner| names.lacks_client(owner)) {
-            problems.add(place.wrong(SERVED_BY, unknown("client", owner)).of_kind(ConfigErrorKind::Unknown));
+            problems.add(place.wrong(SERVED_BY, names.unknown_client(owner)).of_kind(ConfigErrorKind::Unknown));
         }
         for (index, caller) in self.callers.iter().enumerate() {
             if names.lacks_client(caller) {
-                let help = unknown("client", caller);
+                let help = names.unknown_client(caller);
                 problems.add(place.wrong_member(CALLERS, index, help).of_kind(ConfigErrorKind::Unknown));
             }
         }

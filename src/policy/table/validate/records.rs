@@ -4,7 +4,7 @@ use crate::{
     records::{
         ClientRecord,
         ConfigErrorKind::{Conflict, Invalid, Unknown},
-        Field, Party, Place, Problems, Registry, SubjectMapping, TargetRecord, unknown,
+        Field, Party, Place, Problems, Registry, SubjectMapping, TargetRecord,
     },
 };
 use std::{collections::HashSet, sync::Arc};
@@ -48,20 +48,20 @@ fn names_are_known(rule: &Rule, place: &Place<'_>, registry: &Registry, problems
     let mut errors = Vec::new();
     for (index, client) in clients(rule).iter().enumerate() {
         if registry.client(client).is_none() {
-            errors.push(place.wrong_member("clients", index, unknown("client", client)));
+            errors.push(place.wrong_member("clients", index, registry.unknown_client(client)));
         }
     }
     for (index, target) in targets(rule).iter().enumerate() {
         if registry.target_by_id(target).is_none() {
-            errors.push(place.wrong_member("targets", index, unknown("target", target)));
+            errors.push(place.wrong_member("targets", index, registry.unknown_target(target)));
         }
     }
     if let Some(issuer) = rule.subjects.issuer.as_deref().filter(|issuer| registry.issuer(issuer).is_none()) {
-        errors.push(place.wrong_at("subjects", "subjects.issuer", unknown("issuer", issuer)));
+        errors.push(place.wrong_at("subjects", "subjects.issuer", registry.unknown_issuer(issuer)));
     }
     for (index, party) in rule.actors.listed().iter().enumerate() {
         if registry.issuer(&party.iss).is_none() {
-            errors.push(place.wrong_at("actors", &format!("actors[{index}].iss"), unknown("issuer", &party.iss)));
+            errors.push(place.wrong_at("actors", &format!("actors[{index}].iss"), registry.unknown_issuer(&party.iss)));
         }
     }
     let are_known = errors.is_empty();
