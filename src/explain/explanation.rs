@@ -3,7 +3,7 @@ use crate::{
     audit::{Outcome, Stage},
     policy::RuleTrace,
     protocol::{ErrorCode, Reason, Rejection, escaped},
-    records::{record_path, unknown},
+    records::record_path,
 };
 use serde::Serialize;
 
@@ -87,8 +87,8 @@ impl RecordTrace {
         Self { place: record_path(kind, position), says: escaped(id) }
     }
 
-    pub(super) fn missing(kind: &str, name: &str) -> Self {
-        Self { place: kind.to_owned(), says: unknown::<&str>(kind, escaped(name), []) }
+    pub(super) fn missing(kind: &str, help: String) -> Self {
+        Self { place: kind.to_owned(), says: help }
     }
 }
 

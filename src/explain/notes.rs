@@ -26,7 +26,7 @@ impl<'a> Notes<'a> {
     pub(super) fn new(exchange: &'a Exchange, client_id: &str) -> Self {
         let client = match exchange.registry.client(client_id) {
             Some(client) => RecordTrace::found("client", client.position, client.id.as_str()),
-            None => RecordTrace::missing("client", client_id),
+            None => RecordTrace::missing("client", exchange.registry.unknown_client(escaped(client_id))),
         };
         Self {
             exchange,
@@ -62,7 +62,7 @@ impl<'a> Notes<'a> {
         let found = name.and_then(|name| registry.target_with_position(&name));
         self.records.push(match found {
             Some((position, target)) => RecordTrace::found("target", position, target.id.as_str()),
-            None => RecordTrace::missing("target", requested),
+            None => RecordTrace::missing("target", registry.unknown_target(escaped(requested))),
         });
     }
 

@@ -37,7 +37,7 @@ pub(crate) use issuer::{IssuerRecord, KeySource, Kind, TENANT_SEPARATOR, is_othe
 pub(crate) use place::{Field, Place, Wording, record_path};
 pub(crate) use registry::Registry;
 pub(crate) use target::TargetRecord;
-pub(crate) use unknown::unknown;
+use unknown::unknown;
 
 /// Collects a list of values, whatever type holds them.
 fn collected<T: Into<U>, U>(list: impl IntoIterator<Item = T>) -> Vec<U> {

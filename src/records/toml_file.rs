@@ -162,12 +162,6 @@ impl LocateError {
     }
 }
 
-impl From<LocateError> for String {
-    fn from(mistake: LocateError) -> Self {
-        mistake.to_string()
-    }
-}
-
 // The text may contain secrets.
 impl fmt::Debug for TomlFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

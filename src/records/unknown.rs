@@ -2,7 +2,7 @@
 const MAX_COMPARED: usize = 10_000;
 
 /// The help for a name that no record has, with the most similar name of a record.
-pub(crate) fn unknown<T: AsRef<str>>(kind: &str, name: impl AsRef<str>, known: impl IntoIterator<Item = T>) -> String {
+pub(super) fn unknown<T: AsRef<str>>(kind: &str, name: impl AsRef<str>, known: impl IntoIterator<Item = T>) -> String {
     let name = name.as_ref();
     match similar(name, known) {
         Some(similar) => format!("no {kind} `{name}`: did you mean `{similar}`? If not, add a record for `{name}`"),

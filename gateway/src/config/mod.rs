@@ -189,18 +189,13 @@ impl Config {
     /// The mistakes that the layer found in the records, one per line.
     pub(crate) fn wrong_records(&self, error: &ConfigError) -> anyhow::Error {
         let located = self.records.as_ref().unwrap_or(&self.main).locate(error).to_string();
-        let lines: Vec<String> = located.lines().map(|line| self.in_words(line)).collect();
+        let lines: Vec<String> = located.lines().map(|line| in_toml_words(line)).collect();
         anyhow!(lines.join("\n"))
     }
 
     /// A text about a record, with its file and line.
     pub(crate) fn at_record(&self, place: &str, text: &str) -> String {
-        self.records.as_ref().unwrap_or(&self.main).wrong(place, self.in_words(text)).to_string()
-    }
-
-    /// A text of the library in TOML words, with the nearest name in place of an unknown one.
-    fn in_words(&self, text: &str) -> String {
-        words::with_nearest_name(&in_toml_words(text), &self.document)
+        self.records.as_ref().unwrap_or(&self.main).wrong(place, in_toml_words(text)).to_string()
     }
 
     /// The files whose changes count without a restart.

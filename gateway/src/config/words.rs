@@ -1,7 +1,7 @@
 //! Messages in the words of somebody who writes TOML, and not Rust.
 
 use std::path::Path;
-use tower_token_exchange::{Document, records::LocateError};
+use tower_token_exchange::records::LocateError;
 
 /// The TOML words for Rust names that are not the name of a key in a record.
 const WORDS: &[(&str, &str)] = &[
@@ -195,26 +195,10 @@ fn wanted(expected: &str) -> String {
     }
 }
 
-/// Adds the nearest known name to a message about an unknown one, such as ``no client `ordres` ``.
-pub(super) fn with_nearest_name(message: &str, document: &Document) -> String {
-    let clients = document.clients.iter().map(|client| client.id().as_str()).collect::<Vec<_>>();
-    let targets = document.targets.iter().map(|target| target.id().as_str()).collect::<Vec<_>>();
-    let issuers = document.issuers.iter().map(|issuer| issuer.id().as_str()).collect::<Vec<_>>();
-    let kinds = [("client", clients), ("target", targets), ("issuer", issuers)];
-    let nearest = kinds.iter().find_map(|(kind, known)| {
-        let wrong = message.split_once(&format!("no {kind} `"))?.1.split('`').next()?;
-        nearest(wrong, known.iter().copied())
-    });
-    match nearest {
-        Some(nearest) => format!("{message}; did you mean `{nearest}`?"),
-        None => message.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tower_token_exchange::{Client, Reason, records::TomlFile};
+    use tower_token_exchange::{Document, Reason, records::TomlFile};
 
     #[test]
     fn messages_of_serde_name_no_rust_types() {
@@ -264,16 +248,6 @@ mod tests {
         ] {
             assert_eq!(in_toml_words(text), expected);
         }
-    }
-
-    #[test]
-    fn an_unknown_name_gets_the_nearest_known_name() {
-        let mut document = Document::default();
-        document.clients = vec![Client::new("orders"), Client::new("billing")];
-        let with = |message| with_nearest_name(message, &document);
-        assert_eq!(with("no client `ordres`: x"), "no client `ordres`: x; did you mean `orders`?");
-        assert_eq!(with("no client `reports`: x"), "no client `reports`: x");
-        assert_eq!(with("no target `orders`: x"), "no target `orders`: x");
     }
 
     #[test]
