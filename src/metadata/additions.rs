@@ -5,39 +5,41 @@ use crate::{
 };
 use serde_json::{Map, Value, json};
 
-/// What a server that names no grants supports (RFC 8414 section 2).
+/// The grants of a server whose metadata lists none (RFC 8414 section 2).
 const DEFAULT_GRANTS: [&str; 2] = ["authorization_code", "implicit"];
 
-/// Why nothing can be added to a document.
+/// Why a document cannot be extended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DocumentError {
-    /// It is larger than 256 KiB.
-    #[error("larger than {MAX_BYTES} bytes")]
+    /// The document has more than 256 KiB.
+    #[error("the document is larger than {MAX_BYTES} bytes")]
     TooLarge,
-    /// It is not one JSON object without duplicate members, or goes too deep.
-    #[error("not one JSON object without duplicate members")]
+    /// The document is not one JSON object, has a member twice, or is nested too deeply.
+    #[error("the document is not one JSON object without duplicate members")]
     NotOneObject,
-    /// A member is not what its specification says.
-    #[error("`{0}` is not a list")]
+    /// A member is missing or is not an array.
+    #[error("the member `{0}` is not an array")]
     NotAList(&'static str),
-    /// Two different keys have the same name. Whoever looks a key up by its name could take the wrong one, so that
-    /// neither can be published beside the other: give the signer's key another name.
-    #[error("two different keys have the `kid` `{0}`")]
+    /// Two different keys have the same `kid`. A verifier that looks up the `kid` could take the wrong key, so that only one
+    /// of them can be published. Give the key of the signer another `kid`.
+    #[error("two different keys have the `kid` `{0}`; give the key of the signer another `kid`")]
     KeyIdCollision(String),
 }
 
-/// The metadata of an authorization server (RFC 8414, OpenID Connect Discovery 1.0) with the token exchange grant in
-/// `grant_types_supported`; where the document has none, behind the grants that this stands for (RFC 8414 section 2). All
-/// other members stay as they are, in their order, and so does what has the grant already.
+/// Adds the token exchange grant to the metadata of an authorization server (RFC 8414, OpenID Connect Discovery 1.0).
 ///
-/// A signature of the whole (`signed_metadata`) would speak against what was added, and outranks it: it is left out.
+/// The grant is appended to `grant_types_supported`. If the document has no such member, the member becomes the default grants
+/// (RFC 8414 section 2) and the token exchange grant. The values of all other members stay the same. A document that lists the
+/// grant already stays the same too.
+///
+/// The member `signed_metadata` is removed: it would contradict the added grant, and it takes precedence.
 ///
 /// # Errors
 /// [`DocumentError`]
 pub fn add_grant(metadata: &[u8]) -> Result<Vec<u8>, DocumentError> {
     const GRANTS: &str = "grant_types_supported";
-    let mut members = read(metadata)?;
+    let mut members = parse(metadata)?;
     match members.get_mut(GRANTS) {
         None => {
             let grants: Vec<&str> = DEFAULT_GRANTS.into_iter().chain([GRANT_TYPE]).collect();
@@ -51,13 +53,9 @@ pub fn add_grant(metadata: &[u8]) -> Result<Vec<u8>, DocumentError> {
     Ok(Value::Object(members).to_string().into_bytes())
 }
 
-/// A key set (RFC 7517 section 5) with these keys behind its own. What it held stays as it is, keys that nobody here
-/// can read too; one of these that it holds already is not there twice.
-///
-/// # Errors
-/// [`DocumentError`], among them [`KeyIdCollision`](DocumentError::KeyIdCollision): nothing is published then.
+/// Appends keys to a key set (RFC 7517 section 5), unless the key set has them already.
 pub(crate) fn add_keys(key_set: &[u8], own: &[Map<String, Value>]) -> Result<Vec<u8>, DocumentError> {
-    let mut members = read(key_set)?;
+    let mut members = parse(key_set)?;
     let Some(Value::Array(keys)) = members.get_mut("keys") else { return Err(DocumentError::NotAList("keys")) };
     for key in own {
         let kid = key.get("kid");
@@ -72,8 +70,7 @@ pub(crate) fn add_keys(key_set: &[u8], own: &[Map<String, Value>]) -> Result<Vec
     Ok(Value::Object(members).to_string().into_bytes())
 }
 
-/// Whether a key of a document is this one of ours: what makes the key is the same, and nothing keeps it from being used
-/// as ours is.
+/// Whether a key of a document is the same key as one of ours: the same key material, without a conflicting `alg` or `use`.
 fn is_same_key(known: &Value, own: &Map<String, Value>) -> bool {
     own.iter().all(|(name, value)| match name.as_str() {
         "kid" => true,
@@ -82,7 +79,7 @@ fn is_same_key(known: &Value, own: &Map<String, Value>) -> bool {
     })
 }
 
-fn read(document: &[u8]) -> Result<Map<String, Value>, DocumentError> {
+fn parse(document: &[u8]) -> Result<Map<String, Value>, DocumentError> {
     if document.len() > MAX_BYTES {
         return Err(DocumentError::TooLarge);
     }
@@ -102,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_names_the_grant_and_keeps_everything_else() {
+    fn the_grant_is_added_and_the_rest_kept() {
         for (before, after) in [
             (json!(["authorization_code"]), json!(["authorization_code", GRANT_TYPE])),
             (json!([]), json!([GRANT_TYPE])),
@@ -120,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_set_keeps_what_it_holds_and_gets_ours() {
+    fn own_keys_are_added_and_the_rest_kept() {
         let (theirs, ours) =
             (LocalSigner::generate(Algorithm::EdDSA).unwrap(), LocalSigner::generate(Algorithm::ES256).unwrap());
         let odd = json!({ "kty": "AKP", "alg": "ML-DSA-44", "pub": "AA", "kid": "pq" });
@@ -135,7 +132,7 @@ mod tests {
         assert_eq!(json["keys"].as_array().unwrap()[..3], upstream["keys"].as_array().unwrap()[..]);
         assert_eq!(json["x"], true);
 
-        // What is there already is not there twice, however its members stand.
+        // A key is not added twice, whatever the order of its members.
         assert_eq!(ours.published_keys().add_to(&merged).unwrap(), merged);
         let mut turned = json.clone();
         let last = turned["keys"][3].as_object_mut().unwrap();
@@ -146,27 +143,27 @@ mod tests {
     }
 
     #[test]
-    fn two_keys_of_one_name_are_never_published_together() {
+    fn a_key_id_collision_is_an_error() {
         let (theirs, ours) =
             (LocalSigner::generate(Algorithm::ES256).unwrap(), LocalSigner::generate(Algorithm::ES256).unwrap());
         let ours = ours.with_key_id(KeyId::try_from("2026").unwrap());
         let collision = Err(DocumentError::KeyIdCollision("2026".into()));
         let same_name = theirs.clone().with_key_id(KeyId::try_from("2026").unwrap()).published_keys();
         assert_eq!(ours.published_keys().add_to(same_name.to_json().as_bytes()), collision);
-        // One that is ours and one that is not.
+        // One key with this `kid` is the same, and another is different.
         let both = ours.published_keys().and(same_name);
         assert_eq!(ours.published_keys().add_to(both.to_json().as_bytes()), collision);
-        // A kind that is not known here is another key all the same.
+        // A key of an unknown type is a different key.
         let odd = json!({ "keys": [{ "kty": "AKP", "kid": "2026", "pub": "AA" }] });
         assert_eq!(ours.published_keys().add_to(odd.to_string().as_bytes()), collision);
-        // One half that is the same is not the key.
+        // Half of the key material is the same.
         let mut half = serde_json::to_value(ours.published_keys()).unwrap();
         half["keys"][0]["y"] = half["keys"][0]["x"].clone();
         assert_eq!(ours.published_keys().add_to(half.to_string().as_bytes()), collision);
     }
 
     #[test]
-    fn what_is_no_such_document_gets_nothing_added() {
+    fn malformed_documents_are_errors() {
         let keys = LocalSigner::generate(Algorithm::ES256).unwrap().published_keys();
         for (document, problem) in [
             ("", DocumentError::NotOneObject),

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_one_under_the_issuers_host() {
+    fn a_path_is_at_the_host_of_the_issuer() {
         for (url, path) in [
             ("https://as.example/t/token", Some("/t/token")),
             ("https://as.example/", Some("/")),
@@ -220,20 +220,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_is_looked_for_in_two_places() {
+    async fn metadata_is_fetched_from_two_locations() {
         let paths = ["/t/.well-known/openid-configuration", "/.well-known/oauth-authorization-server/t"];
         assert_eq!(ServerMetadata::paths(ISSUER), paths);
-        for there in 0..3 {
+        for position in 0..3 {
             let server = tower::service_fn(move |request: Request<Bytes>| {
-                let is_there = paths.get(there).is_some_and(|path| *path == request.uri().path());
+                let is_found = paths.get(position).is_some_and(|path| *path == request.uri().path());
                 let mut response = Response::new(Bytes::from(json!({ "issuer": ISSUER }).to_string()));
-                if !is_there {
+                if !is_found {
                     *response.status_mut() = StatusCode::NOT_FOUND;
                 }
                 async move { Ok::<_, Infallible>(response) }
             });
             let found = ServerMetadata::fetch(ISSUER, server).await;
-            assert_eq!(found.is_ok(), there < 2);
+            assert_eq!(found.is_ok(), position < 2);
             if let Err(problem) = found {
                 assert_eq!(problem.to_string(), format!("https://as.example{}: status 404", paths[1]));
             }
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_speaks_for_the_issuer_that_it_names_and_no_other() {
+    fn a_document_must_name_the_issuer() {
         let jwks_uri = "https://keys.example:8443/a/jwks?v=1";
         let parse = |named: &str, issuer: &str| {
             find(json!({ "issuer": named, "jwks_uri": jwks_uri }).to_string().as_bytes(), issuer)
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn where_keys_may_be() {
+    fn the_jwks_uri_must_be_fetchable() {
         let parse = |jwks_uri: &str, issuer: &str| {
             find(json!({ "issuer": issuer, "jwks_uri": jwks_uri }).to_string().as_bytes(), issuer)
         };
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_metadata() {
+    fn malformed_metadata_is_refused() {
         let padded = |bytes: usize| {
             let open = format!(r#"{{"issuer":"{IDP}","jwks_uri":"https://a.example/j","x":""#);
             format!("{open}{}\"}}", "x".repeat(bytes - open.len() - 2))
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn where_metadata_is_looked_for() {
+    fn well_known_locations_follow_both_specifications() {
         for (issuer, openid, oauth) in [
             ("https://a.example", "", ""),
             ("https://a.example/", "", ""),

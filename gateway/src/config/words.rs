@@ -119,15 +119,7 @@ fn of_serde(message: &str) -> String {
         return format!("the key `{key}` is missing; add it");
     }
     if let Some((found, expected)) = between(message, "invalid type: ", ", expected ") {
-        return match (found, expected) {
-            // Only presets and mappings of subjects are written as a table with a name.
-            ("unit variant", "struct variant") => {
-                "a preset is a table; write `preset = { google = {} }`, with the settings inside of the inner braces"
-                    .to_owned()
-            }
-            ("unit variant", "newtype variant") => "write `{ prefix = \"…\" }` or `{ claim = \"…\" }`".to_owned(),
-            _ => format!("this is {}; give {}", article(found), wanted(expected)),
-        };
+        return format!("this is {}; give {}", article(found), wanted(expected));
     }
     if let Some((found, expected)) = between(message, "invalid value: ", ", expected ") {
         return format!("this is {}; give {}", article(found), wanted(expected));
@@ -220,10 +212,6 @@ mod tests {
             (
                 "invalid value: integer `0`, expected a nonzero u32",
                 "this is the integer `0`; give a whole number from 1",
-            ),
-            (
-                "invalid type: unit variant, expected newtype variant",
-                "write `{ prefix = \"…\" }` or `{ claim = \"…\" }`",
             ),
             ("invalid socket address syntax", "not an address; write one such as `127.0.0.1:8080`"),
             ("missing opening quote", "missing opening quote"),

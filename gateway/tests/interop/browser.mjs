@@ -1,7 +1,7 @@
 // Alice at her browser: a module of client.mjs.
 
-// What a browser does with cookies, as far as this login needs it: the two
-// steps of the login use one name at different paths.
+// The cookies of a browser, as far as this login needs them: the two steps of
+// the login use one name at different paths.
 class Cookies {
   #cookies = new Map();
 
@@ -25,7 +25,7 @@ class Cookies {
   }
 }
 
-// Follows redirects and fills in the forms, until the server sends the browser back.
+// Follows redirects and submits the forms, until the server sends the browser back to the client.
 export async function browse(fetch, callback, start) {
   const cookies = new Cookies();
   let url = start;

@@ -1,4 +1,4 @@
-// An OAuth client whose answers are one line of JSON on stdout.
+// An OAuth client that prints each answer as one line of JSON.
 import * as openid from 'openid-client';
 import { browse } from './browser.mjs';
 
@@ -17,7 +17,7 @@ const USAGE = `usage: client.mjs <command> <public_url> [args]
 
 const [command, publicUrl, ...args] = process.argv.slice(2);
 
-// A URL that leads past the public address would go around what stands there.
+// A request to any other address would bypass the gateway.
 async function publicFetch(url, options) {
   if (new URL(url).origin !== new URL(publicUrl).origin) {
     throw new Error(`${url} is not at ${publicUrl}`);
@@ -80,8 +80,8 @@ const commands = {
   },
 };
 
-// The library reads the error out of a body only when the status is 4xx and no
-// WWW-Authenticate came with it; otherwise it hands over the response unread.
+// The library reads an error from a body only if the status is 4xx without
+// WWW-Authenticate. Otherwise it returns the response unread.
 async function oauthError(failure) {
   if (failure.error) return failure;
   const response = [failure.response, failure.cause].find((it) => it instanceof Response);

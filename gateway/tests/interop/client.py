@@ -35,7 +35,7 @@ def exchange(token_endpoint, client_id, secret, subject_token, audience, scope=N
 
 
 def refusal(failure):
-    """The body of the answer, where it is one of OAuth, else what the library says."""
+    """The body of an OAuth error, or else the error of the library."""
     message, *body = failure.args
     try:
         answer = json.loads(body[0])

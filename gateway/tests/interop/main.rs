@@ -6,7 +6,7 @@
 #![allow(clippy::print_stdout, reason = "the tests print measurements")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
-mod bad_days;
+mod failures;
 #[path = "../process.rs"]
 mod process;
 

@@ -7,8 +7,8 @@ import { Provider, errors } from 'oidc-provider';
 const ORDERS = 'https://orders.example';
 const LEDGER = 'https://ledger.example';
 
-// This server neither introspects nor revokes an access token which is a JWT.
-// Tokens for LEDGER are opaque, so that those two endpoints have something to do.
+// This server does not introspect or revoke access tokens that are JWTs.
+// Tokens for LEDGER are opaque, so that both endpoints are used.
 const RESOURCES = {
   [ORDERS]: {
     audience: ORDERS,
@@ -35,7 +35,7 @@ const service = (id) => ({
 });
 const SERVICES = ['orders', 'billing', 'gateway'];
 
-// The keys outlive a restart, as those of a real server do.
+// The keys survive a restart, as those of a real server do.
 async function signingKeys(file) {
   if (!existsSync(file)) {
     const { privateKey } = await generateKeyPair('RS256', { extractable: true });
@@ -51,7 +51,7 @@ if (!keysFile) {
   process.exit(1);
 }
 
-// The library's notices go to stdout; that is kept for the line "ready".
+// The library prints notices to stdout, which is reserved for the line "ready".
 console.info = console.error;
 
 const provider = new Provider(publicUrl, {
@@ -99,5 +99,5 @@ function stop() {
   server.closeAllConnections();
 }
 process.on('SIGTERM', stop);
-// Whoever started this server holds its stdin: when that closes, nobody is left to stop it.
+// The process that started this server holds its stdin. When stdin closes, the server ends.
 process.stdin.on('close', stop).on('error', stop).resume();

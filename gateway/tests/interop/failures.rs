@@ -1,6 +1,6 @@
-//! The legacy server is killed and comes back, keys rotate and records change, all under load.
+//! Under load, the authorization server is killed and restarted, keys rotate, and a change of the files is refused.
 //!
-//! `GATEWAY_LOAD_SECONDS` says for how long; 12 where it does not.
+//! `GATEWAY_LOAD_SECONDS` sets the duration. Default: 12.
 
 use super::*;
 use bytes::Bytes;
@@ -20,10 +20,10 @@ use tower::ServiceExt;
 use tower_token_exchange::fetch::HttpFetch;
 
 const WORKERS: usize = 8;
-/// More than the deadline of an exchange.
+/// Longer than the deadline of an exchange.
 const HANGS: Duration = Duration::from_secs(18);
 
-/// What the workers were answered.
+/// The answers that a worker received.
 #[derive(Default)]
 struct Answers {
     tokens: Vec<String>,
@@ -72,7 +72,7 @@ async fn work(endpoint: String, token: String, stop: Arc<AtomicBool>) -> Answers
     answers
 }
 
-/// The claims of a token that one of these keys signed.
+/// The claims of a token, verified with one of these keys.
 fn claims(token: &str, jwks: &Value) -> Value {
     let decoded = |text: &str| BASE64URL_NOPAD.decode(text.as_bytes()).unwrap();
     let [header, payload, signature] = token.split('.').collect::<Vec<_>>().try_into().unwrap();
@@ -86,7 +86,7 @@ fn claims(token: &str, jwks: &Value) -> Value {
 }
 
 impl World {
-    /// Has the gateway read its configuration anew, and waits until it did.
+    /// Sends SIGHUP, and waits until the gateway has read the configuration again.
     fn reload(&self, result: &str) {
         let gateway = self.gateway();
         let before = gateway.count("gateway_reloads_total", &[result]);
@@ -112,14 +112,14 @@ fn no_answer_is_wrong_while_the_server_fails() {
     let mut refused = 0;
     while Instant::now() < end {
         sleep(Duration::from_secs(1));
-        // The server is gone for longer than its clients are remembered.
+        // The server is down for longer than accepted clients are remembered.
         world.provider.take();
-        wait_for("it is noticed", || {
+        wait_for("the gateway notices that the server is down", || {
             world.gateway().count("token_exchange_attempts_total", &["authenticator_unavailable"]) > 0
         });
         sleep(Duration::from_secs(2));
 
-        // A key is published, and signs when it has been; meanwhile the server is still away.
+        // While the server is down, a new key is published, and then becomes the active key.
         let (old, new) = (keys[keys.len() - 1].clone(), format!("key-{}.pem", keys.len()));
         world.folder.keygen(&new);
         world.configure(&format!("active = {{ file = {old:?} }}\npublished = [{}]", files(&keys, &[&new])));
@@ -128,7 +128,7 @@ fn no_answer_is_wrong_while_the_server_fails() {
         world.reload("taken");
         keys.push(new);
 
-        // A file that cannot be read, and records that make no sense: what was there stays.
+        // A key file that does not exist: the change is refused.
         world.configure("active = { file = \"nowhere.pem\" }");
         world.reload("refused");
         let refusal = text(&world.gateway().health()["refused_change"]);
@@ -136,7 +136,7 @@ fn no_answer_is_wrong_while_the_server_fails() {
         refused += 1;
 
         world.start_provider();
-        wait_for("the server is seen", || world.gateway().is_ready());
+        wait_for("the gateway is ready again", || world.gateway().is_ready());
         world.configure(&format!(
             "active = {{ file = {:?} }}\npublished = [{}]",
             keys[keys.len() - 1],
@@ -169,11 +169,11 @@ fn no_answer_is_wrong_while_the_server_fails() {
     }
     let issued: u64 = by_key.values().sum();
     let unavailable: u64 = answers.iter().map(|worker| worker.unavailable).sum();
-    // Every key signed, and the server's absence was felt.
+    // Every key signed tokens, and some requests failed while the server was down.
     assert_eq!(by_key.len(), keys.len());
     assert!(unavailable > 0 && issued > 100);
 
-    // The counters and the audit say the same as the clients do.
+    // The counters and the audit agree with the clients.
     let gateway = world.gateway();
     let attempts = |labels: &[&str]| gateway.count("token_exchange_attempts_total", labels);
     assert_eq!((attempts(&["issued"]), attempts(&["outcome=\"error\""])), (issued, unavailable));
@@ -183,7 +183,7 @@ fn no_answer_is_wrong_while_the_server_fails() {
     assert_eq!(gateway.count("gateway_upstream_up", &[]), 1);
     assert_eq!(world.folder.read("audit.jsonl").lines().count() as u64, issued + unavailable);
     println!(
-        "{seconds} s: {issued} issued with {} keys, {unavailable} told to come again, longest {:?}",
+        "{seconds} s: {issued} issued with {} keys, {unavailable} answered with 503, longest {:?}",
         keys.len(),
         answers.iter().map(|worker| worker.longest).max().unwrap()
     );
