@@ -1,10 +1,9 @@
 use super::{names::Names, rule::Rule, subjects::parties};
-use crate::{policy::Query, records::ConfigError};
+use crate::policy::Query;
 use serde_json::Value;
 use std::{
     collections::{HashMap, HashSet},
     hash::{BuildHasher, Hash, RandomState},
-    ops::Range,
     slice,
     sync::Arc,
 };
@@ -18,15 +17,16 @@ const MAX_KEYS: usize = 64;
 /// rules that are found are then compared with the query, so the index may return too many rules but never too few.
 ///
 /// A key is represented by its hash. If two keys have the same hash, a query finds the rules of both.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     rules: usize,
     hasher: RandomState,
-    /// The part of `positions` that is listed under a key. A client and a target alone are the key of the rules for any
+    /// The positions of the rules that are listed under a key. A client and a target alone are the key of the rules for any
     /// subject; that key exists also if only rules for certain subjects are listed.
-    keys: HashMap<u64, Range<u32>>,
-    positions: Box<[u32]>,
-    /// The claims that a rule is listed under.
+    keys: HashMap<u64, Listed>,
+    lists: Vec<Vec<u32>>,
+    /// The kinds of subjects that a rule is listed under, and the claims. A query does not look for others.
+    kinds: [bool; SubjectKey::KINDS],
     claims: HashSet<String>,
 }
 
@@ -41,43 +41,74 @@ enum SubjectKey<'a> {
     Claim(Option<&'a str>, &'a str, &'a str),
 }
 
+impl SubjectKey<'_> {
+    const KINDS: usize = 4;
+
+    fn kind(&self) -> usize {
+        match self {
+            Self::Issuer(_) => 0,
+            Self::Name(_) => 1,
+            Self::Party(..) => 2,
+            Self::Claim(..) => 3,
+        }
+    }
+}
+
+/// The rules under a key. Most keys have one rule, which needs no list on the heap.
+#[derive(Clone, Copy, Debug)]
+enum Listed {
+    None,
+    /// The position of a rule.
+    One(u32),
+    /// The index of a list in [`Index::lists`].
+    Several(u32),
+}
+
 impl Index {
-    pub(super) fn new(rules: &[Rule]) -> Result<Self, ConfigError> {
-        let hasher = RandomState::new();
-        let mut claims = HashSet::new();
-        let mut entries: Vec<(u64, Option<u32>)> = Vec::with_capacity(rules.len());
-        for (position, rule) in rules.iter().enumerate() {
-            let position = number(position)?;
-            let (clients, targets, subjects) = keys_of(rule);
-            for (client, target) in clients.iter().flat_map(|client| targets.iter().map(move |target| (client, target)))
+    pub(super) fn new(rules: &[Rule]) -> Self {
+        let mut index = Self { rules: rules.len(), ..Self::default() };
+        for (position, rule) in (0..).zip(rules) {
+            index.add(position, rule);
+        }
+        index
+    }
+
+    fn add(&mut self, position: u32, rule: &Rule) {
+        let (clients, targets, subjects) = keys_of(rule);
+        for subject in subjects.iter().flatten() {
+            self.kinds[subject.kind()] = true;
+            if let SubjectKey::Claim(_, name, _) = subject
+                && !self.claims.contains(*name)
             {
-                let pair = hasher.hash_one((client, target));
+                self.claims.insert((*name).to_owned());
+            }
+        }
+        for client in &clients {
+            for target in &targets {
+                let pair = self.hasher.hash_one((client, target));
+                self.keys.entry(pair).or_insert(Listed::None);
                 for subject in &subjects {
-                    match subject {
-                        None => entries.push((pair, Some(position))),
-                        Some(subject) => {
-                            entries.push((pair, None));
-                            entries.push((hasher.hash_one((pair, subject)), Some(position)));
-                            if let SubjectKey::Claim(_, name, _) = subject
-                                && !claims.contains(*name)
-                            {
-                                claims.insert((*name).to_owned());
-                            }
+                    let key = subject.as_ref().map_or(pair, |subject| self.hasher.hash_one((pair, subject)));
+                    let listed = self.keys.entry(key).or_insert(Listed::None);
+                    match *listed {
+                        Listed::None => *listed = Listed::One(position),
+                        Listed::One(first) => {
+                            *listed = Listed::Several(self.lists.len() as u32);
+                            self.lists.push(vec![first, position]);
                         }
+                        Listed::Several(list) => self.lists[list as usize].push(position),
                     }
                 }
             }
         }
-        entries.sort_unstable();
-        entries.dedup();
-        let mut keys = HashMap::new();
-        let mut positions = Vec::with_capacity(rules.len());
-        for entries in entries.chunk_by(|one, next| one.0 == next.0) {
-            let start = number(positions.len())?;
-            positions.extend(entries.iter().filter_map(|(_, position)| *position));
-            keys.insert(entries[0].0, start..number(positions.len())?);
+    }
+
+    fn positions<'a>(&'a self, listed: &'a Listed) -> &'a [u32] {
+        match listed {
+            Listed::None => &[],
+            Listed::One(position) => slice::from_ref(position),
+            Listed::Several(list) => &self.lists[*list as usize],
         }
-        Ok(Self { rules: rules.len(), hasher, keys, positions: positions.into(), claims })
     }
 
     /// The positions of every rule that can match the query, in the order of the table.
@@ -94,10 +125,8 @@ impl Index {
                 let Some(for_any_subject) = self.keys.get(&pair) else { continue };
                 let keys = subjects.iter().map(|subject| self.hasher.hash_one((pair, subject)));
                 let for_subject = keys.filter_map(|key| self.keys.get(&key));
-                for range in for_subject.chain([for_any_subject]) {
-                    let positions = &self.positions[range.start as usize..range.end as usize];
-                    found.extend(positions.iter().map(|position| *position as usize));
-                }
+                let listed = for_subject.chain([for_any_subject]).flat_map(|listed| self.positions(listed));
+                found.extend(listed.map(|position| *position as usize));
             }
         }
         found.sort_unstable();
@@ -122,6 +151,7 @@ impl Index {
                 keys.extend(parties(query, true).map(|party| SubjectKey::Claim(Some(party.iss.as_str()), name, text)));
             }
         }
+        keys.retain(|key| self.kinds[key.kind()]);
         keys
     }
 }
@@ -152,10 +182,6 @@ fn keys_of(rule: &Rule) -> (Vec<Option<&str>>, Vec<Option<&str>>, Vec<Option<Sub
 
 fn each_or_any(names: Option<&[Arc<str>]>) -> Vec<Option<&str>> {
     names.map_or_else(|| vec![None], |names| names.iter().map(|name| Some(&**name)).collect())
-}
-
-fn number(count: usize) -> Result<u32, ConfigError> {
-    u32::try_from(count).map_err(|_| ConfigError::new("policy: rules", "too many: use several tables"))
 }
 
 #[cfg(test)]
@@ -190,7 +216,7 @@ mod tests {
             let rules: Vec<Rule> = (0..1000).map(rule).collect();
             let mut query = Query::new(client, party, target);
             query.subject.claims.insert("groups", serde_json::json!(["group-7"]));
-            let found = Index::new(&rules).unwrap().candidates(&query);
+            let found = Index::new(&rules).candidates(&query);
             assert_eq!(found, [7], "{:?}", rules[7]);
         }
     }

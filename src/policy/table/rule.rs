@@ -326,9 +326,9 @@ impl Rule {
         )
     }
 
-    /// Takes a position in a table, from 1: sorts the lists, which [`Names::contains`] needs, and shares the memory of
-    /// names with the other rules.
-    pub(super) fn enter_table(&mut self, number: usize, shared: &mut SharedNames) {
+    /// Puts the rule at a position in a table, from 1: sorts the lists, which [`Names::contains`] needs, and shares the
+    /// memory of names with the other rules.
+    pub(super) fn in_table(mut self, number: usize, shared: &mut SharedNames) -> Self {
         self.number = number;
         self.clients.normalize();
         self.targets.normalize();
@@ -336,6 +336,7 @@ impl Rule {
         for names in [Some(&mut self.clients), Some(&mut self.targets), self.scopes.as_mut()].into_iter().flatten() {
             shared.share(names);
         }
+        self
     }
 }
 

@@ -29,7 +29,7 @@ const NO_NAME: &str = "\0";
 pub(crate) fn check_effect(rules: &[Rule]) -> Result<(), ConfigError> {
     let mut problems = Problems::default();
     let denies: Vec<Rule> = rules.iter().filter(|rule| rule.is_deny() && !rule.shadow).cloned().collect();
-    let index = Index::new(&denies)?;
+    let index = Index::new(&denies);
     let mut seen = Seen::default();
     for rule in rules {
         let (kind, help) = if let Some(earlier) = seen.earlier_equal(rule) {

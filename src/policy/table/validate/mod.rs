@@ -9,14 +9,10 @@ pub(super) use effect::check_effect;
 use super::rule::Rule;
 use crate::records::{ConfigError, Place, Problems, Registry};
 
-/// Checks each rule alone.
-pub(super) fn check_alone(rules: &[Rule]) -> Result<(), ConfigError> {
-    let mut problems = Problems::default();
-    for (position, rule) in rules.iter().enumerate() {
-        let name = rule.name_at(position + 1);
-        alone::check(rule, &place(rule, position, &name), &mut problems);
-    }
-    problems.or(())
+/// Checks a rule alone.
+pub(super) fn check_alone(rule: &Rule, position: usize, problems: &mut Problems) {
+    let name = rule.name_at(position + 1);
+    alone::check(rule, &place(rule, position, &name), problems);
 }
 
 /// Checks each rule alone and against the records.
