@@ -1,3 +1,4 @@
+use crate::protocol::named_values;
 use std::fmt;
 
 /// One or more mistakes in the configuration, in the order of the configuration.
@@ -60,6 +61,24 @@ pub enum ConfigErrorKind {
     /// Two values contradict each other.
     Conflict,
 }
+
+impl ConfigErrorKind {
+    /// All kinds.
+    pub const ALL: &'static [Self] = &[Self::Missing, Self::Invalid, Self::Unknown, Self::Duplicate, Self::Conflict];
+
+    /// The name, such as `duplicate`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Invalid => "invalid",
+            Self::Unknown => "unknown",
+            Self::Duplicate => "duplicate",
+            Self::Conflict => "conflict",
+        }
+    }
+}
+
+named_values!(ConfigErrorKind, as_str, "a kind of configuration error");
 
 impl ConfigError {
     /// A mistake that is not in a record.
