@@ -1,9 +1,9 @@
-use super::SuggestedRule;
+use super::{SuggestedRule, wording::remedy};
 use crate::{
     audit::{Outcome, Stage},
     policy::RuleTrace,
     protocol::{ErrorCode, Reason, Rejection, escaped},
-    records::record_path,
+    records::{Wording, record_path},
 };
 use serde::Serialize;
 
@@ -76,8 +76,9 @@ pub struct Refusal {
     pub meaning: &'static str,
     /// The finding that led to the refusal, if the reason does not say everything.
     pub detail: Option<String>,
-    /// Instructions for the operator ([`Reason::remedy`]).
-    pub remedy: &'static str,
+    /// Instructions for the operator ([`Reason::remedy`]). The instructions name the settings as the user wrote the
+    /// records: by TOML keys or by methods of the builder.
+    pub remedy: String,
     /// The `error` in the answer to the client.
     pub error: ErrorCode,
 }
@@ -93,13 +94,14 @@ impl RecordTrace {
 }
 
 impl Refusal {
-    pub(super) fn from_rejection(rejection: &Rejection) -> Self {
+    /// Returns the refusal. `wording` is the form in which the user wrote the records.
+    pub(super) fn from_rejection(rejection: &Rejection, wording: Wording) -> Self {
         let reason = rejection.reason();
         Self {
             reason,
             meaning: reason.meaning(),
             detail: rejection.detail().map(str::to_owned),
-            remedy: reason.remedy(),
+            remedy: remedy(reason, wording),
             error: rejection.error(),
         }
     }

@@ -38,6 +38,7 @@ mod explanation;
 mod notes;
 mod suggested_rule;
 mod text;
+mod wording;
 
 pub use explanation::{Explanation, Fact, RecordTrace, Refusal, StageTrace};
 pub use suggested_rule::SuggestedRule;
