@@ -33,6 +33,8 @@ enum Habit {
     Exact,
     /// Accepts any secret for `orders`, as many servers do for a public client.
     PublicClient,
+    /// Accepts any secret for `orders~1`, and does not decode the header.
+    PublicClientUndecoded,
     TakesAnybody,
     /// Accepts every client in the header, and checks the form.
     TakesAnyHeader,
@@ -110,6 +112,12 @@ fn pair(header: Option<&str>, form: &HashMap<String, String>) -> Option<(String,
     Some((decoded(id)?, decoded(secret)?))
 }
 
+/// The client id and the secret in the header, for a server that does not decode them (RFC 7617).
+fn undecoded(header: &str) -> Option<(String, String)> {
+    let text = String::from_utf8(BASE64.decode(header.strip_prefix("Basic ")?.as_bytes()).ok()?).ok()?;
+    text.split_once(':').map(|(id, secret)| (id.to_owned(), secret.to_owned()))
+}
+
 async fn ask(State(legacy): State<Legacy>, headers: HeaderMap, Form(form): Form<HashMap<String, String>>) -> Response {
     let header = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
     legacy.asked.lock().unwrap().push((header.clone(), form.clone()));
@@ -120,6 +128,7 @@ async fn ask(State(legacy): State<Legacy>, headers: HeaderMap, Form(form): Form<
         Habit::TakesAnyHeader if header.is_some() => true,
         Habit::TakesAnyForm if header.is_none() => form.get("client_id").is_some_and(|id| id == "orders"),
         Habit::AnswersNobody if pair(header.as_deref(), &form).is_none() => true,
+        Habit::PublicClientUndecoded => header.as_deref().and_then(undecoded).is_some_and(|(id, _)| id == "orders~1"),
         Habit::PublicClient => pair(header.as_deref(), &form).is_some_and(|(id, _)| id == "orders"),
         _ => pair(header.as_deref(), &form) == Some(("orders".to_owned(), SECRET.to_owned())),
     };
@@ -241,6 +250,22 @@ async fn a_public_client_is_rejected() {
         for secret in [SECRET, "wrong"] {
             assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", secret)), &[]).await, REJECTED);
         }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_tried_in_the_same_encoding() {
+    let legacy = Legacy::start(Habit::PublicClientUndecoded).await;
+    let authenticator = legacy.by_introspection().build().unwrap();
+    let mut world = plan_with(
+        |_| [Client::new("orders~1"), Client::new("orders"), Client::new("billing"), Client::new("reports")].into(),
+        |targets| targets,
+    )
+    .with(|builder| builder.client_authenticator(authenticator))
+    .start()
+    .await;
+    for secret in ["wrong", "another-wrong-secret"] {
+        assert_eq!(exchange_as(&mut world, Some(&basic("orders~1", secret)), &[]).await, REJECTED);
     }
 }
 

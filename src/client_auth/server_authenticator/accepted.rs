@@ -18,9 +18,23 @@ pub(super) struct AcceptedCredentials {
     key: hmac::Key,
     /// `None` if the cache is off.
     hashes: Option<moka::sync::Cache<[u8; 32], ()>>,
-    /// The clients whose wrong secret the server rejected, by authentication method.
-    checked_clients: moka::sync::Cache<(AuthenticationMethod, ClientId), ()>,
+    /// The clients whose wrong secret the server rejected, by authentication method and by the encoding of the client id.
+    checked_clients: moka::sync::Cache<CheckedClient, ()>,
     rejected_unknown_client: AtomicBool,
+}
+
+/// A client as the server gets the client id.
+#[derive(PartialEq, Eq, Hash)]
+struct CheckedClient {
+    method: AuthenticationMethod,
+    client_id: ClientId,
+    encoded_client_id: Option<Vec<u8>>,
+}
+
+impl CheckedClient {
+    fn new(probe: &Probe) -> Self {
+        Self { method: probe.method, client_id: probe.client_id.clone(), encoded_client_id: probe.encoded_client_id() }
+    }
 }
 
 impl AcceptedCredentials {
@@ -47,13 +61,14 @@ impl AcceptedCredentials {
         }
     }
 
-    /// Whether the server rejected a wrong secret of this client, sent with this method, within the last hour.
+    /// Whether the server rejected a wrong secret of this client, sent with this method and in this encoding, within the
+    /// last hour.
     pub(super) fn has_rejected_wrong_secret(&self, probe: &Probe) -> bool {
-        self.checked_clients.contains_key(&(probe.method, probe.client_id.clone()))
+        self.checked_clients.contains_key(&CheckedClient::new(probe))
     }
 
     pub(super) fn note_rejected_wrong_secret(&self, probe: &Probe) {
-        self.checked_clients.insert((probe.method, probe.client_id.clone()), ());
+        self.checked_clients.insert(CheckedClient::new(probe), ());
     }
 
     /// Whether the server rejected a client that does not exist.

@@ -179,7 +179,7 @@ impl Server {
     /// Whether the server rejects a random secret for this client. The server accepts any secret for a public client.
     async fn rejects_wrong_secret(&self, probe: &Probe) -> Result<bool, BoxError> {
         let client_id = &probe.client_id;
-        match self.send(&probe.with_secret(&random_secret()?)).await? {
+        match self.send(&probe.with_secret(&random_secret()?)?).await? {
             Verdict::Rejected => {
                 self.accepted.note_rejected_wrong_secret(probe);
                 Ok(true)

@@ -1,9 +1,10 @@
 use crate::{
     client_auth::{AuthenticationMethod, Credentials},
-    protocol::{ClientId, Sensitive, basic_authorization},
+    protocol::{ClientId, Sensitive, basic_authorization, basic_header},
     random,
 };
 use bytes::Bytes;
+use data_encoding::BASE64;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use serde_json::Value;
 use tower::BoxError;
@@ -58,9 +59,24 @@ impl Probe {
         Self::made_up(AuthenticationMethod::ClientSecretPost, "", "")
     }
 
-    /// A probe of the same client with another secret.
-    pub(super) fn with_secret(&self, secret: &str) -> Self {
-        Self::made_up(self.method, self.client_id.as_str(), secret)
+    /// A probe of the same client with another secret, which consists of unreserved characters.
+    ///
+    /// The server gets the client id in the same encoding. In another encoding, the server may read another id, and then
+    /// rejects an unknown client instead of a wrong secret.
+    pub(super) fn with_secret(&self, secret: &str) -> Result<Self, BoxError> {
+        let mut other = Self::made_up(self.method, self.client_id.as_str(), secret);
+        if let Some(client_id) = self.encoded_client_id() {
+            other.authorization = Some(basic_header(&[&client_id[..], b":", secret.as_bytes()].concat())?);
+        }
+        Ok(other)
+    }
+
+    /// The client id in the encoding in which the server gets the id. `None` without an `Authorization` header.
+    pub(super) fn encoded_client_id(&self) -> Option<Vec<u8>> {
+        let token = self.authorization.as_ref()?.as_bytes().strip_prefix(b"Basic ")?;
+        let mut pair = BASE64.decode(token).ok()?;
+        pair.truncate(pair.iter().position(|byte| *byte == b':')?);
+        Some(pair)
     }
 
     /// The parts in which two different probes of one method differ.
