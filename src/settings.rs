@@ -5,6 +5,7 @@ use crate::{
     plug::catch_panic,
     protocol::{ErrorProfile, NumericDate, Reason, Rejection, refuse},
 };
+use futures_util::FutureExt;
 use std::time::Duration;
 
 /// Limits, the clock and the error profile of a layer.
@@ -34,13 +35,19 @@ impl Settings {
     }
 
     /// Runs the work on one request. A panic and an elapsed deadline become refusals, and the error profile is applied.
-    pub(crate) async fn in_time<T>(&self, work: impl Future<Output = Result<T, Rejection>>) -> Result<T, Rejection> {
-        let outcome = match tokio::time::timeout(self.deadline, catch_panic(work)).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_panic)) => Err(refuse(Reason::Internal)),
-            Err(_elapsed) => Err(refuse(Reason::DeadlineExceeded)),
-        };
-        outcome.map_err(|rejection| self.errors.applied_to(rejection))
+    // Not an `async fn`, which would hold the work twice.
+    pub(crate) fn in_time<T>(
+        &self,
+        work: impl Future<Output = Result<T, Rejection>>,
+    ) -> impl Future<Output = Result<T, Rejection>> {
+        tokio::time::timeout(self.deadline, catch_panic(work)).map(|result| {
+            let outcome = match result {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_panic)) => Err(refuse(Reason::Internal)),
+                Err(_elapsed) => Err(refuse(Reason::DeadlineExceeded)),
+            };
+            outcome.map_err(|rejection| self.errors.applied_to(rejection))
+        })
     }
 
     /// The refusal of a request that was not read.
