@@ -1,6 +1,7 @@
 use super::{freshness::Freshness, remote::KeyHealth};
 #[cfg(feature = "metrics")]
 use crate::metrics;
+use crate::protocol::IssuerId;
 use serde::{Serialize, Serializer};
 use std::{fmt, time::Duration};
 
@@ -36,7 +37,10 @@ impl Readiness {
     pub fn record_metrics(&self) {
         for issuer in &self.issuers {
             let IssuerReadiness { keys, age, fetches, failures, .. } = *issuer;
-            metrics::record_issuer_keys(&issuer.issuer, &metrics::IssuerKeyValues { keys, age, fetches, failures });
+            metrics::record_issuer_keys(
+                issuer.issuer.as_str(),
+                &metrics::IssuerKeyValues { keys, age, fetches, failures },
+            );
         }
     }
 }
@@ -46,7 +50,7 @@ impl Readiness {
 #[non_exhaustive]
 pub struct IssuerReadiness {
     /// The identifier of the issuer.
-    pub issuer: String,
+    pub issuer: IssuerId,
     /// Whether the issuer has keys, and from where.
     pub state: KeyState,
     /// The number of keys that can be used now.
@@ -97,9 +101,9 @@ impl fmt::Display for KeyState {
 }
 
 impl IssuerReadiness {
-    pub(super) fn new(issuer: &str, fixed: usize, remote: Option<KeyHealth>) -> Self {
+    pub(super) fn new(issuer: &IssuerId, fixed: usize, remote: Option<KeyHealth>) -> Self {
         let mut readiness = Self {
-            issuer: issuer.to_owned(),
+            issuer: issuer.clone(),
             state: KeyState::Fixed,
             keys: fixed,
             age: None,

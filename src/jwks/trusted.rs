@@ -100,7 +100,7 @@ impl TrustedKeys {
         let with_keys = self.by_issuer.iter().filter(|(_, keys)| keys.remote.is_some() || !keys.fixed.is_empty());
         let readiness = |(issuer, keys): (&IssuerId, &IssuerKeys)| {
             let remote: Option<KeyHealth> = keys.remote.as_ref().map(|remote| remote.health());
-            IssuerReadiness::new(issuer.as_str(), keys.fixed.len(), remote)
+            IssuerReadiness::new(issuer, keys.fixed.len(), remote)
         };
         Readiness { issuers: with_keys.map(readiness).collect() }
     }

@@ -1,4 +1,4 @@
-//! Keys are found through the metadata of their issuer, which speaks for nobody else, in a known number of requests.
+//! The key set of an issuer is found through the metadata of that issuer, in a known number of requests.
 
 use crate::jwks::*;
 use crate::support::*;
@@ -13,17 +13,17 @@ const OPENID: &str = "/.well-known/openid-configuration";
 const OAUTH: &str = "/.well-known/oauth-authorization-server";
 const KEYS: &str = "/jwks.json";
 
-/// An issuer at a path of this site.
+/// Returns an issuer at a path of this site.
 fn at(jwks: &Jwks, path: &str) -> Minter {
     Minter::new(String::leak(format!("{}{path}", jwks.origin())), Algorithm::ES256)
 }
 
-/// A world that believes the issuer of these keys.
+/// Returns a world with a record for the issuer of these keys.
 async fn world_of(key: &Minter, time: &Time) -> World {
     timed(plan(), time).with(|builder| builder.issuers([record(key.iss).discovery()]).http(loopback())).start().await
 }
 
-/// A site with an issuer that OpenID Connect Discovery finds.
+/// Returns a site with an issuer that OpenID Connect Discovery finds.
 async fn site() -> (Jwks, Minter, Time) {
     let jwks = Jwks::up(Answer::status(404)).await;
     let key = at(&jwks, "");
@@ -33,7 +33,7 @@ async fn site() -> (Jwks, Minter, Time) {
 }
 
 #[tokio::test]
-async fn two_requests_find_the_keys_and_then_one_fetches_them() {
+async fn discovery_takes_two_requests_then_one() {
     let (jwks, key, time) = site().await;
     let mut world = world_of(&key, &time).await;
     assert_eq!(jwks.asked(), [""; 0], "nothing before it is needed");
@@ -60,7 +60,7 @@ async fn two_requests_find_the_keys_and_then_one_fetches_them() {
 }
 
 #[tokio::test]
-async fn each_well_known_location_is_tried_where_there_is_nothing_at_the_one_before() {
+async fn a_missing_document_leads_to_the_next_location() {
     for (path, openid, oauth) in [
         ("", OPENID.to_owned(), OAUTH.to_owned()),
         ("/", OPENID.to_owned(), OAUTH.to_owned()),
@@ -91,7 +91,7 @@ async fn each_well_known_location_is_tried_where_there_is_nothing_at_the_one_bef
 }
 
 #[tokio::test]
-async fn what_is_no_metadata_of_this_issuer_is_an_outage_that_says_why() {
+async fn wrong_metadata_is_an_outage_with_a_cause() {
     let (jwks, key, _) = site().await;
     let good = |name: &str| Answer::metadata(name, &jwks.url());
     let iss = key.iss;
@@ -135,7 +135,7 @@ async fn what_is_no_metadata_of_this_issuer_is_an_outage_that_says_why() {
         assert_eq!(jwks.asked(), [OPENID, KEYS], "{name}");
     }
 
-    // Nothing anywhere.
+    // No location has a document.
     let time = Time::new();
     jwks.at(OPENID, Answer::status(404));
     jwks.at(OAUTH, Answer::status(410));
@@ -146,7 +146,7 @@ async fn what_is_no_metadata_of_this_issuer_is_an_outage_that_says_why() {
 }
 
 #[tokio::test]
-async fn a_site_that_is_down_is_asked_once_and_needs_no_restart_when_it_is_up() {
+async fn a_site_that_was_down_needs_no_restart() {
     let jwks = Jwks::down(Answer::status(404)).await;
     let (key, time) = (at(&jwks, ""), Time::new());
     jwks.now(Answer::keys(&key));
@@ -161,7 +161,7 @@ async fn a_site_that_is_down_is_asked_once_and_needs_no_restart_when_it_is_up() 
 }
 
 #[tokio::test]
-async fn the_address_is_kept_for_a_day_and_as_long_as_there_are_keys() {
+async fn the_discovered_address_is_kept_for_a_day() {
     let (jwks, key, time) = site().await;
     let mut world = world_of(&key, &time).await;
     assert_good(&mut world, &token(&key), "at first").await;
@@ -176,7 +176,7 @@ async fn the_address_is_kept_for_a_day_and_as_long_as_there_are_keys() {
     assert_good(&mut world, &token(&moved), "looked up again").await;
     assert_eq!(jwks.asked(), [OPENID, "/moved.json"]);
 
-    // It moves back, and says so with a status first.
+    // The key set moves back, and the old address answers with a status first.
     jwks.at("/moved.json", Answer::status(404));
     jwks.at(OPENID, Answer::metadata(key.iss, &jwks.url()));
     time.pass(601);
@@ -189,14 +189,14 @@ async fn the_address_is_kept_for_a_day_and_as_long_as_there_are_keys() {
     assert_eq!(jwks.asked(), [OPENID, KEYS]);
     assert_good(&mut world, &token(&key), "where they were at first").await;
 
-    // The day begins anew with each look-up, and a clock that is set back does not make it longer.
+    // The day starts again with each discovery, and a clock that is set back does not make the day longer.
     time.set(NOW - 10);
     assert_good(&mut world, &token(&key), "the clock was set back").await;
     assert_eq!(jwks.asked(), [OPENID, KEYS]);
 }
 
 #[tokio::test]
-async fn an_outage_of_the_metadata_alone_is_bridged_by_the_keys_in_hand() {
+async fn cached_keys_bridge_an_outage_of_the_metadata() {
     let (jwks, key, time) = site().await;
     let mut world = world_of(&key, &time).await;
     assert_good(&mut world, &token(&key), "at first").await;
@@ -216,7 +216,7 @@ async fn an_outage_of_the_metadata_alone_is_bridged_by_the_keys_in_hand() {
 }
 
 #[tokio::test]
-async fn metadata_of_one_issuer_do_not_reach_another() {
+async fn metadata_speaks_for_one_issuer_only() {
     let (jwks, key, time) = site().await;
     let (rival_jwks, rival, _) = site().await;
     let mut world = timed(plan(), &time)
@@ -229,7 +229,7 @@ async fn metadata_of_one_issuer_do_not_reach_another() {
     assert_refused(&mut world, &token(&in_the_name_of_key), Reason::TokenKeyUnknown, "the rival's key").await;
     assert_good(&mut world, &token(&rival), "the rival's own").await;
 
-    // The rival's site says that it is the other: neither believes it.
+    // The site of the other issuer claims to be this issuer, and is not trusted.
     rival_jwks.at(OPENID, Answer::metadata(key.iss, &rival_jwks.url()));
     time.pass(2 * DAY);
     assert_unavailable(&mut world, &token(&rival), "it has lost its name").await;
@@ -238,7 +238,7 @@ async fn metadata_of_one_issuer_do_not_reach_another() {
 }
 
 #[tokio::test]
-async fn an_identifier_that_metadata_cannot_be_found_for_is_told_at_build_time() {
+async fn an_identifier_without_well_known_location_is_refused() {
     let build = |issuer: Issuer, fetch: Option<HttpFetch>| {
         plan()
             .with(|builder| {

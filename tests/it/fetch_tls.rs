@@ -49,7 +49,7 @@ fn server() -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_private_ca_is_trusted_only_when_it_is_named() {
+async fn a_private_ca_needs_an_option() {
     let (port, ca) = server();
     let uri = format!("https://localhost:{port}/");
 
@@ -64,7 +64,7 @@ async fn a_private_ca_is_trusted_only_when_it_is_named() {
 }
 
 #[tokio::test]
-async fn a_silent_peer_does_not_hold_the_handshake() {
+async fn a_silent_peer_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let fetch = loopback().timeout(Duration::from_millis(100)).build().unwrap();
     let error = get(fetch, &format!("https://{}/", listener.local_addr().unwrap())).await.unwrap_err();
@@ -72,7 +72,7 @@ async fn a_silent_peer_does_not_hold_the_handshake() {
 }
 
 #[test]
-fn a_pem_that_is_no_root_is_a_build_error() {
+fn a_pem_without_certificate_is_refused() {
     let key = KeyPair::generate().unwrap().serialize_pem();
     let table = [
         ("", false),

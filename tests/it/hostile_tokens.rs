@@ -1,5 +1,4 @@
-//! A token that is not what it should be is refused with words that tell nothing, whatever is wrong with it; and
-//! every algorithm that is offered works.
+//! A wrong token is refused, and the answer does not reveal the problem. Every supported algorithm works.
 
 use crate::support::*;
 use axum::body::Body;
@@ -599,7 +598,7 @@ fn contents(cast: &Cast, rows: &mut Rows) {
 }
 
 #[tokio::test]
-async fn a_hostile_token_is_refused_with_words_that_tell_nothing() {
+async fn a_hostile_token_is_refused_without_details() {
     let cast = cast();
     let mut rows = Rows::default();
     forgeries(&cast, &mut rows);
@@ -675,7 +674,7 @@ impl Endpoint {
 }
 
 #[tokio::test]
-async fn an_unusual_token_that_is_good_is_taken() {
+async fn an_unusual_valid_token_is_accepted() {
     let cast = cast();
     let Plan { idp, own, .. } = &cast.plan;
     let foreign = || segment(&idp.foreign(json!({})), 1);
@@ -851,7 +850,7 @@ fn edited(token: &str, edits: &[Edit]) -> Vec<u8> {
 }
 
 #[test]
-fn no_token_that_nobody_signed_brings_a_token_or_a_defect() {
+fn an_unsigned_token_is_never_exchanged() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let cast = cast();
     let (own, idp) = (cast.plan.own.clone(), cast.plan.idp.clone());
@@ -910,7 +909,7 @@ fn signer(algorithm: Algorithm) -> LocalSigner {
 }
 
 #[tokio::test]
-async fn tokens_of_every_algorithm_are_taken() {
+async fn tokens_of_every_algorithm_are_accepted() {
     let minters: Vec<(String, Minter)> = Algorithm::ALL
         .iter()
         .map(|algorithm| (format!("https://{algorithm}.example"), Minter { iss: IDP, key: signer(*algorithm) }))
@@ -986,7 +985,7 @@ fn verifies(jwk: &Value, token: &str) -> bool {
 }
 
 #[tokio::test]
-async fn tokens_are_issued_with_every_algorithm_and_verify_with_the_published_keys() {
+async fn issued_tokens_verify_with_the_published_keys() {
     for algorithm in Algorithm::ALL {
         let key = signer(*algorithm);
         let published = jwks(&key);
@@ -1024,7 +1023,7 @@ async fn tokens_are_issued_with_every_algorithm_and_verify_with_the_published_ke
 }
 
 #[test]
-fn keys_are_loaded_from_pem_and_der_and_nothing_else_is() {
+fn keys_are_loaded_from_pem_and_der_only() {
     let random = ring::rand::SystemRandom::new();
     let p256 = verification::EcdsaKeyPair::generate_pkcs8(&verification::ECDSA_P256_SHA256_FIXED_SIGNING, &random);
     let p384 = verification::EcdsaKeyPair::generate_pkcs8(&verification::ECDSA_P384_SHA384_FIXED_SIGNING, &random);

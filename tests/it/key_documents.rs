@@ -1,5 +1,5 @@
-//! The key documents that identity providers publish are read as they are: with what they hold beside the keys, with
-//! keys for something else, and with keys that nobody can use yet.
+//! The key sets of real identity providers are read, with their additional members, with keys for other uses, and with keys
+//! that are not supported.
 //!
 //! The documents have the vendors' shapes and keys that were made for this test.
 
@@ -129,7 +129,7 @@ async fn verdict(keys: &Value, position: usize, key: &LocalSigner) -> Option<Rea
 }
 
 #[test]
-fn what_is_read_and_what_is_ignored() {
+fn each_vendor_key_is_used_or_ignored() {
     let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/jwks")).unwrap().count();
     assert_eq!(files, EXPECTED.len());
     for Expected { document: name, used, svid, ignored } in EXPECTED {
@@ -151,7 +151,7 @@ fn what_is_read_and_what_is_ignored() {
 }
 
 #[tokio::test]
-async fn a_token_signed_with_a_used_key_is_accepted_and_with_another_refused() {
+async fn only_used_keys_verify_tokens() {
     for Expected { document: name, used, .. } in EXPECTED {
         let document = document(name);
         for (position, algorithm) in *used {
@@ -165,7 +165,7 @@ async fn a_token_signed_with_a_used_key_is_accepted_and_with_another_refused() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_ignored_or_for_something_else_verifies_nothing() {
+async fn an_ignored_key_verifies_nothing() {
     let svid = EXPECTED.iter().flat_map(|expected| expected.svid.iter().map(|at| (expected.document, *at)));
     // Ignored for what is said about them, not for their parameters.
     let others = [

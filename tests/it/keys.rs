@@ -1,5 +1,5 @@
-//! Keys at a URL are fetched when they are needed, rarely, within bounds, and never stand in for another issuer's;
-//! their outage is a 503 that ends by itself.
+//! Key sets at a URL are fetched when a request needs them, rarely and within bounds. The keys of one issuer verify no token
+//! of another. An outage of a key set is a 503 that ends without a restart.
 
 use crate::jwks::*;
 use crate::support::*;
@@ -23,13 +23,13 @@ use tower_token_exchange::{Reason, fetch::HttpFetch, jwks::KeyState, plug::Plug,
 const RIVAL: &str = "https://rival.example";
 
 #[tokio::test]
-async fn an_endpoint_that_is_down_at_the_start_needs_no_restart_when_it_is_up() {
+async fn an_endpoint_that_was_down_needs_no_restart() {
     let (key, time) = (issuer(), Time::new());
     let jwks = Jwks::down(Answer::keys(&key)).await;
     let mut world = world(&jwks, &time).await;
     let retry_after = assert_unavailable(&mut world, &token(&key), "down").await;
     assert!((1..=60).contains(&retry_after), "{retry_after}");
-    // It is this issuer's outage and nobody else's.
+    // The outage affects this issuer only.
     let idp = world.idp.foreign(json!({}));
     assert_good(&mut world, &idp, "another issuer").await;
     let own = world.own.access_token(json!({}));
@@ -43,7 +43,7 @@ async fn an_endpoint_that_is_down_at_the_start_needs_no_restart_when_it_is_up() 
 }
 
 #[tokio::test]
-async fn a_set_is_fetched_once_whoever_waits_for_it() {
+async fn one_fetch_serves_everybody_who_waits() {
     let (key, time) = (issuer(), Time::new());
     let jwks = Jwks::up(Answer::keys(&key).after(Duration::from_millis(150))).await;
     let mut world = world(&jwks, &time).await;
@@ -63,7 +63,7 @@ async fn a_set_is_fetched_once_whoever_waits_for_it() {
 }
 
 #[tokio::test]
-async fn an_outage_is_not_made_worse_by_those_who_wait() {
+async fn waiting_requests_share_a_failing_fetch() {
     let (key, time) = (issuer(), Time::new());
     let jwks = Jwks::up(Answer::status(500).after(Duration::from_millis(100))).await;
     let mut world = world(&jwks, &time).await;
@@ -83,7 +83,7 @@ async fn an_outage_is_not_made_worse_by_those_who_wait() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_rotated_in_is_found_and_random_names_find_nothing() {
+async fn only_a_rotated_key_leads_to_a_fetch() {
     let (old, new, time) = (issuer(), issuer(), Time::new());
     let jwks = Jwks::up(Answer::keys(&old)).await;
     let mut world = world(&jwks, &time).await;
@@ -113,7 +113,7 @@ async fn a_key_that_is_rotated_in_is_found_and_random_names_find_nothing() {
     }
     assert_eq!(jwks.hits(), 5, "all at once too");
 
-    // A bad signature under a good name is no reason to fetch, nor is a token that nobody could have signed.
+    // A bad signature with a known key id leads to no fetch, and neither does a token without a possible key.
     time.pass(61);
     let forged = under(&issuer(), new.key.key_id().as_str());
     assert_refused(&mut world, &forged, Reason::TokenSignatureInvalid, "forged").await;
@@ -122,7 +122,7 @@ async fn a_key_that_is_rotated_in_is_found_and_random_names_find_nothing() {
     assert_refused(&mut world, "x.y.z", Reason::TokenMalformed, "malformed").await;
     assert_eq!(jwks.hits(), 5);
 
-    // A key that is rotated out is gone with the next set.
+    // A key that was rotated out is not in the next key set.
     jwks.now(Answer::keys(&new));
     assert_refused(&mut world, &under(&new, "random"), Reason::TokenKeyUnknown, "random").await;
     assert_eq!(jwks.hits(), 6);
@@ -132,7 +132,7 @@ async fn a_key_that_is_rotated_in_is_found_and_random_names_find_nothing() {
 }
 
 #[tokio::test]
-async fn a_stale_set_serves_while_there_is_no_other_and_not_for_ever() {
+async fn a_stale_key_set_serves_for_one_hour() {
     let (key, time) = (issuer(), Time::new());
     let jwks = Jwks::up(Answer::keys(&key)).await;
     let mut world = world(&jwks, &time).await;
@@ -143,7 +143,7 @@ async fn a_stale_set_serves_while_there_is_no_other_and_not_for_ever() {
         assert_good(&mut world, &token(&key), "stale").await;
     }
     assert_eq!(jwks.hits(), 2, "20 stale ones in one instant");
-    // An unknown key cannot be told from one rotated in now; whichever it is called, there is no token.
+    // An unknown key may be a new key, so the result is an outage or a refusal. No token is issued.
     let (reply, reason) = exchange(&mut world, &under(&key, "random")).await;
     assert_ne!(reply.status, StatusCode::OK);
     assert!(reason.is_some());
@@ -158,7 +158,7 @@ async fn a_stale_set_serves_while_there_is_no_other_and_not_for_ever() {
 }
 
 #[tokio::test]
-async fn a_set_is_kept_as_long_as_its_answer_says_within_bounds() {
+async fn the_response_decides_the_lifetime_within_bounds() {
     for (cache_control, age, fresh_for) in [
         (None, None, 600),
         (Some("max-age=120"), None, 120),
@@ -170,11 +170,11 @@ async fn a_set_is_kept_as_long_as_its_answer_says_within_bounds() {
         (Some("no-store"), None, 60),
         (Some("no-cache, max-age=3600"), None, 60),
         (Some("max-age=31536000"), None, DAY),
-        // One too large to be told is very large (RFC 9111 section 1.2.2).
+        // A number that is too large counts as a very large number (RFC 9111 section 1.2.2).
         (Some("max-age=99999999999999999999999"), None, DAY),
         (Some("max-age=soon"), None, 600),
         (Some("no-transform"), None, 600),
-        // Directives have no case (RFC 9111 section 5.2).
+        // The names of directives are compared without case (RFC 9111 section 5.2).
         (Some("Public, Max-Age=120"), None, 120),
         (Some("max-age=3600"), Some("600"), 3000),
         (Some("max-age=3600"), Some("3600"), 60),
@@ -203,7 +203,7 @@ async fn a_set_is_kept_as_long_as_its_answer_says_within_bounds() {
 }
 
 #[tokio::test]
-async fn what_is_no_key_set_is_an_outage_until_it_is_mended() {
+async fn a_wrong_document_is_an_outage_until_fixed() {
     let key = issuer();
     let good = key.key.published_keys().to_json();
     let good_keys = &good[..good.len() - 2];
@@ -268,7 +268,7 @@ async fn what_is_no_key_set_is_an_outage_until_it_is_mended() {
 }
 
 #[tokio::test]
-async fn more_than_a_hundred_keys_are_not_read() {
+async fn at_most_a_hundred_keys_are_used() {
     let (key, time) = (issuer(), Time::new());
     let own: Value = serde_json::from_str(&key.key.published_keys().to_json()).unwrap();
     let filler = |n: usize| changed(own["keys"][0].clone(), json!({ "kid": format!("filler-{n}") }));
@@ -282,7 +282,7 @@ async fn more_than_a_hundred_keys_are_not_read() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_for_keys_on_behalf_of_a_stranger() {
+async fn an_unauthenticated_request_fetches_no_keys() {
     let (key, rival_key, time) = (issuer(), Minter::new(RIVAL, Algorithm::ES256), Time::new());
     let rival_key = Minter { key: rival_key.key.with_key_id(key.key.key_id().clone()), ..rival_key };
     let (jwks, rival_jwks) = (Jwks::up(Answer::keys(&key)).await, Jwks::up(Answer::keys(&rival_key)).await);
@@ -291,7 +291,7 @@ async fn nobody_is_asked_for_keys_on_behalf_of_a_stranger() {
         .start()
         .await;
 
-    // No client, no rights, no known issuer: no fetch.
+    // A request without a client, without the right to exchange or with an unknown issuer leads to no fetch.
     let token_of_remote = token(&key);
     let wrong_secret = world.post(Some(&basic("orders", "guess")), encode(&form(&token_of_remote))).await;
     assert_eq!(wrong_secret.status, StatusCode::UNAUTHORIZED);
@@ -308,7 +308,7 @@ async fn nobody_is_asked_for_keys_on_behalf_of_a_stranger() {
     assert_eq!(world.reason().await, Some(Reason::TokenTypeNotAccepted));
     assert_eq!((jwks.hits(), rival_jwks.hits()), (0, 0));
 
-    // Keys are an issuer's own, whatever they are called.
+    // A key belongs to one issuer, also if another issuer has a key with the same key id.
     let in_the_name_of_remote = Minter { iss: REMOTE, ..rival_key.clone() };
     let in_the_name_of_rival = Minter { iss: RIVAL, ..key.clone() };
     assert_good(&mut world, &token(&key), "its own").await;
@@ -323,7 +323,7 @@ async fn nobody_is_asked_for_keys_on_behalf_of_a_stranger() {
     assert_refused(&mut world, &token(&in_the_name_of_idp), Reason::TokenKeyUnknown, "another issuer's").await;
     let idp_as_remote = Minter { iss: REMOTE, ..idp };
     assert_refused(&mut world, &token(&idp_as_remote), Reason::TokenKeyUnknown, "an issuer with fixed keys").await;
-    // Neither are ours: a client cannot have us vouch for a stranger, nor a stranger for us.
+    // The same holds for the keys of this authorization server.
     let own_as_remote = Minter { iss: REMOTE, ..world.own.clone() };
     assert_refused(&mut world, &token(&own_as_remote), Reason::TokenKeyUnknown, "our key").await;
     let remote_as_own = Minter { iss: AS, ..key.clone() }.access_token(json!({}));
@@ -332,7 +332,7 @@ async fn nobody_is_asked_for_keys_on_behalf_of_a_stranger() {
 }
 
 #[tokio::test]
-async fn the_default_client_does_not_reach_into_this_machine() {
+async fn the_default_client_refuses_loopback_addresses() {
     let key = issuer();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -366,7 +366,7 @@ enum Fault {
 const FAULTS: [Fault; 5] =
     [Fault::Error, Fault::PanicsInCall, Fault::PanicsInFuture, Fault::Hangs, Fault::HangsBeforeCall];
 
-/// A fetch that is at fault as long as it is told to be.
+/// An HTTP service that fails in a given way.
 #[derive(Clone)]
 struct Faulty {
     fault: Arc<Mutex<Option<Fault>>>,
@@ -403,7 +403,7 @@ impl tower::Service<Request<Bytes>> for Faulty {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fetch_that_fails_in_any_way_is_an_outage_of_one_issuer() {
+async fn a_failed_fetch_affects_one_issuer_only() {
     for fault in FAULTS {
         let (key, time) = (issuer(), Time::new());
         let switch = Arc::new(Mutex::new(Some(fault)));
@@ -423,7 +423,7 @@ async fn a_fetch_that_fails_in_any_way_is_an_outage_of_one_issuer() {
         let retry_after = retry_after.expect("Retry-After").parse().unwrap();
         assert_eq!(post(&layer, &idp.foreign(json!({}))).await.0, StatusCode::OK, "{fault:?}: another issuer");
 
-        // It is mended by itself, and the set outlives the next fault.
+        // The outage ends without a restart, and the key set survives the next failure.
         *switch.lock().unwrap() = None;
         time.pass(retry_after);
         assert_eq!(post(&layer, &token(&key)).await.0, StatusCode::OK, "{fault:?}, mended");
@@ -437,7 +437,7 @@ async fn a_fetch_that_fails_in_any_way_is_an_outage_of_one_issuer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fetch_goes_on_when_those_who_waited_have_gone() {
+async fn a_fetch_outlives_the_requests_that_wait() {
     let (key, calls) = (issuer(), Arc::new(AtomicUsize::new(0)));
     let (count, keys) = (Arc::clone(&calls), key.key.published_keys().to_json());
     let slow = service_fn(move |_: Request<Bytes>| {
@@ -458,9 +458,9 @@ async fn a_fetch_goes_on_when_those_who_waited_have_gone() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_back_does_not_keep_a_set_for_ever() {
+async fn a_clock_set_back_ends_the_lifetime() {
     let (old, new) = (issuer(), issuer());
-    // The machine came up weeks ahead, and its clock was put right after the first fetch.
+    // The clock of the host was weeks ahead at the start, and was corrected after the first fetch.
     let time = Time::new();
     time.pass(50 * DAY);
     let jwks = Jwks::up(Answer::keys(&old)).await;
@@ -473,7 +473,7 @@ async fn a_clock_that_is_set_back_does_not_keep_a_set_for_ever() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_back_does_not_keep_a_set_for_ever_in_an_outage_either() {
+async fn a_clock_set_back_ends_stale_use_too() {
     let (key, time) = (issuer(), Time::new());
     time.pass(50 * DAY);
     let jwks = Jwks::up(Answer::keys(&key)).await;
@@ -489,7 +489,7 @@ async fn a_clock_that_is_set_back_does_not_keep_a_set_for_ever_in_an_outage_eith
 }
 
 #[tokio::test]
-async fn a_set_is_fetched_before_it_expires_and_nobody_waits_for_it() {
+async fn an_ageing_key_set_is_refreshed_in_the_background() {
     let (key, time, gate) = (issuer(), Time::new(), Arc::new(Semaphore::new(0)));
     let jwks = Jwks::up(Answer::keys(&key)).await;
     let mut world = world(&jwks, &time).await;
@@ -507,7 +507,7 @@ async fn a_set_is_fetched_before_it_expires_and_nobody_waits_for_it() {
     assert_good(&mut world, &token(&key), "fresh again").await;
     assert_eq!(fetches(&world), 2);
 
-    // One that fails is no harm as long as the set is fresh, and is not repeated without end.
+    // A failed refresh does not matter while the key set is fresh, and the back-off limits the repetitions.
     jwks.now(Answer::status(500));
     time.pass(1);
     assert_good(&mut world, &token(&key), "in hand").await;
@@ -519,7 +519,7 @@ async fn a_set_is_fetched_before_it_expires_and_nobody_waits_for_it() {
 }
 
 #[tokio::test]
-async fn a_failing_endpoint_is_asked_less_and_less_and_a_good_answer_ends_that() {
+async fn a_failing_endpoint_is_asked_less_often() {
     let (key, time) = (issuer(), Time::new());
     let jwks = Jwks::up(Answer::status(500)).await;
     let mut world = world(&jwks, &time).await;
@@ -551,7 +551,7 @@ async fn a_failing_endpoint_is_asked_less_and_less_and_a_good_answer_ends_that()
 }
 
 #[tokio::test]
-async fn the_audit_says_what_was_wrong() {
+async fn the_audit_event_names_the_problem() {
     let key = issuer();
     for (answer, cause) in [
         (Answer::status(500), "/jwks.json: status 500"),
@@ -565,7 +565,7 @@ async fn the_audit_says_what_was_wrong() {
         let jwks = Jwks::up(answer).await;
         let mut world = world(&jwks, &time).await;
         assert_unavailable_because(&mut world, &token(&key), cause, cause).await;
-        // Nobody asks anew, and yet the next one is told.
+        // The next request starts no fetch, and its event names the problem too.
         assert_unavailable_because(&mut world, &token(&key), cause, "in the back-off").await;
         let problem = standing(&world).last_problem.unwrap();
         assert!(problem.starts_with(&jwks.url()) && problem.ends_with(cause), "{problem}");
@@ -581,7 +581,7 @@ async fn the_audit_says_what_was_wrong() {
 }
 
 #[tokio::test]
-async fn what_a_fetch_says_of_its_failure_cannot_forge_a_log_line() {
+async fn a_fetch_error_cannot_forge_a_log_line() {
     let (key, text) = (issuer(), format!("\r\nsubject=root \u{202e}\u{1b}[2J{}", "x".repeat(10_000)));
     let broken = service_fn(move |_: Request<Bytes>| {
         let text = text.clone();
@@ -599,7 +599,7 @@ async fn what_a_fetch_says_of_its_failure_cannot_forge_a_log_line() {
 }
 
 #[tokio::test]
-async fn tokens_under_a_new_key_wait_for_the_fetch_under_way() {
+async fn tokens_with_a_new_key_wait_for_the_fetch() {
     let (old, new, time, gate) = (issuer(), issuer(), Time::new(), Arc::new(Semaphore::new(0)));
     let jwks = Jwks::up(Answer::keys(&old)).await;
     let mut world = world(&jwks, &time).await;
@@ -623,7 +623,7 @@ async fn tokens_under_a_new_key_wait_for_the_fetch_under_way() {
 }
 
 #[tokio::test]
-async fn a_fetch_that_set_out_before_the_key_was_published_is_followed_by_one_more() {
+async fn a_fetch_older_than_the_key_is_repeated() {
     let (old, new, time, gate) = (issuer(), issuer(), Time::new(), Arc::new(Semaphore::new(0)));
     let jwks = Jwks::up(Answer::keys(&old)).await;
     let mut world = world(&jwks, &time).await;
@@ -635,7 +635,7 @@ async fn a_fetch_that_set_out_before_the_key_was_published_is_followed_by_one_mo
 
     jwks.now(Answer::both(&old, &new));
     let let_go = async {
-        // Whether it joins the fetch or comes after it, it has its answer.
+        // The request joins the fetch or comes after the fetch, and is answered in both cases.
         tokio::task::yield_now().await;
         gate.add_permits(1);
     };
@@ -644,13 +644,13 @@ async fn a_fetch_that_set_out_before_the_key_was_published_is_followed_by_one_mo
     let (reply, ()) = futures_util::join!(world.post_as("orders", &form), let_go);
     assert_eq!((reply.status, world.reason().await), (StatusCode::OK, None), "{}", reply.text);
     assert_eq!((jwks.hits(), fetches(&world)), (3, 3));
-    // And that was the one in a cool-down.
+    // That was the one fetch that the cool-down allows.
     assert_refused(&mut world, &under(&new, "random"), Reason::TokenKeyUnknown, "random").await;
     assert_eq!(jwks.hits(), 3);
 }
 
 #[test]
-fn a_fetch_that_ends_with_its_runtime_is_begun_anew_in_the_next() {
+fn a_fetch_that_ends_with_its_runtime_is_repeated() {
     let (key, calls) = (issuer(), Arc::new(AtomicUsize::new(0)));
     let (count, keys) = (Arc::clone(&calls), key.key.published_keys().to_json());
     let hangs_at_first = service_fn(move |_: Request<Bytes>| {

@@ -1,5 +1,5 @@
-//! A signer's key comes in as a JWK or as PEM, and comes out again in its signatures; what cannot sign is refused with
-//! words that say the way out, and nothing of the key.
+//! A signer takes its key as a JWK or as PEM. A key that cannot sign is refused with an error that names the fix and shows
+//! nothing of the key.
 //!
 //! The JWKs are those of RFC 7515 appendix A and RFC 8037 appendix A, and two that were made for this test.
 
@@ -76,7 +76,7 @@ async fn a_jwk_of_every_algorithm_signs() {
 }
 
 #[test]
-fn the_signatures_are_those_of_the_specifications() {
+fn signatures_equal_those_of_the_specifications() {
     let signed = |key: &LocalSigner, input: &str| BASE64URL_NOPAD.encode(&key.sign(input.as_bytes()).unwrap());
     let rsa = read(&jwk("rsa", json!({ "alg": "RS256" }))).unwrap();
     let input = "eyJhbGciOiJSUzI1NiJ9.\
@@ -97,7 +97,7 @@ fn the_signatures_are_those_of_the_specifications() {
 
 /// Whoever makes a key may call either prime the first.
 #[test]
-fn the_primes_may_stand_in_any_order() {
+fn the_primes_may_be_in_any_order() {
     let of = |member: &str| JWKS["rsa"][member].clone();
     let swapped = json!({
         "alg": "PS256", "p": of("q"), "q": of("p"), "dp": of("dq"), "dq": of("dp"), "qi": SWAPPED_QI,
@@ -107,7 +107,7 @@ fn the_primes_may_stand_in_any_order() {
 }
 
 #[test]
-fn the_kid_is_that_of_the_jwk_or_the_thumbprint() {
+fn the_key_id_is_the_kid_or_the_thumbprint() {
     // RFC 8037 appendix A.3.
     let thumbprint = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
     for (kid, expected) in [(json!(null), thumbprint), (json!("2026-11"), "2026-11"), (json!("Ä 1"), "Ä 1")] {
@@ -206,7 +206,7 @@ fn refused() -> Vec<(&'static str, Value, &'static str)> {
 }
 
 #[test]
-fn what_cannot_sign_is_refused_with_the_way_out_and_no_word_of_the_key() {
+fn a_wrong_jwk_is_refused_without_showing_the_key() {
     let mut secrets = BTreeSet::new();
     for (_, key) in JWKS.as_object().unwrap() {
         let members = key.as_object().unwrap().iter().filter(|(name, _)| !["kty", "crv", "e"].contains(&name.as_str()));
@@ -221,7 +221,7 @@ fn what_cannot_sign_is_refused_with_the_way_out_and_no_word_of_the_key() {
 }
 
 #[test]
-fn what_is_no_json_object_is_refused() {
+fn a_text_that_is_not_an_object_is_refused() {
     let key = jwk("p256", json!({})).to_string();
     let twice = key.replace('}', r#","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}"#);
     let pem = LocalSigner::generate_pem(ES256).unwrap();
@@ -234,7 +234,7 @@ fn what_is_no_json_object_is_refused() {
 }
 
 #[test]
-fn no_debug_text_holds_the_private_half() {
+fn debug_output_hides_the_private_key() {
     for name in ["p256", "p384", "ed25519"] {
         let key = read(&jwk(name, json!({}))).unwrap();
         let d = JWKS[name]["d"].as_str().unwrap();
@@ -246,7 +246,7 @@ fn no_debug_text_holds_the_private_half() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_made_as_pem_is_the_same_after_a_restart() {
+async fn a_pem_key_is_the_same_after_a_restart() {
     for algorithm in [ES256, ES384, EdDSA] {
         let pem = LocalSigner::generate_pem(algorithm).unwrap();
         let lines: Vec<_> = pem.lines().collect();
@@ -273,7 +273,7 @@ async fn a_key_that_is_made_as_pem_is_the_same_after_a_restart() {
 }
 
 #[test]
-fn a_text_says_itself_whether_it_is_pem_or_a_jwk() {
+fn a_key_text_is_pem_or_a_jwk() {
     let pem = LocalSigner::generate_pem(ES384).unwrap();
     let jwk = format!("\n {}", jwk("ed25519", json!({})));
     for (text, algorithm, found) in [
@@ -290,7 +290,7 @@ fn a_text_says_itself_whether_it_is_pem_or_a_jwk() {
 }
 
 #[test]
-fn rsa_keys_are_not_made_here() {
+fn rsa_keys_cannot_be_generated() {
     for algorithm in [RS256, RS384, RS512, PS256, PS384, PS512] {
         assert_eq!(LocalSigner::generate_pem(algorithm).err(), Some(KeyError::CannotGenerate(algorithm)));
     }

@@ -1,4 +1,4 @@
-//! The wrapped service is called only when it said that it is ready, and is held only while it has something to do.
+//! The wrapped service is called only when it is ready, and is held only as long as a request needs the service.
 
 use crate::support::*;
 use axum::body::Body;
@@ -21,7 +21,7 @@ use tower_token_exchange::{
     policy::{Decision, Query},
 };
 
-/// Panics when it is called without having been asked, and counts the calls.
+/// A service that panics if it is called without being ready, and that counts its calls.
 #[derive(Default)]
 struct Strict {
     is_ready: bool,
@@ -29,7 +29,7 @@ struct Strict {
 }
 
 impl Clone for Strict {
-    /// A clone has to become ready by itself.
+    /// A clone is not ready, whatever the original is.
     fn clone(&self) -> Self {
         Self { is_ready: false, calls: Arc::clone(&self.calls) }
     }
@@ -64,7 +64,7 @@ fn ordinary() -> Request<Body> {
     post("grant_type=refresh_token&refresh_token=x", "Basic eDp5")
 }
 
-/// A policy that keeps every exchange waiting until it is opened.
+/// A policy that blocks every exchange until the gate is opened.
 #[derive(Clone)]
 struct Gate {
     waiting: watch::Sender<usize>,
@@ -82,13 +82,13 @@ impl Gate {
         Decision::delegate()
     }
 
-    /// Waits until so many exchanges have come to the policy.
+    /// Waits until this number of exchanges has reached the policy.
     async fn until_waiting(&self, exchanges: usize) {
         in_time(self.waiting.subscribe().wait_for(|waiting| *waiting == exchanges)).await.unwrap();
     }
 }
 
-/// A layer with such a policy, and an exchange to send it.
+/// Returns a layer with such a policy, and a function that makes an exchange request.
 fn layer_behind(gate: &Gate) -> (TokenExchangeLayer, impl Fn() -> Request<Body> + use<>) {
     let gate = gate.clone();
     let plan = plan().with(|builder| {
@@ -127,7 +127,7 @@ async fn only_a_ready_service_is_called() {
 }
 
 #[tokio::test]
-async fn futures_that_wait_do_not_keep_each_other_from_being_made() {
+async fn waiting_futures_do_not_block_new_calls() {
     let (layer, exchange) = layer_behind(&Gate::new(true));
     let mut service = layer.layer(Strict::default());
     let mut waiting = Vec::new();
@@ -141,7 +141,7 @@ async fn futures_that_wait_do_not_keep_each_other_from_being_made() {
 }
 
 #[tokio::test]
-async fn an_exchange_gives_its_place_in_the_wrapped_service_back() {
+async fn an_exchange_releases_the_wrapped_service() {
     let gate = Gate::new(false);
     let (layer, exchange) = layer_behind(&gate);
     let service = ServiceBuilder::new().layer(layer).layer(ConcurrencyLimitLayer::new(1)).service(Strict::default());
@@ -155,19 +155,19 @@ async fn an_exchange_gives_its_place_in_the_wrapped_service_back() {
 }
 
 #[tokio::test]
-async fn a_refusal_gives_its_place_back_even_while_the_service_lies_idle() {
+async fn a_refusal_releases_an_idle_service() {
     let (layer, _) = layer_behind(&Gate::new(true));
     let limited = ServiceBuilder::new().layer(ConcurrencyLimitLayer::new(1)).service(Strict::default());
     let mut refusing = layer.layer(limited.clone());
     let in_query = Request::get(format!("/token?grant_type={GRANT_TYPE}")).body(Body::empty()).unwrap();
     refusing.ready().await.unwrap().call(in_query).await.unwrap();
 
-    // `refusing` is still there, and nobody calls it; its place must be free for others.
+    // `refusing` still exists and is idle. Its place must be free for other requests.
     in_time(limited.oneshot(ordinary())).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_hundred_slow_policies_do_not_delay_a_request_that_passes() {
+async fn slow_policies_do_not_delay_other_requests() {
     let gate = Gate::new(false);
     let (layer, exchange) = layer_behind(&gate);
     let service = layer.layer(Strict::default());
@@ -183,7 +183,7 @@ async fn a_hundred_slow_policies_do_not_delay_a_request_that_passes() {
 }
 
 #[tokio::test]
-async fn the_wrapped_service_s_own_unreadiness_and_errors_are_told() {
+async fn readiness_errors_of_the_wrapped_service_pass_through() {
     #[derive(Clone)]
     struct Broken;
 

@@ -1,5 +1,5 @@
-//! A health endpoint is told how things stand with every issuer's keys; it waits for nobody, and makes a fresh server
-//! ready.
+//! The readiness report shows the state of the keys of every issuer. A report does not wait, and starts the fetches that make
+//! a new server ready.
 
 use crate::jwks::*;
 use crate::support::*;
@@ -26,13 +26,13 @@ use tower_token_exchange::{
 
 const ELSEWHERE: &str = "https://remote.example/jwks.json";
 
-/// A layer with a remote issuer, without a network.
+/// Returns a layer with a remote issuer and without a network.
 fn layer(fetch: impl Plug<Request<Bytes>, http::Response<Bytes>>) -> TokenExchangeLayer {
     plan().with(|builder| builder.issuers([remote(REMOTE, ELSEWHERE)]).http(fetch)).builder.build().unwrap()
 }
 
 #[tokio::test]
-async fn every_state_is_told_with_its_numbers() {
+async fn every_state_is_reported_with_its_numbers() {
     let (old, new, time) = (issuer(), issuer(), Time::new());
     let jwks = Jwks::up(Answer::both(&old, &new)).await;
     let mut world = world(&jwks, &time).await;
@@ -72,7 +72,7 @@ async fn every_state_is_told_with_its_numbers() {
 }
 
 #[tokio::test]
-async fn a_probe_makes_a_fresh_server_ready_and_waits_for_nobody() {
+async fn a_probe_starts_fetches_and_does_not_wait() {
     let (key, time, gate) = (issuer(), Time::new(), Arc::new(Semaphore::new(0)));
     let jwks = Jwks::up(Answer::keys(&key).behind(&gate)).await;
     let world = world(&jwks, &time).await;
@@ -87,7 +87,7 @@ async fn a_probe_makes_a_fresh_server_ready_and_waits_for_nobody() {
 }
 
 #[tokio::test]
-async fn probes_do_not_make_an_outage_worse() {
+async fn probes_respect_the_back_off() {
     let (key, time) = (issuer(), Time::new());
     let jwks = Jwks::up(Answer::status(500)).await;
     let world = world(&jwks, &time).await;
@@ -108,7 +108,7 @@ async fn probes_do_not_make_an_outage_worse() {
 }
 
 #[test]
-fn without_a_runtime_it_only_looks() {
+fn a_probe_outside_of_a_runtime_only_reports() {
     let layer =
         layer(service_fn(|_: Request<Bytes>| async { Err::<http::Response<Bytes>, _>("there is nothing to run it") }));
     let readiness = layer.readiness();
@@ -117,7 +117,7 @@ fn without_a_runtime_it_only_looks() {
 }
 
 #[tokio::test]
-async fn keys_are_loaded_before_the_first_request() {
+async fn keys_can_be_loaded_before_the_first_request() {
     let (key, other, time) = (issuer(), Minter { iss: "https://other.example", ..issuer() }, Time::new());
     let (jwks, other_jwks) = (Jwks::up(Answer::keys(&key)).await, Jwks::up(Answer::keys(&other)).await);
     let mut world = timed(plan(), &time)
@@ -130,7 +130,7 @@ async fn keys_are_loaded_before_the_first_request() {
     let all = join_all((0..20).map(|_| world.layer.load_keys())).await;
     assert!(all.iter().all(|readiness| *readiness == all[0]), "all wait for the same fetch");
     let states = |readiness: &Readiness| readiness.issuers.iter().map(|issuer| issuer.state).collect::<Vec<_>>();
-    // In the order of their identifiers.
+    // The issuers are in the order of their identifiers.
     assert_eq!(states(&all[0]), [KeyState::Fixed, KeyState::Fixed, KeyState::Missing, KeyState::Fresh]);
     assert!(!all[0].is_ready());
     other_jwks.now(Answer::keys(&other));
@@ -143,7 +143,7 @@ async fn keys_are_loaded_before_the_first_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn loading_has_an_end() {
+async fn loading_ends_after_the_timeout() {
     let calls = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&calls);
     let layer = layer(service_fn(move |_: Request<Bytes>| {
@@ -158,7 +158,7 @@ async fn loading_has_an_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn discovery_and_the_key_set_share_the_time() {
+async fn discovery_and_key_set_share_the_timeout() {
     let slow = service_fn(|request: Request<Bytes>| async move {
         tokio::time::sleep(Duration::from_secs(3)).await;
         let body = json!({ "issuer": REMOTE, "jwks_uri": ELSEWHERE }).to_string();
@@ -174,7 +174,7 @@ async fn discovery_and_the_key_set_share_the_time() {
 }
 
 #[tokio::test]
-async fn issuers_without_any_keys_are_left_out_and_our_own_counts_both_kinds() {
+async fn the_report_leaves_out_issuers_without_keys() {
     let elsewhere = service_fn(|_: SigningRequest| async { Err::<Signature, _>("nobody asks") });
     let signer = Signer::unchecked(key_id("own"), Algorithm::ES256, elsewhere);
     let layer = plan().with(|builder| builder.signer(signer)).builder.build().unwrap();
@@ -197,7 +197,7 @@ async fn issuers_without_any_keys_are_left_out_and_our_own_counts_both_kinds() {
 }
 
 #[tokio::test]
-async fn there_is_nothing_to_load_where_all_keys_are_fixed() {
+async fn fixed_keys_need_no_loading() {
     let layer = plan().builder.build().unwrap();
     let readiness = layer.load_keys().now_or_never().expect("nothing to wait for");
     assert!(readiness.is_ready() && readiness.issuers.iter().all(|issuer| issuer.state == KeyState::Fixed));

@@ -1,5 +1,5 @@
-//! A verifier of one's own vouches for tokens that are no JWT, and for nothing else: what it says is held to every rule.
-//! A status check sees who takes part in each exchange, and one no is enough.
+//! A verifier of the user decides about tokens that are not JWTs, and every rule holds for the claims that it returns. A
+//! status check sees the parties of each exchange and can refuse any of them.
 
 use crate::support::*;
 use http::{StatusCode, header};
@@ -152,7 +152,7 @@ async fn acting(world: &mut World, token_type: &str) -> Result<Value, Reason> {
 }
 
 #[tokio::test]
-async fn a_token_that_is_no_jwt_is_worth_what_its_verifier_says() {
+async fn a_verifier_decides_about_its_token_type() {
     let desk = Desk::default();
     let mut world = plan_of(&desk, record()).start().await;
     for token_type in [SAML2, BADGE] {
@@ -181,7 +181,7 @@ async fn a_token_that_is_no_jwt_is_worth_what_its_verifier_says() {
 }
 
 #[tokio::test]
-async fn what_a_verifier_says_is_held_to_the_rules_for_a_jwt() {
+async fn the_claims_of_a_verifier_follow_the_jwt_rules() {
     let desk = Desk::default();
     let rules = |token_type| {
         TokenRules::new(TokenType::from_static(token_type))
@@ -254,7 +254,7 @@ async fn what_a_verifier_says_is_held_to_the_rules_for_a_jwt() {
 
 /// A verifier that is deceived, or that is somebody else's, cannot make more of a token than its issuer may.
 #[tokio::test]
-async fn no_verifier_makes_an_actor_or_a_client() {
+async fn a_verifier_cannot_make_an_actor_or_client() {
     let desk = Desk::default();
     let mut world = plan_of(&desk, record()).start().await;
     let agent = json!({ "iss": DESK, "sub": "agent-7" });
@@ -292,7 +292,7 @@ async fn no_verifier_makes_an_actor_or_a_client() {
 }
 
 #[tokio::test]
-async fn a_verifier_that_cannot_answer_stops_this_exchange_and_no_other() {
+async fn a_failing_verifier_stops_one_exchange_only() {
     let desk = Desk::default();
     let mut world = plan_of(&desk, record()).start().await;
     for (says, reason) in [
@@ -331,7 +331,7 @@ async fn a_verifier_that_never_answers_is_an_outage() {
 }
 
 #[tokio::test]
-async fn a_verifier_is_asked_about_its_type_alone() {
+async fn a_verifier_is_asked_about_its_type_only() {
     let (desk, other) = (Desk::default(), Desk::default());
     other.vouches(json!({ "sub": "other" }));
     desk.vouches(json!({}));
@@ -382,7 +382,7 @@ async fn a_verifier_is_asked_about_its_type_alone() {
 /// A record with keys takes a type by its verifier alone, where there is one: a signature is not asked for, and a
 /// record without keys takes nothing else.
 #[tokio::test]
-async fn a_verifier_takes_the_place_of_a_signature() {
+async fn a_verifier_replaces_the_signature_check() {
     let desk = Desk::default();
     desk.vouches(json!({ "iss": IDP, "sub": "bob" }));
     let plan = plan().with(|builder| builder.token_verifier(TokenType::JWT, desk.verifier()));

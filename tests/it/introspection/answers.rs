@@ -1,4 +1,4 @@
-//! What the endpoint is asked, and what its answers are worth.
+//! The request to an introspection endpoint, and the meaning of its answers.
 
 use super::*;
 
@@ -7,7 +7,7 @@ const REFUSED: fn(Reason) -> Result<(), Reason> = Err;
 const OUTAGE: Result<(), Reason> = Err(Reason::IntrospectionUnavailable);
 
 #[tokio::test]
-async fn an_opaque_token_is_exchanged_for_what_its_issuer_says() {
+async fn an_opaque_token_is_exchanged() {
     let (endpoint, mut world) = world().await;
     let said = json!({ "acr": "gold", "groups": ["admins"], "username": "Alice", "act": { "sub": "app" } });
     endpoint.says(&active(said));
@@ -31,7 +31,7 @@ async fn an_opaque_token_is_exchanged_for_what_its_issuer_says() {
 }
 
 #[tokio::test]
-async fn a_token_goes_there_as_it_came() {
+async fn a_token_is_sent_unchanged() {
     let (endpoint, mut world) = world().await;
     for token in ["a&active=true&token=b", "100%25+=/~", "a b", "ünïcode", "a.b", "a.b.c.d.e", "{}"] {
         assert_eq!(in_short(exchanged(&mut world, token).await), GOOD, "{token}");
@@ -42,7 +42,7 @@ async fn a_token_goes_there_as_it_came() {
 }
 
 #[tokio::test]
-async fn an_endpoint_can_want_a_bearer_token() {
+async fn an_endpoint_can_require_a_bearer_token() {
     let endpoint = Endpoint::up().await;
     let record = Introspection::bearer(&endpoint.url, "zq9bearer");
     let mut world = asking(&endpoint, |_| record).start().await;
@@ -52,7 +52,7 @@ async fn an_endpoint_can_want_a_bearer_token() {
 
 /// RFC 7662 section 2.2: `active` is a boolean. Whatever else it is, nobody has said yes, nor no.
 #[tokio::test]
-async fn only_the_boolean_true_is_a_yes() {
+async fn only_the_boolean_true_means_active() {
     let (endpoint, mut world) = world().await;
     let rest = active(json!({ "active": null })).to_string().split_off(1);
     let cases = [
@@ -80,7 +80,7 @@ async fn only_the_boolean_true_is_a_yes() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_no_answer_is_an_outage() {
+async fn a_malformed_answer_is_an_outage() {
     let (endpoint, mut world) = world().await;
     let good = active(json!({})).to_string();
     let of_status = |status| Answer { status, ..Answer::json(good.clone()) };
@@ -129,7 +129,7 @@ async fn an_answer_that_is_no_answer_is_an_outage() {
 
 /// Row by row what a JWT is held to.
 #[tokio::test]
-async fn what_is_said_of_a_token_is_held_to_the_rules_for_a_jwt() {
+async fn introspected_claims_follow_the_jwt_rules() {
     let endpoint = Endpoint::up().await;
     let change = |issuer: Issuer| issuer.introspection(endpoint.record()).max_age(Duration::from_secs(900));
     let mut world = plan().with(|builder| builder.issuers([change(Issuer::new(AS))]).http(loopback())).start().await;
@@ -197,7 +197,7 @@ async fn what_is_said_of_a_token_is_held_to_the_rules_for_a_jwt() {
 
 /// A server that answers for refresh tokens too says `token_type` of access tokens only (RFC 7662 section 2.2).
 #[tokio::test]
-async fn only_an_access_token_is_taken_for_one() {
+async fn only_an_access_token_passes_as_one() {
     let confused = REFUSED(Reason::TokenTypeConfused);
     let cases = [
         (json!({ "token_type": "Bearer" }), GOOD, GOOD),
@@ -237,7 +237,7 @@ async fn only_an_access_token_is_taken_for_one() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_is_away_is_an_outage_until_it_is_back() {
+async fn an_unreachable_endpoint_is_an_outage() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
@@ -259,7 +259,7 @@ async fn an_endpoint_that_is_away_is_an_outage_until_it_is_back() {
 
 /// On a clock of the test's own, without a network, so that nobody waits.
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_that_never_answers_is_an_outage_after_five_seconds() {
+async fn a_silent_endpoint_is_an_outage_after_five_seconds() {
     let record = |seconds: u64| {
         let slow = tower::service_fn(move |_: http::Request<Bytes>| async move {
             tokio::time::sleep(Duration::from_secs(seconds)).await;

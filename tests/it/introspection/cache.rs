@@ -1,4 +1,4 @@
-//! Good answers can be kept for a short time; nothing else is, and by default nothing at all.
+//! Positive answers can be kept for a short time. No answer is kept by default.
 
 use super::*;
 use crate::jwks::{Time, timed};
@@ -20,7 +20,7 @@ async fn without_a_cache_every_exchange_asks() {
 }
 
 #[tokio::test]
-async fn a_good_answer_is_kept_until_its_time_is_over() {
+async fn an_answer_is_kept_for_its_time() {
     let (endpoint, time, mut world) = caching(10, 60).await;
     exchanged(&mut world, OPAQUE).await.unwrap();
     assert_eq!(endpoint.hits(), 1);
@@ -39,7 +39,7 @@ async fn a_good_answer_is_kept_until_its_time_is_over() {
 }
 
 #[tokio::test]
-async fn no_answer_is_kept_beyond_the_end_of_its_token() {
+async fn no_answer_outlives_its_token() {
     let (endpoint, time, mut world) = caching(10, 3600).await;
     endpoint.says(&active(json!({ "exp": NOW + 30 })));
     let issued = exchanged(&mut world, OPAQUE).await.unwrap();
@@ -52,7 +52,7 @@ async fn no_answer_is_kept_beyond_the_end_of_its_token() {
 }
 
 #[tokio::test]
-async fn what_is_kept_is_held_to_the_rules_each_time() {
+async fn a_kept_answer_is_checked_each_time() {
     let (endpoint, time) = (Endpoint::up().await, Time::new());
     let own = Issuer::new(AS)
         .introspection(endpoint.record().cache(10, Duration::from_secs(3600)))
@@ -98,7 +98,7 @@ async fn only_good_answers_are_kept() {
 
 /// An answer is one token's, and its issuer's.
 #[tokio::test]
-async fn no_token_gets_the_answer_of_another() {
+async fn an_answer_belongs_to_one_token() {
     let (own, foreign) = (Endpoint::up().await, Endpoint::up().await);
     foreign.says(&active(json!({ "iss": crate::jwks::REMOTE, "sub": "bob", "aud": AS })));
     let plan = asking(&own, |record| record.cache(10, Duration::from_secs(60)));
@@ -119,7 +119,7 @@ async fn no_token_gets_the_answer_of_another() {
 }
 
 #[tokio::test]
-async fn a_token_that_was_verified_here_is_asked_about_as_often() {
+async fn a_verified_token_uses_the_cache_too() {
     let (endpoint, time) = (Endpoint::up().await, Time::new());
     let plan = asking(&endpoint, |record| record.every_token().cache(10, Duration::from_secs(60)));
     let mut world = timed(plan, &time).start().await;
@@ -134,7 +134,7 @@ async fn a_token_that_was_verified_here_is_asked_about_as_often() {
 
 /// The library lets a few more in before it clears up; what matters is that it does not grow with what comes.
 #[tokio::test]
-async fn the_cache_does_not_grow() {
+async fn the_cache_is_bounded() {
     let (endpoint, _, mut world) = caching(2, 3600).await;
     let tokens: Vec<_> = (0..400).map(|number| format!("opaque-{number}")).collect();
     for _ in 0..2 {
@@ -147,7 +147,7 @@ async fn the_cache_does_not_grow() {
 }
 
 #[test]
-fn a_cache_for_ever_is_a_mistake_that_is_told() {
+fn an_unlimited_cache_is_refused() {
     let build = |seconds| {
         let record = Introspection::bearer("https://as.example/introspect", "x").cache(1, Duration::from_secs(seconds));
         without_idp().builder.issuers([Issuer::new(AS).introspection(record)]).build()

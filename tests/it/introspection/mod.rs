@@ -1,5 +1,5 @@
-//! A token that cannot be read here is worth what its issuer says of it, when asked, and what it says is held to every
-//! rule that a JWT is held to. Whatever cannot be asked or understood is a 503, and nobody is asked without need.
+//! The issuer of an opaque token is asked about the token, and every rule for a JWT holds for the answer. An endpoint that
+//! gives no clear answer is a 503. No endpoint is asked without need.
 
 mod answers;
 #[cfg(feature = "introspection-cache")]

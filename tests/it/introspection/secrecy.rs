@@ -1,4 +1,4 @@
-//! Neither a token that was asked about nor what the layer proves itself with is seen anywhere else.
+//! No output holds an introspected token or the credentials for the endpoint.
 
 use super::*;
 use std::io;
@@ -29,7 +29,7 @@ fn assert_silent(text: &str, place: &str) {
 }
 
 #[tokio::test]
-async fn no_token_and_no_credential_is_told() {
+async fn no_output_holds_a_token_or_credential() {
     let log = Log::default();
     let writer = log.clone();
     let format = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
@@ -63,7 +63,7 @@ async fn no_token_and_no_credential_is_told() {
 }
 
 #[tokio::test]
-async fn the_default_sink_tells_neither() {
+async fn the_default_sink_holds_neither() {
     let log = Log::default();
     let writer = log.clone();
     let format = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(move || writer.clone());
@@ -82,7 +82,7 @@ async fn the_default_sink_tells_neither() {
 }
 
 #[tokio::test]
-async fn the_records_show_neither() {
+async fn the_debug_output_of_records_holds_neither() {
     let endpoint = Endpoint::up().await;
     let bearer = Introspection::bearer(&endpoint.url, "zq9bearer");
     for record in [endpoint.record(), bearer.every_token().allow_missing_token_type()] {

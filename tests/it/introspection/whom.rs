@@ -1,4 +1,4 @@
-//! Who is asked about which token: the one issuer that can know it, and nobody where nobody needs to be.
+//! A token is sent to the issuer that can have issued the token, and to no other issuer.
 
 use super::*;
 use tower_token_exchange::{
@@ -23,7 +23,7 @@ fn keyless(iss: &str, endpoint: &Endpoint) -> Issuer {
 }
 
 #[tokio::test]
-async fn the_wrapped_service_itself_can_be_asked() {
+async fn the_wrapped_service_can_be_asked() {
     let endpoint = Endpoint::up().await;
     let old = endpoint.router().route("/token", axum::routing::post(|| async { "the old token endpoint" }));
     let record = Introspection::basic("https://as.example/introspect", LAYER_ID, LAYER_SECRET);
@@ -63,7 +63,7 @@ async fn the_wrapped_service_itself_can_be_asked() {
 }
 
 #[tokio::test]
-async fn nobody_is_asked_for_whoever_has_no_business_here() {
+async fn a_refused_request_asks_no_issuer() {
     let (endpoint, mut world) = world().await;
     let form = encode(&exchange_form(OPAQUE, &[]));
     let with = |more: &[(&str, &str)]| encode(&exchange_form(OPAQUE, more));
@@ -99,7 +99,7 @@ async fn nobody_is_asked_for_whoever_has_no_business_here() {
 /// A token that says whose it is goes to no other, whatever was declared; one that cannot be read goes where its
 /// declared type is taken.
 #[tokio::test]
-async fn a_token_goes_to_the_issuer_that_can_know_it_and_to_no_other() {
+async fn a_token_goes_to_its_issuer_only() {
     let (own, legacy) = (Endpoint::up().await, Endpoint::up().await);
     legacy.says(&foreign(LEGACY, json!({})));
     let plan = asking(&own, |record| record).with(|builder| builder.issuers([keyless(LEGACY, &legacy)]));
@@ -135,7 +135,7 @@ async fn a_token_goes_to_the_issuer_that_can_know_it_and_to_no_other() {
 }
 
 #[tokio::test]
-async fn no_issuer_answers_for_another() {
+async fn an_issuer_answers_for_itself_only() {
     let legacy = Endpoint::up().await;
     let plan = plan()
         .with(|builder| builder.issuers([keyless(LEGACY, &legacy).accept_types([TokenType::from_static(BADGE)])]));
@@ -171,7 +171,7 @@ async fn no_issuer_answers_for_another() {
 
 /// Whose word it is counts, and not what the token says of itself.
 #[tokio::test]
-async fn a_jwt_of_an_issuer_without_keys_is_what_the_issuer_says() {
+async fn a_jwt_of_an_issuer_without_keys_is_introspected() {
     let legacy = Endpoint::up().await;
     let record = keyless(LEGACY, &legacy).accept(TokenRules::new(TokenType::JWT).typ(["JWT"]).require("tid"));
     let plan = plan().with(|builder| builder.issuers([record]).http(loopback()));
@@ -219,7 +219,7 @@ async fn a_jwt_of_an_issuer_without_keys_is_what_the_issuer_says() {
 }
 
 #[tokio::test]
-async fn every_token_can_be_asked_about() {
+async fn a_record_can_require_introspection_of_every_token() {
     let endpoint = Endpoint::up().await;
     let mut world = asking(&endpoint, Introspection::every_token).start().await;
     let mut only_if_needed = asking(&endpoint, |record| record).start().await;
@@ -261,7 +261,7 @@ async fn every_token_can_be_asked_about() {
 
 /// An ID token is a JWT (OpenID Connect Core section 2); whatever else is declared to be one is something else.
 #[tokio::test]
-async fn an_opaque_token_is_no_id_token() {
+async fn an_opaque_token_is_not_an_id_token() {
     let endpoint = Endpoint::up().await;
     let idp_minter = Minter::new(IDP, Algorithm::ES256);
     let idp = crate::jwks::record(IDP)
@@ -281,7 +281,7 @@ async fn an_opaque_token_is_no_id_token() {
 }
 
 #[tokio::test]
-async fn an_actor_can_be_known_by_introspection_where_its_issuer_may_say_who_acts() {
+async fn an_actor_token_can_be_introspected() {
     let endpoint = Endpoint::up().await;
     let carries = |clients: Vec<Client>| {
         clients.into_iter().map(|client| client.allow_actor(Party::new(LEGACY, "agent-7"))).collect()
