@@ -1,8 +1,9 @@
-//! What the targets in `fuzz/` call: a reader of bytes from outside, and what must hold of whatever it reads.
+//! The functions that the targets in `fuzz/` call. Each function reads bytes as a parser of this crate does, and checks what
+//! must hold for the result.
 //!
-//! Built for tests and by `cargo fuzz` only. The seeds in `fuzz/seeds/` are replayed as unit tests. To look for more,
-//! in `fuzz/`: `cargo +nightly fuzz run token corpus/token seeds/token`, where `corpus/token` is a folder to keep
-//! what is found.
+//! This module is built for tests and by `cargo fuzz` only. Unit tests replay the seeds in `fuzz/seeds/`. The command
+//! `cargo +nightly fuzz run token corpus/token seeds/token`, in the folder `fuzz/`, searches for more inputs and keeps them in
+//! the folder `corpus/token`.
 
 use crate::{
     jose::{Algorithm, Claims, Compact, Header, KeySet, KeyUse, base64url},
@@ -13,24 +14,24 @@ use crate::{
 use http::{HeaderMap, Uri};
 use serde_json::{Map, Value};
 
-/// A token in compact serialization: its header and its claims too. Or claims alone, which a fuzzer cannot change
-/// from within base64url.
+/// Checks a token in compact serialization, with the header and the claims. The input is also read as claims alone, because a
+/// fuzzer cannot change claims inside of base64url.
 pub fn token(data: &[u8]) {
     claims(data);
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Some(jws) = Compact::parse(text) else { return };
     let segments = [&jws.header, &jws.payload, &jws.signature].map(|segment| base64url(segment));
-    assert_eq!(segments.join("."), text, "one encoding for one token");
+    assert_eq!(segments.join("."), text, "a token has one encoding");
     assert_eq!(jws.signing_input, segments[..2].join("."));
     header(&jws.header);
     claims(&jws.payload);
 }
 
-/// The header of a token.
+/// Checks the header of a token.
 pub fn header(data: &[u8]) {
     let header = match Header::parse(data) {
         Ok(header) => header,
-        Err(rejection) => return fit_for_a_log_line(&rejection),
+        Err(rejection) => return assert_one_line(&rejection),
     };
     assert!(data.len() <= 8192);
     let members = object(data);
@@ -46,11 +47,11 @@ pub fn header(data: &[u8]) {
     assert!(header.typ.is_none_or(|typ| !typ.bytes().any(|byte| byte.is_ascii_uppercase())));
 }
 
-/// The claims of a token, each read as every kind of claim.
+/// Checks the claims of a token. Each claim is read as every kind of claim.
 fn claims(data: &[u8]) {
     let Ok(claims) = Claims::from_json(data) else { return };
     let members = object(data);
-    assert_eq!(*claims.members(), members, "what any other parser reads");
+    assert_eq!(*claims.members(), members, "equal to the result of a plain parser");
     assert!(depth(&Value::Object(members.clone())) <= 16);
     for name in ["exp", "iat", "nbf", "auth_time", "iss", "sub", "aud", "scope", "jti", "client_id"] {
         let raw = members.get(name);
@@ -72,11 +73,11 @@ fn claims(data: &[u8]) {
         assert!(audience.iter().eq(raw.iter().flatten()));
     }
     if let Ok(Some(scope)) = claims.scope() {
-        same_when_read_again(&scope);
+        assert_round_trip(&scope);
     }
 }
 
-/// A key set document.
+/// Checks a key set.
 pub fn jwks(data: &[u8]) {
     let (Ok(keys), Ok(again)) = (KeySet::from_json(data), KeySet::from_json(data)) else { return };
     assert_eq!((keys.len(), keys.ignored()), (again.len(), again.ignored()));
@@ -96,7 +97,10 @@ pub fn jwks(data: &[u8]) {
         let kid = jwk.get("kid").and_then(Value::as_str);
         let purpose = if jwk["use"] == "jwt-svid" { KeyUse::JwtSvid } else { KeyUse::Signature };
         let candidates = |algorithm| keys.candidates(algorithm, kid, purpose);
-        assert!(Algorithm::ALL.iter().any(|algorithm| !candidates(*algorithm).is_empty()), "it can be found");
+        assert!(
+            Algorithm::ALL.iter().any(|algorithm| !candidates(*algorithm).is_empty()),
+            "the key is a candidate for an algorithm"
+        );
         for key in Algorithm::ALL.iter().flat_map(|algorithm| candidates(*algorithm)) {
             assert!(kid.is_none() || key.kid.as_deref() == kid);
             for algorithm in Algorithm::ALL {
@@ -107,7 +111,7 @@ pub fn jwks(data: &[u8]) {
     }
 }
 
-/// The body of a token request.
+/// Checks the body of a token request.
 pub fn form(data: &[u8]) {
     let lenient = |wanted: &str| -> Vec<String> {
         let pairs = form_urlencoded::parse(data).filter(|(name, value)| name == wanted && !value.is_empty());
@@ -129,7 +133,7 @@ pub fn form(data: &[u8]) {
                 Reason::UnsupportedGrantType => assert!(grants.len() == 1 && grants[0] != GRANT_TYPE),
                 _ => {}
             }
-            return fit_for_a_log_line(&rejection);
+            return assert_one_line(&rejection);
         }
     };
     assert_eq!(requested.resources, lenient("resource"));
@@ -137,18 +141,22 @@ pub fn form(data: &[u8]) {
     let token = requested.subject_token.map(|token| token.expose().to_owned());
     assert_eq!(Vec::from_iter(token), lenient("subject_token"));
     if let Some(Ok(scope)) = requested.scope.map(|scope| scope.parse()) {
-        same_when_read_again(&scope);
+        assert_round_trip(&scope);
     }
 }
 
-/// An authorization server's metadata, as the issuer that it names and as another.
+/// Checks the metadata of an authorization server, for the issuer that the metadata names and for another issuer.
 pub fn discovery(data: &[u8]) {
     let named =
         serde_json::from_slice::<Value>(data).ok().and_then(|json| Some(json.get("issuer")?.as_str()?.to_owned()));
     for issuer in named.as_deref().into_iter().chain(["https://idp.example", "http://idp.example"]) {
         let Ok(metadata) = ServerMetadata::parse(data, issuer) else { continue };
         let Ok(jwks_uri) = metadata.jwks_uri() else { continue };
-        assert_eq!(object(data).get("issuer").and_then(Value::as_str), Some(issuer), "no issuer but its own");
+        assert_eq!(
+            object(data).get("issuer").and_then(Value::as_str),
+            Some(issuer),
+            "metadata is for its own issuer only"
+        );
         let uri: Uri = jwks_uri.parse().expect("an absolute URI");
         let authority = uri.authority().expect("with a host").as_str();
         assert!(!authority.contains('@') && !jwks_uri.contains('#'));
@@ -157,13 +165,13 @@ pub fn discovery(data: &[u8]) {
     }
 }
 
-fn same_when_read_again(scope: &Scope) {
+fn assert_round_trip(scope: &Scope) {
     let again = if scope.is_empty() { Ok(Scope::empty()) } else { scope.to_string().parse() };
     assert_eq!(again.as_ref(), Ok(scope));
 }
 
-/// What an operator reads must stay on its line (see [`Rejection::because`]).
-fn fit_for_a_log_line(rejection: &Rejection) {
+/// Checks that the detail of a refusal stays on one line (see [`Rejection::because`]).
+fn assert_one_line(rejection: &Rejection) {
     let detail = rejection.detail().unwrap_or_default();
     assert!(!detail.chars().any(char::is_control) && detail.len() < 4096, "{detail:?}");
 }
@@ -214,7 +222,7 @@ mod tests {
         let mut count = 0;
         for seed in fs::read_dir(seeds).unwrap() {
             let path = seed.unwrap().path();
-            // Shown with a failure only, and says which seed it was.
+            // Shown with a failure only, and names the seed.
             eprintln!("{}", path.display());
             run(&fs::read(path).unwrap());
             count += 1;
@@ -223,27 +231,27 @@ mod tests {
     }
 
     #[test]
-    fn tokens() {
+    fn seeds_of_tokens_pass() {
         replay("token", super::token);
     }
 
     #[test]
-    fn headers() {
+    fn seeds_of_headers_pass() {
         replay("header", super::header);
     }
 
     #[test]
-    fn key_sets() {
+    fn seeds_of_key_sets_pass() {
         replay("jwks", super::jwks);
     }
 
     #[test]
-    fn metadata() {
+    fn seeds_of_metadata_pass() {
         replay("discovery", super::discovery);
     }
 
     #[test]
-    fn forms() {
+    fn seeds_of_forms_pass() {
         replay("form", super::form);
     }
 }

@@ -1,7 +1,7 @@
-//! The JOSE vectors of Project Wycheproof, judged at the fence.
+//! The JOSE test vectors of Project Wycheproof.
 //!
-//! They are read from the directory that `WYCHEPROOF_DIR` names, which must have them, else from
-//! `../shared/vectors/wycheproof` beside this repository, if it is there.
+//! The vectors are read from the directory that `WYCHEPROOF_DIR` names, where they must exist. Without that variable, they are
+//! read from `../shared/vectors/wycheproof` next to this repository, if that directory exists.
 
 use super::{Algorithm, Compact, Header, KeySet, KeyUse, key::PRIVATE_MEMBERS};
 use serde_json::{Value, json};
@@ -11,7 +11,8 @@ use std::{
     path::PathBuf,
 };
 
-/// A file, how many of its vectors are accepted, and the valid ones that are not although their algorithm is.
+/// A file of vectors, with the number of accepted vectors and the valid vectors that are refused although their algorithm is
+/// supported.
 struct File {
     name: &'static str,
     accepted: usize,
@@ -19,8 +20,8 @@ struct File {
 }
 
 const FILES: [File; 3] = [
-    // 346 and 350 are figure 20 of RFC 7520, signed with PS384, under a key whose `alg` says PS256; `alg` is kept here
-    // (RFC 7517 section 4.4), and the test takes it out to see that nothing else is amiss.
+    // Vectors 346 and 350 are figure 20 of RFC 7520. They are signed with PS384, and the `alg` of the key is PS256. This crate
+    // observes `alg` (RFC 7517 section 4.4), and the test verifies them again without `alg`.
     File { name: "json_web_signature_test.json", accepted: 32, exceptions: &[346, 350] },
     File { name: "json_web_crypto_test.json", accepted: 2, exceptions: &[] },
     File { name: "json_web_key_test.json", accepted: 1, exceptions: &[] },
@@ -37,7 +38,7 @@ fn vectors(name: &str) -> Option<Value> {
     }
 }
 
-/// The keys of a group as somebody would publish them: without what is private. A symmetric key has nothing else.
+/// Returns the keys of a group without their private members. A symmetric key has no other members.
 fn published(group: &Value) -> Value {
     let key = group.get("public").unwrap_or(&group["private"]).clone();
     let mut keys = if key.get("keys").is_some() { key } else { json!({ "keys": [key] }) };
@@ -49,7 +50,7 @@ fn published(group: &Value) -> Value {
     keys
 }
 
-/// The algorithm that a token names, read without the fence.
+/// Returns the algorithm that a token names, read without the parser of this crate.
 fn algorithm(token: &str) -> Option<Algorithm> {
     let header = data_encoding::BASE64URL_NOPAD.decode(token.split('.').next()?.as_bytes()).ok()?;
     Algorithm::from_name(serde_json::from_slice::<Value>(&header).ok()?["alg"].as_str()?)
@@ -66,10 +67,10 @@ fn verifies(keys: &Value, token: &str) -> bool {
 }
 
 #[test]
-fn every_vector_is_judged_as_it_says() {
+fn every_vector_has_its_result() {
     for File { name, accepted, exceptions } in FILES {
         let Some(document) = vectors(name) else {
-            // Not by the macro: the test runner would keep it to itself.
+            // The test runner would hide the output of `eprintln!`.
             writeln!(io::stderr(), "SKIPPED: no {name}; WYCHEPROOF_DIR can name the directory that has it").unwrap();
             continue;
         };
@@ -78,7 +79,7 @@ fn every_vector_is_judged_as_it_says() {
             let mut keys = published(group);
             for test in group["tests"].as_array().unwrap() {
                 let id = test["tcId"].as_u64().unwrap();
-                // An encrypted token is no JWS, nor is a JWS in JSON serialization a compact one.
+                // An encrypted token and a JWS in JSON serialization are not compact JWS.
                 let token = test.get("jws").unwrap_or(&test["jwe"]);
                 let token = token.as_str().map_or_else(|| token.to_string(), str::to_owned);
                 let valid = test["result"] == "valid" && algorithm(&token).is_some();

@@ -94,3 +94,41 @@ pub(super) fn check_signer(signer: &Signer, endpoints: &[(String, IssuedTokenEnd
                 `Signer::unchecked`";
     Err(ConfigError::new("signer", help).of_kind(ConfigErrorKind::Missing))
 }
+
+#[cfg(all(test, not(feature = "fetch")))]
+mod tests {
+    use crate::{
+        Client, Issuer, Target, TokenExchangeBuilder, TokenExchangeLayer,
+        jwks::KeySet,
+        policy::{Rule, Subjects},
+        signing::{Algorithm, LocalSigner},
+    };
+    use bytes::Bytes;
+    use http::{Request, Response};
+    use std::convert::Infallible;
+
+    fn layer(issuer: Issuer) -> TokenExchangeBuilder {
+        TokenExchangeLayer::builder("https://as.example")
+            .clients([Client::new("orders").secret("6c1f7a0f5d9b4e2a8f3c")])
+            .targets([Target::new("billing").allow_clients(["orders"]).scopes(["read"])])
+            .issuers([issuer])
+            .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
+            .signer(LocalSigner::generate(Algorithm::ES256).unwrap())
+    }
+
+    #[test]
+    fn a_build_without_client_needs_an_http_service() {
+        let issuer =
+            || Issuer::new("https://idp.example").map_subjects(crate::records::SubjectMapping::Prefix("idp:".into()));
+        let fetched = || issuer().jwks_uri("https://idp.example/jwks");
+        let error = layer(fetched()).build().unwrap_err().to_string();
+        assert!(error.contains("enable the feature `fetch`, or give an HTTP service of your own"), "{error}");
+
+        let keys = KeySet::from_json(
+            r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#,
+        );
+        layer(issuer().keys(keys.unwrap())).build().unwrap();
+        let http = tower::service_fn(|_: Request<Bytes>| async { Ok::<_, Infallible>(Response::default()) });
+        layer(fetched()).http(http).build().unwrap();
+    }
+}
