@@ -1,9 +1,9 @@
-use super::{SuggestedRule, wording::remedy};
+use super::SuggestedRule;
 use crate::{
     audit::{Outcome, Stage},
     policy::RuleTrace,
     protocol::{ErrorCode, Reason, Rejection, escaped},
-    records::{Wording, record_path},
+    records::record_path,
 };
 use serde::Serialize;
 
@@ -76,9 +76,8 @@ pub struct Refusal {
     pub meaning: &'static str,
     /// The finding that led to the refusal, if the reason does not say everything.
     pub detail: Option<String>,
-    /// Instructions for the operator ([`Reason::remedy`]). The instructions name the settings as the user wrote the
-    /// records: by TOML keys or by methods of the builder.
-    pub remedy: String,
+    /// Instructions for the operator ([`Reason::remedy`]).
+    pub remedy: &'static str,
     /// The `error` in the answer to the client.
     pub error: ErrorCode,
 }
@@ -94,14 +93,13 @@ impl RecordTrace {
 }
 
 impl Refusal {
-    /// Returns the refusal. `wording` is the form in which the user wrote the records.
-    pub(super) fn from_rejection(rejection: &Rejection, wording: Wording) -> Self {
+    pub(super) fn from_rejection(rejection: &Rejection) -> Self {
         let reason = rejection.reason();
         Self {
             reason,
             meaning: reason.meaning(),
             detail: rejection.detail().map(str::to_owned),
-            remedy: remedy(reason, wording),
+            remedy: reason.remedy(),
             error: rejection.error(),
         }
     }

@@ -38,7 +38,6 @@ mod explanation;
 mod notes;
 mod suggested_rule;
 mod text;
-mod wording;
 
 pub use explanation::{Explanation, Fact, RecordTrace, Refusal, StageTrace};
 pub use suggested_rule::SuggestedRule;

@@ -47,13 +47,12 @@ impl<'a> Notes<'a> {
         let no_rule = rejection.as_ref().is_some_and(|rejection| rejection.reason() == Reason::PolicyNoRule);
         // A policy that is not a table of rules cannot use another rule.
         let query = self.query.filter(|_| no_rule && self.exchange.table.is_some());
-        let wording = self.exchange.registry.wording();
         Explanation {
             outcome: Outcome::from_rejection(rejection.as_ref()),
             stages: self.stages,
-            refusal: rejection.as_ref().map(|rejection| Refusal::from_rejection(rejection, wording)),
+            refusal: rejection.as_ref().map(Refusal::from_rejection),
             rules: self.rules,
-            suggested_rule: query.map(|query| SuggestedRule::from_query(&query, wording)),
+            suggested_rule: query.map(|query| SuggestedRule::from_query(&query, self.exchange.registry.wording())),
             records: self.records,
         }
     }
