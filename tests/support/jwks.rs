@@ -218,7 +218,7 @@ pub async fn world(jwks: &Jwks, time: &Time) -> World {
 /// How things stand with the issuer that is not in every world.
 pub fn standing_in(layer: &TokenExchangeLayer) -> IssuerReadiness {
     let known = [AS, IDP];
-    layer.readiness().issuers.into_iter().find(|issuer| !known.contains(&&*issuer.issuer)).unwrap()
+    layer.readiness().issuers.into_iter().find(|issuer| !known.contains(&issuer.issuer.as_str())).unwrap()
 }
 
 pub fn standing(world: &World) -> IssuerReadiness {
