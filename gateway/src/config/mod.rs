@@ -189,7 +189,7 @@ impl Config {
     /// The mistakes that the layer found in the records, one per line.
     pub(crate) fn wrong_records(&self, error: &ConfigError) -> anyhow::Error {
         let located = self.records.as_ref().unwrap_or(&self.main).locate(error).to_string();
-        let lines: Vec<String> = located.lines().map(|line| in_toml_words(line)).collect();
+        let lines: Vec<String> = located.lines().map(in_toml_words).collect();
         anyhow!(lines.join("\n"))
     }
 
