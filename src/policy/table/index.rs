@@ -74,7 +74,7 @@ impl Index {
     }
 
     fn add(&mut self, position: u32, rule: &Rule) {
-        let (clients, targets, subjects) = keys_of(rule);
+        let Keys { clients, targets, subjects } = keys_of(rule);
         for subject in subjects.iter().flatten() {
             self.kinds[subject.kind()] = true;
             if let SubjectKey::Claim(_, name, _) = subject
@@ -157,9 +157,16 @@ impl Index {
 }
 
 /// The clients, the targets and the subjects that a rule is listed under. `None` stands for any.
+struct Keys<'a> {
+    clients: Vec<Option<&'a str>>,
+    targets: Vec<Option<&'a str>>,
+    subjects: Vec<Option<SubjectKey<'a>>>,
+}
+
+/// The names that a rule is listed under.
 ///
 /// A list with too many names counts as any name, so that a rule with long lists is not listed under every combination.
-fn keys_of(rule: &Rule) -> (Vec<Option<&str>>, Vec<Option<&str>>, Vec<Option<SubjectKey<'_>>>) {
+fn keys_of(rule: &Rule) -> Keys<'_> {
     let lists = [&rule.clients, &rule.targets, &rule.subjects.names];
     let longest = lists.into_iter().filter_map(Names::listed).map(<[_]>::len).max().unwrap_or_default();
     let mut keys = 1;
@@ -177,7 +184,7 @@ fn keys_of(rule: &Rule) -> (Vec<Option<&str>>, Vec<Option<&str>>, Vec<Option<Sub
         (None, None, Some(issuer)) => vec![Some(SubjectKey::Issuer(issuer))],
         (None, None, None) => vec![None],
     };
-    (each_or_any(clients), each_or_any(targets), subjects)
+    Keys { clients: each_or_any(clients), targets: each_or_any(targets), subjects }
 }
 
 fn each_or_any(names: Option<&[Arc<str>]>) -> Vec<Option<&str>> {
@@ -236,7 +243,7 @@ mod tests {
         ] {
             let subjects = Subjects::of_issuer(ISS).named(names(subjects));
             let rule = Rule::deny(names(clients), subjects, names(targets));
-            let (clients, targets, subjects) = keys_of(&rule);
+            let Keys { clients, targets, subjects } = keys_of(&rule);
             assert_eq!(clients.len() * targets.len() * subjects.len(), expected, "{rule:?}");
         }
     }
