@@ -121,6 +121,7 @@ impl<'de> DeserializeSeed<'de> for Digits {
     }
 }
 
+#[expect(clippy::serde_api_misuse, reason = "a borrowed string is an object that imitates a number")]
 impl Visitor<'_> for Digits {
     type Value = Value;
 

@@ -74,7 +74,7 @@ impl Description {
         let mut targets = query.targets.iter().map(|target| lists(&self.targets, target.as_str()));
         lists(&self.clients, query.client_id.as_str())
             && (names(&query.subject.party) || !self.allows && query.subject.origin.as_ref().is_some_and(names))
-            && self.claims.iter().all(|(name, wanted)| match query.subject.claims.get(*name) {
+            && self.claims.iter().all(|(name, wanted)| match query.subject.claims.get(name) {
                 Some(Value::Array(held)) => held.contains(wanted),
                 held => held == Some(wanted),
             })

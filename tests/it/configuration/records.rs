@@ -38,7 +38,7 @@ fn access_token() -> TokenRules {
 fn verifying(builder: TokenExchangeBuilder, types: &[&'static str]) -> TokenExchangeBuilder {
     types.iter().fold(builder, |builder, token_type| {
         let verifier = tower::service_fn(|_: TokenToVerify| async { Ok::<_, &str>(Verification::rejected("x")) });
-        builder.token_verifier(TokenType::from_static(*token_type), verifier)
+        builder.token_verifier(TokenType::from_static(token_type), verifier)
     })
 }
 
@@ -238,7 +238,7 @@ pub(super) fn mistakes() -> Vec<Mistake> {
     let saml1 = foreign(IDP).accept_types([TokenType::from_static("urn:ietf:params:oauth:token-type:saml1")]);
     add("SAML 1 and a verifier for SAML 2", verifying(one(saml1), &[SAML2]), field, "saml1");
     let keyless = |types: &[&'static str]| {
-        let types: Vec<_> = types.iter().map(|token_type| TokenType::from_static(*token_type)).collect();
+        let types: Vec<_> = types.iter().map(|token_type| TokenType::from_static(token_type)).collect();
         verifying(one(Issuer::new(IDP).map_subjects(prefix("i|")).accept_types(types)), &[BADGE])
     };
     add("JWTs without keys beside badges", keyless(&[BADGE, JWT]), format!("{idp}keys: "), "`introspection`");
