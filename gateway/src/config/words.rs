@@ -31,7 +31,6 @@ const WORDS: &[(&str, &str)] = &[
     ("TokenExchangeBuilder::max_lifetime", "limits.max_lifetime"),
     ("TokenExchangeLayer::readiness", "/readyz"),
     ("TokenExchangeLayer::explain", "token-exchange-gateway explain"),
-    ("Signer::verified_by", "keys.published"),
 ];
 
 /// The TOML table for the methods of a Rust type.
