@@ -25,9 +25,18 @@ pub(super) struct Index {
     /// subject; that key exists also if only rules for certain subjects are listed.
     keys: HashMap<u64, Listed>,
     lists: Vec<Vec<u32>>,
-    /// The kinds of subjects that a rule is listed under, and the claims. A query does not look for others.
+    /// The kinds of pairs and of subjects that a rule is listed under, and the claims. A query does not look for others.
+    pairs: [bool; PAIRS],
     kinds: [bool; SubjectKey::KINDS],
     claims: HashSet<String>,
+}
+
+/// The kinds of pairs: of a client and a target, of any client or of any target, or of both.
+const PAIRS: usize = 4;
+
+/// The kind of a pair of a client and a target. `None` stands for any.
+fn pair_kind(client: Option<&str>, target: Option<&str>) -> usize {
+    usize::from(client.is_some()) * 2 + usize::from(target.is_some())
 }
 
 /// The subject of a key. A rule for any subject has none.
@@ -85,6 +94,7 @@ impl Index {
         }
         for client in &clients {
             for target in &targets {
+                self.pairs[pair_kind(*client, *target)] = true;
                 let pair = self.hasher.hash_one((client, target));
                 self.keys.entry(pair).or_insert(Listed::None);
                 for subject in &subjects {
@@ -121,6 +131,9 @@ impl Index {
         let mut found = Vec::new();
         for client in [Some(query.client_id.as_str()), None] {
             for target in query.targets.iter().map(|target| Some(target.as_str())).chain([None]) {
+                if !self.pairs[pair_kind(client, target)] {
+                    continue;
+                }
                 let pair = self.hasher.hash_one((client, target));
                 let Some(for_any_subject) = self.keys.get(&pair) else { continue };
                 let keys = subjects.iter().map(|subject| self.hasher.hash_one((pair, subject)));
