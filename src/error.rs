@@ -2,7 +2,7 @@
 
 pub use crate::{
     protocol::{
-        ErrorCode, ErrorProfile, KeyIdError, Reason, ReasonClass, ScopeError, TokenTypeError, UnknownNameError,
+        ErrorCode, ErrorProfile, KeyIdError, Reason, ReasonClass, Remedy, ScopeError, TokenTypeError, UnknownNameError,
     },
     records::{ConfigError, ConfigErrorKind, ConfigProblem},
 };

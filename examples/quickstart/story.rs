@@ -187,7 +187,7 @@ impl Story<'_> {
         check(is_generic, "the client receives a general error, which reveals nothing")?;
         check(answer.reason == Some(reason), &format!("the audit event has the reason: {reason}"))?;
         print_wrapped("    ", reason.meaning());
-        print_wrapped("    ", reason.remedy());
+        print_wrapped("    ", &reason.remedy().to_string());
         Ok(())
     }
 

@@ -3,7 +3,7 @@ use crate::{
     audit::{Outcome, Stage},
     policy::RuleTrace,
     protocol::{ErrorCode, Reason, Rejection, escaped},
-    records::record_path,
+    records::{Wording, record_path},
 };
 use serde::Serialize;
 
@@ -76,8 +76,8 @@ pub struct Refusal {
     pub meaning: &'static str,
     /// The finding that led to the refusal, if the reason does not say everything.
     pub detail: Option<String>,
-    /// Instructions for the operator ([`Reason::remedy`]).
-    pub remedy: &'static str,
+    /// Instructions for the operator ([`Reason::remedy`]). If the records came from a document, the text has its keys.
+    pub remedy: String,
     /// The `error` in the answer to the client.
     pub error: ErrorCode,
 }
@@ -93,13 +93,17 @@ impl RecordTrace {
 }
 
 impl Refusal {
-    pub(super) fn from_rejection(rejection: &Rejection) -> Self {
+    pub(super) fn from_rejection(rejection: &Rejection, wording: Wording) -> Self {
+        let remedy = rejection.reason().remedy();
         let reason = rejection.reason();
         Self {
             reason,
             meaning: reason.meaning(),
             detail: rejection.detail().map(str::to_owned),
-            remedy: reason.remedy(),
+            remedy: match wording {
+                Wording::Keys => remedy.in_keys(),
+                Wording::Methods => remedy.to_string(),
+            },
             error: rejection.error(),
         }
     }

@@ -44,15 +44,16 @@ impl<'a> Notes<'a> {
         if rejection.is_some() {
             self.end_stage(false);
         }
+        let wording = self.exchange.registry.wording();
         let no_rule = rejection.as_ref().is_some_and(|rejection| rejection.reason() == Reason::PolicyNoRule);
         // A policy that is not a table of rules cannot use another rule.
         let query = self.query.filter(|_| no_rule && self.exchange.table.is_some());
         Explanation {
             outcome: Outcome::from_rejection(rejection.as_ref()),
             stages: self.stages,
-            refusal: rejection.as_ref().map(Refusal::from_rejection),
+            refusal: rejection.map(|rejection| Refusal::from_rejection(&rejection, wording)),
             rules: self.rules,
-            suggested_rule: query.map(|query| SuggestedRule::from_query(&query, self.exchange.registry.wording())),
+            suggested_rule: query.map(|query| SuggestedRule::from_query(&query, wording)),
             records: self.records,
         }
     }

@@ -1,7 +1,8 @@
 use super::{ErrorCode, named_values};
 use http::StatusCode;
 
-/// Defines [`Reason`] from its table. Each row has the meaning, the name, the code, the answer to the client and the remedy.
+/// Defines [`Reason`] from its table. Each row has the meaning, the name, the code, the answer to the client and the remedy. A
+/// remedy has the methods of settings in braces.
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident = $code:literal, $answer:expr, $remedy:literal;)+) => {
         /// The reason for which the layer refused an attempt.
@@ -38,10 +39,9 @@ macro_rules! reasons {
                 match self { $(Self::$name => concat!($($doc,)+).trim_ascii(),)+ }
             }
 
-            /// What the operator can do about the refusal. The text names the keys of the configuration file and the
-            /// methods of the builders that decide.
-            pub const fn remedy(self) -> &'static str {
-                match self { $(Self::$name => $remedy,)+ }
+            /// What the operator can do about the refusal.
+            pub const fn remedy(self) -> Remedy {
+                Remedy::new(match self { $(Self::$name => $remedy,)+ })
             }
 
             pub(super) const fn answer(self) -> ClientAnswer {
@@ -51,9 +51,11 @@ macro_rules! reasons {
     };
 }
 
+mod remedy;
 mod table;
 
 use super::reason_class::ReasonClass;
+pub use remedy::Remedy;
 pub use table::Reason;
 
 named_values!(Reason, code, "a reason code");

@@ -8,7 +8,15 @@ const HEAD: &str = "| code | `error` | status | meaning | what to do |\n|---|---
 
 fn row(reason: Reason) -> String {
     let (code, error, status) = (reason.code(), reason.error(), reason.status().as_u16());
-    format!("| `{code}` | `{error}` | {status} | {} | {} |", reason.meaning(), reason.remedy())
+    format!("| `{code}` | `{error}` | {status} | {} | {} |", reason.meaning(), both_names(reason))
+}
+
+/// The remedy with the method and the key of each setting.
+fn both_names(reason: Reason) -> String {
+    reason.remedy().with_settings(|method, key| match key {
+        Some(key) => format!("`{method}` (`{key}`)"),
+        None => format!("`{method}`"),
+    })
 }
 
 /// A failure prints the whole table, which belongs into the page.
@@ -24,7 +32,7 @@ fn the_page_equals_the_table() {
 fn every_reason_has_a_meaning_and_a_remedy() {
     let mut remedies = HashSet::new();
     for reason in Reason::ALL {
-        for text in [reason.meaning(), reason.remedy()] {
+        for text in [reason.meaning(), &reason.remedy().to_string(), &reason.remedy().in_keys()] {
             assert!(text.len() > 5 && text.ends_with('.'), "{reason}: `{text}` is not a sentence");
             assert!(
                 !text.contains(['|', '\n', '<', '[']) && !text.contains("  "),
@@ -69,7 +77,8 @@ fn every_setting_that_a_remedy_names_exists() {
     let files = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../src"));
     let mut settings = 0;
     for reason in Reason::ALL {
-        let code = reason.remedy().split('`').skip(1).step_by(2).filter_map(|code| code.split_once("::"));
+        let text = reason.remedy().to_string();
+        let code = text.split('`').skip(1).step_by(2).filter_map(|code| code.split_once("::"));
         for (owner, name) in code.filter(|(owner, _)| *owner != "token_exchange") {
             let has = |text: &str, places: &[String]| places.iter().any(|place| text.contains(place));
             let owners = ["impl", "pub struct", "pub enum"].map(|item| format!("{item} {owner} {{"));
@@ -91,7 +100,7 @@ fn every_setting_that_a_remedy_names_exists() {
 #[test]
 fn no_remedy_blames_a_client_for_a_failure() {
     for reason in Reason::ALL {
-        let blames_client = reason.remedy().starts_with("Fix the client");
+        let blames_client = reason.remedy().to_string().starts_with("Fix the client");
         assert!(
             !blames_client || reason.class() != ReasonClass::Failure,
             "{reason}: a client cannot fix a failure of the server"

@@ -43,37 +43,11 @@ const TABLES: &[(&str, &str)] = &[
     ("Rule", "rule"),
 ];
 
-/// Replaces the names of Rust methods by TOML keys: `` `Client::scopes` `` becomes `` `client.scopes` ``. If the text names the
-/// key too, as in `` `Target::name` (TOML: `audiences`) ``, this key is taken.
+/// Replaces the names of Rust methods by TOML keys: `` `Client::scopes` `` becomes `` `client.scopes` ``.
 pub(crate) fn in_toml_words(text: &str) -> String {
-    let text = text.replace(" The TOML keys have the names of the methods.", "");
-    // Every second piece was between backticks.
-    let pieces: Vec<&str> = text.split('`').collect();
-    let mut words = String::new();
-    let mut at = 0;
-    while let Some(piece) = pieces.get(at) {
-        let table = piece.split_once("::").and_then(|(type_name, _)| table(type_name));
-        let has_key = pieces.get(at + 1).is_some_and(|next| *next == " (TOML: ");
-        match table {
-            _ if at % 2 == 0 => words.push_str(piece),
-            Some(table) if has_key => {
-                let mut keys = Vec::new();
-                at += 2;
-                while let [key, after, ..] = pieces[at..] {
-                    keys.push(format!("`{table}.{key}`"));
-                    at += 1;
-                    if let Some(rest) = after.strip_prefix(')') {
-                        words.push_str(&format!("{}{rest}", keys.join(" or ")));
-                        break;
-                    }
-                    at += 1;
-                }
-            }
-            _ => words.push_str(&format!("`{}`", toml_word(piece))),
-        }
-        at += 1;
-    }
-    words
+    // Every second piece is between backticks.
+    let pieces = text.split('`').enumerate();
+    pieces.map(|(at, piece)| if at % 2 == 1 { format!("`{}`", toml_word(piece)) } else { piece.to_owned() }).collect()
 }
 
 fn toml_word(code: &str) -> String {
@@ -223,11 +197,6 @@ mod tests {
     fn rust_names_become_toml_keys() {
         for (text, expected) in [
             ("set `Client::scopes`.", "set `client.scopes`."),
-            ("add to `Target::name` (TOML: `audiences`), or to `x`", "add to `target.audiences`, or to `x`"),
-            (
-                "see `TokenRules::require` (TOML: `require`, `forbid`).",
-                "see `issuer.tokens.require` or `issuer.tokens.forbid`.",
-            ),
             ("give `Names::any()`", "give `\"any\"`"),
             ("raise `TokenExchangeBuilder::deadline`", "raise `deadline`"),
             ("`id` and `x`", "`id` and `x`"),
@@ -242,13 +211,13 @@ mod tests {
         let unknown_keys: Vec<String> = Reason::ALL
             .iter()
             .flat_map(|reason| {
-                names(&in_toml_words(reason.remedy())).into_iter().map(str::to_owned).collect::<Vec<_>>()
+                names(&in_toml_words(&reason.remedy().in_keys())).into_iter().map(str::to_owned).collect::<Vec<_>>()
             })
             .filter(|name| !is_key(name))
             .collect();
         assert!(unknown_keys.is_empty(), "{unknown_keys:#?}");
         for reason in Reason::ALL {
-            let remedy = in_toml_words(reason.remedy());
+            let remedy = in_toml_words(&reason.remedy().in_keys());
             assert!(!remedy.contains("::") && !remedy.contains("TOML"), "{remedy}");
         }
     }

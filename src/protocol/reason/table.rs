@@ -3,36 +3,38 @@
 use super::super::reason_class::{
     BROKEN, CLIENT, ClientAnswer, DENIED, GRANT, SCOPE, STEP_UP, TARGET, TOKEN, UNAVAILABLE, request,
 };
+use super::Remedy;
 use crate::protocol::ErrorCode;
 use http::StatusCode;
 
 reasons! {
     /// The query string contains the exchange grant. RFC 6749 section 3.2 requires the body.
     GrantInQuery = "grant_in_query", request("token parameters belong in the body of a POST request"),
-        "Fix the client: send the parameters in the body, as a form. Query strings end up in logs, so revoke the tokens \
-        that the client sent.";
+        "Fix the client: send the parameters in the body, as a form. Query strings end up in logs, so revoke the \
+        tokens that the client sent.";
     /// With guard: a form with the exchange grant came with a method other than `POST`.
     GrantInOtherMethod = "grant_in_other_method", request("token parameters belong in the body of a POST request"),
-        "Fix the client: send token requests with `POST`. If no client of yours sends such requests, somebody may be looking \
-        for a way around the layer.";
+        "Fix the client: send token requests with `POST`. If no client of yours sends such requests, somebody may be \
+        looking for a way around the layer.";
     /// With guard: a form with the exchange grant came to a path that only resembles the path of the token endpoint.
     GrantAtOtherPath = "grant_at_other_path", request("token requests belong at the token endpoint"),
-        "If the path is a token endpoint, add the path with `TokenExchangeBuilder::endpoint`. Otherwise fix the client: use \
-        the exact path.";
+        "If the path is a token endpoint, add the path with `TokenExchangeBuilder::endpoint`. Otherwise fix the \
+        client: use the exact path.";
     /// With guard: a JSON body contains the exchange grant.
     GrantInJson = "grant_in_json", request("token parameters belong in a form"),
         "Fix the client: send a form (`application/x-www-form-urlencoded`) instead of JSON.";
     /// With guard: the body cannot be read as a form or as JSON.
     BodyUnreadable = "body_unreadable",
         request("the body must be a form").status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
-        "Fix the client: send an uncompressed form with one `Content-Type`. If the wrapped service needs other bodies at this \
-        path and does not know the exchange grant, remove `TokenExchangeBuilder::guard`.";
+        "Fix the client: send an uncompressed form with one `Content-Type`. If the wrapped service needs other bodies \
+        at this path and does not know the exchange grant, remove `TokenExchangeBuilder::guard`.";
     /// The body is larger than the limit.
     BodyTooLarge = "body_too_large", request("the request is too large").status(StatusCode::PAYLOAD_TOO_LARGE),
         "If regular requests are this large, raise `TokenExchangeBuilder::body_limit`.";
     /// The body has more frames than the limit of 4096.
     TooManyFrames = "too_many_frames", request("the request is too large").status(StatusCode::PAYLOAD_TOO_LARGE),
-        "Configure the client, or the proxy in front of this server, to send the body in larger pieces. The limit is fixed.";
+        "Configure the client, or the proxy in front of this server, to send the body in larger pieces. The limit is \
+        fixed.";
     /// The body was not complete before the deadline.
     BodyTooSlow = "body_too_slow", request("the request came too slowly").status(StatusCode::REQUEST_TIMEOUT),
         "The connection is slow, or the client stopped sending. If regular clients are this slow, raise \
@@ -45,7 +47,8 @@ reasons! {
         "Fix the client: no exchange needs so many parameters. The limit is fixed.";
     /// A parameter other than `resource` and `audience` is repeated.
     RepeatedParameter = "repeated_parameter", request("a parameter is repeated"),
-        "Fix the client: send each parameter once (RFC 6749 section 3.2). Some client libraries add a second `grant_type`.";
+        "Fix the client: send each parameter once (RFC 6749 section 3.2). Some client libraries add a second \
+        `grant_type`.";
     /// The form has no parameter with the exact name `grant_type`.
     GrantTypeMissing = "grant_type_missing", request("grant_type is missing"),
         "Fix the client: send the parameter `grant_type`, in lower case and without spaces.";
@@ -71,35 +74,36 @@ reasons! {
 
     /// The request has no client credentials.
     ClientCredentialsMissing = "client_credentials_missing", CLIENT,
-        "Fix the client: send the client id and the secret with Basic authentication, or as `client_id` and `client_secret` \
-        in the form. A client without a secret cannot exchange tokens.";
+        "Fix the client: send the client id and the secret with Basic authentication, or as `client_id` and \
+        `client_secret` in the form. A client without a secret cannot exchange tokens.";
     /// The `Authorization` header is malformed.
     ClientCredentialsMalformed = "client_credentials_malformed", CLIENT,
-        "Fix the client: after the word `Basic`, send the client id, a colon and the secret, encoded in base64 (RFC 7617).";
+        "Fix the client: after the word `Basic`, send the client id, a colon and the secret, encoded in base64 (RFC \
+        7617).";
     /// The request uses more than one method of client authentication.
     SeveralClientCredentials = "several_client_credentials", request("more than one client authentication method"),
         "Fix the client: send either the `Authorization` header or `client_secret` in the form. A proxy that adds an \
         `Authorization` header can also be the cause.";
     /// The scheme of the `Authorization` header is not Basic.
     ClientSchemeUnsupported = "client_scheme_unsupported", CLIENT,
-        "Fix the client: authenticate the client with Basic, and send the user's token as `subject_token` instead of a \
-        Bearer header.";
+        "Fix the client: authenticate the client with Basic, and send the user's token as `subject_token` instead of \
+        a Bearer header.";
     /// The request has a `client_assertion`, which the layer does not support.
     ClientAssertionUnsupported = "client_assertion_unsupported", CLIENT,
         "Configure the client for `client_secret_basic` or `client_secret_post`. The methods `private_key_jwt` and \
         `client_secret_jwt` are not supported.";
     /// There is no client with this id, or the secret is wrong.
     ClientRejected = "client_rejected", CLIENT,
-        "Compare the client id and the secret with the client's record: `Client::new` (TOML: `id`) and `Client::secret` \
-        (TOML: `secret`). If the layer has a `TokenExchangeBuilder::client_authenticator`, look there. Many such events in \
-        a short time mean that somebody guesses secrets.";
+        "Compare the client id and the secret with the client's record: {Client::new} and {Client::secret}. If the \
+        layer has a `TokenExchangeBuilder::client_authenticator`, look there. Many such events in a short time mean \
+        that somebody guesses secrets.";
     /// The `client_id` in the form differs from the authenticated client.
     ClientIdMismatch = "client_id_mismatch", request("client_id does not match the authenticated client"),
         "Fix the client: omit `client_id`, or send the id of the client whose secret the request has.";
     /// The client is authenticated, but may not use the exchange grant.
     GrantNotAllowed = "grant_not_allowed", GRANT,
         "If the client may exchange tokens, add its record with `TokenExchangeBuilder::clients`, and remove \
-        `Client::deny_exchange` (TOML: `without_exchange`) from the record.";
+        {Client::deny_exchange} from the record.";
     /// The request has a `DPoP` proof, which the layer does not support.
     DpopUnsupported = "dpop_unsupported", request("DPoP is not supported").error(ErrorCode::InvalidDpopProof),
         "Disable DPoP in the client for requests to this endpoint.";
@@ -111,60 +115,59 @@ reasons! {
 
     /// No issuer's record accepts subject tokens of this `subject_token_type`.
     SubjectTokenTypeUnsupported = "subject_token_type_unsupported", request("the token type is not supported"),
-        "If such tokens are to be accepted, add the type to the issuer's record with `Issuer::accept_types` or \
-        `Issuer::accept` (TOML: `tokens`). Otherwise fix the client: declare the right type.";
+        "If such tokens are to be accepted, add the type to the issuer's record with {Issuer::accept}. Otherwise fix \
+        the client: declare the right type.";
     /// No issuer's record accepts actor tokens of this `actor_token_type`. An ID token is never an actor token.
     ActorTokenTypeUnsupported = "actor_token_type_unsupported", request("the token type is not supported"),
         "If such tokens are to be accepted as actor tokens, add the type to the issuer's record with \
-        `Issuer::accept_types` (TOML: `tokens`).";
+        {Issuer::accept_types}.";
     /// The client cannot get a token of this `requested_token_type`.
     RequestedTokenTypeUnsupported = "requested_token_type_unsupported",
         request("the requested token type is not supported"),
-        "Fix the client: request `access_token` or omit the parameter. Some libraries request `refresh_token` by default. To \
-        permit `jwt`, set `Client::allow_jwt_output` (TOML: `allow_jwt_output`).";
+        "Fix the client: request `access_token` or omit the parameter. Some libraries request `refresh_token` by \
+        default. To permit `jwt`, set {Client::allow_jwt_output}.";
     /// A `resource` or an `audience` does not follow the grammar.
     TargetMalformed = "target_malformed", TARGET,
         "Fix the client: send one absolute URI without a fragment as `resource`, or one name as `audience`. To name \
         several targets, repeat the parameter.";
     /// No target has this name.
     TargetUnknown = "target_unknown", TARGET,
-        "If the target exists, add the name to its record: `Target::resource` (TOML: `resources`) for a `resource`, \
-        `Target::name` (TOML: `audiences`) for an `audience`. Names are compared character by character.";
+        "If the target exists, add the name to its record: {Target::resource} for a `resource`, {Target::name} for an \
+        `audience`. Names are compared character by character.";
     /// The client may not get tokens for this target.
     TargetNotAllowed = "target_not_allowed", TARGET,
-        "If the client may call the target, add the client to `Target::allow_clients` (TOML: `callers`). If the client's \
-        record has `Client::targets` (TOML: `targets`), add the target there too.";
+        "If the client may call the target, add the client to {Target::allow_clients}. If the client's record has \
+        {Client::targets}, add the target there too.";
     /// The request names no target, and the client has no default target.
     TargetMissing = "target_missing", TARGET,
-        "Fix the client: name the target with `audience` or `resource`. Or set `Client::default_target` (TOML: \
-        `default_target`).";
+        "Fix the client: name the target with `audience` or `resource`. Or set {Client::default_target}.";
     /// The request names more targets than the limit.
     TooManyTargets = "too_many_targets", TARGET,
-        "Fix the client: make one exchange for each target, which is safer. To permit one token for several targets, raise \
-        `TokenExchangeBuilder::max_targets`.";
+        "Fix the client: make one exchange for each target, which is safer. To permit one token for several targets, \
+        raise `TokenExchangeBuilder::max_targets`.";
     /// The `scope` does not follow the grammar.
     ScopeMalformed = "scope_malformed", SCOPE,
-        "Fix the client: separate scope tokens by single spaces, and use printable ASCII characters without quotes and \
-        backslashes (RFC 6749 section 3.3).";
+        "Fix the client: separate scope tokens by single spaces, and use printable ASCII characters without quotes \
+        and backslashes (RFC 6749 section 3.3).";
     /// With strict scopes: the client requested more than can be granted.
     ScopeExceeded = "scope_exceeded", SCOPE,
-        "The detail names the scope tokens that cannot be granted. Fix the client: request less. Or permit the scope in \
-        `Target::scopes`, `Client::scopes` and the rule. Or remove `TokenExchangeBuilder::strict_scope`, so that the scope \
-        is narrowed instead.";
+        "The detail names the scope tokens that cannot be granted. Fix the client: request less. Or permit the scope \
+        in {Target::scopes}, {Client::scopes} and the rule. Or remove `TokenExchangeBuilder::strict_scope`, so that \
+        the scope is narrowed instead.";
     /// No part of the requested scope can be granted.
     ScopeEmpty = "scope_empty", SCOPE,
-        "Compare the scope of the subject token with `Target::translate`, `Target::scopes`, `Client::scopes` and \
-        `Rule::scopes`. For subject tokens without a scope, set `Client::scopes_for_scopeless_subjects`. If a library adds \
-        scope tokens by itself, list these in `Client::ignored_scopes`. The TOML keys have the names of the methods.";
+        "Compare the scope of the subject token with {Target::translate}, {Target::scopes}, {Client::scopes} and \
+        {Rule::scopes}. For subject tokens without a scope, set {Client::scopes_for_scopeless_subjects}. If a library \
+        adds scope tokens by itself, list these in {Client::ignored_scopes}.";
 
     /// The token is not a signed JWT with a JSON object as its header, and no issuer can be asked about the token.
     TokenMalformed = "token_malformed", TOKEN,
-        "If the issuer's tokens are opaque, add an `Issuer::introspection` (TOML: `introspection`) to its record. Otherwise \
-        fix the client: send the whole token.";
+        "If the issuer's tokens are opaque, add an {Issuer::introspection} to its record. Otherwise fix the client: \
+        send the whole token.";
     /// The header of the token has no `alg`, is larger than 8 KiB, or has a member of the wrong type or length.
     TokenHeaderMalformed = "token_header_malformed", TOKEN,
-        "The detail names the member. The issuer writes a header that the JOSE specifications do not permit, or somebody \
-        changed the token.";
+        "The detail names the member. The issuer writes a header that the JOSE specifications do not permit, or \
+        somebody changed the token.";
     /// The header of the token has `crit` or `b64`, which name extensions that the layer does not support.
     TokenHeaderCritical = "token_header_critical", TOKEN,
         "Configure the issuer to omit critical extensions (RFC 7515 section 4.1.11).";
@@ -179,85 +182,85 @@ reasons! {
         "Decode the payload of the token. Either the issuer writes malformed JSON, or somebody changed the token.";
     /// The algorithm of the token is not in the list of the issuer's record.
     TokenAlgorithmRefused = "token_algorithm_refused", TOKEN,
-        "The detail names the algorithm. If the issuer signs with this algorithm, add the algorithm to `Issuer::algorithms` \
-        (TOML: `algorithms`). The algorithm `none` and shared secrets such as HS256 are never accepted.";
+        "The detail names the algorithm. If the issuer signs with this algorithm, add the algorithm to \
+        {Issuer::algorithms}. The algorithm `none` and shared secrets such as HS256 are never accepted.";
     /// The token has no `iss`.
     TokenIssuerMissing = "token_issuer_missing", TOKEN,
-        "Configure the issuer to write `iss`. A JWT-SVID needs no `iss` if a record made with `Issuer::spiffe` has its trust \
-        domain.";
+        "Configure the issuer to write `iss`. A JWT-SVID needs no `iss` if a record made with {Issuer::spiffe} has \
+        its trust domain.";
     /// No record has the issuer of the token.
     TokenIssuerUnknown = "token_issuer_unknown", TOKEN,
-        "If you trust the issuer, add its record with `TokenExchangeBuilder::issuers`. The id of the record must equal the \
-        `iss` of the tokens, including a trailing slash.";
+        "If you trust the issuer, add its record with `TokenExchangeBuilder::issuers`. The id of the record must \
+        equal the `iss` of the tokens, including a trailing slash.";
     /// The issuer has no key that fits the token.
     TokenKeyUnknown = "token_key_unknown", TOKEN,
-        "The detail has the `kid` and the `alg` of the token. Compare both with the issuer's key set: `Issuer::keys` (TOML: \
-        `jwks`), `Issuer::jwks_uri` or `Issuer::discovery`. The layer fetches the key set again for an unknown `kid`, at \
-        most once in 60 s.";
+        "The detail has the `kid` and the `alg` of the token. Compare both with the issuer's key set: {Issuer::keys}, \
+        {Issuer::jwks_uri} or {Issuer::discovery}. The layer fetches the key set again for an unknown `kid`, at most \
+        once in 60 s.";
     /// The signature of the token is wrong.
     TokenSignatureInvalid = "token_signature_invalid", TOKEN,
-        "Check that the key set belongs to this issuer and to this environment. Otherwise the token was changed, or was \
-        signed with another key of the same `kid`.";
+        "Check that the key set belongs to this issuer and to this environment. Otherwise the token was changed, or \
+        was signed with another key of the same `kid`.";
     /// The `sub` of the token is missing, is not permitted for this issuer, is longer than 1024 bytes, or is not readable text.
     TokenSubjectInvalid = "token_subject_invalid", TOKEN,
         "Configure the issuer to write a readable `sub`. Some issuers omit `sub` if no user is involved.";
     /// The token has no `exp`.
     TokenExpiryMissing = "token_expiry_missing", TOKEN,
-        "Configure the issuer to write `exp` into its tokens or its introspection answers. The layer does not accept tokens \
-        without an expiry time.";
+        "Configure the issuer to write `exp` into its tokens or its introspection answers. The layer does not accept \
+        tokens without an expiry time.";
     /// A claim has the wrong type or is out of range.
     TokenClaimsInvalid = "token_claims_invalid", TOKEN,
-        "The detail names the claim. Configure the issuer to write the claim as the specification says. If the scope is in \
-        another claim, set `TokenRules::scope_claim` (TOML: `scope_claim`).";
+        "The detail names the claim. Configure the issuer to write the claim as the specification says. If the scope \
+        is in another claim, set {TokenRules::scope_claim}.";
     /// The token has expired.
     TokenExpired = "token_expired", TOKEN,
-        "Fix the client: exchange the token before its `exp`, or get a new token first. If the token is fresh, compare the \
-        clocks. There is no leeway for `exp`.";
+        "Fix the client: exchange the token before its `exp`, or get a new token first. If the token is fresh, \
+        compare the clocks. There is no leeway for `exp`.";
     /// The `nbf` of the token is in the future.
     TokenNotYetValid = "token_not_yet_valid", TOKEN,
-        "Compare the clock of the issuer with the clock of this server. `Issuer::leeway` or `TokenExchangeBuilder::leeway` \
-        permits a difference of at most 60 s.";
+        "Compare the clock of the issuer with the clock of this server. {Issuer::leeway} or \
+        `TokenExchangeBuilder::leeway` permits a difference of at most 60 s.";
     /// The `iat` of the token is in the future.
     TokenIssuedInFuture = "token_issued_in_future", TOKEN,
-        "The clock of the issuer is ahead of the clock of this server. Correct the clocks, or set `Issuer::leeway` (TOML: \
-        `leeway`).";
+        "The clock of the issuer is ahead of the clock of this server. Correct the clocks, or set {Issuer::leeway}.";
     /// The token is older than the issuer's record permits, or has no `iat` although the record needs one.
     TokenTooOld = "token_too_old", TOKEN,
-        "Fix the client: get a newer token. Or raise or remove `Issuer::max_age` (TOML: `max_age`).";
+        "Fix the client: get a newer token. Or raise or remove {Issuer::max_age}.";
     /// The issuer's record does not accept tokens of the declared type.
     TokenTypeNotAccepted = "token_type_not_accepted", TOKEN,
-        "If tokens of this type are to be accepted from this issuer, add the type with `Issuer::accept_types` (TOML: \
-        `tokens`). For an access token of a foreign issuer, the client must declare the type `jwt` (RFC 8693 section 3).";
+        "If tokens of this type are to be accepted from this issuer, add the type with {Issuer::accept_types}. For an \
+        access token of a foreign issuer, the client must declare the type `jwt` (RFC 8693 section 3).";
     /// The issuer's record does not accept the `typ` in the header of the token.
     TokenTypRefused = "token_typ_refused", TOKEN,
-        "The detail has the `typ`. Compare the `typ` with `TokenRules::typ` (TOML: `typ`) in the issuer's record.";
+        "The detail has the `typ`. Compare the `typ` with {TokenRules::typ} in the issuer's record.";
     /// The token lacks a claim or a value that the issuer's record requires.
     TokenClaimRequired = "token_claim_required", TOKEN,
-        "The detail names the claim. Configure the issuer to add the claim, or change `TokenRules::require` and \
-        `TokenRules::require_value` (TOML: `require`, `require_value`). Presets require claims too.";
+        "The detail names the claim. Configure the issuer to add the claim, or change {TokenRules::require} and \
+        {TokenRules::require_value}. Presets require claims too.";
     /// The token has a claim that the issuer's record forbids.
     TokenClaimForbidden = "token_claim_forbidden", TOKEN,
-        "The detail names the claim. Either the client sent a token of another kind, or `TokenRules::forbid` (TOML: \
-        `forbid`) is too strict.";
+        "The detail names the claim. Either the client sent a token of another kind, or {TokenRules::forbid} is too \
+        strict.";
     /// The token has no tenant, or a tenant that the issuer's record does not list.
     TokenTenantRefused = "token_tenant_refused", TOKEN,
-        "If the tenant is a customer, add the tenant to `Issuer::accept_tenants` (TOML: `tenants`).";
+        "If the tenant is a customer, add the tenant to {Issuer::accept_tenants}.";
     /// The introspection endpoint of the issuer answered that the token is not active (RFC 7662 section 2.2).
     TokenInactive = "token_inactive", TOKEN,
-        "The token has expired, was revoked, or is of another issuer. Fix the client: get a new token. If all tokens are \
-        inactive, check which tokens the credentials of `Introspection::basic` may introspect.";
+        "The token has expired, was revoked, or is of another issuer. Fix the client: get a new token. If all tokens \
+        are inactive, check which tokens the credentials of {Introspection::basic} may introspect.";
     /// The token verifier answered that the token is not genuine.
     TokenVerifierRejected = "token_verifier_rejected", TOKEN,
-        "The detail has the answer of the `TokenExchangeBuilder::token_verifier`. Look for the rule in the token verifier.";
+        "The detail has the answer of the `TokenExchangeBuilder::token_verifier`. Look for the rule in the token \
+        verifier.";
     /// The token is of another kind than the client declared.
     TokenTypeConfused = "token_type_confused", TOKEN,
-        "The detail has the difference. Fix the client: send an access token, or declare the real type. For access tokens \
-        without the `typ` of RFC 9068, set `Issuer::allow_untyped_access_tokens` (TOML: `allow_untyped_access_tokens`).";
+        "The detail has the difference. Fix the client: send an access token, or declare the real type. For access \
+        tokens without the `typ` of RFC 9068, set {Issuer::allow_untyped_access_tokens}.";
     /// The `aud` of a foreign issuer's token does not name this server.
     TokenNotForUs = "token_not_for_us", TOKEN,
-        "Fix the client: get a token for this server. If the `aud` in the detail is a name of this server, add the name to \
-        `Issuer::accepted_audiences` (TOML: `our_names`) or `TokenRules::audiences`. For ID tokens, map the name with \
-        `Issuer::map_client` (TOML: `client_names`).";
+        "Fix the client: get a token for this server. If the `aud` in the detail is a name of this server, add the \
+        name to {Issuer::accepted_audiences} or {TokenRules::audiences}. For ID tokens, map the name with \
+        {Issuer::map_client}.";
     /// The token is bound to a key or a certificate (`cnf`), which the layer does not support.
     TokenSenderConstrained = "token_sender_constrained", TOKEN,
         "Fix the client: get a bearer token, without DPoP and without a client certificate.";
@@ -270,110 +273,110 @@ reasons! {
         "Configure the issuer to write `aud`. Without `aud`, the layer cannot know which clients may have the token.";
     /// The client does not serve the tenant of the subject token.
     TenantMismatch = "tenant_mismatch", DENIED,
-        "If the client serves the tenant, add the tenant to `Client::allow_tenants` (TOML: `tenants`). Otherwise a token of \
-        one tenant reached a client of another tenant; investigate the cause.";
+        "If the client serves the tenant, add the tenant to {Client::allow_tenants}. Otherwise a token of one tenant \
+        reached a client of another tenant; investigate the cause.";
     /// The client has no relation to the subject token.
     PresenterUnrelated = "presenter_unrelated", DENIED,
-        "The detail names the party that the token belongs to. If the client is the service that the token is for, set \
-        `Target::served_by` (TOML: `owner`). If the token was issued to the client, set `Client::allow_self_exchange`. For \
-        a foreign issuer, use `Issuer::map_client` (TOML: `client_names`) or `Issuer::allow_presenters` (TOML: \
-        `presenters`). Otherwise the token was stolen or passed on.";
+        "The detail names the party that the token belongs to. If the client is the service that the token is for, \
+        set {Target::served_by}. If the token was issued to the client, set {Client::allow_self_exchange}. For a \
+        foreign issuer, use {Issuer::map_client} or {Issuer::allow_presenters}. Otherwise the token was stolen or \
+        passed on.";
     /// The subject token has several audiences, which the client's record does not permit.
     SeveralAudiences = "several_audiences", DENIED,
-        "Configure the issuer to write tokens for one audience: with several audiences, each of them can use the token at \
-        the others. To accept such tokens, set `Client::allow_several_audiences` (TOML: `allow_several_audiences`).";
+        "Configure the issuer to write tokens for one audience: with several audiences, each of them can use the \
+        token at the others. To accept such tokens, set {Client::allow_several_audiences}.";
     /// The foreign subject cannot be mapped to a subject of this authorization server.
     SubjectNotMapped = "subject_not_mapped", TOKEN,
-        "The detail has the cause. Configure the issuer to write the claim of `Issuer::map_subjects` (TOML: `subjects`), or \
-        choose another `SubjectMapping`. A subject can never have the name of a client.";
+        "The detail has the cause. Configure the issuer to write the claim of {Issuer::map_subjects}, or choose \
+        another `SubjectMapping`. A subject can never have the name of a client.";
     /// The issuer's record does not permit actor tokens of this issuer.
     ActorIssuerNotTrusted = "actor_issuer_not_trusted", TOKEN,
-        "If the tokens of this issuer may identify actors, set `Issuer::allow_actor_tokens` (TOML: `allow_actor_tokens`).";
+        "If the tokens of this issuer may identify actors, set {Issuer::allow_actor_tokens}.";
     /// The actor is neither the client nor a party that the client may present.
     ActorNotCarried = "actor_not_carried", DENIED,
         "The detail names the actor. If the client runs the actor, as a platform runs agents, add the actor with \
-        `Client::allow_actor` (TOML: `carries`). If the actor is the client under another name, map the name with \
-        `Issuer::map_client` (TOML: `client_names`).";
+        {Client::allow_actor}. If the actor is the client under another name, map the name with {Issuer::map_client}.";
     /// The actor token itself names an actor (`act`).
     ActorDelegated = "actor_delegated", TOKEN,
-        "Fix the client: send an actor token of the actor itself, without `act`, for example from the client credentials \
-        grant.";
+        "Fix the client: send an actor token of the actor itself, without `act`, for example from the client \
+        credentials grant.";
     /// The actor and the subject are the same party.
     ActorIsSubject = "actor_is_subject", DENIED,
-        "The client exchanges a token of its own, or sends tokens of one party as both tokens. To permit the exchange of own \
-        tokens, add a rule with `Rule::impersonation` (TOML: `grant`).";
+        "The client exchanges a token of its own, or sends tokens of one party as both tokens. To permit the exchange \
+        of own tokens, add a rule with {Rule::impersonation}.";
     /// The actor is already in the `act` chain of the subject token.
     ActorRepeated = "actor_repeated", DENIED,
-        "The calls form a circle. To permit the circle, set `Client::allow_repeated_actors` (TOML: \
-        `allow_repeated_actors`).";
+        "The calls form a circle. To permit the circle, set {Client::allow_repeated_actors}.";
     /// The `act` of the subject token is not a chain of objects that name parties.
     ChainMalformed = "chain_malformed", TOKEN,
-        "The detail names the wrong member. Configure the issuer to write `act` as RFC 8693 section 4.1 says: only names of \
-        parties, and `sub` in each object.";
+        "The detail names the wrong member. Configure the issuer to write `act` as RFC 8693 section 4.1 says: only \
+        names of parties, and `sub` in each object.";
     /// The issuer's record does not permit `act` in the tokens of this issuer.
     ChainNotTrusted = "chain_not_trusted", TOKEN,
-        "If this issuer may say which actors took part, set `Issuer::trust_act` (TOML: `trust_act`). The issuer can then \
-        name any party as an actor.";
+        "If this issuer may say which actors took part, set {Issuer::trust_act}. The issuer can then name any party \
+        as an actor.";
     /// The new `act` chain would be longer or larger than the limit.
     ChainTooDeep = "chain_too_deep", DENIED,
-        "Let fewer services exchange the token one after the other, or raise `TokenExchangeBuilder::max_chain_depth` or \
-        `Rule::max_depth` (TOML: `max_depth`). The limit of 4096 bytes is fixed.";
+        "Let fewer services exchange the token one after the other, or raise `TokenExchangeBuilder::max_chain_depth` \
+        or {Rule::max_depth}. The limit of 4096 bytes is fixed.";
     /// The `may_act` of the subject token is not an object that names a party.
     MayActMalformed = "may_act_malformed", TOKEN,
-        "Configure the issuer to write `may_act` as an object with `sub` or `client_id` as text (RFC 8693 section 4.4).";
+        "Configure the issuer to write `may_act` as an object with `sub` or `client_id` as text (RFC 8693 section \
+        4.4).";
     /// The `may_act` of the subject token names another party than the actor.
     MayActMismatch = "may_act_mismatch", DENIED,
-        "Use the actor that `may_act` names, or configure the issuer to name this actor. If a foreign issuer has another \
-        name for a client of yours, map the name with `Issuer::map_client` (TOML: `client_names`).";
+        "Use the actor that `may_act` names, or configure the issuer to name this actor. If a foreign issuer has \
+        another name for a client of yours, map the name with {Issuer::map_client}.";
     /// The policy granted impersonation, but the subject token or the request names an actor.
     ImpersonationImpossible = "impersonation_impossible", DENIED,
-        "An issued token cannot hide an actor that is known. Permit delegation with `Rule::delegation` (TOML: `grant`), or \
-        let the policy answer with `Semantics::Delegation`.";
+        "An issued token cannot hide an actor that is known. Permit delegation with {Rule::delegation}, or let the \
+        policy answer with `Semantics::Delegation`.";
 
     /// The token was issued by this authorization server and was revoked (RFC 7009).
     TokenRevoked = "token_revoked", TOKEN,
-        "Fix the client: get a new token. The detail has the `jti` of the token, and the log has the client that revoked \
-        the token, with target `token_exchange::issued_tokens`.";
+        "Fix the client: get a new token. The detail has the `jti` of the token, and the log has the client that \
+        revoked the token, with target `token_exchange::issued_tokens`.";
     /// The revocation store did not answer.
     RevocationsUnavailable = "revocations_unavailable", UNAVAILABLE,
-        "The detail has the error of the `TokenExchangeBuilder::revocations` store. A full store needs a larger capacity. \
-        The layer issues no token until the store answers.";
+        "The detail has the error of the `TokenExchangeBuilder::revocations` store. A full store needs a larger \
+        capacity. The layer issues no token until the store answers.";
     /// The revocation store panicked.
     RevocationsPanicked = "revocations_panicked", BROKEN,
-        "The service of `TokenExchangeBuilder::revocations` has a defect. The message of the panic is on standard error.";
+        "The service of `TokenExchangeBuilder::revocations` has a defect. The message of the panic is on standard \
+        error.";
     /// The status check answered that a party or a token is not valid any more.
     StatusRefused = "status_refused", TOKEN,
-        "The detail has the answer of the `TokenExchangeBuilder::status` check: for example, an account was disabled, a \
-        session ended, or a token was revoked.";
+        "The detail has the answer of the `TokenExchangeBuilder::status` check: for example, an account was disabled, \
+        a session ended, or a token was revoked.";
     /// The status check did not answer.
     StatusUnavailable = "status_unavailable", UNAVAILABLE,
-        "The detail has the error of the `TokenExchangeBuilder::status` check. The layer issues no token until the check \
-        answers.";
+        "The detail has the error of the `TokenExchangeBuilder::status` check. The layer issues no token until the \
+        check answers.";
     /// The status check panicked.
     StatusPanicked = "status_panicked", BROKEN,
         "The service of `TokenExchangeBuilder::status` has a defect. The message of the panic is on standard error.";
     /// No rule of the policy allows the exchange.
     PolicyNoRule = "policy_no_rule", DENIED,
-        "If the exchange should be allowed, add a `Rule::allow` for the client, actor, subject and target in the detail. \
-        `TokenExchangeLayer::explain` suggests the rule.";
+        "If the exchange should be allowed, add a {Rule::allow} for the client, actor, subject and target in the \
+        detail. `TokenExchangeLayer::explain` suggests the rule.";
     /// The policy denied the exchange.
     PolicyDenied = "policy_denied", DENIED,
-        "The detail has the id of the matching `Rule::deny`, or the answer of your policy.";
+        "The detail has the id of the matching {Rule::deny}, or the answer of your policy.";
     /// The policy denied one of the targets.
     PolicyTargetDenied = "policy_target_denied", TARGET,
         "The detail has the answer of your policy, which was made with `Denial::target`.";
     /// The policy requires a new or stronger login of the subject.
     StepUpRequired = "step_up_required", STEP_UP,
         "Fix the client: send the user through a login with the `acr_values` and the `max_age` of the answer. \
-        `Rule::require_acr` and `Rule::max_auth_age` (TOML: `require_acr`, `max_auth_age`) set the requirement.";
+        {Rule::require_acr} and {Rule::max_auth_age} set the requirement.";
     /// The policy granted more than the ceiling, which is a defect of the policy.
     PolicyWidened = "policy_widened", BROKEN,
-        "Correct the `TokenExchangeBuilder::policy`: a grant must not exceed `Query::max_scope` and `Query::max_lifetime`. \
-        The detail has the grant.";
+        "Correct the `TokenExchangeBuilder::policy`: a grant must not exceed `Query::max_scope` and \
+        `Query::max_lifetime`. The detail has the grant.";
     /// The policy did not answer.
     PolicyUnavailable = "policy_unavailable", UNAVAILABLE,
-        "The detail has the error of the `TokenExchangeBuilder::policy`: for example, a policy server is down, or a timeout \
-        or a limit was reached.";
+        "The detail has the error of the `TokenExchangeBuilder::policy`: for example, a policy server is down, or a \
+        timeout or a limit was reached.";
     /// The policy panicked.
     PolicyPanicked = "policy_panicked", BROKEN,
         "The service of `TokenExchangeBuilder::policy` has a defect. The message of the panic is on standard error.";
@@ -383,34 +386,35 @@ reasons! {
         authenticator must answer `Authentication::Rejected` instead of an error.";
     /// The client authenticator panicked.
     AuthenticatorPanicked = "authenticator_panicked", BROKEN,
-        "The service of `TokenExchangeBuilder::client_authenticator` has a defect. The message of the panic is on standard \
-        error.";
+        "The service of `TokenExchangeBuilder::client_authenticator` has a defect. The message of the panic is on \
+        standard error.";
     /// The keys of the issuer are not available.
     IssuerKeysUnavailable = "issuer_keys_unavailable", UNAVAILABLE,
         "The detail and `TokenExchangeLayer::readiness` have the cause. Check that this server can reach the issuer's \
-        `Issuer::jwks_uri`. `HttpFetch::builder` has options for private addresses and for a private CA.";
+        {Issuer::jwks_uri}. `HttpFetch::builder` has options for private addresses and for a private CA.";
     /// The introspection endpoint of the issuer did not answer.
     IntrospectionUnavailable = "introspection_unavailable", UNAVAILABLE,
-        "The detail has the status or the problem. For a status of 401, check the credentials in `Introspection::basic` or \
-        `Introspection::bearer` (TOML: `introspection`). Otherwise check that this server can reach the endpoint.";
+        "The detail has the status or the problem. For a status of 401, check the credentials in \
+        {Issuer::introspection}. Otherwise check that this server can reach the endpoint.";
     /// The token verifier did not answer.
     TokenVerifierUnavailable = "token_verifier_unavailable", UNAVAILABLE,
         "The detail has the error of the `TokenExchangeBuilder::token_verifier`. For a token that is not genuine, the \
         verifier must answer `Verification::Rejected` instead of an error.";
     /// The token verifier panicked.
     TokenVerifierPanicked = "token_verifier_panicked", BROKEN,
-        "The service of `TokenExchangeBuilder::token_verifier` has a defect. The message of the panic is on standard error.";
+        "The service of `TokenExchangeBuilder::token_verifier` has a defect. The message of the panic is on standard \
+        error.";
     /// The signer did not answer.
     SignerUnavailable = "signer_unavailable", UNAVAILABLE,
-        "The detail has the error of the `TokenExchangeBuilder::signer`. Usually a key service is down or limits the rate of \
-        requests.";
+        "The detail has the error of the `TokenExchangeBuilder::signer`. Usually a key service is down or limits the \
+        rate of requests.";
     /// The signer panicked.
     SignerPanicked = "signer_panicked", BROKEN,
         "The service of `TokenExchangeBuilder::signer` has a defect. The message of the panic is on standard error.";
     /// The answer of the signer is not a signature with the key of the signer.
     SignatureRefused = "signature_refused", BROKEN,
-        "The signing service uses another key, algorithm or format than the `TokenExchangeBuilder::signer` declares. Many key \
-        services return ECDSA signatures in DER: convert these to the two numbers side by side.";
+        "The signing service uses another key, algorithm or format than the `TokenExchangeBuilder::signer` declares. \
+        Many key services return ECDSA signatures in DER: convert these to the two numbers side by side.";
     /// The audit sink did not take the event of an issued token, so the layer withheld the token.
     AuditUnavailable = "audit_unavailable", UNAVAILABLE,
         "The `TokenExchangeBuilder::audit` sink failed or took longer than 5 s. The log has the event, with target \
@@ -424,6 +428,6 @@ reasons! {
         "Report the defect to the maintainers, with the audit event and the message of the panic from standard error.";
     /// The client closed the connection before the answer.
     ClientGone = "client_gone", UNAVAILABLE,
-        "The client, or a timeout outside of the layer, ended the request. Compare that timeout with the `duration_us` of the \
-        audit events.";
+        "The client, or a timeout outside of the layer, ended the request. Compare that timeout with the \
+        `duration_us` of the audit events.";
 }
