@@ -39,6 +39,11 @@ pub enum KeyError {
         /// The problem that was found.
         cause: String,
     },
+    /// The PEM text has a key of a kind that this crate does not know, or a damaged key.
+    #[error(
+        "not a PKCS#8 private key on P-256 or P-384, for Ed25519, or for RSA with 2048 bits or more; give such a key"
+    )]
+    NoKnownKind,
     /// This crate does not generate RSA keys.
     #[error("{0} keys cannot be generated; make a key with `openssl genpkey -algorithm RSA`, and load the key")]
     CannotGenerate(Algorithm),
@@ -122,6 +127,13 @@ impl PrivateKey {
     /// Reads the first `PRIVATE KEY` block of a PEM text (RFC 7468 section 10).
     pub(crate) fn from_pem(algorithm: Algorithm, pem: &[u8]) -> Result<Self, KeyError> {
         Self::from_pkcs8(algorithm, &private_key_block(pem).ok_or(KeyError::NotPem)?)
+    }
+
+    /// Reads a key as [`from_pem`](Self::from_pem) does, for the usual algorithm of keys of its kind.
+    pub(crate) fn from_pem_of_any_kind(pem: &[u8]) -> Result<Self, KeyError> {
+        let der = private_key_block(pem).ok_or(KeyError::NotPem)?;
+        let kinds = [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA, Algorithm::RS256];
+        kinds.into_iter().find_map(|algorithm| Self::from_pkcs8(algorithm, &der).ok()).ok_or(KeyError::NoKnownKind)
     }
 
     /// Makes a key of a pair that fits the algorithm.

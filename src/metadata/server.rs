@@ -122,6 +122,13 @@ impl ServerMetadata {
         self.members.get(member)?.as_str()
     }
 
+    /// The texts in a member that is a list, such as `id_token_signing_alg_values_supported`. The list is empty if the member
+    /// is absent.
+    pub fn strings(&self, member: &str) -> Vec<String> {
+        let values = self.members.get(member).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        values.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+
     /// The path of the URL in a member, if the URL has the scheme, host and port of the issuer.
     pub fn path_of(&self, member: &str) -> Option<&str> {
         let issuer: Uri = self.issuer.parse().ok()?;

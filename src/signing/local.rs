@@ -89,14 +89,17 @@ impl LocalSigner {
     /// Reads the text of a key file: a JWK ([`from_jwk`](Self::from_jwk)) if the text begins with `{`, else PEM
     /// ([`from_pem`](Self::from_pem)).
     ///
-    /// The default algorithm of a PEM text is ES256. A JWK states its algorithm; a different `algorithm` is an error.
+    /// Without `algorithm`, the key in a PEM text decides: ES256 for the curve P-256, ES384 for P-384, EdDSA for Ed25519, and
+    /// RS256 for RSA. A JWK states its algorithm; a different `algorithm` is an error.
     ///
     /// ```
     /// use tower_token_exchange::signing::{Algorithm, LocalSigner};
     ///
     /// let pem = LocalSigner::generate_pem(Algorithm::ES256)?;
     /// assert_eq!(LocalSigner::from_text(&pem, None)?.algorithm(), Algorithm::ES256);
-    /// assert!(LocalSigner::from_text(&pem, Some(Algorithm::EdDSA)).is_err());
+    /// let pem = LocalSigner::generate_pem(Algorithm::EdDSA)?;
+    /// assert_eq!(LocalSigner::from_text(&pem, None)?.algorithm(), Algorithm::EdDSA);
+    /// assert!(LocalSigner::from_text(&pem, Some(Algorithm::ES256)).is_err());
     /// # Ok::<(), tower_token_exchange::signing::KeyError>(())
     /// ```
     ///
@@ -104,7 +107,10 @@ impl LocalSigner {
     /// The errors of [`from_jwk`](Self::from_jwk) and [`from_pem`](Self::from_pem), and [`KeyError::OtherAlgorithm`].
     pub fn from_text(text: &str, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
         if !text.trim_start().starts_with('{') {
-            return Self::from_pem(algorithm.unwrap_or(Algorithm::ES256), text);
+            return match algorithm {
+                Some(algorithm) => Self::from_pem(algorithm, text),
+                None => Self::new(PrivateKey::from_pem_of_any_kind(text.as_bytes())?),
+            };
         }
         let signer = Self::from_jwk(text)?;
         match algorithm {

@@ -19,7 +19,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tower_token_exchange::{GRANT_TYPE, TokenType, signing::Algorithm};
+use tower_token_exchange::{GRANT_TYPE, TokenType};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -56,14 +56,8 @@ enum Command {
     },
     /// Explain whether an exchange would be granted, and why
     Explain(explain::Explain),
-    /// Make a signing key for ES256, ES384 or EdDSA
-    Keygen {
-        /// The algorithm
-        #[arg(short, long, default_value = "ES256")]
-        algorithm: Algorithm,
-        /// The file for the key; the file must not exist
-        file: PathBuf,
-    },
+    /// Make a signing key
+    Keygen(keygen::Keygen),
     /// Exchange a token at a running server, and print the claims of the issued token
     Try(try_exchange::Try),
 }
@@ -91,7 +85,7 @@ async fn execute(command: Command) -> Result<(), Failure> {
         Command::Serve { config } => crate::serve::serve(&config).await,
         Command::Check { config, online } => check::run(&config, online).await,
         Command::Explain(options) => explain::run(&options).await,
-        Command::Keygen { algorithm, file } => keygen::run(algorithm, &file),
+        Command::Keygen(options) => keygen::run(&options).await,
         Command::Try(options) => try_exchange::run(&options).await,
     }
 }

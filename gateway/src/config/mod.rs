@@ -26,7 +26,7 @@ use std::{
 use tower_token_exchange::{
     ConfigError, Document,
     records::{LocateError, TomlFile},
-    signing::{AlgorithmError, KeyId, LocalSigner, PublishedKeys, Signer},
+    signing::{Algorithm, AlgorithmError, KeyId, LocalSigner, PublishedKeys, Signer},
 };
 use tracing::level_filters::LevelFilter;
 
@@ -46,6 +46,18 @@ pub(crate) struct Config {
 impl Config {
     /// Reads the file and the files that the file names. Every error names the file, the line and the key, and says what to do.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        Self::read_with(path, KeyFile::read)
+    }
+
+    /// Reads the file before its keys exist. The configuration has keys that nobody knows.
+    pub(crate) fn read_before_keys(path: &Path) -> anyhow::Result<Self> {
+        Self::read_with(path, |_, _, _| Ok(LocalSigner::generate(Algorithm::ES256)?))
+    }
+
+    fn read_with(
+        path: &Path,
+        read_key: impl Fn(&KeyFile, &TomlFile, &str) -> anyhow::Result<LocalSigner>,
+    ) -> anyhow::Result<Self> {
         let main = TomlFile::read(path)?;
         let File {
             listen,
@@ -82,10 +94,10 @@ impl Config {
             }
         };
 
-        let active = keys.active.read(&main, "keys.active")?;
+        let active = read_key(&keys.active, &main, "keys.active")?;
         let mut others = PublishedKeys::default();
         for (index, key) in keys.published.iter().enumerate() {
-            others = others.and(key.read(&main, &format!("keys.published[{index}]"))?.published_keys());
+            others = others.and(read_key(key, &main, &format!("keys.published[{index}]"))?.published_keys());
         }
         let published = active.published_keys().and(others.clone());
         if let Some(kid) = published.key_id_collision() {

@@ -144,7 +144,7 @@ pub(super) struct Keys {
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyFile {
     pub(super) file: PathBuf,
-    /// The algorithm of a key in PEM. Default: `ES256`.
+    /// The algorithm of a key in PEM. Default: the usual algorithm of such a key, `ES256` or `RS256` for example.
     pub(super) algorithm: Option<String>,
     pub(super) kid: Option<String>,
 }

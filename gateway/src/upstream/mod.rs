@@ -4,11 +4,13 @@ mod body_timeout;
 mod by_origin;
 mod client;
 mod endpoints;
+mod server_keys;
 
 pub use by_origin::{ByOrigin, OriginError};
 pub use client::{PooledClient, PooledClientBuilder};
 
 pub(crate) use endpoints::Endpoints;
+pub(crate) use server_keys::ServerKeys;
 
 use crate::{
     config::{Config, Settings},
