@@ -5,7 +5,7 @@ use crate::{
     gateway::Gateway,
     server,
     stores::Stores,
-    upstream::Endpoints,
+    upstream::{Endpoints, ServerKeys},
 };
 use anyhow::anyhow;
 use std::path::Path;
@@ -30,6 +30,10 @@ async fn check_online(config: &Config) -> Result<(), Failure> {
     println!("endpoints of the authorization server: {endpoints}");
     let gateway = Gateway::new(config, endpoints, Stores::none()).or_exit(Exit::Misconfigured)?;
     let mut problems = Vec::new();
+    match ServerKeys::fetch(config, &gateway.endpoints).await {
+        Ok(keys) => problems.extend(keys.difference_to(config.signer.algorithm())),
+        Err(error) => problems.push(format!("key set: {error:#}")),
+    }
     for issuer in gateway.exchange.load_keys().await.issuers {
         println!("keys of {}: {}, {}", issuer.issuer, issuer.keys, issuer.state.as_str());
         if issuer.state == KeyState::Missing {
