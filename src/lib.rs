@@ -86,9 +86,9 @@
 //!
 //! [`introspection_endpoint`](TokenExchangeBuilder::introspection_endpoint) lets clients ask whether a token that this
 //! layer issued is active (RFC 7662). [`revocation_endpoint`](TokenExchangeBuilder::revocation_endpoint) lets the
-//! client that holds such a token revoke the token (RFC 7009). Requests about all other tokens reach the wrapped
-//! service. The target services verify issued tokens with [`PublishedKeys`](signing::PublishedKeys); [`metadata`] adds
-//! the keys and the grant to documents that another server publishes.
+//! client that such a token was issued to revoke the token (RFC 7009). Requests about all other tokens reach the
+//! wrapped service. The target services verify issued tokens with [`PublishedKeys`](signing::PublishedKeys).
+//! [`metadata`] adds the keys and the grant to documents that another server publishes.
 //!
 //! # Refusals
 //!
@@ -101,8 +101,8 @@
 //! # Metrics
 //!
 //! With the feature `metrics`, the layer records through the facade of the crate
-//! [`metrics`](https://docs.rs/metrics/0.24). Install a recorder before the layer is built; the recorder then receives the
-//! descriptions too.
+//! [`metrics`](https://docs.rs/metrics/0.24). If you install the recorder before you build the layer, the recorder also
+//! receives the descriptions of the metrics.
 //!
 //! | metric | kind | labels |
 //! |---|---|---|
@@ -117,8 +117,8 @@
 //! * `reason` is the code of a [`Reason`], or `none`.
 //! * `semantics` is one of the [`Semantics`](policy::Semantics), or `none` if the policy made no decision.
 //! * `stage` is a [`Stage`](audit::Stage). Every stage that an attempt entered is recorded once, when the attempt leaves
-//!   the stage or ends. The stage `answer` covers the wait for the audit sink; that wait is in no other stage and not in
-//!   `token_exchange_duration_seconds`.
+//!   the stage or ends. The stage `answer` is the wait for the audit sink. `token_exchange_duration_seconds` does not
+//!   include that wait.
 //! * `cache` is `introspection` (feature `introspection-cache`) or `client` (feature `server-authenticator`). `result` is
 //!   `hit` or `miss`.
 //!
