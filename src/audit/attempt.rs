@@ -19,8 +19,8 @@ use tokio::{
 };
 use tracing::{Instrument, Span};
 
-/// The number of events that can be on their way to the sink at the same time: this many events of issued tokens, and
-/// this many other events.
+/// The most events of issued tokens that can be on their way to the sink at the same time. All other events have the same
+/// number of slots for themselves.
 ///
 /// The event of an issued token waits for a slot. Any other event without a slot is logged with `tracing` instead.
 const MAX_EVENTS_IN_FLIGHT: usize = 1024;
@@ -32,7 +32,8 @@ const SINK_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) struct Audit {
     sink: BoxPlug<AuditEvent, ()>,
     issued_slots: Arc<Semaphore>,
-    /// Refused requests cost a client nothing. With slots of their own, they cannot crowd out issued tokens.
+    /// A client can send any number of requests that are refused. The events of such requests
+    /// cannot take the slots of issued tokens.
     other_slots: Arc<Semaphore>,
     clock: Clock,
     /// Whether a token is released although the sink did not take its event.
@@ -116,7 +117,7 @@ impl Attempt {
         // Nothing is awaited between this line and the handover of the event: no drop can send the event twice.
         self.is_open = false;
         let delivered = match slot {
-            // In a task of its own: a client that hangs up does not cancel the delivery.
+            // The delivery is a task of its own, so a client that closes the connection does not cancel the delivery.
             Some(slot) => {
                 let task = tokio::spawn(self.delivery(slot, until));
                 task.await.unwrap_or_else(|_| Err(refuse(Reason::AuditUnavailable)))

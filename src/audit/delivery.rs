@@ -10,8 +10,8 @@ const FAILING: Failing = Failing { unavailable: Reason::AuditUnavailable, panick
 
 /// Gives an event to the sink.
 ///
-/// The [`Undelivered`] event is made before this future is polled for the first time. So a runtime that shuts down and
-/// drops the future leaves the event in the log.
+/// The caller makes the [`Undelivered`] event before this future is polled for the first time. If the runtime shuts down
+/// and drops the future, the event is in the log.
 pub(super) async fn deliver(
     sink: BoxPlug<AuditEvent, ()>,
     mut undelivered: Undelivered,
@@ -27,7 +27,7 @@ pub(super) async fn deliver(
         Ok(()) => undelivered.mark_delivered(),
         Err(refusal) => refusal.detail().unwrap_or("the sink panicked").clone_into(&mut undelivered.problem),
     }
-    // The event is counted, and logged if necessary, before the slot is free: a flush waits for all of it.
+    // A flush waits until all slots are free, so the event is counted, and logged if necessary, before the slot is free.
     drop(undelivered);
     drop(slot);
     taken
@@ -35,11 +35,11 @@ pub(super) async fn deliver(
 
 /// A final event that the sink has not taken yet. If the value is dropped, the event goes to the log.
 ///
-/// The attempt is counted in the metrics in either case.
+/// In both cases, the attempt is counted in the metrics.
 pub(super) struct Undelivered {
     event: Option<Box<AuditEvent>>,
     problem: String,
-    /// Whether the token of the event, if there is a token, is not released without the event.
+    /// Whether the layer withholds the issued token if the sink does not take the event.
     withholds_token: bool,
 }
 

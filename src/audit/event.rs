@@ -10,10 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The record of one attempt to exchange a token.
 ///
-/// An event contains no token and no secret. A text that a client or a token chose is escaped and cut off after 256
-/// characters. [`claimed_client_id`](Self::claimed_client_id), [`requested`](Self::requested),
-/// [`request_id`](Self::request_id) and [`trace_id`](Self::trace_id) are the words of the caller, without proof. The layer
-/// has checked every other field.
+/// An event contains no token and no secret. A text from a client or a token is escaped and cut off after 256 characters.
+/// [`claimed_client_id`](Self::claimed_client_id), [`requested`](Self::requested), [`request_id`](Self::request_id) and
+/// [`trace_id`](Self::trace_id) are claims of the sender, without proof. The layer has checked every other field.
 ///
 /// A field is `None` if the attempt ended before the layer knew the value, or if the value does not exist.
 ///
@@ -39,7 +38,7 @@ pub struct AuditEvent {
     pub error: Option<ErrorCode>,
     /// The reason of the refusal. `None` if a token was issued.
     pub reason: Option<Reason>,
-    /// More about the reason, for a person.
+    /// The particulars of the reason, such as the name of a claim. The text is for a person and may change.
     pub detail: Option<String>,
     /// The client id in the request, without proof.
     pub claimed_client_id: Option<String>,
@@ -62,13 +61,13 @@ pub struct AuditEvent {
     /// The actors in the `act` claim of the token, the current actor first. Empty for an impersonation, and before the
     /// policy has decided.
     pub act: Vec<Party>,
-    /// The number of these actors.
+    /// The number of actors in `act`.
     pub act_depth: Option<usize>,
     /// The name that the policy gave for its grant, such as the id of a rule.
     pub policy_id: Option<String>,
     /// The decision that the policy would make if its shadow rules were in force
-    /// ([`Rule::shadow`](crate::policy::Rule::shadow)), if that decision is a different one. With serde: its text, such as
-    /// `would deny: rule 3`.
+    /// ([`Rule::shadow`](crate::policy::Rule::shadow)). `None` if that decision is the same decision. With serde: a text
+    /// such as `would deny: rule 3`.
     pub shadow: Option<ShadowOutcome>,
     /// The issued token.
     pub granted: Option<Granted>,

@@ -8,10 +8,11 @@ use crate::{
 use std::time::{Duration, UNIX_EPOCH};
 
 impl AuditEvent {
-    /// An event for the unit tests of an audit sink: the client `orders` was issued a token for the target `billing`,
-    /// to act for the user `alice`. The client `web` acted for her before.
+    /// Returns an event for the unit tests of an audit sink: the client `orders` received a token for the target
+    /// `billing`, and acts for the user `alice`. The client `web` acted for `alice` before.
     ///
-    /// Every field that an event of an issued token can have is filled in. A test changes the fields that matter.
+    /// Every field that an event of an issued token can have is filled in, except `shadow`. A test changes the fields
+    /// that matter.
     ///
     /// ```
     /// use tower_token_exchange::{Reason, audit::{AuditEvent, Outcome}};

@@ -18,13 +18,13 @@ use tower::Service;
 ///
 /// A token is released after the line of the token was written and flushed. The operating system then has the line; the
 /// disk may not have the line yet. If writing fails, for example because the disk is full, the token is withheld and the
-/// client receives 503. The sink tries again with the next event, and begins the next event on a new line. So a reader
-/// that skips empty lines and lines that are not JSON finds every event that the sink took.
+/// client receives 503. The sink tries again with the next event, and writes that event on a new line. A reader that
+/// skips empty lines and lines that are not JSON therefore finds every event that the sink took.
 ///
 /// A line that is written after the limit of five seconds may belong to a token that was withheld. For each withheld
 /// token, an event of [`TracingSink`](super::TracingSink) says so.
 ///
-/// The sink writes one line at a time, in a blocking thread of tokio. A slow disk stops no other request.
+/// The sink writes one line at a time, in a blocking thread of tokio. If the disk is slow, only exchanges wait.
 ///
 /// ```
 /// use tower_token_exchange::{
@@ -97,12 +97,12 @@ impl JsonLinesSink {
         Self(Arc::new(Shared { path, turn: Arc::new(Semaphore::new(1)), output: Mutex::new(output) }))
     }
 
-    /// Opens the path again, for this sink and all its clones. Log rotation calls this method after it has renamed the
-    /// file. A sink without a path does nothing.
+    /// Opens the path again, for this sink and all its clones. Call this method after log rotation has renamed the file.
+    /// A sink without a path does nothing.
     ///
     /// When the method returns, the old file is complete, and no line is written to the old file any more.
     ///
-    /// The method blocks while a line is being written. Async code calls the method in [`spawn_blocking`].
+    /// The method blocks while a line is being written. In async code, call the method in [`spawn_blocking`].
     ///
     /// # Errors
     /// The path cannot be opened. The sink then keeps writing to the old file.

@@ -1,8 +1,8 @@
 //! The audit: one event for every attempt to exchange a token.
 //!
-//! Whether an attempt succeeds, is refused, fails, or is abandoned by the client, the attempt leaves exactly one
-//! [`AuditEvent`]. The event names the client, the subject, the actor, the decision and the issued token; and if no token
-//! was issued, the [`Reason`](crate::Reason).
+//! Every attempt leaves exactly one [`AuditEvent`], also if the attempt is refused, fails, or ends because the client
+//! closed the connection. The event names the client, the subject, the actor, the decision and the issued token. If no
+//! token was issued, the event has the [`Reason`](crate::Reason).
 //!
 //! # One line of JSON for each event
 //!
@@ -30,7 +30,7 @@
 //! # A sink of your own
 //!
 //! A sink is any [`tower::Service`] from an [`AuditEvent`] to `()`: an async closure, or a stack around a client of a
-//! remote service. [`AuditEvent::example`] makes an event for its unit tests.
+//! remote service. [`AuditEvent::example`] returns an event for the unit tests of a sink.
 //!
 //! ```
 //! use std::convert::Infallible;
@@ -54,8 +54,8 @@
 //! # If the sink fails
 //!
 //! A token is released only after the sink has taken the event of the token. If the sink returns an error, or has not
-//! answered after five seconds, then the client receives `temporarily_unavailable` instead of the token, and the event is
-//! logged as [`TracingSink`] would log the event. The event of a refused request does not change the answer.
+//! answered after five seconds, then the client receives `temporarily_unavailable` instead of the token, and the layer
+//! logs the event in the way of [`TracingSink`]. The answer to a refused request does not depend on the sink.
 //!
 //! # Requests and traces
 //!
@@ -81,8 +81,8 @@ pub(crate) use attempt::{Attempt, Audit};
 
 /// An audit sink: a [`tower::Service`] from an [`AuditEvent`] to `()`.
 ///
-/// The layer waits for the sink before the layer releases a token: see [the module](self). [`TracingSink`] is the default,
-/// [`JsonLinesSink`] writes lines of JSON. Every other service of this shape is a sink, too.
+/// The layer releases a token only after the sink has answered: see [the module](self). [`TracingSink`] is the default.
+/// [`JsonLinesSink`] writes lines of JSON. Every service with these types is a sink.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an audit sink",
     label = "not a `tower::Service<AuditEvent, Response = ()>`",

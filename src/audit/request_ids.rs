@@ -4,8 +4,8 @@ const MAX_REQUEST_ID_BYTES: usize = 128;
 
 /// The ids that other systems log for the same request.
 ///
-/// The client may have chosen both values. So only a value of a strict form counts, and the value is never more than a
-/// label.
+/// The client may have chosen both values. So a value counts only if it has the exact form, and no decision depends on a
+/// value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RequestIds {
     /// `X-Request-Id`: 1 to 128 visible ASCII characters.
@@ -32,7 +32,7 @@ fn is_request_id(id: &[u8]) -> bool {
     (1..=MAX_REQUEST_ID_BYTES).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
 }
 
-/// Returns the trace id of a `traceparent`. Versions after `00` may have more fields (section 4).
+/// Returns the trace id of a `traceparent`. Versions after `00` may have more fields (W3C Trace Context section 4).
 fn trace_id(traceparent: &[u8]) -> Option<&[u8]> {
     let fields: Vec<&[u8]> = traceparent.splitn(5, |byte| *byte == b'-').collect();
     let [version, trace_id, parent_id, flags, rest @ ..] = &fields[..] else { return None };

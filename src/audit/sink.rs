@@ -10,8 +10,9 @@ use tower::Service;
 /// The default sink: writes each event as a [`tracing`] event with the target `token_exchange::audit`.
 ///
 /// The level is `INFO` if a token was issued, `WARN` if the request was denied, and `ERROR` if the request failed. The
-/// event is in the span that was current when the layer received the request, so that a span of
-/// [tower-http's `TraceLayer`](https://docs.rs/tower-http/latest/tower_http/trace/) around the layer adds its fields.
+/// event is in the span that was current when the layer received the request. If
+/// [tower-http's `TraceLayer`](https://docs.rs/tower-http/latest/tower_http/trace/) is around the layer, the event
+/// therefore has the fields of the span of `TraceLayer` too.
 ///
 /// The names of the fields are stable. A field without a value is left out.
 ///
@@ -22,7 +23,7 @@ use tower::Service;
 /// | `stage` | the last stage that the attempt reached ([`Stage`](super::Stage)) |
 /// | `error` | the `error` in the answer to the client |
 /// | `reason` | the reason of the refusal: a code in [`reasons`](crate::manual::reasons) |
-/// | `detail` | more about the reason |
+/// | `detail` | the particulars of the reason |
 /// | `claimed_client_id` | the client id in the request, without proof |
 /// | `client_id` | the authenticated client |
 /// | `auth_method` | the method that authenticated the client, such as `client_secret_basic` |
@@ -39,7 +40,7 @@ use tower::Service;
 /// | `actor_token_jti` | the `jti` of the actor token |
 /// | `semantics` | `delegation` or `impersonation` |
 /// | `act` | the actors in the `act` claim, the current actor first, as JSON: `[{"iss":"…","sub":"…"}]` |
-/// | `act_depth` | the number of these actors |
+/// | `act_depth` | the number of actors in `act` |
 /// | `policy_id` | the name that the policy gave for its grant |
 /// | `shadow` | the decision that the policy would make with its shadow rules |
 /// | `granted_targets` | the ids of the target records, separated by spaces |
@@ -54,8 +55,8 @@ use tower::Service;
 /// | `trace_id` | the trace id of the header `traceparent` ([`AuditEvent::trace_id`]) |
 /// | `duration_us` | the duration of the attempt, in microseconds |
 ///
-/// An event that another sink did not take is logged with the same fields. An event at the level `ERROR` stands before
-/// it and says why, in the field `problem`.
+/// If another sink does not take an event, the layer logs the event with the same fields. One log line before that event,
+/// at the level `ERROR`, has the cause in the field `problem`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TracingSink;
 
