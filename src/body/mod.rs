@@ -1,9 +1,9 @@
 //! Request bodies that can be read and given back, and the response body of the middleware.
 //!
-//! The middleware must read a form before the middleware knows whether the request is a token exchange. If the request
-//! is not a token exchange, the wrapped service gets a body of the same type with the same frames, trailers, transport error
-//! and size hints. [`RequestBody`] is the trait of a body type that can take frames back. [`Replay`] is a body that keeps
-//! the frames that were read. [`ResponseBody`] is the response body of the wrapped service or of the middleware.
+//! The middleware must read a form to find out whether the request is a token exchange. If the request is not a token
+//! exchange, the wrapped service gets a body of the same type with the same frames, trailers, transport error and size
+//! hints. [`RequestBody`] is the trait of a body type that can take frames back. [`Replay`] is a body that keeps the
+//! frames that were read. [`ResponseBody`] is the response body of the wrapped service or of the middleware.
 
 mod read;
 mod replay;
@@ -38,7 +38,8 @@ use http_body_util::combinators::{BoxBody, UnsyncBoxBody};
 /// readable(request.map(Replay::new).body());
 /// ```
 ///
-/// A body type of your own takes the frames back if the type contains a [`Replay`], in this example in a box:
+/// A body type of your own can take the frames back if the type contains a [`Replay`]. In this example, the replay is in a
+/// box:
 ///
 /// ```
 /// use std::{convert::Infallible, pin::Pin, task::{Context, Poll}};
@@ -110,7 +111,7 @@ impl<E: Send + 'static> RequestBody for UnsyncBoxBody<Bytes, E> {
     }
 }
 
-// axum and tonic unwrap this box type without changing its error, so the error is not wrapped a second time.
+// `Body::new` of axum and tonic unwraps an `UnsyncBoxBody`, so the error of the body is not wrapped a second time.
 #[cfg(feature = "axum")]
 impl RequestBody for axum_core::body::Body {
     fn from_replay(replay: Replay<Self>) -> Self {
@@ -118,7 +119,8 @@ impl RequestBody for axum_core::body::Body {
     }
 }
 
-// tonic replaces a body that is at its end by an empty body, so no frame may follow an early end flag.
+// `Body::new` of tonic replaces a body that is at its end by an empty body. No frame is lost, because a replay reports its
+// end only where the original body reports the end.
 #[cfg(feature = "tonic")]
 impl RequestBody for tonic::body::Body {
     fn from_replay(replay: Replay<Self>) -> Self {

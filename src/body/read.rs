@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http_body::Body;
 use tokio::{task::coop, time};
 
-use super::replay::{Met, Replay};
+use super::replay::{ReadOutcome, Replay};
 
 /// The limits for reading a body.
 #[derive(Clone, Copy, Debug)]
@@ -86,12 +86,12 @@ where
     let mut pieces = Vec::new();
     let (mut bytes, mut frames) = (0_usize, 0_usize);
     loop {
-        // Without this, a body that is always ready would block the deadline and every other task.
+        // Without this line, a body that is always ready would block the deadline and every other task.
         coop::consume_budget().await;
         let data = match replay.read_frame().await {
-            Met::Frame(data) => data,
-            Met::Error => return Stop::Error,
-            Met::End => return Stop::End(join(&pieces)),
+            ReadOutcome::Frame(data) => data,
+            ReadOutcome::Error => return Stop::Error,
+            ReadOutcome::End => return Stop::End(join(&pieces)),
         };
         bytes = bytes.saturating_add(data.len());
         frames += 1;

@@ -45,12 +45,12 @@ pin_project! {
 
 /// The state of a body before a poll, and the result of the poll.
 struct Step<D, E> {
-    shown: Shown,
+    hints: Hints,
     outcome: Option<Result<Frame<D>, E>>,
 }
 
 #[derive(Clone, Copy)]
-struct Shown {
+struct Hints {
     size_hint: SizeHint,
     is_end_stream: bool,
 }
@@ -62,22 +62,23 @@ pin_project! {
             #[pin]
             body: B,
         },
-        // The body is dropped at its end. Otherwise a body that yields frames after its end would pass frames unread.
+        // The body is dropped at its end. Otherwise the wrapped service could get frames that a faulty body yields after
+        // its end, and the layer would not have read these frames.
         Ended {
-            shown: Shown,
+            hints: Hints,
         },
     }
 }
 
 /// The result of [`Replay::read_frame`].
-pub(super) enum Met {
+pub(super) enum ReadOutcome {
     /// A frame with this data. Trailers have no data.
     Frame(Bytes),
     Error,
     End,
 }
 
-impl Shown {
+impl Hints {
     fn new(body: &impl Body) -> Self {
         Self { size_hint: body.size_hint(), is_end_stream: body.is_end_stream() }
     }
@@ -90,25 +91,25 @@ impl<B: Body> Replay<B> {
     }
 
     /// Reads and keeps one frame of the rest. The future can be dropped at any time without losing a frame.
-    pub(super) async fn read_frame(&mut self) -> Met
+    pub(super) async fn read_frame(&mut self) -> ReadOutcome
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let Tail::Rest { body } = &mut self.tail else {
-            return Met::End;
+            return ReadOutcome::End;
         };
-        let shown = Shown::new(body);
+        let hints = Hints::new(body);
         let outcome = body.frame().await;
-        let met = match &outcome {
-            Some(Ok(frame)) => Met::Frame(frame.data_ref().cloned().unwrap_or_default()),
-            Some(Err(_)) => Met::Error,
-            None => Met::End,
+        let read = match &outcome {
+            Some(Ok(frame)) => ReadOutcome::Frame(frame.data_ref().cloned().unwrap_or_default()),
+            Some(Err(_)) => ReadOutcome::Error,
+            None => ReadOutcome::End,
         };
-        if !matches!(met, Met::Frame(_)) {
-            self.tail = Tail::Ended { shown: Shown::new(body) };
+        if !matches!(read, ReadOutcome::Frame(_)) {
+            self.tail = Tail::Ended { hints: Hints::new(body) };
         }
-        self.front.push_back(Step { shown, outcome });
-        met
+        self.front.push_back(Step { hints, outcome });
+        read
     }
 
     /// Returns the original body if no frame was read, and otherwise the result of `wrap`.
@@ -119,11 +120,11 @@ impl<B: Body> Replay<B> {
         }
     }
 
-    fn shown(&self) -> Shown {
+    fn hints(&self) -> Hints {
         match (self.front.front(), &self.tail) {
-            (Some(step), _) => step.shown,
-            (None, Tail::Rest { body }) => Shown::new(body),
-            (None, Tail::Ended { shown }) => *shown,
+            (Some(step), _) => step.hints,
+            (None, Tail::Rest { body }) => Hints::new(body),
+            (None, Tail::Ended { hints }) => *hints,
         }
     }
 }
@@ -137,7 +138,7 @@ impl<B: Body> Replay<Replay<B>> {
                 front.append(&mut inner.front);
                 Replay { front, tail: inner.tail }
             }
-            Tail::Ended { shown } => Replay { front, tail: Tail::Ended { shown } },
+            Tail::Ended { hints } => Replay { front, tail: Tail::Ended { hints } },
         }
     }
 }
@@ -158,11 +159,11 @@ impl<B: Body> Body for Replay<B> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.shown().is_end_stream
+        self.hints().is_end_stream
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.shown().size_hint
+        self.hints().size_hint
     }
 }
 

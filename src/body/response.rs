@@ -55,7 +55,7 @@ impl<R> ResponseBody<R> {
     }
 }
 
-/// Makes a response body from a body of the wrapped service's type, for an outer middleware that answers itself.
+/// Makes a response body from a body of the wrapped service's type, for an outer middleware that makes an answer.
 impl<R> From<R> for ResponseBody<R> {
     fn from(body: R) -> Self {
         Self::wrapped(body)

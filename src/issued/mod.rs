@@ -15,7 +15,7 @@ use crate::{
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 
-/// The number of tokens in a form at which the layer looks. A correct form has one token.
+/// The most parameters `token` of a form that the layer reads. A correct form has one such parameter.
 const MAX_TOKENS: usize = 4;
 /// The target of the log lines of this module.
 const LOG: &str = "token_exchange::issued_tokens";
