@@ -14,7 +14,7 @@ use super::body::{self, Unread};
 /// The largest response body that is read, in bytes.
 const ANSWER_BYTES: usize = 256 * 1024;
 
-/// Makes an HTTP service of a service in the same process, such as a router or the service that the layer wraps.
+/// Makes an HTTP service from a service in the same process, such as a router or the service that the layer wraps.
 ///
 /// The service gets requests with a [`Full`] body. An axum router accepts such a body;
 /// [`map_request`](tower::util::ServiceExt::map_request) converts the body for any other service. A response body of more
@@ -64,7 +64,7 @@ where
         let service = self.0.clone();
         Box::pin(async move {
             let mut request = request.map(Full::new);
-            // A middleware inside of the service may hide the length of the body.
+            // A middleware of the service may hide the length of the body. The header states the length.
             if let Some(length) = request.body().size_hint().exact().filter(|length| *length > 0) {
                 request.headers_mut().insert(header::CONTENT_LENGTH, length.into());
             }

@@ -29,13 +29,13 @@ pub(crate) use uri::web_uri;
 
 use crate::plug::{BoxHttpService, boxed};
 
-/// Returns the HTTP service that is used where none is given: [`HttpFetch`] with its defaults.
+/// Returns the HTTP service for a configuration without an HTTP service: [`HttpFetch`] with its defaults.
 #[cfg(feature = "fetch")]
 pub(crate) fn default_service() -> BoxHttpService {
     boxed(HttpFetch::new())
 }
 
-/// Returns a service that fails. No configuration that needs an HTTP service can be built with it ([`NO_CLIENT`]).
+/// Returns a service that fails. A layer refuses records that need an HTTP service in such a build ([`NO_CLIENT`]).
 #[cfg(not(feature = "fetch"))]
 pub(crate) fn default_service() -> BoxHttpService {
     boxed(tower::service_fn(|_: http::Request<bytes::Bytes>| async { Err(NO_CLIENT) }))

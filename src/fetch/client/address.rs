@@ -23,7 +23,7 @@ impl From<IpAddr> for AddressKind {
 fn v4(address: Ipv4Addr) -> AddressKind {
     match address.octets() {
         [127, ..] => AddressKind::Loopback,
-        // Cloud metadata services outside of 169.254.0.0/16: Alibaba in shared space, Azure in public space.
+        // Cloud metadata services outside of 169.254.0.0/16: Alibaba (a shared address) and Azure (a public address).
         [100, 100, 100, 200] | [168, 63, 129, 16] => AddressKind::Special,
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] => AddressKind::Private,
         [0, ..] | [169, 254, ..] | [192, 0, 0, _] | [192, 88, 99, _] | [198, 18..=19, ..] => AddressKind::Special,
@@ -91,7 +91,7 @@ impl AllowedAddresses {
         Err(RefusedAddress { address, why })
     }
 
-    /// Returns the allowed addresses. An error if there are addresses and none is allowed.
+    /// Returns the allowed addresses. An error if there are addresses and no address is allowed.
     pub(super) fn check_all<T>(
         self,
         addresses: impl Iterator<Item = T>,
@@ -176,16 +176,16 @@ mod tests {
             (network(true, false), [true, true, false, false]),
             (network(true, true), [true, true, true, false]),
         ];
-        for (reach, expected) in table {
-            let places = ["8.8.8.8", "127.0.0.1", "10.0.0.1", "169.254.169.254"];
-            assert_eq!(places.map(|address| reach.check(address.parse().unwrap()).is_ok()), expected, "{reach:?}");
+        for (allowed, expected) in table {
+            let kinds = ["8.8.8.8", "127.0.0.1", "10.0.0.1", "169.254.169.254"];
+            assert_eq!(kinds.map(|address| allowed.check(address.parse().unwrap()).is_ok()), expected, "{allowed:?}");
         }
     }
 
     #[test]
     fn a_mixed_answer_keeps_the_allowed_addresses() {
-        let reach = AllowedAddresses::Network { loopback: false, private: false };
-        let pick = |list: &[&str]| reach.check_all(list.iter().map(|ip| ip.parse::<IpAddr>().unwrap()), |ip| *ip);
+        let allowed = AllowedAddresses::Network { loopback: false, private: false };
+        let pick = |list: &[&str]| allowed.check_all(list.iter().map(|ip| ip.parse::<IpAddr>().unwrap()), |ip| *ip);
 
         assert_eq!(pick(&["10.0.0.1", "8.8.8.8", "::1"]).unwrap(), ["8.8.8.8".parse::<IpAddr>().unwrap()]);
         assert_eq!(pick(&["10.0.0.1", "::1"]).unwrap_err().address.to_string(), "10.0.0.1");

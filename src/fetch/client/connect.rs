@@ -20,32 +20,32 @@ use super::address::AllowedAddresses;
 type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 type Tcp = HttpConnector<GuardedResolver>;
 
-/// Connects to allowed addresses only. Different addresses are allowed with TLS and without.
+/// Connects to allowed addresses only. The allowed addresses with TLS differ from the allowed addresses without TLS.
 #[derive(Clone)]
 pub(super) struct Connector {
-    plain: Lane,
-    secure: Lane,
+    plain: GuardedConnector,
+    secure: GuardedConnector,
     timeout: Duration,
 }
 
 #[derive(Clone)]
-struct Lane {
+struct GuardedConnector {
     allowed: AllowedAddresses,
     connector: HttpsConnector<Tcp>,
 }
 
 impl Connector {
     pub(super) fn new(tls: ClientConfig, secure: AllowedAddresses, timeout: Duration) -> Self {
-        let lane = |allowed, tls| {
+        let guarded = |allowed, tls| {
             let tcp = tcp(GuardedResolver { allowed, system: GaiResolver::new() }, timeout);
             let builder = HttpsConnectorBuilder::new().with_tls_config(tls);
             let connector = match allowed {
                 AllowedAddresses::ThisMachine => builder.https_or_http().enable_http1().wrap_connector(tcp),
                 AllowedAddresses::Network { .. } => builder.https_only().enable_http1().wrap_connector(tcp),
             };
-            Lane { allowed, connector }
+            GuardedConnector { allowed, connector }
         };
-        Self { plain: lane(AllowedAddresses::ThisMachine, tls.clone()), secure: lane(secure, tls), timeout }
+        Self { plain: guarded(AllowedAddresses::ThisMachine, tls.clone()), secure: guarded(secure, tls), timeout }
     }
 }
 
@@ -70,11 +70,11 @@ impl Service<Uri> for Connector {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let plain = uri.scheme() == Some(&Scheme::HTTP);
-        let Lane { allowed, mut connector } = if plain { self.plain.clone() } else { self.secure.clone() };
+        let GuardedConnector { allowed, mut connector } = if plain { self.plain.clone() } else { self.secure.clone() };
         // hyper-util may continue to connect for the pool after the request has ended. This deadline ends that work.
         let timeout = self.timeout;
         Box::pin(async move {
-            // An IP address in the URL does not reach the resolver.
+            // The resolver does not see an IP address in the URL, so the address is checked here.
             let host = uri.host().unwrap_or_default();
             if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse() {
                 allowed.check(address)?;

@@ -80,7 +80,7 @@ pub enum FetchError {
 }
 
 impl FetchError {
-    /// Makes an error of an error of the HTTP client. `connecting` tells whether there was no connection yet.
+    /// Converts an error of the HTTP client. `connecting` is true if the error is from before there was a connection.
     pub(super) fn transport(host: &str, timeout: Duration, connecting: bool, source: BoxError) -> Self {
         let host = host.to_owned();
         if let Some(&RefusedAddress { address, why }) = find(&*source) {

@@ -34,7 +34,7 @@ use super::{
 };
 use connect::Connector;
 
-/// The bounds of one exchange.
+/// The limits of one request.
 #[derive(Clone, Copy)]
 struct Limits {
     timeout: Duration,
@@ -119,7 +119,7 @@ impl Service<Request<Bytes>> for HttpFetch {
     fn call(&mut self, request: Request<Bytes>) -> Self::Future {
         let this = self.clone();
         Box::pin(async move {
-            let host = vet(request.uri(), this.loopback_http)?.to_owned();
+            let host = checked_host(request.uri(), this.loopback_http)?.to_owned();
             let timeout = this.limits.timeout;
             match tokio::time::timeout(timeout, this.fetch(request, &host)).await {
                 Ok(fetched) => fetched,
@@ -130,7 +130,7 @@ impl Service<Request<Bytes>> for HttpFetch {
 }
 
 /// Returns the host of a URI that may be fetched. The addresses behind the host are checked on connecting.
-fn vet(uri: &Uri, loopback_http: bool) -> Result<&str, FetchError> {
+fn checked_host(uri: &Uri, loopback_http: bool) -> Result<&str, FetchError> {
     let host = host_of(uri).map_err(|problem| FetchError::InvalidUri { problem })?;
     match uri.scheme() {
         Some(scheme) if *scheme == Scheme::HTTPS || *scheme == Scheme::HTTP && loopback_http => Ok(host),

@@ -32,7 +32,7 @@ async fn internal_addresses_are_refused_by_default() {
 #[tokio::test]
 async fn plain_http_reaches_loopback_only() {
     let fetch = loopback().allow_private_addresses().build().unwrap();
-    // The last three are 10.0.0.1 to the system's resolver, and no address at all to Rust.
+    // The resolver of the system reads each of the last three hosts as 10.0.0.1. Rust does not read them as addresses.
     for host in "10.0.0.1 8.8.8.8 [fd00::1] [64:ff9b::7f00:1] 0.0.0.0 10.1 0x0a000001 167772161".split(' ') {
         let told = refusal(fetch.clone(), &format!("http://{host}/")).await;
         assert!(told.contains("plain http"), "{told}");
@@ -50,7 +50,7 @@ async fn private_addresses_exclude_metadata_addresses() {
     for host in ["169.254.169.254", "100.100.100.200", "[fd00:ec2::254]", "[fe80::1]", "0.0.0.0"] {
         assert!(refusal(fetch.clone(), &format!("https://{host}/")).await.contains("no option allows"));
     }
-    // Allowed, hence tried: nothing listens there.
+    // The client connects to an allowed address. No server listens at this address.
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error = get(fetch, &format!("https://{closed}/")).await.unwrap_err();
     assert!(matches!(error, FetchError::Connect { .. }), "{error:?}");

@@ -23,7 +23,7 @@ async fn a_response_is_returned_whole() {
 #[tokio::test]
 async fn a_body_over_the_limit_is_refused() {
     let table: [&'static [&'static str]; 2] = [
-        // Announced and never sent: the refusal does not wait for it.
+        // The body is announced and never sent. The refusal does not wait for the body.
         &["HTTP/1.1 200 OK\r\ncontent-length: 11\r\n\r\n"],
         &["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\n123456\r\n", "6\r\n123456\r\n"],
     ];
@@ -42,7 +42,7 @@ async fn headers_and_body_share_one_deadline() {
     let table: [&'static [&'static str]; 3] = [
         &["", "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"],
         &["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no", "k"],
-        // Never idle for long, never done.
+        // The response is never idle for long, and never ends.
         &["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "1\r\n", "a", "\r\n", "1\r\n", "a", "\r\n"],
     ];
     for pieces in table {

@@ -21,7 +21,7 @@ use tower::ServiceExt;
 
 use super::{FetchError, HttpFetch, HttpFetchBuilder};
 
-/// A server on loopback that answers every connection with the same pieces, a pause between them.
+/// A server on loopback that answers every connection with the same pieces, with a pause after each piece.
 struct Peer {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,

@@ -1,4 +1,4 @@
-use crate::fetch::client::vet;
+use crate::fetch::client::checked_host;
 
 #[test]
 fn only_absolute_https_uris_are_fetched() {
@@ -14,7 +14,7 @@ fn only_absolute_https_uris_are_fetched() {
         ("https://user@issuer.example/", Err("user information")),
     ];
     for (uri, expected) in table {
-        match (vet(&uri.parse().unwrap(), false), expected) {
+        match (checked_host(&uri.parse().unwrap(), false), expected) {
             (Ok(host), Ok(expected)) => assert_eq!(host, expected),
             (Err(error), Err(expected)) => assert!(error.to_string().contains(expected), "{uri}: {error}"),
             (got, _) => panic!("{uri}: {got:?}"),
@@ -24,14 +24,14 @@ fn only_absolute_https_uris_are_fetched() {
 
 #[test]
 fn plain_http_needs_an_option() {
-    assert_eq!(vet(&"http://localhost:8080/".parse().unwrap(), true).unwrap(), "localhost");
-    assert!(vet(&"ws://localhost/".parse().unwrap(), true).is_err());
+    assert_eq!(checked_host(&"http://localhost:8080/".parse().unwrap(), true).unwrap(), "localhost");
+    assert!(checked_host(&"ws://localhost/".parse().unwrap(), true).is_err());
 }
 
 #[test]
 fn errors_contain_no_query_and_no_credentials() {
     for uri in ["http://issuer.example/path?secret=hunter2", "https://user:hunter2@issuer.example/path"] {
-        let error = vet(&uri.parse().unwrap(), false).unwrap_err();
+        let error = checked_host(&uri.parse().unwrap(), false).unwrap_err();
         for text in [error.to_string(), format!("{error:?}")] {
             assert!(!text.contains("hunter2") && !text.contains("path"), "{text}");
         }
