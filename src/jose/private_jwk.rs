@@ -1,6 +1,9 @@
 //! A private key as a JWK (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2).
 
-use super::{Algorithm, KeyError, PrivateKey, VerifyingKey, parse_object, private_key::Pair};
+use super::{
+    Algorithm, KeyError, PrivateKey, VerifyingKey, parse_object,
+    private_key::{Pair, problem_of},
+};
 use crate::protocol::KeyId;
 use data_encoding::BASE64URL_NOPAD;
 use ring::{
@@ -35,7 +38,8 @@ impl PrivateKey {
 
         let public = public_half(&jwk, algorithm)?;
         let public = VerifyingKey::from_jwk(&public).map_err(|why| refused(why.to_string()))?;
-        let key = Self::from_pair(algorithm, pair(&jwk, algorithm)?.map_err(|error| refused(error.to_string()))?)?;
+        let pair = pair(&jwk, algorithm)?.map_err(|error| refused(problem_of(error).to_owned()))?;
+        let key = Self::from_pair(algorithm, pair)?;
         // Ring checks some RSA members only when the key signs.
         let signs = key.sign(b"probe").is_some_and(|signature| public.verify(algorithm, b"probe", &signature));
         if signs { Ok((key, kid)) } else { Err(refused("the key does not sign".into())) }

@@ -2,6 +2,7 @@ use super::{Algorithm, base64url, key::parameters};
 use biscuit::{digest, jws::Secret};
 use data_encoding::BASE64;
 use ring::{
+    error::KeyRejected,
     rand::{SecureRandom, SystemRandom},
     signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
@@ -32,7 +33,7 @@ pub enum KeyError {
     #[error("the PEM text has no `PRIVATE KEY` block (PKCS#8); convert the key with `openssl pkcs8 -topk8 -nocrypt`")]
     NotPem,
     /// The bytes are not a PKCS#8 key for the algorithm.
-    #[error("not a PKCS#8 private key for {algorithm} ({cause}); give a key for this algorithm")]
+    #[error("not a PKCS#8 private key for {algorithm}: {cause}; give a key for this algorithm")]
     NotForAlgorithm {
         /// The requested algorithm.
         algorithm: Algorithm,
@@ -76,7 +77,7 @@ pub enum KeyError {
     },
     /// The members of the JWK do not make a key: the private members do not belong to the public members, or a member is
     /// out of range.
-    #[error("the members of the JWK make no key for {algorithm} ({cause}); export the whole key again")]
+    #[error("the members of the JWK make no key for {algorithm}: {cause}; export the whole key again")]
     JwkRefused {
         /// The algorithm of the key.
         algorithm: Algorithm,
@@ -120,7 +121,8 @@ impl PrivateKey {
                 EdDSA => Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map(Pair::Ed25519),
                 RS256 | RS384 | RS512 | PS256 | PS384 | PS512 => RsaKeyPair::from_pkcs8(der).map(Pair::Rsa),
             };
-        let pair = pair.map_err(|error| KeyError::NotForAlgorithm { algorithm, cause: error.to_string() })?;
+        let pair =
+            pair.map_err(|error| KeyError::NotForAlgorithm { algorithm, cause: problem_of(error).to_owned() })?;
         Self::from_pair(algorithm, pair)
     }
 
@@ -136,7 +138,7 @@ impl PrivateKey {
         kinds.into_iter().find_map(|algorithm| Self::from_pkcs8(algorithm, &der).ok()).ok_or(KeyError::NoKnownKind)
     }
 
-    /// Makes a key of a pair that fits the algorithm.
+    /// Makes a key from a pair that fits the algorithm.
     pub(super) fn from_pair(algorithm: Algorithm, pair: Pair) -> Result<Self, KeyError> {
         let (material, public) = match pair {
             Pair::Ecdsa(pair) => {
@@ -195,6 +197,23 @@ impl PrivateKey {
         let members: Vec<&str> = self.public.keys().map(String::as_str).collect();
         let parameters = parameters(&self.public, &members).ok_or(KeyError::Unusable)?;
         parameters.thumbprint(&digest::SHA256).map_err(|_| KeyError::Unusable)
+    }
+}
+
+/// Returns the problem with a key. Ring tells the problem only by a name, such as `WrongAlgorithm`.
+pub(super) fn problem_of(rejected: KeyRejected) -> &'static str {
+    match rejected.to_string().as_str() {
+        "InconsistentComponents" => "the private key does not belong to the public key",
+        "InvalidComponent" => "a number of the key is out of range",
+        "InvalidEncoding" => "the encoding is malformed",
+        "PrivateModulusLenNotMultipleOf512Bits" => "the length of a prime is not a multiple of 512 bits",
+        "PublicKeyIsMissing" => "the public key is missing",
+        "RNG failed" => "the system has no randomness",
+        "TooLarge" => "the key is too long",
+        "TooSmall" => "the key is too short",
+        "VersionNotSupported" => "the version of the format is not supported",
+        "WrongAlgorithm" => "the key is for another algorithm",
+        _ => "the key is malformed",
     }
 }
 
