@@ -6,8 +6,8 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 /// The claims of a token (RFC 7519 section 4): names with JSON values.
 ///
-/// A clone shares the claims and costs nothing more than a counter. The `Debug` output holds the names of the claims
-/// and no values, because the values may be personal data.
+/// A clone shares the claims, so a clone is cheap. The `Debug` output has the names of the claims and no values, because
+/// the values may be personal data.
 ///
 /// ```
 /// use serde_json::json;
@@ -35,7 +35,7 @@ pub struct ClaimsError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Invalid(pub(crate) &'static str);
 
-/// The last second that a double-precision number can tell from the next second, about the year 285 million.
+/// The largest time for which a double-precision number can represent every second (2^53 - 1).
 const LAST_SECOND: f64 = 9_007_199_254_740_991.0;
 
 impl Claims {
@@ -62,7 +62,7 @@ impl Claims {
         self.0.contains_key(name)
     }
 
-    /// Adds a claim, and replaces a claim of the same name. Clones that were made before keep what they have.
+    /// Adds a claim, or replaces the claim of the same name. Earlier clones do not change.
     pub fn insert(&mut self, name: impl Into<String>, value: impl Into<Value>) {
         Arc::make_mut(&mut self.0).insert(name.into(), value.into());
     }
@@ -120,7 +120,7 @@ impl Claims {
         }
     }
 
-    /// Returns the scope in another claim than `scope`: one string, or an array of strings.
+    /// Returns the scope in a claim of another name than `scope`: one string, or an array of strings.
     pub(crate) fn scope_in(&self, name: &str) -> Result<Option<Scope>, ScopeError> {
         match self.0.get(name) {
             None => Ok(None),
@@ -190,7 +190,7 @@ impl Serialize for Claims {
     }
 }
 
-// The values may be personal data, which does not belong into a log.
+// The values may be personal data, and a log must not contain personal data.
 impl fmt::Debug for Claims {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.names()).finish()
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_a_number_that_is_not_negative() {
+    fn a_date_is_no_negative_number() {
         for (json, down, up) in [("5", 5, 5), ("5.5", 5, 6), ("0", 0, 0), ("1.0e3", 1000, 1000)] {
             let claims = claims(&format!(r#"{{"exp":{json}}}"#));
             assert_eq!(claims.seconds("exp"), Ok(Some(down)));

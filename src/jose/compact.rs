@@ -10,7 +10,7 @@ pub(crate) struct Compact<'a> {
 }
 
 impl<'a> Compact<'a> {
-    /// Reads exactly three segments of base64url without padding and without stray trailing bits.
+    /// Reads exactly three segments of base64url without padding. The unused bits of the last character must be zero.
     pub(crate) fn parse(token: &'a str) -> Option<Self> {
         let (signing_input, signature) = token.rsplit_once('.')?;
         let (header, payload) = signing_input.split_once('.')?;

@@ -2,7 +2,7 @@ use super::{Algorithm, parse_object};
 use crate::protocol::{Reason, Rejection, refuse};
 use serde_json::{Map, Value};
 
-/// The largest header that is read. No real header is as large.
+/// The largest header that is read, in bytes. Real headers are much smaller.
 const MAX_BYTES: usize = 8 * 1024;
 /// The longest `kid` in bytes.
 const MAX_KID_BYTES: usize = 256;
@@ -16,7 +16,8 @@ const REFUSED: [(&str, Reason); 5] = [
     ("cty", Reason::TokenNested),
 ];
 
-/// The header of a signed token (RFC 7515 section 4). Members that name the place of a key are never read.
+/// The header of a signed token (RFC 7515 section 4). Members that contain or locate a key, such as `jwk` and `jku`, are
+/// never read.
 #[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) algorithm: Algorithm,
@@ -25,7 +26,7 @@ pub(crate) struct Header {
     pub(crate) typ: Option<String>,
 }
 
-/// A header that is one JSON object and has not been checked otherwise.
+/// A header that is one JSON object. The members of the object have not been checked.
 pub(crate) struct RawHeader {
     members: Map<String, Value>,
     bytes: usize,

@@ -22,7 +22,7 @@ use std::fmt;
 pub struct IgnoredKey {
     /// The position of the key in `keys`. The first key has the position 0.
     pub position: usize,
-    /// The `kid` of the key, if the key has one that is a [`KeyId`].
+    /// The `kid` of the key, if the `kid` is a valid [`KeyId`].
     pub kid: Option<KeyId>,
     /// The first problem that was found.
     pub reason: IgnoredReason,

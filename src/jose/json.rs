@@ -2,13 +2,14 @@ use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visit
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// The largest depth that is read. No real header, set of claims or key set is as deep.
+/// The largest depth that is read. Real headers, claims and key sets have fewer levels.
 const MAX_DEPTH: usize = 16;
 
 /// The member by which `serde_json` marks a number, in a build with its feature `arbitrary_precision`.
 const NUMBER: &str = "$serde_json::private::Number";
 
-/// Reads one JSON object without duplicate members at any level, at most 16 levels deep, with nothing after it.
+/// Reads a text that is one JSON object. Returns `None` if the text has anything else, if a level has a duplicate member,
+/// or if there are more than 16 levels.
 pub(crate) fn parse_object(text: &[u8]) -> Option<Map<String, Value>> {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let value = Strict { depth: 0 }.deserialize(&mut deserializer).ok()?;
@@ -108,9 +109,9 @@ impl<'de> Visitor<'de> for Strict {
 
 /// The text of a number, in a build in which another crate enables the feature `arbitrary_precision` of `serde_json`.
 ///
-/// In such a build, `serde_json` hands out a number as an object whose only member is [`NUMBER`] with an owned string. A
-/// string in the JSON text is never handed out as an owned string, so an object that imitates a number is an error. The
-/// number becomes what it is in any other build.
+/// In such a build, `serde_json` gives a number to the visitor as an object whose only member is [`NUMBER`] with an owned
+/// string. `serde_json` never gives a string of the JSON text as an owned string, so an object that imitates a number is
+/// an error. The result is the same as in a build without the feature.
 struct Digits;
 
 impl<'de> DeserializeSeed<'de> for Digits {
@@ -172,7 +173,7 @@ mod tests {
         assert!(parse_object(b"{\"a\":\"\xff\"}").is_none());
     }
 
-    /// The test is the same in a build with the feature and in one without.
+    /// The expected result is the same in a build with the feature and in a build without the feature.
     #[test]
     fn arbitrary_precision_changes_nothing() {
         let text = r#"{"a":[0,-0,5,-5,1.50,1e3,18446744073709551616,-9223372036854775808],"b":{"c":{"d":7}}}"#;
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_as_a_marked_object_is_a_number() {
+    fn a_marked_object_is_read_as_a_number() {
         let read = |digits: &str| {
             let number = MapDeserializer::<_, de::value::Error>::new([(NUMBER, digits.to_owned())].into_iter());
             Strict { depth: MAX_DEPTH }.deserialize(number)

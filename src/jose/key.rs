@@ -37,7 +37,7 @@ enum Material {
 }
 
 impl VerifyingKey {
-    /// Reads one key of a key set. A key that cannot be used is an error of this key only, not of the set (RFC 7517
+    /// Reads one key of a key set. An error concerns only this key: the other keys of the set can still be used (RFC 7517
     /// section 5).
     pub(crate) fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, IgnoredReason> {
         if PRIVATE_MEMBERS.iter().any(|member| jwk.contains_key(*member)) {
@@ -163,16 +163,16 @@ impl Material {
     }
 }
 
-/// Returns whether `key_ops` allow a key to verify (RFC 7517 section 4.3). Together with a `use`, they may name nothing but
-/// signatures.
+/// Returns whether `key_ops` allow a key to verify (RFC 7517 section 4.3). If the key also has a `use`, `key_ops` may name
+/// only `verify` and `sign`.
 fn verifies(operations: &Value, has_use: bool) -> bool {
     let Some(operations) = operations.as_array() else { return false };
     let signature = |operation: &Value| operation == "verify" || operation == "sign";
     operations.iter().any(|operation| operation == "verify") && (!has_use || operations.iter().all(signature))
 }
 
-/// Reads the parameters of a key with biscuit. Biscuit gets only these members, so that an odd `alg` or `x5c` cannot make
-/// biscuit fail.
+/// Reads the parameters of a key with biscuit. Biscuit gets only the listed members, so an unknown `alg` or a malformed
+/// `x5c` cannot make biscuit fail.
 pub(super) fn parameters(jwk: &Map<String, Value>, members: &[&str]) -> Option<AlgorithmParameters> {
     let bare: Map<_, _> =
         members.iter().map(|member| Some(((*member).to_owned(), jwk.get(*member)?.clone()))).collect::<Option<_>>()?;

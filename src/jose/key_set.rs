@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 /// The most keys that are read.
 const MAX_KEYS: usize = 100;
-/// The most keys that a token without `kid` is tried against.
+/// The most keys that are tried for one token.
 const MAX_TRIES: usize = 4;
 
 /// A JSON Web Key Set (RFC 7517 section 5): the public keys of an issuer.
@@ -38,7 +38,7 @@ pub struct KeySet {
 #[non_exhaustive]
 pub struct KeySetError;
 
-/// The result of looking for the key that signed a token. A later value is the better result.
+/// The result of looking for the key that signed a token. The variants are in order: a later variant is a better result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum KeyMatch {
     /// No key has the name, the algorithm and the use that the token needs.
@@ -123,7 +123,7 @@ impl KeySet {
         }
     }
 
-    /// Returns the keys that may have signed a token. If the token has a `kid`, only keys of that name are returned.
+    /// Returns the keys that may have signed a token. If the token has a `kid`, only keys with that `kid` are returned.
     pub(crate) fn candidates(&self, algorithm: Algorithm, kid: Option<&str>, key_use: KeyUse) -> Vec<&VerifyingKey> {
         self.keys
             .iter()
@@ -262,7 +262,7 @@ mod tests {
                 }
             }
         }
-        // Keys for another use do not count among the few keys that a token without `kid` is tried against.
+        // Keys for another use do not count toward the limit of tries.
         let many = [vec![svid; 50], vec![GOOD.to_owned()]].concat().join(",");
         let keys = KeySet::from_json(format!(r#"{{"keys":[{many}]}}"#)).unwrap();
         assert_eq!(keys.candidates(Algorithm::ES256, None, KeyUse::Signature).len(), 1);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_not_a_set_is_refused() {
+    fn only_a_key_set_is_read() {
         for bad in ["", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":[],"keys":[]}"#, r#"{"keys":[{"kid":"a","kid":"b"}]}"#]
         {
             assert_eq!(KeySet::from_json(bad).unwrap_err(), KeySetError, "{bad}");

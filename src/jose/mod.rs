@@ -1,8 +1,8 @@
-//! JSON Web Signatures, JSON Web Keys and the claims of tokens. No other room uses biscuit, the JOSE library.
+//! JSON Web Signatures, JSON Web Keys and the claims of tokens. No other module uses biscuit, the JOSE library.
 //!
-//! This room parses headers, claims and key sets itself: duplicate members are refused, depth and size are limited, and
-//! keys are read one at a time. Biscuit supplies key values, thumbprints and the RSA and ECDSA primitives. Biscuit only ever
-//! gets a key and an algorithm that fit together, because biscuit panics otherwise.
+//! This module parses headers, claims and key sets itself: duplicate members are refused, depth and size are limited, and
+//! keys are read one at a time. Biscuit supplies key values, thumbprints, and the signatures of RSA and ECDSA. Biscuit
+//! panics if a key and an algorithm do not fit together, so this module checks that both fit.
 
 mod algorithm;
 mod claims;

@@ -1,6 +1,6 @@
 //! The test for RSA keys whose private key can be computed because a faulty library made them (ROCA, CVE-2017-15361).
 
-/// The primes modulo which the modulus of such a key is a power of the generator.
+/// The small primes of the test. The modulus of a weak key is a power of the generator modulo each of these primes.
 const PRIMES: [u32; 38] = [
     3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109,
     113, 127, 131, 137, 139, 149, 151, 157, 163, 167,
