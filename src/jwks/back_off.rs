@@ -45,7 +45,7 @@ fn wait(failures: u32, jitter: u16) -> Duration {
     whole / 2 + (whole / 2).mul_f64(f64::from(jitter) / f64::from(u16::MAX))
 }
 
-/// Returns a random number, or the largest one if the system has no randomness.
+/// Returns a random number, or the largest number if the system has no randomness.
 fn jitter() -> u16 {
     let mut bytes = [0; 2];
     SystemRandom::new().fill(&mut bytes).map_or(u16::MAX, |()| u16::from_be_bytes(bytes))
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_or_a_clock_set_back_ends_the_wait() {
+    fn a_success_or_an_earlier_clock_ends_waiting() {
         let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let mut back_off = BackOff::default();
         assert!(back_off.is_over(now) && !back_off.is_failing());

@@ -46,7 +46,7 @@ impl Discovery {
         Ok(jwks_uri)
     }
 
-    /// Discards the cached `jwks_uri`, because there was no key set.
+    /// Discards the cached `jwks_uri`, so that the next fetch reads the metadata again.
     pub(super) fn forget(&self) {
         *self.lock() = None;
     }

@@ -8,10 +8,11 @@ use http::{Request, Response, header};
 use std::{fmt, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
-/// The longest time for one fetch of a key set, together with the metadata if the metadata is needed. The HTTP service may
-/// have a shorter timeout of its own.
+/// The longest time for one fetch of a key set. The time includes the requests for metadata, if discovery is needed. The
+/// HTTP service may have a shorter timeout of its own.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-/// The number of characters of a URI in a problem. The detail of an audit event ends after 256 characters.
+/// The most characters of a URI in a problem. The detail of an audit event has at most 256 characters, and the cause comes
+/// after the URI.
 const MAX_URI_CHARS: usize = 150;
 
 const FAILING: Failing =

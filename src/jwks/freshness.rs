@@ -43,8 +43,8 @@ impl CachedKeys {
     /// Returns the key set, unless it is too old for any use.
     pub(super) fn usable(&mut self, now: SystemTime) -> Option<(&KeySnapshot, Freshness)> {
         if now < self.fetched {
-            // The clock was set back, so the age is unknown. The key set becomes stale at once. Otherwise it would be
-            // used until the clock reaches the old time again.
+            // The clock was set back, so the age is unknown. The key set becomes stale at once. Otherwise the key set
+            // would be used until the clock reaches the old time again.
             (self.fetched, self.lifetime) = (now, Duration::ZERO);
         }
         let younger_than = |limit| is_within(limit, Some(self.fetched), now);
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_set_back_makes_a_key_set_stale() {
+    fn an_earlier_clock_makes_a_key_set_stale() {
         let at = |seconds: u64| UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds);
         let cached =
             || CachedKeys::new(KeySnapshot { keys: KeySet::empty(), fetch: 1 }, at(0), Duration::from_secs(600));

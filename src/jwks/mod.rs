@@ -6,17 +6,18 @@
 //!
 //! # Fetched key sets
 //!
-//! * A key set is fetched when it is first needed, by one request at a time for all who wait.
+//! * A key set is fetched when a token needs the key set for the first time. One fetch serves all exchanges that wait.
 //! * A key set is fresh for the `max-age` of its response, between 1 minute and 24 hours, or for 10 minutes if the
 //!   response names no `max-age`. After four fifths of this time, the next use fetches a new key set in the background.
 //! * If no new key set can be fetched, the old key set is used for up to 1 hour longer.
 //! * A token whose `kid` is not in the key set leads to a new fetch, at most once a minute.
-//! * After a failed fetch, the next fetch waits: 1 second at most after the first failure, twice as long after each
-//!   further failure, 60 seconds at most.
+//! * After a failed fetch, the next fetch waits: at most 1 second after the first failure, twice as long after each
+//!   further failure, and never longer than 60 seconds.
 
-// `trusted` looks for the key of a token in fixed and in fetched key sets. `remote` decides when a key set is fetched
-// and who waits; `source` fetches a key set, with `discovery` where the address must be looked up; `freshness` knows how
-// long a key set may be used; `readiness` reports to operators.
+// `trusted` looks for the key of a token in fixed and in fetched key sets. `remote` decides when a key set is fetched and
+// which exchanges wait. `source` fetches a key set, and `discovery` finds the address of a key set. `fetcher` sends the
+// requests. `freshness` says how long a key set may be used, and `back_off` how long to wait after a failure. `readiness`
+// reports to operators.
 mod back_off;
 mod discovery;
 mod fetcher;

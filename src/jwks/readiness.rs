@@ -20,7 +20,7 @@ pub struct Readiness {
 impl Readiness {
     /// Returns whether every issuer has keys.
     ///
-    /// A token of an issuer whose keys are missing is answered with 503. The tokens of other issuers are not affected.
+    /// An exchange of a token whose issuer has no keys is answered with 503. The tokens of other issuers are not affected.
     pub fn is_ready(&self) -> bool {
         self.issuers.iter().all(|issuer| issuer.state != KeyState::Missing)
     }
@@ -63,7 +63,7 @@ pub struct IssuerReadiness {
     pub fetches: u64,
     /// The number of fetches that failed.
     pub failures: u64,
-    /// The problem of the last fetch, if it failed: the address and the cause, escaped and shortened.
+    /// The problem of the last fetch, if that fetch failed: the address and the cause, escaped and shortened.
     pub last_problem: Option<String>,
 }
 

@@ -15,13 +15,13 @@ use std::{
 };
 use tokio::{runtime::Handle, sync::watch};
 
-/// The shortest time between two fetches for an unknown `kid`. A client can invent any number of them.
+/// The shortest time between two fetches for an unknown `kid`. A client can invent any number of values of `kid`.
 const UNKNOWN_KEY_COOL_DOWN: Duration = Duration::from_secs(60);
 
-/// A key set at another server, which is fetched when it is needed and cached (RFC 7517 section 5).
+/// A key set at another server, which is fetched when a token needs the key set, and then cached (RFC 7517 section 5).
 ///
-/// At most one fetch is under way at a time, and all who need its result wait for it. The fetch continues if all of them
-/// leave.
+/// At most one fetch is under way at a time, and every exchange that needs the result waits for that fetch. The fetch
+/// continues even if no exchange waits any more.
 pub(super) struct RemoteKeys {
     source: Source,
     fetcher: Fetcher,
@@ -36,11 +36,11 @@ struct State {
     back_off: BackOff,
     fetches: u64,
     failures: u64,
-    /// The problem of the last fetch, if it failed.
+    /// The problem of the last fetch, if that fetch failed.
     problem: Option<FetchProblem>,
 }
 
-/// A fetch that is under way, for all who wait for it.
+/// A fetch that is under way. Every exchange that waits for the fetch has a clone.
 #[derive(Clone)]
 pub(super) struct Refresh(watch::Receiver<Option<KeySnapshot>>);
 
@@ -49,7 +49,7 @@ pub(super) struct KeyHealth {
     pub(super) usable: Option<UsableKeys>,
     pub(super) fetches: u64,
     pub(super) failures: u64,
-    /// The problem of the last fetch, if it failed.
+    /// The problem of the last fetch, if that fetch failed.
     pub(super) problem: Option<String>,
 }
 
@@ -97,7 +97,7 @@ impl RemoteKeys {
                 }
                 Some((keys, Freshness::Stale)) => {
                     let refresh = self.start_refresh(&mut state, now);
-                    // While the server is failing, nobody waits for the server.
+                    // While the server is failing, no exchange waits for the server.
                     if state.back_off.is_failing() {
                         return Ok(keys);
                     }
@@ -109,11 +109,11 @@ impl RemoteKeys {
         result_of(refresh).await.or(stale).ok_or_else(|| self.unavailable())
     }
 
-    /// Returns a newer key set than `seen`: one that was fetched meanwhile, or one that is fetched now. `None` if the
-    /// last such fetch was too recent.
+    /// Returns a newer key set than `seen`: a key set that was fetched meanwhile, or that is fetched now. `None` if the
+    /// last fetch for an unknown `kid` was too recent.
     ///
     /// # Errors
-    /// While fetching fails, it is not known whether the key exists.
+    /// The fetch fails, so the layer cannot know whether the key exists.
     pub(super) async fn newer_than(self: &Arc<Self>, seen: &KeySnapshot) -> Result<Option<KeySnapshot>, Rejection> {
         let refresh = {
             let (mut state, now) = self.lock();
@@ -158,7 +158,7 @@ impl RemoteKeys {
         }
     }
 
-    /// Joins the fetch that is under way, or starts one. `None` in the back-off after a failure, and outside of a
+    /// Returns the fetch that is under way, or starts a fetch. `None` in the back-off after a failure, and outside of a
     /// runtime.
     fn start_refresh(self: &Arc<Self>, state: &mut State, now: SystemTime) -> Option<Refresh> {
         if let Some(refresh) = state.refresh_under_way(&self.source) {
@@ -168,7 +168,7 @@ impl RemoteKeys {
         state.fetches += 1;
         let (fetch, keys) = (state.fetches, Arc::clone(self));
         let (result, refresh) = watch::channel(None);
-        // A sender that is dropped without a result tells everybody who waits that the fetch failed.
+        // If the sender is dropped without a result, every exchange that waits learns that the fetch failed.
         runtime.spawn(async move {
             if let Some(fetched) = keys.fetch(fetch).await {
                 result.send_replace(Some(fetched));
@@ -246,7 +246,7 @@ mod tests {
     use std::convert::Infallible;
 
     #[tokio::test]
-    async fn a_key_set_fetched_meanwhile_is_used_in_the_cool_down() {
+    async fn a_newer_key_set_needs_no_further_fetch() {
         let keys = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
         let fetch =
             tower::service_fn(move |_: Request<Bytes>| async move { Ok::<_, Infallible>(Response::new(keys.into())) });

@@ -28,7 +28,7 @@ impl Source {
         }
     }
 
-    /// Returns the address that log lines name before the first fetch.
+    /// Returns the name of the source in log lines: the URI, or the identifier of the issuer.
     pub(super) fn name(&self) -> &str {
         match self {
             Self::Address(uri) => uri,
@@ -36,9 +36,9 @@ impl Source {
         }
     }
 
-    /// Fetches the key set, and returns it with its lifetime.
+    /// Fetches the key set, and returns the key set with its lifetime.
     ///
-    /// This takes one request, and up to three requests with discovery.
+    /// A fetch takes one request. With discovery, a fetch takes up to three requests.
     pub(super) async fn fetch(&self, fetcher: &Fetcher) -> Result<(KeySet, Duration), FetchProblem> {
         let deadline = deadline();
         match self {

@@ -12,7 +12,7 @@ use crate::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
-/// The keys of every issuer, by the identifier of the issuer. A key of one issuer never verifies a token of another.
+/// The keys of every issuer, by the identifier of the issuer. A key never verifies a token of another issuer.
 #[derive(Clone)]
 pub(crate) struct TrustedKeys {
     by_issuer: BTreeMap<IssuerId, IssuerKeys>,
@@ -50,8 +50,9 @@ impl TrustedKeys {
 
     /// Looks for the key of a token in the key sets of an issuer: first in the fixed key set, then in the fetched one.
     ///
-    /// Where no key has the name that the token gives, the key set is fetched again if a fetch is allowed. A token
-    /// without `kid` names no key; for such a token, the key set is also fetched again if no signature matches.
+    /// If no key has the `kid`, the algorithm and the use that the token needs, the key set is fetched again, unless the
+    /// last such fetch was too recent. For a token without `kid`, the key set is also fetched again if no key verifies the
+    /// signature.
     pub(crate) async fn verify(
         &self,
         issuer: &IssuerRecord,
@@ -65,8 +66,8 @@ impl TrustedKeys {
         };
         let mut snapshot = remote.current().await?;
         let mut found = check(&snapshot.keys);
-        // Every round looks through a newer key set. A second round is rare: it happens if a fetch was under way that
-        // began before the key was published.
+        // Each round looks into a newer key set. A second round is needed only if the fetch that was under way began
+        // before the key was published.
         while found == KeyMatch::NoKey || found == KeyMatch::Mismatch && !has_kid {
             snapshot = match remote.newer_than(&snapshot).await {
                 Ok(Some(newer)) => newer,
