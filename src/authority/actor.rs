@@ -16,8 +16,8 @@ pub(crate) struct Actor {
 }
 
 impl Actor {
-    /// Identifies the actor. An actor token is accepted from the client itself, or if the record of the client lists
-    /// the party of the token. Any other actor token is the credential of somebody else.
+    /// Identifies the actor. An actor token is accepted if its party is the client, or if the record of the client lists
+    /// the party. Any other actor token may be stolen.
     pub(super) fn identify(
         registry: &Registry,
         client: &ClientRecord,

@@ -13,7 +13,7 @@ pub(crate) struct Bounds {
     pub(crate) semantics: PossibleSemantics,
     pub(crate) ceiling: Ceiling,
     pub(crate) login: Login,
-    /// The time at which the bounds were found.
+    /// The time of the request, from which the ceiling was computed.
     pub(crate) found_at: NumericDate,
 }
 

@@ -55,8 +55,8 @@ impl Ceiling {
         Ok(Self { scope: scope(client, targets, subject, &mut trace)?, lifetime, not_after })
     }
 
-    /// Refuses a requested scope that the ceiling leaves nothing of. In strict mode, refuses a requested scope that is
-    /// not within the ceiling.
+    /// Refuses the request if no part of the requested scope is within the ceiling. In strict mode, refuses the request if
+    /// a part of the requested scope is not within the ceiling.
     pub(super) fn check_requested(&self, requested: Option<&Scope>, strict: bool) -> Result<(), Rejection> {
         let Some(requested) = requested else { return Ok(()) };
         let ceiling = &self.scope;
@@ -97,29 +97,29 @@ fn lifetime(
     })
 }
 
-/// The scope that the subject token, every target and the client allow. A scope token that not all targets know would
-/// make the issued token ambiguous (RFC 9068 section 3).
+/// The scope that the subject token, every target and the client allow. If a scope token had a meaning at some of the
+/// targets only, the issued token would be ambiguous (RFC 9068 section 3).
 fn scope(
     client: &ClientRecord,
     targets: &[Arc<TargetRecord>],
     subject: &VerifiedToken,
     trace: &mut impl FnMut(CeilingStep<'_>),
 ) -> Result<Scope, Rejection> {
-    let (source, upstream) = match &subject.scope {
+    let (source, received) = match &subject.scope {
         Some(scope) => (LimitSource::SubjectToken, scope),
         None => (LimitSource::ScopelessSubjects, &client.scopeless_subject_scopes),
     };
-    trace(CeilingStep::Scope(source, upstream));
+    trace(CeilingStep::Scope(source, received));
     let mut ceiling: Option<Scope> = None;
     for target in targets {
         let meaning = match &target.translation {
-            // The scopes in the record of the client are in the terms of the target already.
+            // The scopes in the record of the client are scopes of the target, so these scopes are not translated.
             Some(entries) if subject.scope.is_some() => {
-                let meaning = translate(upstream, entries);
+                let meaning = translate(received, entries);
                 trace(CeilingStep::Scope(LimitSource::Translation(target), &meaning));
                 Cow::Owned(meaning)
             }
-            _ => Cow::Borrowed(upstream),
+            _ => Cow::Borrowed(received),
         };
         let at_target = meaning.intersection(&target.scopes);
         trace(CeilingStep::Scope(LimitSource::Target(target), &at_target));
@@ -150,6 +150,6 @@ fn scope(
 /// The scope that a scope of a subject token means at a target.
 fn translate(scope: &Scope, entries: &BTreeMap<String, Scope>) -> Scope {
     let meaning = scope.iter().filter_map(|token| entries.get(token)).flat_map(Scope::iter);
-    // The records are checked: each entry is a part of the scopes of the target.
+    // The check of the records has made sure that each entry is a part of the scopes of the target.
     Scope::from_tokens(meaning).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// The checked facts of a request that its bounds follow from.
+/// The checked facts of a request. The bounds of the request follow from these facts.
 #[derive(Clone, Copy)]
 pub(crate) struct Facts<'a> {
     pub(crate) registry: &'a Registry,

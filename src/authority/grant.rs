@@ -18,8 +18,9 @@ pub(crate) struct EffectiveGrant {
 }
 
 impl EffectiveGrant {
-    /// Accepts a grant that narrows the ceiling. A grant that exceeds the ceiling is a bug in the policy and is refused.
-    pub(crate) fn clamp(
+    /// Accepts a grant that is within the ceiling. A grant that exceeds the ceiling is a defect of the policy, and is
+    /// refused.
+    pub(crate) fn checked(
         bounds: &Bounds,
         grant: Grant,
         requested: Option<&Scope>,

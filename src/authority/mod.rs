@@ -1,4 +1,4 @@
-//! The most that the records allow: who takes part, which actor chain results, and the ceiling for the policy.
+//! The bounds of an exchange: the parties, the actor chain, and the ceiling for the policy.
 //!
 //! [`Parameters`] resolves the request against the records. [`Bounds`] holds the limits of the request.
 //! [`EffectiveGrant`] holds the grant of the policy after the check against these limits.

@@ -22,7 +22,8 @@ pub(super) fn local_name(registry: &Registry, iss: impl AsRef<str>, sub: &str) -
     }
 }
 
-/// The foreign party that became the subject of an own token in an earlier exchange, if the name still shows the party.
+/// The foreign party that an earlier exchange mapped to the subject of an own token. `None` if the `sub` does not show a
+/// foreign party.
 pub(super) fn origin(registry: &Registry, token: &VerifiedToken) -> Option<Party> {
     token.own.then(|| registry.origin_of(&token.sub)).flatten()
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 /// The largest token that is read, in bytes.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
 
-/// The parameters of a request, resolved against the records (RFC 8693 section 2.1): each of them is one that the
-/// client may send.
+/// The parameters of a request, resolved against the records (RFC 8693 section 2.1). The client may use each of these
+/// targets and types.
 #[derive(Debug)]
 pub(crate) struct Parameters {
     pub(crate) subject: DeclaredToken,

@@ -10,7 +10,7 @@ use crate::{
 pub(crate) struct Parties {
     /// The `sub` of the issued token.
     pub(crate) issued_sub: String,
-    /// The foreign party that became the subject in an earlier exchange, if the name of the subject still shows it.
+    /// The foreign party that an earlier exchange mapped to the subject, if the `sub` of the subject shows that party.
     pub(crate) origin: Option<Party>,
     /// Whether the subject is a client, so that no user is behind the subject token.
     pub(crate) subject_is_client: bool,

@@ -14,7 +14,8 @@ use crate::{
 /// * `may_act` of the token names the client, and the record of the issuer trusts this claim;
 /// * the record of the issuer lists the client as a presenter.
 ///
-/// A token with several audiences can be presented by each of these. So the record of the client must allow such tokens.
+/// Each audience of a token can present the token. So if a token has several audiences, the record of the client must
+/// allow such tokens, unless the trusted `may_act` names the client.
 pub(super) fn check(
     registry: &Registry,
     client: &ClientRecord,
@@ -55,10 +56,10 @@ fn is_presenter(registry: &Registry, client: &ClientRecord, subject: &VerifiedTo
     presenter.is_some_and(|name| registry.client_meant(&subject.issuer, name) == Some(&client.id))
 }
 
-/// Checks that the client works for the tenants of the tokens.
+/// Checks that the client serves the tenants of the tokens.
 ///
 /// A subject that came from a tenant in an earlier exchange still belongs to that tenant. If the name of the subject does
-/// not show the tenant any more, no client works for the subject.
+/// not show the tenant any more, no client serves the subject.
 pub(super) fn check_tenants(
     registry: &Registry,
     client: &ClientRecord,
@@ -68,7 +69,7 @@ pub(super) fn check_tenants(
     let tokens = [Some(subject), actor_token].into_iter().flatten();
     for party in tokens.flat_map(|token| [Some(token.party()), origin(registry, token)]).flatten() {
         let Some(issuer) = registry.issuer(&party.iss).filter(|issuer| issuer.tenants.is_some()) else { continue };
-        // A client without tenants works for an issuer with one tenant, and for no tenant of an issuer with several.
+        // A client without tenants serves the tenant of an issuer that has one tenant only.
         let is_only_tenant = client.tenants.is_empty() && !issuer.has_several_tenants();
         let tenant = issuer.tenant_of(&party.sub).unwrap_or_default();
         if !is_only_tenant && !client.tenants.iter().any(|own| own == tenant) {

@@ -285,7 +285,7 @@ impl Decided {
             on_shadow(outcome);
         }
         let clamp = |grant: Grant| {
-            EffectiveGrant::clamp(&still_valid.bounds, grant, still_valid.requested_scope(), strict_scope)
+            EffectiveGrant::checked(&still_valid.bounds, grant, still_valid.requested_scope(), strict_scope)
         };
         let grant = match decision {
             Decision::Allow(grant) => clamp(grant)?,
