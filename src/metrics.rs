@@ -37,7 +37,7 @@ pub(crate) fn describe() {
     }
 }
 
-/// A finished attempt, as the labels of the metrics show the attempt.
+/// The labels of a finished attempt.
 pub(crate) struct AttemptLabels {
     pub(crate) outcome: &'static str,
     pub(crate) reason: Option<&'static str>,
@@ -120,7 +120,7 @@ pub(crate) fn record_cache_lookup(cache: &'static str, is_hit: bool) {
     let _ = (cache, is_hit);
 }
 
-/// The state of one issuer's keys, as gauges and counters show the state.
+/// The values of the gauges and counters of one issuer's keys.
 #[cfg(feature = "metrics")]
 pub(crate) struct IssuerKeyValues {
     pub(crate) keys: usize,

@@ -1,4 +1,4 @@
-//! The one shape of every replaceable part: a tower service that answers a question.
+//! The trait of every replaceable part: a tower service that answers a question.
 //!
 //! A *plug* is any [`tower::Service`] from a question type to an answer type. An async closure in
 //! [`tower::service_fn`], a [`tower::ServiceBuilder`] stack around a remote service and a service type of your own all
@@ -19,8 +19,8 @@
 //!
 //! # Failures
 //!
-//! An `Ok` answer is an answer, also if the answer is a refusal. An `Err` means that the plug could not answer: the
-//! exchange fails closed with the status 503 and `Retry-After`. A panic becomes the status 500 for that request alone. An
+//! A refusal is an answer, so a plug returns a refusal as `Ok`. An `Err` means that the plug could not answer: the exchange
+//! fails closed with the status 503 and `Retry-After`. If a plug panics, only that request fails, with the status 500. An
 //! HTTP service or an audit sink that panics counts as a plug that could not answer.
 
 use crate::protocol::{Reason, Rejection, refuse};

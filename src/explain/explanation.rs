@@ -11,7 +11,7 @@ use serde::Serialize;
 /// [`TokenExchangeLayer::explain`](crate::TokenExchangeLayer::explain).
 ///
 /// `Display` writes a report for a person. With serde, a program reads the same report. Neither contains a token or a
-/// secret. A text that a client or a token chose is escaped and cut off after 256 characters.
+/// secret. A text from a client or a token is escaped and cut off after 256 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Explanation {
@@ -44,7 +44,7 @@ pub struct RecordTrace {
     pub says: String,
 }
 
-/// The findings of one stage.
+/// The result and the findings of one stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StageTrace {
@@ -56,7 +56,7 @@ pub struct StageTrace {
     pub facts: Vec<Fact>,
 }
 
-/// One finding of a stage, such as `client`: `orders`.
+/// One finding of a stage, such as the name `client` with the value `orders`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Fact {

@@ -1,8 +1,8 @@
 //! Explanations: why a request would be granted or refused.
 //!
 //! [`TokenExchangeLayer::explain`](crate::TokenExchangeLayer::explain) runs a request through the stages of an exchange,
-//! but issues no token and writes no audit event. The [`Explanation`] says what each stage found, which rules are near, and
-//! which rule is missing. A client never learns this, so keep an explanation for operators.
+//! but issues no token and writes no audit event. The [`Explanation`] says what each stage found, which rules nearly match,
+//! and which rule is missing. Show an explanation to operators only, because a client must not learn these details.
 //!
 //! ```
 //! use tower_token_exchange::{
@@ -52,7 +52,7 @@ use http::{HeaderMap, header::AUTHORIZATION};
 use notes::Notes;
 use std::convert::Infallible;
 
-/// The parameters that prove the identity of a client. An explanation takes the identity for granted.
+/// The parameters that prove the identity of a client. An explanation does not check the identity.
 const PROOFS: [&[u8]; 3] = [b"client_secret", b"client_assertion", b"client_assertion_type"];
 
 /// Runs the stages of an exchange as if the form came from this client, up to the decision of the policy.

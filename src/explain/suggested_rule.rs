@@ -8,8 +8,8 @@ use std::fmt::{self, Write};
 
 /// The rule that a request lacks.
 ///
-/// The rule applies to all subjects of the issuer, and otherwise allows no more than the request needs. Whether the
-/// exchange should be allowed is for a person to decide.
+/// The rule applies to all subjects of the issuer, and otherwise allows no more than the request needs. A person must
+/// decide whether the exchange should be allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct SuggestedRule {

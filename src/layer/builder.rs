@@ -174,8 +174,8 @@ impl TokenExchangeBuilder {
     /// [serves](Target::served_by). Any other token, an expired token and a [revoked](Self::revocations) token are
     /// reported as inactive.
     ///
-    /// The signer needs keys of its own. If the layer and the wrapped service signed with the same key, the layer would
-    /// answer for the tokens of the wrapped service without asking it.
+    /// The signer needs keys of its own. If the layer and the wrapped service sign with the same key, the layer also
+    /// answers requests about the tokens of the wrapped service, and the wrapped service does not see these requests.
     pub fn introspection_endpoint(mut self, path: impl Into<String>) -> Self {
         self.issued_token_endpoints.push((path.into(), IssuedTokenEndpoint::Introspection));
         self
@@ -192,8 +192,8 @@ impl TokenExchangeBuilder {
     /// [`introspection_endpoint`](Self::introspection_endpoint) does.
     ///
     /// The layer refuses a form that is larger than [`body_limit`](Self::body_limit) or slower than
-    /// [`body_deadline`](Self::body_deadline), because the wrapped service would report success for a token that it does
-    /// not know.
+    /// [`body_deadline`](Self::body_deadline), because the wrapped service would report success for a token that is
+    /// unknown to the wrapped service (RFC 7009 section 2.2).
     pub fn revocation_endpoint(mut self, path: impl Into<String>) -> Self {
         self.issued_token_endpoints.push((path.into(), IssuedTokenEndpoint::Revocation));
         self
@@ -210,8 +210,8 @@ impl TokenExchangeBuilder {
     /// Sets all records and rules by a document. Another call replaces the document.
     ///
     /// A layer with a document has no other records: [`build`](Self::build) fails if [`clients`](Self::clients),
-    /// [`targets`](Self::targets), [`issuers`](Self::issuers) or [`rules`](Self::rules) was called, too. The same is
-    /// true for a [`policy`](Self::policy) and a document with rules.
+    /// [`targets`](Self::targets), [`issuers`](Self::issuers) or [`rules`](Self::rules) was called too, or if the
+    /// layer has a [`policy`](Self::policy) and the document has rules.
     ///
     /// ```
     /// use tower_token_exchange::{

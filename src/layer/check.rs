@@ -10,7 +10,7 @@ use crate::{
 };
 use std::sync::Arc;
 
-/// The check of a document against itself and the settings of the layer.
+/// The check of a document: whether its parts fit together, and fit the settings of the layer.
 pub(super) struct DocumentCheck<'a> {
     pub(super) issuer: &'a IssuerId,
     /// The policy that is not a table of rules.
@@ -29,8 +29,10 @@ pub(super) struct CheckedDocument {
 }
 
 impl DocumentCheck<'_> {
+    /// Checks a document.
+    ///
     /// # Errors
-    /// All mistakes in the records. If there is none, all mistakes in the rules, which depend on the records.
+    /// All mistakes in the records. If the records have no mistake, all mistakes in the rules, which depend on the records.
     pub(super) fn run(&self, document: Document) -> Result<CheckedDocument, ConfigError> {
         let Document { clients, targets, issuers, rules, federated_subjects_only } = document;
         let mut problems = Problems::default();
@@ -85,7 +87,8 @@ fn check_reachable(registry: &Registry, issuers: &[Issuer], problems: &mut Probl
     }
 }
 
-/// The introspection and revocation endpoints recognize issued tokens by the keys of the signer.
+/// Checks that the signer has public keys if the layer has an endpoint for issued tokens. The layer recognizes issued
+/// tokens by these keys.
 pub(super) fn check_signer(signer: &Signer, endpoints: &[(String, IssuedTokenEndpoint)]) -> Result<(), ConfigError> {
     if endpoints.is_empty() || !signer.keys().is_empty() {
         return Ok(());

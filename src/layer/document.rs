@@ -159,7 +159,7 @@ mod tests {
     use crate::policy::Subjects;
 
     #[test]
-    fn a_summary_has_at_most_twenty_names_per_kind() {
+    fn a_summary_names_at_most_twenty_per_kind() {
         assert!(Document::new().to_string().ends_with("rules        (a policy of its own)\n"));
         assert!(Document::new().rules([]).to_string().ends_with("rules        (none: nothing can be exchanged)\n"));
         for (count, lines) in [(20, 23), (21, 24), (1000, 24)] {

@@ -138,13 +138,13 @@ impl TokenExchangeLayer {
     /// Explains what the layer would do with a request, and why.
     ///
     /// The explanation names the result of each stage, every limit that lowered the ceiling, and the rules that nearly
-    /// match. If no rule allows the request, the explanation suggests a rule that would.
+    /// match. If no rule allows the request, the explanation suggests a rule that would allow the request.
     ///
     /// The request passes the same stages as a request at the endpoint, but the client with this id counts as
     /// authenticated: `client_secret` and `client_assertion` in the form are ignored. The layer signs no token and
     /// writes no audit event. The layer fetches keys, and asks introspection endpoints, the status check and the policy.
     ///
-    /// An explanation is for operators. It contains details that a client must not learn.
+    /// An explanation is for operators, because an explanation contains details that a client must not learn.
     ///
     /// ```
     /// use tower_token_exchange::{

@@ -17,7 +17,7 @@ use tower::{BoxError, Service};
 /// The names of the revoked tokens with their expiry times in seconds since 1970.
 const REVOKED: TableDefinition<'_, &str, u64> = TableDefinition::new("revoked");
 
-/// A [`RevocationStore`](super::RevocationStore) in a file, which keeps the revocations over a restart.
+/// A [`RevocationStore`](super::RevocationStore) in a file. The revocations are kept when the process restarts.
 ///
 /// The store confirms a revocation as soon as the revocation is on the disk. The store also has every revocation in
 /// memory, so that an exchange never waits for the disk. The capacity is limited as in [`MemoryRevocations`]. Only one
@@ -38,7 +38,7 @@ pub struct FileRevocations {
     memory: MemoryRevocations,
     file: Arc<Database>,
     path: Arc<Path>,
-    /// Held from the check for room to the end of the write.
+    /// The lock is held from the check for room to the end of the write.
     writing: Arc<Mutex<()>>,
 }
 
@@ -202,8 +202,9 @@ mod tests {
         revoke("b", 10, far).unwrap();
         revoke("b", 10, far).unwrap();
         assert!(revoke("c", 19, far).unwrap_err().to_string().contains("2 revocations"));
-        // The revocation of an expired token needs no room and makes room, in the file too.
+        // The revocation of an expired token needs no room.
         revoke("over", 19, at(19)).unwrap();
+        // The token `a` has expired, so `c` takes its place, in the file too.
         revoke("c", 20, far).unwrap();
         let file = store.file.begin_read().unwrap().open_table(REVOKED).unwrap();
         let names: Vec<_> = file.iter().unwrap().map(|entry| entry.unwrap().0.value().to_owned()).collect();

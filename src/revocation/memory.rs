@@ -75,7 +75,7 @@ impl MemoryRevocations {
         Ok(())
     }
 
-    /// Whether the revocation adds anything: the token has not expired, and the store does not know the revocation or
+    /// Whether the revocation changes the store: the token has not expired, and the store does not have the revocation or
     /// would forget the revocation too early.
     pub(super) fn is_new(&self, jti: &TokenId, now: NumericDate, until: NumericDate) -> bool {
         until > now && self.lock().until.get(jti).is_none_or(|known| *known < until)

@@ -67,8 +67,8 @@ pub(super) fn build(contents: &TokenContents<'_>, stamp: &Stamp<'_>) -> Map<Stri
     claims
 }
 
-/// The names of the claims that are copied from the subject token: those that the record of every target lists. For a
-/// foreign subject token the record of its issuer must list them too.
+/// The names of the claims that are copied from the subject token: the claims that the record of every target lists. If
+/// the subject token is foreign, the record of its issuer must list the claims too.
 fn copied_claims<'a>(contents: &TokenContents<'a>) -> impl Iterator<Item = &'a str> {
     let TokenContents { targets, subject, .. } = *contents;
     let everywhere = move |name: &&String| {

@@ -166,7 +166,7 @@ impl LocalSigner {
         &self.key_id
     }
 
-    /// The algorithm.
+    /// The algorithm that the key signs with.
     pub fn algorithm(&self) -> Algorithm {
         self.key.algorithm()
     }

@@ -37,7 +37,7 @@ impl PublishedKeys {
 
     /// Adds other keys. A key that is in the set already is not added again.
     ///
-    /// While one key replaces another, publish both: verifiers cache the document.
+    /// While one key replaces another key, publish both keys, because verifiers cache the document.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         for key in other.keys {
@@ -75,8 +75,8 @@ impl PublishedKeys {
         serde_json::json!(self).to_string()
     }
 
-    /// Adds these keys to the key set of another server (RFC 7517 section 5). The keys of that server stay as they are, also
-    /// keys of a kind that this crate does not know. A key that is in the key set already is not added again.
+    /// Adds these keys to the key set of another server (RFC 7517 section 5). The keys of that server do not change, even if
+    /// this crate does not know the kind of a key. A key that is in the key set already is not added again.
     ///
     /// # Errors
     /// [`DocumentError`], among them [`KeyIdCollision`](DocumentError::KeyIdCollision) if a different key has the same `kid`.

@@ -4,8 +4,8 @@ use std::fmt;
 
 /// A signing service: a service that answers a [`SigningRequest`] with a [`Signature`].
 ///
-/// To use a signing service, put the service into a [`Signer`](super::Signer) with the id of the key. If the signing service returns
-/// an error, the exchange is answered with 503.
+/// To use a signing service, give the service and the id of the key to a [`Signer`](super::Signer). If the signing service
+/// returns an error, the exchange is answered with 503.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a signing service",
     label = "not a `tower::Service<SigningRequest, Response = Signature>`",
@@ -22,14 +22,14 @@ impl<S: Plug<SigningRequest, Signature>> SigningService for S {}
 pub struct SigningRequest {
     /// The key, by the `kid` in the header of the token.
     pub key_id: KeyId,
-    /// The algorithm.
+    /// The algorithm to sign with.
     pub algorithm: Algorithm,
     /// The bytes to sign.
     pub signing_input: Bytes,
 }
 
 impl SigningRequest {
-    /// The request to sign these bytes.
+    /// Creates the request to sign these bytes.
     pub fn new(key_id: KeyId, algorithm: Algorithm, signing_input: impl Into<Bytes>) -> Self {
         Self { key_id, algorithm, signing_input: signing_input.into() }
     }
@@ -47,12 +47,13 @@ impl fmt::Debug for SigningRequest {
 
 /// The answer of a [`SigningService`]: a signature in the format of JWS (RFC 7518 section 3).
 ///
-/// For ECDSA, the signature is the two numbers side by side (RFC 7518 section 3.4). The layer refuses a signature in DER.
+/// For ECDSA, the signature is the number R followed by the number S (RFC 7518 section 3.4). The layer refuses a signature
+/// in DER.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Signature(Bytes);
 
 impl Signature {
-    /// A signature by its bytes.
+    /// Creates a signature from its bytes.
     pub fn new(bytes: impl Into<Bytes>) -> Self {
         Self(bytes.into())
     }

@@ -38,7 +38,7 @@ pub struct Signer {
     verifies_signatures: bool,
 }
 
-/// A signer that the layer could not verify.
+/// A mistake in the arguments of [`Signer::new`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SignerError {
@@ -104,7 +104,7 @@ impl Signer {
         &self.key_id
     }
 
-    /// The algorithm.
+    /// The algorithm that the signer signs with.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }

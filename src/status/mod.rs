@@ -79,7 +79,7 @@ pub struct StatusQuery {
 }
 
 impl StatusQuery {
-    /// The question about an exchange for one target in which the client acts itself.
+    /// The question about an exchange for one target, in which the client itself is the actor.
     ///
     /// `issued_sub` is the `sub` of the subject, and there is no actor token. To test a status check of your own, set
     /// the fields that the status check reads.
@@ -144,18 +144,19 @@ impl TokenReference {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Status {
-    /// The tokens and all parties are in good standing.
+    /// All tokens and all parties are still valid.
     Good,
-    /// A token or a party is not in good standing. The exchange is refused with `invalid_request`.
+    /// A token or a party is not valid any more. The exchange is refused with `invalid_request`.
     #[non_exhaustive]
     Refused {
-        /// Which token or party, and why. The audit event quotes the reason; the client never sees it.
+        /// The token or the party that is not valid, and why. The audit event quotes this text. The client never sees the
+        /// text.
         reason: String,
     },
 }
 
 impl Status {
-    /// Refuses the exchange. The audit event quotes the reason; the client never sees it.
+    /// Refuses the exchange. The audit event quotes the reason. The client never sees the reason.
     pub fn refused(reason: impl Into<String>) -> Self {
         Self::Refused { reason: reason.into() }
     }
