@@ -1,10 +1,9 @@
-//! Token exchange in an axum server with the usual layers around it.
+//! Token exchange in an axum server that has the usual layers.
 //!
-//! `cargo run --example axum` starts the server on loopback, sends it an ordinary grant, an exchange and an exchange
-//! that must be refused, and fails if one of them does not come out as it should.
+//! `cargo run --example axum` starts the server on loopback. The example sends an ordinary grant, an exchange, and an
+//! exchange with a wrong secret, and fails if an answer is not as expected.
 
-// What happened is told on the terminal.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "the example prints its results")]
 
 mod support;
 
@@ -33,7 +32,7 @@ use tower_token_exchange::{
 async fn main() -> Result<(), Box<dyn Error>> {
     let key = LocalSigner::generate(Algorithm::ES256)?;
     let exchange = TokenExchangeLayer::builder(ISSUER)
-        // As it is seen inside the nested router: without the prefix.
+        // The path inside the nested router, without the prefix `/oauth`.
         .endpoint("/token")
         .clients([Client::new("orders").secret(SECRET)])
         .targets([
@@ -49,7 +48,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         ServiceBuilder::new()
             .layer(TraceLayer::new_for_http())
             .layer(CorsLayer::permissive())
-            // Longer than a form (10 s) and an exchange (15 s) may take, which end in an error that a client knows.
+            // This timeout is longer than the limits of the layer for a form (10 s) and for an exchange (15 s). So a slow
+            // request ends with an OAuth error of the layer.
             .layer(TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(30)))
             .layer(from_fn(access_log)),
     );
@@ -67,7 +67,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// An outer layer finds the exact reason of a refusal in the response's extensions; the client is not told.
+/// Logs each request. The extensions of the response have the exact reason of a refusal, which the client does not see.
 async fn access_log(request: Request, next: Next) -> Response {
     let line = format!("{} {}", request.method(), request.uri().path());
     let response = next.run(request).await;

@@ -1,9 +1,9 @@
-//! Token exchange in front of an authorization server that does not know it: the layer around a simple reverse proxy.
+//! Token exchange for an authorization server that does not support this grant: the layer around a simple reverse proxy.
 //!
-//! `cargo run --example gateway` starts a server that stands for yours, and the proxy in front of it. An ordinary grant
-//! passes, and an exchange is answered by the layer. The package `token-exchange-gateway` is the complete program.
+//! `cargo run --example gateway` starts an authorization server, and the proxy in front of the server. An ordinary grant
+//! passes, and the layer answers an exchange. The package `token-exchange-gateway` is a complete gateway.
 
-#![allow(clippy::print_stdout, reason = "the example prints what happened")]
+#![allow(clippy::print_stdout, reason = "the example prints its results")]
 
 mod support;
 
@@ -24,7 +24,7 @@ use tower_token_exchange::{
 async fn main() -> Result<(), Box<dyn Error>> {
     let key = LocalSigner::generate(Algorithm::ES256)?;
 
-    // The server that does not know token exchange. In the real world, the proxy has a signing key of its own.
+    // The server without token exchange. In production, the proxy has a signing key of its own.
     let signer = key.clone();
     let token_endpoint = post(async move |form: bytes::Bytes| {
         let (status, answer) = support::ordinary_grant(&signer, &form);

@@ -1,10 +1,9 @@
 //! Token exchange in a plain hyper server, HTTP/1.1 and HTTP/2 on one port.
 //!
-//! `cargo run --example hyper` starts the server on loopback, sends it an ordinary grant over HTTP/1.1 and an
-//! exchange over each, and fails if one of them does not come out as it should.
+//! `cargo run --example hyper` starts the server on loopback. The example sends an ordinary grant over HTTP/1.1, an
+//! exchange over HTTP/1.1 and an exchange over HTTP/2, and fails if an answer is not as expected.
 
-// What happened is told on the terminal.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "the example prints its results")]
 
 mod support;
 
@@ -44,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
 
     let service = ServiceBuilder::new()
-        // hyper's own body cannot take back what was read from it; a replay of it can.
+        // The body type of hyper cannot take frames back. A `Replay` around the body can.
         .map_request(|request: Request<Incoming>| request.map(Replay::new))
         .layer(exchange)
         .service_fn(move |request| ordinary_grants(key.clone(), request));

@@ -1,10 +1,9 @@
 //! A gRPC service and a token endpoint with token exchange, on one port of a tonic server.
 //!
-//! `cargo run --example tonic --all-features` starts the server on loopback, sends it an ordinary grant, an exchange
-//! and a gRPC call, and fails if one of them does not come out as it should.
+//! `cargo run --example tonic --all-features` starts the server on loopback. The example sends an ordinary grant, an
+//! exchange and a gRPC call, and fails if an answer is not as expected.
 
-// What happened is told on the terminal.
-#![allow(clippy::print_stdout)]
+#![allow(clippy::print_stdout, reason = "the example prints its results")]
 
 mod support;
 
@@ -50,7 +49,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let routes = grpc.route("/token", post(ordinary_grants).with_state(key));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
-    // Most clients of a token endpoint speak HTTP/1.1, which tonic does not accept unless told.
+    // Most clients of a token endpoint use HTTP/1.1. By default, tonic does not accept HTTP/1.1.
     let server = Server::builder().accept_http1(true).layer(exchange).add_routes(routes.into());
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
 
@@ -67,7 +66,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if answer == "hello, alice" { Ok(()) } else { Err("not the answer of the gRPC service".into()) }
 }
 
-/// A gRPC service with messages of raw bytes, in place of generated code.
+/// A gRPC service. Its messages are raw bytes, so the example needs no generated code.
 async fn greet(request: Request<axum::body::Body>) -> Result<Response<Body>, Infallible> {
     let greeter = service_fn(async |name: tonic::Request<Bytes>| {
         Ok::<_, Status>(tonic::Response::new(Bytes::from([b"hello, ", &name.into_inner()[..]].concat())))

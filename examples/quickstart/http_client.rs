@@ -1,4 +1,4 @@
-//! The HTTP client of the story.
+//! The HTTP client of the quickstart.
 
 use bytes::Bytes;
 use data_encoding::BASE64;

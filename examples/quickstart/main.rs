@@ -1,6 +1,6 @@
-//! Token exchange from end to end: real HTTP requests on the loopback address, in one process.
+//! A complete token exchange: real HTTP requests on the loopback address, in one process.
 //!
-//! `cargo run --example quickstart` tells the story and checks every step of the story.
+//! `cargo run --example quickstart` explains each step, and checks the result of each step.
 //! `cargo run --example quickstart -- --serve` then keeps the server running, for requests by hand.
 
 #![allow(clippy::print_stdout, reason = "the story is the output of this program")]

@@ -1,4 +1,4 @@
-//! All that the layer has to know: the clients, the targets and the rules. The story prints the records that it needs.
+//! The clients, the targets and the rules of the layer. The story prints the records of each exchange.
 
 use tower_token_exchange::{
     Client, Target,
@@ -21,7 +21,7 @@ pub(crate) fn targets() -> Vec<Target> {
         .served_by("billing")
         .allow_clients(["orders"]) // the clients that may get a token for billing
         .scopes(["invoices:read", "invoices:write"])
-        .translate("orders:read", ["invoices:read"]); // what a scope of the subject token is worth at billing
+        .translate("orders:read", ["invoices:read"]); // the meaning of a scope of the subject token at billing
     let ledger = Target::new("ledger")
         .audience_claim("https://ledger.example")
         .resource("https://ledger.example/api") // a name that clients can use in `resource`

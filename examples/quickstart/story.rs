@@ -1,4 +1,4 @@
-//! The story. Every sentence with a check mark is checked.
+//! The steps of the quickstart, with their explanations. The program checks every sentence with a check mark.
 
 use crate::{
     ACCESS_TOKEN,

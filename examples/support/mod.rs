@@ -1,4 +1,4 @@
-//! What the examples of one server each have in common: the old token endpoint, and a client that tries it.
+//! The common parts of the examples `axum`, `gateway`, `hyper` and `tonic`: the old token endpoint, and a client.
 
 use bytes::Bytes;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
@@ -11,7 +11,7 @@ use tower_token_exchange::{GRANT_TYPE, fetch::HttpFetch, signing::LocalSigner};
 pub(crate) const ISSUER: &str = "https://as.example";
 pub(crate) const SECRET: &str = "b94d27b9934d3e08a52e";
 
-/// The token endpoint that was there before: it knows one grant, and one user.
+/// The old token endpoint, which has one grant and one user.
 pub(crate) fn ordinary_grant(key: &LocalSigner, form: &[u8]) -> (StatusCode, Value) {
     if form != b"grant_type=authorization_code&code=alice" {
         return (StatusCode::BAD_REQUEST, json!({ "error": "unsupported_grant_type" }));
@@ -28,14 +28,14 @@ pub(crate) fn ordinary_grant(key: &LocalSigner, form: &[u8]) -> (StatusCode, Val
     (StatusCode::OK, json!({ "access_token": token, "token_type": "Bearer" }))
 }
 
-/// Alice logs in, by way of the ordinary grant; what is answered is her token.
+/// Sends the ordinary grant, and returns the token of Alice.
 pub(crate) async fn log_in(url: &str) -> Result<String, Box<dyn Error>> {
     let (status, answer) = send(post(url, &[("grant_type", "authorization_code"), ("code", "alice")])?).await?;
     println!("ordinary grant → {status}");
     Ok(answer["access_token"].as_str().ok_or("the old endpoint did not answer")?.to_owned())
 }
 
-/// `orders` exchanges Alice's token for one that is good at `billing`.
+/// Returns the request in which the client `orders` exchanges the token of Alice for a token for `billing`.
 pub(crate) fn exchange(url: &str, secret: &str, user_token: &str) -> Result<Request<Bytes>, Box<dyn Error>> {
     let mut request = post(
         url,
@@ -63,8 +63,8 @@ pub(crate) async fn send(request: Request<Bytes>) -> Result<(StatusCode, Value),
     Ok((response.status(), serde_json::from_slice(response.body())?))
 }
 
-/// Whether the answer to an exchange is what it should be. Whoever is called with the token verifies it before it
-/// reads it; the quickstart shows how.
+/// Checks the answer to an exchange. A real service verifies a token before the service reads the claims; the example
+/// `quickstart` shows the verification.
 pub(crate) fn check(status: StatusCode, answer: &Value) -> Result<(), Box<dyn Error>> {
     let token = answer["access_token"].as_str().ok_or_else(|| format!("{status}: {answer}"))?;
     let claims = BASE64URL_NOPAD.decode(token.split('.').nth(1).unwrap_or_default().as_bytes())?;
@@ -74,6 +74,6 @@ pub(crate) fn check(status: StatusCode, answer: &Value) -> Result<(), Box<dyn Er
     if status == StatusCode::OK && delegated && claims["aud"] == "https://billing.example" {
         Ok(())
     } else {
-        Err("not the delegation that was asked for".into())
+        Err("the answer is not the requested delegation".into())
     }
 }
