@@ -1,6 +1,7 @@
-//! What a whole exchange costs, beside the cryptography that it cannot do without: one signature verified, one made.
+//! The time and the allocations of a whole exchange, compared with one verification and one signature. Every exchange
+//! needs both.
 //!
-//! `cargo bench --bench exchange`; quote the ratio, not the times.
+//! Run `cargo bench --bench exchange`. Compare the ratio, because the times depend on the machine.
 
 use axum::body::Body;
 use data_encoding::{BASE64, BASE64URL_NOPAD};

@@ -1,6 +1,7 @@
-//! What the layer costs a request that is not its business, beside the bare service and one ES256 verification.
+//! The time and the allocations that the layer adds to a request that is not a token exchange, compared with the service
+//! without the layer, and with one ES256 verification.
 //!
-//! `cargo bench --bench invisible`; the counts of allocations are what to compare between machines.
+//! Run `cargo bench --bench invisible`. Compare the ratios and the allocations, because the times depend on the machine.
 
 use axum::body::Body;
 use divan::{AllocProfiler, Bencher, black_box};
@@ -26,7 +27,7 @@ fn main() {
     divan::main();
 }
 
-/// The cheapest service there is.
+/// A service that does no work.
 #[derive(Clone)]
 struct Bare;
 
@@ -60,17 +61,17 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_time().build().expect("a runtime")
 }
 
-/// A request to another path: not ours at the first look.
+/// A request to another path. The path shows that the request is not a token exchange.
 fn elsewhere() -> Request<Body> {
     Request::get("/userinfo").header(header::AUTHORIZATION, "Bearer x").body(Body::empty()).expect("a request")
 }
 
-/// JSON to the token endpoint: not ours at the second look.
+/// JSON to the token endpoint. The media type shows that the request is not a token exchange.
 fn json_at_the_endpoint() -> Request<Body> {
     Request::post("/token").header(header::CONTENT_TYPE, "application/json").body(Body::empty()).expect("a request")
 }
 
-/// An ordinary grant of 300 bytes: not ours, but only its body says so.
+/// An ordinary grant of 300 bytes. Only the body shows that the request is not a token exchange.
 fn ordinary_form() -> Request<Body> {
     let mut form = "grant_type=authorization_code&redirect_uri=https%3A%2F%2Fapp.example%2Fcb&code=".to_owned();
     form.extend(std::iter::repeat_n('x', 300 - form.len()));
@@ -122,7 +123,7 @@ fn c2_layer_ordinary_form(bencher: Bencher<'_, '_>) {
     bench(bencher, layered(), ordinary_form);
 }
 
-/// One signature verified, as every exchange needs at least.
+/// One verification of a signature. Every exchange needs at least one verification.
 #[divan::bench]
 fn d_es256_verification(bencher: Bencher<'_, '_>) {
     use ring::{

@@ -128,7 +128,7 @@ fn decide(bencher: Bencher<'_, '_>, size: usize, rule: impl Fn(usize) -> Rule, q
     });
 }
 
-/// The memory of this process in bytes. 0 if the system does not report it.
+/// The memory of this process in bytes. 0 if the system does not report the memory.
 fn resident() -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
