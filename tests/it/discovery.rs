@@ -51,10 +51,10 @@ async fn discovery_takes_two_requests_then_one() {
     assert_eq!(jwks.asked(), [KEYS]);
     time.pass(480);
     assert_good(&mut world, &token, "ageing").await;
-    until(|| standing(&world).age == Some(Duration::ZERO)).await;
+    until(|| key_report(&world).age == Some(Duration::ZERO)).await;
     assert_eq!(jwks.asked(), [KEYS]);
-    assert_refused(&mut world, &under(&key, "random"), Reason::TokenKeyUnknown, "random").await;
-    assert_refused(&mut world, &under(&key, "another"), Reason::TokenKeyUnknown, "random").await;
+    assert_refused(&mut world, &token_with_kid(&key, "random"), Reason::TokenKeyUnknown, "random").await;
+    assert_refused(&mut world, &token_with_kid(&key, "another"), Reason::TokenKeyUnknown, "random").await;
     assert_eq!(jwks.asked(), [KEYS], "an unknown key");
     assert_eq!(fetches(&world), 4);
 }
@@ -124,7 +124,7 @@ async fn wrong_metadata_is_an_outage_with_a_cause() {
         jwks.asked();
         let mut world = world_of(&key, &time).await;
         assert_unavailable(&mut world, &token(&key), name).await;
-        let problem = standing(&world).last_problem.unwrap();
+        let problem = key_report(&world).last_problem.unwrap();
         assert!(problem.starts_with(&format!("{iss}{OPENID}: ")) && problem.contains(cause), "{name}: {problem}");
         let end = if cause == other { "" } else { cause };
         assert_unavailable_because(&mut world, &token(&key), end, name).await;
@@ -182,10 +182,10 @@ async fn the_discovered_address_is_kept_for_a_day() {
     time.pass(601);
     assert_good(&mut world, &token(&moved), "stale").await;
     assert_eq!(jwks.asked(), ["/moved.json"]);
-    assert!(standing(&world).last_problem.unwrap().ends_with("/moved.json: status 404"));
+    assert!(key_report(&world).last_problem.unwrap().ends_with("/moved.json: status 404"));
     time.pass(1);
     assert_good(&mut world, &token(&moved), "stale, and looked up again meanwhile").await;
-    until(|| standing(&world).state == KeyState::Fresh).await;
+    until(|| key_report(&world).state == KeyState::Fresh).await;
     assert_eq!(jwks.asked(), [OPENID, KEYS]);
     assert_good(&mut world, &token(&key), "where they were at first").await;
 
@@ -208,7 +208,7 @@ async fn cached_keys_bridge_an_outage_of_the_metadata() {
     for (failures, seconds) in [(1, 601), (2, 60), (3, 60)] {
         time.pass(seconds);
         assert_good(&mut world, &token(&key), "stale").await;
-        until(|| standing(&world).failures == failures).await;
+        until(|| key_report(&world).failures == failures).await;
     }
     assert_eq!(jwks.asked(), [KEYS, OPENID, OPENID], "one request for each failure");
     time.pass(60 * 60);

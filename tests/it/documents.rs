@@ -1,5 +1,5 @@
-//! Clients, targets, issuers and rules come from one document. A mistake in it is told with its place; another document
-//! takes its place without a request noticing.
+//! Clients, targets, issuers and rules can come from one document. A mistake in the document is reported with its place.
+//! A reload replaces the document, and does not disturb the requests that have already started.
 
 use crate::jwks::*;
 use crate::support::*;
@@ -15,7 +15,7 @@ use tower_token_exchange::{
     status::{Status, StatusQuery},
 };
 
-/// The world of `support` as a document.
+/// A document with the clients `orders` and `billing`, their targets, and one rule.
 fn world_as_json() -> Value {
     let client = |id: &str| json!({ "id": id, "secret": secret_of(id) });
     json!({
@@ -33,7 +33,7 @@ fn world_as_json() -> Value {
     })
 }
 
-/// A rule as a document says it.
+/// The rule of [`world_as_json`] with changed keys.
 fn rule(changes: Value) -> Value {
     changed(json!({ "clients": "orders", "subjects": "any", "targets": "billing", "scopes": ["read"] }), changes)
 }
@@ -53,7 +53,7 @@ fn bare() -> TokenExchangeBuilder {
     TokenExchangeLayer::builder(AS).clock(|| std::time::UNIX_EPOCH + Duration::from_secs(NOW))
 }
 
-/// The document with one value in another's place.
+/// The document of [`world_as_json`] with another value at a JSON pointer.
 fn with(pointer: &str, value: Value) -> Value {
     let mut json = world_as_json();
     let (parent, name) = pointer.rsplit_once('/').unwrap();
@@ -65,7 +65,7 @@ fn with(pointer: &str, value: Value) -> Value {
 }
 
 #[tokio::test]
-async fn a_document_says_what_a_builder_says_in_toml_as_in_json() {
+async fn toml_and_json_give_the_same_document() {
     let toml = toml::to_string(&world_as_json()).unwrap();
     let from_toml: Document = toml::from_str(&toml).unwrap();
     assert_eq!(format!("{from_toml:?}"), format!("{:?}", document(&world_as_json())));
@@ -76,7 +76,7 @@ async fn a_document_says_what_a_builder_says_in_toml_as_in_json() {
 }
 
 #[test]
-fn a_mistake_is_told_with_its_place_and_the_way_out() {
+fn a_mistake_is_reported_with_place_and_remedy() {
     let issuer = |changes: Value| {
         let record = json!({
             "issuer": IDP, "jwks_uri": "https://idp.example/jwks.json", "subjects": { "prefix": "idp|" },
@@ -126,21 +126,21 @@ fn a_mistake_is_told_with_its_place_and_the_way_out() {
     ];
     let mut wrong = Vec::new();
     for (json, place, help) in cases {
-        let told = bare()
+        let reported = bare()
             .document(document(&json))
             .signer(LocalSigner::generate(Algorithm::EdDSA).unwrap())
             .build()
             .err()
             .map(|error| (error.place().unwrap_or_default().to_owned(), error.to_string()));
-        if !told.as_ref().is_some_and(|(found, text)| found.starts_with(place) && text.contains(help)) {
-            wrong.push(format!("{place}: {told:?}"));
+        if !reported.as_ref().is_some_and(|(found, text)| found.starts_with(place) && text.contains(help)) {
+            wrong.push(format!("{place}: {reported:?}"));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn what_no_document_can_say_is_told_by_its_reader() {
+fn an_unknown_key_or_value_is_refused() {
     for (json, words) in [
         (with("/clients", json!([])), "unknown field `clients`"),
         (with("/client/0/secrets", json!("x")), "unknown field `secrets`"),
@@ -162,7 +162,7 @@ fn what_no_document_can_say_is_told_by_its_reader() {
 }
 
 #[test]
-fn a_rule_says_what_its_methods_say() {
+fn each_key_of_a_rule_has_its_method() {
     let seconds = Duration::from_secs;
     let allow = |subjects| Rule::allow("orders", subjects, "billing").scopes(["read"]);
     let deny = || Rule::deny("orders", Subjects::any(), "billing");
@@ -208,7 +208,7 @@ fn a_rule_says_what_its_methods_say() {
 }
 
 #[tokio::test]
-async fn another_document_counts_from_the_next_request_on() {
+async fn the_next_request_uses_the_new_document() {
     let mut world = from_document(&world_as_json()).start().await;
     let token = world.own.access_token(json!({}));
     assert_eq!(world.exchange(&token).await.json()["scope"], "read");
@@ -217,7 +217,7 @@ async fn another_document_counts_from_the_next_request_on() {
 
     let refused = world.layer.reload(document(&with("/rule/0/scopes", json!(["admin"])))).unwrap_err();
     assert_eq!(refused.place(), Some("rule[0].scopes[0]"));
-    assert_eq!(world.exchange(&token).await.json()["scope"], "write", "the one before still counts");
+    assert_eq!(world.exchange(&token).await.json()["scope"], "write", "the earlier document stays in force");
 
     let mut without = world_as_json();
     without["client"].as_array_mut().unwrap().swap(0, 1);
@@ -234,7 +234,7 @@ async fn another_document_counts_from_the_next_request_on() {
 }
 
 #[tokio::test]
-async fn a_request_under_way_sees_one_version() {
+async fn a_request_under_way_keeps_its_document() {
     let (reached, gate) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
     let (here, held) = (Arc::clone(&reached), Arc::clone(&gate));
     let slow = tower::service_fn(move |_: StatusQuery| {
@@ -257,7 +257,7 @@ async fn a_request_under_way_sees_one_version() {
 }
 
 #[tokio::test]
-async fn keys_are_kept_and_an_issuer_that_is_gone_stops_at_once() {
+async fn a_reload_keeps_keys_of_remaining_issuers_only() {
     let remote = issuer();
     let jwks = Jwks::up(Answer::keys(&remote)).await;
     let record = json!({
@@ -268,17 +268,17 @@ async fn keys_are_kept_and_an_issuer_that_is_gone_stops_at_once() {
     assert_good(&mut world, &token(&remote), "known").await;
     world.layer.reload(document(&known)).unwrap();
     assert_good(&mut world, &token(&remote), "still known").await;
-    assert_eq!(jwks.hits(), 1, "a reload fetches nothing that is there");
+    assert_eq!(jwks.hits(), 1, "a reload fetches no key set that the layer has");
 
     world.layer.reload(document(&world_as_json())).unwrap();
     assert_refused(&mut world, &token(&remote), Reason::SubjectTokenTypeUnsupported, "gone").await;
     world.layer.reload(document(&known)).unwrap();
     assert_good(&mut world, &token(&remote), "back").await;
-    assert_eq!(jwks.hits(), 2, "and nothing is kept of an issuer that was gone");
+    assert_eq!(jwks.hits(), 2, "the layer forgets the keys of a removed issuer");
 }
 
 #[test]
-fn rules_and_a_policy_of_ones_own_do_not_go_together() {
+fn rules_and_a_policy_exclude_each_other() {
     let mut without_rules = world_as_json();
     without_rules.as_object_mut().unwrap().shift_remove("rule");
     let deny = tower::service_fn(|_: Query| async { Ok::<_, Infallible>(Decision::deny("closed")) });
@@ -294,7 +294,7 @@ fn rules_and_a_policy_of_ones_own_do_not_go_together() {
 }
 
 #[test]
-fn the_document_of_the_readme_is_one() {
+fn the_document_in_the_readme_is_valid() {
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
     let block = readme.split("```toml\n").find(|block| block.starts_with("[[client]]")).unwrap();
     let document: Document = toml::from_str(block.split("```").next().unwrap()).unwrap();

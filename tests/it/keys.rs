@@ -98,12 +98,18 @@ async fn only_a_rotated_key_leads_to_a_fetch() {
 
     for round in 1..=3 {
         for n in 0..20 {
-            assert_refused(&mut world, &under(&new, &format!("random-{n}")), Reason::TokenKeyUnknown, "random").await;
+            assert_refused(
+                &mut world,
+                &token_with_kid(&new, &format!("random-{n}")),
+                Reason::TokenKeyUnknown,
+                "random",
+            )
+            .await;
         }
         assert_eq!(jwks.hits(), 1 + round, "at most one fetch in a cool-down");
         time.pass(61);
     }
-    let floods: Vec<String> = (0..30).map(|n| under(&new, &format!("flood-{n}"))).collect();
+    let floods: Vec<String> = (0..30).map(|n| token_with_kid(&new, &format!("flood-{n}"))).collect();
     let forms: Vec<_> = floods.iter().map(|token| form(token)).collect();
     for reply in join_all(forms.iter().map(|form| world.post_as("orders", form))).await {
         assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{}", reply.text);
@@ -115,7 +121,7 @@ async fn only_a_rotated_key_leads_to_a_fetch() {
 
     // A bad signature with a known key id leads to no fetch, and neither does a token without a possible key.
     time.pass(61);
-    let forged = under(&issuer(), new.key.key_id().as_str());
+    let forged = token_with_kid(&issuer(), new.key.key_id().as_str());
     assert_refused(&mut world, &forged, Reason::TokenSignatureInvalid, "forged").await;
     let unsigned = new.sign(&json!({ "alg": "none" }), &segment(&token(&new), 1));
     assert_refused(&mut world, &unsigned, Reason::TokenAlgorithmRefused, "unsigned").await;
@@ -124,7 +130,7 @@ async fn only_a_rotated_key_leads_to_a_fetch() {
 
     // A key that was rotated out is not in the next key set.
     jwks.now(Answer::keys(&new));
-    assert_refused(&mut world, &under(&new, "random"), Reason::TokenKeyUnknown, "random").await;
+    assert_refused(&mut world, &token_with_kid(&new, "random"), Reason::TokenKeyUnknown, "random").await;
     assert_eq!(jwks.hits(), 6);
     assert_refused(&mut world, &token(&old), Reason::TokenKeyUnknown, "rotated out").await;
     assert_good(&mut world, &token(&new), "the new one").await;
@@ -144,7 +150,7 @@ async fn a_stale_key_set_serves_for_one_hour() {
     }
     assert_eq!(jwks.hits(), 2, "20 stale ones in one instant");
     // An unknown key may be a new key, so the result is an outage or a refusal. No token is issued.
-    let (reply, reason) = exchange(&mut world, &under(&key, "random")).await;
+    let (reply, reason) = exchange(&mut world, &token_with_kid(&key, "random")).await;
     assert_ne!(reply.status, StatusCode::OK);
     assert!(reason.is_some());
     time.pass(DAY);
@@ -195,7 +201,7 @@ async fn the_response_decides_the_lifetime_within_bounds() {
         time.pass(1);
         assert_good(&mut world, &token(&key), "fetched ahead").await;
         assert_eq!(fetches(&world), 2, "{case}: at four fifths of {fresh_for} s");
-        until(|| standing(&world).age == Some(Duration::ZERO)).await;
+        until(|| key_report(&world).age == Some(Duration::ZERO)).await;
         time.pass(fresh_for);
         assert_good(&mut world, &token(&key), "fetched anew").await;
         assert_eq!((fetches(&world), jwks.hits()), (3, 3), "{case}: after {fresh_for} s");
@@ -263,7 +269,7 @@ async fn a_wrong_document_is_an_outage_until_fixed() {
             time.pass(retry_after);
             assert_good(&mut world, &token(&key), &format!("{name}, mended")).await;
         }
-        assert_eq!(jwks.strays(), 0, "{name}: a redirect was followed");
+        assert_eq!(jwks.requests_for_unknown_paths(), 0, "{name}: a redirect was followed");
     }
 }
 
@@ -500,9 +506,9 @@ async fn an_ageing_key_set_is_refreshed_in_the_background() {
         assert_good(&mut world, &token(&key), "served with the set in hand").await;
     }
     until(|| jwks.hits() == 2).await;
-    assert_eq!((fetches(&world), standing(&world).age), (2, Some(Duration::from_secs(480))), "under way");
+    assert_eq!((fetches(&world), key_report(&world).age), (2, Some(Duration::from_secs(480))), "under way");
     gate.add_permits(1);
-    until(|| standing(&world).age == Some(Duration::ZERO)).await;
+    until(|| key_report(&world).age == Some(Duration::ZERO)).await;
     time.pass(479);
     assert_good(&mut world, &token(&key), "fresh again").await;
     assert_eq!(fetches(&world), 2);
@@ -511,11 +517,11 @@ async fn an_ageing_key_set_is_refreshed_in_the_background() {
     jwks.now(Answer::status(500));
     time.pass(1);
     assert_good(&mut world, &token(&key), "in hand").await;
-    until(|| standing(&world).failures == 1).await;
+    until(|| key_report(&world).failures == 1).await;
     for _ in 0..10 {
         assert_good(&mut world, &token(&key), "still in hand").await;
     }
-    assert_eq!((fetches(&world), standing(&world).state), (3, KeyState::Fresh));
+    assert_eq!((fetches(&world), key_report(&world).state), (3, KeyState::Fresh));
 }
 
 #[tokio::test]
@@ -529,19 +535,19 @@ async fn a_failing_endpoint_is_asked_less_often() {
         let too_early = (longest / 2_u64).saturating_sub(1);
         time.pass(too_early);
         assert_unavailable(&mut world, &token(&key), "too early").await;
-        assert_unavailable(&mut world, &under(&key, "random"), "too early for an unknown key").await;
+        assert_unavailable(&mut world, &token_with_kid(&key, "random"), "too early for an unknown key").await;
         assert_eq!(jwks.hits(), asked, "{too_early} s after failure {asked}");
         time.pass(longest - too_early);
         assert_unavailable(&mut world, &token(&key), "late enough").await;
         asked += 1;
         assert_eq!(jwks.hits(), asked, "{longest} s after the failure before it");
     }
-    assert_eq!((standing(&world).fetches, standing(&world).failures), (10, 10));
+    assert_eq!((key_report(&world).fetches, key_report(&world).failures), (10, 10));
 
     jwks.now(Answer::keys(&key));
     time.pass(60);
     assert_good(&mut world, &token(&key), "back").await;
-    assert_eq!((standing(&world).failures, standing(&world).last_problem), (10, None));
+    assert_eq!((key_report(&world).failures, key_report(&world).last_problem), (10, None));
     jwks.now(Answer::status(500));
     time.pass(2 * DAY);
     assert_unavailable(&mut world, &token(&key), "down again").await;
@@ -567,13 +573,13 @@ async fn the_audit_event_names_the_problem() {
         assert_unavailable_because(&mut world, &token(&key), cause, cause).await;
         // The next request starts no fetch, and its event names the problem too.
         assert_unavailable_because(&mut world, &token(&key), cause, "in the back-off").await;
-        let problem = standing(&world).last_problem.unwrap();
+        let problem = key_report(&world).last_problem.unwrap();
         assert!(problem.starts_with(&jwks.url()) && problem.ends_with(cause), "{problem}");
         assert_eq!(jwks.hits(), 1);
         jwks.now(Answer::keys(&key));
         time.pass(1);
         assert_good(&mut world, &token(&key), "mended").await;
-        assert_eq!(standing(&world).last_problem, None);
+        assert_eq!(key_report(&world).last_problem, None);
     }
     let (jwks, time) = (Jwks::down(Answer::keys(&key)).await, Time::new());
     let mut world = world(&jwks, &time).await;
@@ -595,7 +601,7 @@ async fn a_fetch_error_cannot_forge_a_log_line() {
     let detail = world.event().await.detail.unwrap();
     assert!(detail.starts_with(r"https://remote.example/jwks.json: \u{d}\u{a}subject=root \u{202e}\u{1b}[2Jxxx"));
     assert!(detail.chars().count() < 400, "{detail}");
-    assert_eq!(standing(&world).last_problem.unwrap().chars().filter(|c| c.is_control()).count(), 0);
+    assert_eq!(key_report(&world).last_problem.unwrap().chars().filter(|c| c.is_control()).count(), 0);
 }
 
 #[tokio::test]
@@ -645,7 +651,7 @@ async fn a_fetch_older_than_the_key_is_repeated() {
     assert_eq!((reply.status, world.reason().await), (StatusCode::OK, None), "{}", reply.text);
     assert_eq!((jwks.hits(), fetches(&world)), (3, 3));
     // That was the one fetch that the cool-down allows.
-    assert_refused(&mut world, &under(&new, "random"), Reason::TokenKeyUnknown, "random").await;
+    assert_refused(&mut world, &token_with_kid(&new, "random"), Reason::TokenKeyUnknown, "random").await;
     assert_eq!(jwks.hits(), 3);
 }
 
@@ -667,11 +673,11 @@ fn a_fetch_that_ends_with_its_runtime_is_repeated() {
     let layer = plan.builder.build().unwrap();
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime().block_on(async {
-        standing_in(&layer);
+        key_report_of(&layer);
         until(|| calls.load(SeqCst) == 1).await;
     });
     let (status, _, body) = runtime().block_on(post(&layer, &token(&key)));
     assert_eq!(status, StatusCode::OK, "{body}");
-    let standing = standing_in(&layer);
-    assert_eq!((standing.fetches, standing.failures, standing.last_problem), (2, 1, None));
+    let report = key_report_of(&layer);
+    assert_eq!((report.fetches, report.failures, report.last_problem), (2, 1, None));
 }

@@ -58,7 +58,7 @@ async fn every_state_is_reported_with_its_numbers() {
     time.pass(1);
     assert_eq!(told(), remote("missing", 0, None, 3, 1, problem.clone()), "and fetched in the background");
     assert!(!world.layer.readiness().is_ready());
-    until(|| standing(&world).failures == 2).await;
+    until(|| key_report(&world).failures == 2).await;
     assert_eq!(told(), remote("missing", 0, None, 3, 2, problem));
     assert_eq!(jwks.hits(), 3);
     for (state, name) in [
@@ -95,7 +95,7 @@ async fn probes_respect_the_back_off() {
         for _ in 0..20 {
             world.layer.readiness();
         }
-        until(|| standing(&world).failures == failures).await;
+        until(|| key_report(&world).failures == failures).await;
         for _ in 0..20 {
             assert!(!world.layer.load_keys().await.is_ready(), "in the back-off there is nothing to wait for");
         }
@@ -113,7 +113,7 @@ fn a_probe_outside_of_a_runtime_only_reports() {
         layer(service_fn(|_: Request<Bytes>| async { Err::<http::Response<Bytes>, _>("there is nothing to run it") }));
     let readiness = layer.readiness();
     assert!(!readiness.is_ready());
-    assert_eq!((standing_in(&layer).state, standing_in(&layer).fetches), (KeyState::Missing, 0));
+    assert_eq!((key_report_of(&layer).state, key_report_of(&layer).fetches), (KeyState::Missing, 0));
 }
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn loading_ends_after_the_timeout() {
     assert!(!layer.load_keys().await.is_ready());
     assert_eq!(started.elapsed(), Duration::from_secs(5), "on tokio's clock, which is paused");
     assert_eq!(calls.load(SeqCst), 1);
-    assert_eq!(standing_in(&layer).last_problem.unwrap(), format!("{ELSEWHERE}: no answer within 5 s"));
+    assert_eq!(key_report_of(&layer).last_problem.unwrap(), format!("{ELSEWHERE}: no answer within 5 s"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,7 +170,7 @@ async fn discovery_and_key_set_share_the_timeout() {
     let started = Instant::now();
     assert!(!layer.load_keys().await.is_ready());
     assert_eq!(started.elapsed(), Duration::from_secs(5), "on tokio's clock, which is paused");
-    assert_eq!(standing_in(&layer).last_problem.unwrap(), format!("{ELSEWHERE}: no answer within 5 s"));
+    assert_eq!(key_report_of(&layer).last_problem.unwrap(), format!("{ELSEWHERE}: no answer within 5 s"));
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ impl Scene {
             let told_when = reply.headers.contains_key(header::RETRY_AFTER);
             assert_eq!(told_when, *then == Outcome::Unavailable, "{why}: {then:?}");
             if *then == Outcome::Issued {
-                assert_eq!(reply.claims()["sub"], format!("{}|bob", standing(&self.world).issuer), "{why}");
+                assert_eq!(reply.claims()["sub"], format!("{}|bob", key_report(&self.world).issuer), "{why}");
             }
         }
         let mut reasons = Vec::new();
@@ -77,8 +77,8 @@ impl Scene {
         self.fetches += more;
         self.failures += failed;
         let counts = || {
-            let standing = standing(&self.world);
-            (standing.fetches, standing.failures)
+            let report = key_report(&self.world);
+            (report.fetches, report.failures)
         };
         // A fetch in the background may not have ended yet. A fetch too many would stay in the counts.
         until(|| counts().1 >= self.failures && self.jwks.hits() as u64 >= self.fetches).await;
@@ -87,7 +87,7 @@ impl Scene {
     }
 
     async fn landed(&self) {
-        until(|| standing(&self.world).age == Some(Duration::ZERO)).await;
+        until(|| key_report(&self.world).age == Some(Duration::ZERO)).await;
     }
 }
 
@@ -96,7 +96,7 @@ async fn rotates(jwks: Jwks, issuer: Issuer, [a, b, c]: [Minter; 3]) {
     use Outcome::{Issued, Refused, Unavailable};
     let mut scene = Scene::begin(jwks.clone(), issuer).await;
     let (of_a, of_b, of_c) = (&*token(&a), &*token(&b), &*token(&c));
-    let (random, another) = (&*under(&b, "random"), &*under(&b, "another"));
+    let (random, another) = (&*token_with_kid(&b, "random"), &*token_with_kid(&b, "another"));
 
     jwks.now(Answer::keys(&a));
     scene.send("a cold start", &[(of_a, Issued)]).await;
@@ -140,7 +140,7 @@ async fn rotates(jwks: Jwks, issuer: Issuer, [a, b, c]: [Minter; 3]) {
         scene.fetched(&why, 1, 1).await;
         scene.send(&why, &[(of_b, Issued), (of_c, Unavailable)]).await;
         scene.fetched(&why, 0, 0).await;
-        assert_eq!(standing(&scene.world).state, KeyState::Stale);
+        assert_eq!(key_report(&scene.world).state, KeyState::Stale);
     }
 
     // The issuer is back with its third key.

@@ -1,6 +1,6 @@
 //! An issuer whose keys are fetched over loopback, and a clock that only the test moves.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "every test binary uses its own part of it")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test binary uses only some of these items")]
 
 use crate::support::*;
 use axum::{Router, body::Body, extract::State, response::Response};
@@ -30,7 +30,7 @@ pub const REMOTE: &str = "https://remote.example";
 pub const DAY: u64 = 24 * 60 * 60;
 const KEY_SET: &str = "/jwks.json";
 
-/// Seconds since 1970 that only a test moves.
+/// A clock with seconds since 1970. The time changes only if a test changes the time.
 #[derive(Clone)]
 pub struct Time(Arc<AtomicU64>);
 
@@ -48,16 +48,16 @@ impl Time {
     }
 }
 
-/// What a path answers now.
+/// The current answer of a path.
 #[derive(Clone, Default)]
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Bytes,
-    /// Goes on for ever behind the body.
+    /// Whether the response continues without end after `body`.
     pub endless: bool,
     pub delay: Duration,
-    /// Waits for a permit of this.
+    /// The answer waits for a permit of this semaphore.
     pub held: Option<Arc<Semaphore>>,
 }
 
@@ -92,14 +92,14 @@ impl Answer {
         self
     }
 
-    /// The same, once the gate has a permit for it.
+    /// Returns the same answer, which waits for a permit of the gate.
     pub fn behind(mut self, gate: &Arc<Semaphore>) -> Self {
         self.held = Some(Arc::clone(gate));
         self
     }
 }
 
-/// The site of an issuer, on loopback.
+/// The HTTP server of an issuer, on loopback.
 #[derive(Clone)]
 pub struct Jwks {
     address: SocketAddr,
@@ -108,7 +108,7 @@ pub struct Jwks {
 }
 
 impl Jwks {
-    /// An address where nobody answers yet.
+    /// Reserves an address. No server answers there before [`start`](Self::start).
     pub async fn down(key_set: Answer) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let answers = HashMap::from([(KEY_SET.to_owned(), key_set)]);
@@ -136,28 +136,28 @@ impl Jwks {
         format!("{}{KEY_SET}", self.origin())
     }
 
-    /// What the key set is now.
+    /// Replaces the answer of the key set.
     pub fn now(&self, answer: Answer) {
         self.at(KEY_SET, answer);
     }
 
-    /// What another path answers now.
+    /// Replaces the answer of another path.
     pub fn at(&self, path: &str, answer: Answer) {
         self.answers.lock().unwrap().insert(path.to_owned(), answer);
     }
 
-    /// The requests for the key set.
+    /// Returns the number of requests for the key set.
     pub fn hits(&self) -> usize {
         self.log.lock().unwrap().iter().filter(|path| *path == KEY_SET).count()
     }
 
-    /// The requests for what is not there.
-    pub fn strays(&self) -> usize {
+    /// Returns the number of requests for paths that have no answer.
+    pub fn requests_for_unknown_paths(&self) -> usize {
         let answers = self.answers.lock().unwrap();
         self.log.lock().unwrap().iter().filter(|path| !answers.contains_key(*path)).count()
     }
 
-    /// The paths that were asked for since the last time.
+    /// Returns the paths of all requests since the last call.
     pub fn asked(&self) -> Vec<String> {
         std::mem::take(&mut *self.log.lock().unwrap())
     }
@@ -181,22 +181,22 @@ async fn answer(State(jwks): State<Jwks>, uri: Uri) -> Response {
     response.body(Body::from_stream(body)).unwrap()
 }
 
-/// Waits for what goes on in the background. How long that takes is nobody's promise.
-pub async fn until(mut happened: impl FnMut() -> bool) {
+/// Waits until a condition is true, because work in the background has no fixed duration.
+pub async fn until(mut condition: impl FnMut() -> bool) {
     for _ in 0..10_000 {
-        if happened() {
+        if condition() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    panic!("it never happened");
+    panic!("the condition did not become true");
 }
 
 pub fn loopback() -> HttpFetch {
     HttpFetch::builder().allow_loopback_http().build().unwrap()
 }
 
-/// The record of a foreign issuer whose tokens `orders` may present, but for its keys.
+/// The record of a foreign issuer whose tokens `orders` may present. The record has no keys.
 pub fn record(iss: &str) -> Issuer {
     Issuer::new(iss).map_subjects(SubjectMapping::Prefix(format!("{iss}|"))).allow_presenters(["orders"])
 }
@@ -210,36 +210,36 @@ pub fn timed(plan: Plan, time: &Time) -> Plan {
     plan.with(|builder| builder.clock(move || UNIX_EPOCH + Duration::from_secs(time.0.load(SeqCst))))
 }
 
-/// A world that believes the issuer behind this endpoint.
+/// A world that accepts the tokens of the issuer with this HTTP server.
 pub async fn world(jwks: &Jwks, time: &Time) -> World {
     timed(plan(), time).with(|builder| builder.issuers([remote(REMOTE, jwks.url())]).http(loopback())).start().await
 }
 
-/// How things stand with the issuer that is not in every world.
-pub fn standing_in(layer: &TokenExchangeLayer) -> IssuerReadiness {
+/// Returns the readiness of the issuer that not every world has.
+pub fn key_report_of(layer: &TokenExchangeLayer) -> IssuerReadiness {
     let known = [AS, IDP];
     layer.readiness().issuers.into_iter().find(|issuer| !known.contains(&issuer.issuer.as_str())).unwrap()
 }
 
-pub fn standing(world: &World) -> IssuerReadiness {
-    standing_in(&world.layer)
+pub fn key_report(world: &World) -> IssuerReadiness {
+    key_report_of(&world.layer)
 }
 
 pub fn fetches(world: &World) -> u64 {
-    standing(world).fetches
+    key_report(world).fetches
 }
 
 pub fn issuer() -> Minter {
     Minter::new(REMOTE, Algorithm::ES256)
 }
 
-/// A token that outlives every test.
+/// A token that does not expire during a test.
 pub fn token(minter: &Minter) -> String {
     minter.foreign(json!({ "exp": NOW + 100 * DAY }))
 }
 
-/// The same under any `kid`.
-pub fn under(minter: &Minter, kid: &str) -> String {
+/// The same token with another `kid` in the header.
+pub fn token_with_kid(minter: &Minter, kid: &str) -> String {
     minter.sign(&changed(minter.header("JWT"), json!({ "kid": kid })), &segment(&token(minter), 1))
 }
 
@@ -257,12 +257,13 @@ pub async fn assert_good(world: &mut World, subject: &str, why: &str) {
     assert_eq!((reply.status, reason), (StatusCode::OK, None), "{why}: {}", reply.text);
 }
 
-/// Fails closed, and says when to come back.
+/// Checks that the exchange fails closed, and returns the seconds in `Retry-After`.
 pub async fn assert_unavailable(world: &mut World, subject: &str, why: &str) -> u64 {
     assert_unavailable_because(world, subject, "", why).await
 }
 
-/// Fails closed, and tells the audit, and nobody else, what was wrong.
+/// Checks that the exchange fails closed, and that only the audit event has the cause. Returns the seconds in
+/// `Retry-After`.
 pub async fn assert_unavailable_because(world: &mut World, subject: &str, cause: &str, why: &str) -> u64 {
     let reply = world.post_as("orders", &form(subject)).await;
     let event = world.event().await;
@@ -281,7 +282,7 @@ pub async fn assert_refused(world: &mut World, subject: &str, expected: Reason, 
     assert_eq!((reply.status, reason), (StatusCode::BAD_REQUEST, Some(expected)), "{why}: {}", reply.text);
 }
 
-/// The layer around a service that nobody reaches, without a network.
+/// Sends an exchange to the layer without a network. The wrapped service must not get the request.
 pub async fn post(layer: &TokenExchangeLayer, subject: &str) -> (StatusCode, Option<String>, Value) {
     let teapot = service_fn(|_: Request<Body>| async {
         let mut response = http::Response::new(Body::empty());

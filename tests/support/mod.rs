@@ -1,7 +1,7 @@
-//! A small world to test in: an authorization server on loopback with the layer on it, an issuer that signs what
-//! it is told to, and a client that speaks HTTP.
+//! The parts of most tests: an authorization server on loopback with the layer, an issuer that signs any claims, and an
+//! HTTP client.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "every test binary uses its own part of it")]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test binary uses only some of these items")]
 
 use axum::{Router, routing::post};
 use bytes::Bytes;
@@ -42,7 +42,7 @@ pub fn secret_of(client: &str) -> String {
     format!("the-secret-of-{client}-is-long")
 }
 
-/// Somebody who signs whatever claims it is given.
+/// An issuer of tokens. A minter signs all claims that a test gives, also wrong claims.
 #[derive(Clone)]
 pub struct Minter {
     pub iss: &'static str,
@@ -63,7 +63,7 @@ impl Minter {
         self.sign_text(&header.to_string(), &claims.to_string())
     }
 
-    /// The same with texts that need not be JSON.
+    /// Signs a header and claims that need not be JSON.
     pub fn sign_text(&self, header: &str, claims: &str) -> String {
         let segment = |text: &str| BASE64URL_NOPAD.encode(text.as_bytes());
         let input = format!("{}.{}", segment(header), segment(claims));
@@ -75,7 +75,8 @@ impl Minter {
         json!({ "alg": self.key.algorithm().as_str(), "kid": self.key.key_id(), "typ": typ })
     }
 
-    /// An access token of ours: valid for 600 s more, changed by `changes` (`null` takes a claim out).
+    /// An access token of the authorization server, which expires in 600 s. `changes` replaces claims; `null` removes a
+    /// claim.
     pub fn access_token(&self, changes: Value) -> String {
         let claims = json!({
             "iss": self.iss, "sub": "alice", "aud": "https://orders.example", "exp": NOW + 600, "iat": NOW,
@@ -84,7 +85,7 @@ impl Minter {
         self.sign(&self.header("at+jwt"), &changed(claims, changes))
     }
 
-    /// A JWT of a foreign issuer that is meant for us.
+    /// A JWT of a foreign issuer. The audience is the authorization server.
     pub fn foreign(&self, changes: Value) -> String {
         let claims = json!({
             "iss": self.iss, "sub": "bob", "aud": AS, "exp": NOW + 600, "iat": NOW, "jti": "foreign-1",
@@ -109,18 +110,21 @@ pub fn changed(mut claims: Value, changes: Value) -> Value {
 pub struct Plan {
     pub own: Minter,
     pub idp: Minter,
-    /// Ready but for the audit sink, which [`Plan::start`] adds.
+    /// The builder with all settings except the audit sink. [`Plan::start`] adds the audit sink.
     pub builder: TokenExchangeBuilder,
 }
 
-/// A world as most tests want it. Clients `orders`, `billing` and `reports`; each owns the target of its name,
-/// whose `aud` is `https://<name>.example`; `orders` may call `billing`, `billing` may call `ledger`. The targets'
-/// scopes are `read` and `write`. One rule lets any client delegate anything within its records.
+/// The plan of most tests.
+///
+/// The clients are `orders`, `billing` and `reports`. The targets are `orders`, `billing` and `ledger`, with the `aud`
+/// `https://<name>.example` and the scopes `read` and `write`. The clients `orders` and `billing` serve the targets of
+/// their names. The client `orders` may call `billing`, and `billing` may call `ledger`. One rule allows every delegation
+/// within the records.
 pub fn plan() -> Plan {
     plan_with(|clients| clients, |targets| targets)
 }
 
-/// The same with changed records.
+/// The plan of most tests, with changed records.
 pub fn plan_with(
     clients: impl FnOnce(Vec<Client>) -> Vec<Client>,
     targets: impl FnOnce(Vec<Target>) -> Vec<Target>,
@@ -162,7 +166,7 @@ impl Plan {
         let layer = self.builder.audit(sink).build().unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
-        // The old endpoint answers with what it was sent.
+        // The old endpoint answers with the body of the request.
         let old = move |headers: HeaderMap, body: Bytes| {
             log.lock().unwrap().push(body.clone());
             async move {
@@ -186,7 +190,7 @@ impl Plan {
     }
 }
 
-/// A sink that sends every event down a channel.
+/// A sink that sends every event to a channel.
 pub fn recorder(sender: mpsc::UnboundedSender<AuditEvent>) -> impl AuditSink {
     tower::service_fn(move |event: AuditEvent| {
         let sender = sender.clone();
@@ -246,7 +250,7 @@ pub fn encode(form: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish()
 }
 
-/// The form of an exchange at `billing`, with more parameters behind.
+/// The form of an exchange for a token for `billing`, followed by more parameters.
 pub fn exchange_form<'a>(subject_token: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut form = vec![
         ("grant_type", GRANT_TYPE),
@@ -264,12 +268,12 @@ impl World {
         Reply { status: parts.status, headers: parts.headers, text: String::from_utf8(body.to_vec()).unwrap() }
     }
 
-    /// Posts a form, as it is, with an `Authorization` header or without.
+    /// Sends an encoded form to the token endpoint, with or without an `Authorization` header.
     pub async fn post(&self, authorization: Option<&str>, body: impl Into<Bytes>) -> Reply {
         self.post_to("/token", authorization, body).await
     }
 
-    /// The same to another path.
+    /// Sends an encoded form to a path.
     pub async fn post_to(&self, path: &str, authorization: Option<&str>, body: impl Into<Bytes>) -> Reply {
         let mut request = Request::post(format!("{}{path}", self.url))
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
@@ -279,22 +283,22 @@ impl World {
         self.send(request.body(body.into()).unwrap()).await
     }
 
-    /// Posts a form as a client that uses Basic.
+    /// Sends a form to the token endpoint. The client authenticates with Basic.
     pub async fn post_as(&self, client: &str, form: &[(&str, &str)]) -> Reply {
         self.post(Some(&basic(client, &secret_of(client))), encode(form)).await
     }
 
-    /// `orders` exchanges a token at `billing`.
+    /// The client `orders` exchanges a token for a token for `billing`.
     pub async fn exchange(&self, subject_token: &str) -> Reply {
         self.post_as("orders", &exchange_form(subject_token, &[])).await
     }
 
-    /// The next audit event. Every attempt leaves one, so tests that make an attempt take one.
+    /// Waits for the next audit event. Every attempt leaves one event, so a test takes one event for each attempt.
     pub async fn event(&mut self) -> AuditEvent {
         tokio::time::timeout(Duration::from_secs(5), self.events.recv()).await.expect("an audit event").unwrap()
     }
 
-    /// Whether no event is waiting.
+    /// Whether there is no further audit event.
     pub fn no_event(&mut self) -> bool {
         self.events.try_recv().is_err()
     }
