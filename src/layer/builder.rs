@@ -1,38 +1,28 @@
-use super::{
-    Document, TokenExchangeLayer,
-    assemble::Parts,
-    check::{DocumentCheck, check_signer},
-};
+mod build;
+
+use super::{Document, TokenExchangeLayer};
 use crate::{
-    audit::{Audit, AuditEvent, AuditSink, TracingSink},
+    audit::{AuditEvent, AuditSink, TracingSink},
     body::Limits,
     client_auth::{Authenticator, ClientAuthenticator},
     clock::Clock,
-    fetch::default_service,
     issued::IssuedTokenEndpoint,
-    jwks::Fetcher,
     plug::{BoxHttpService, BoxPlug, HttpService, boxed},
     policy::{Policy, PolicyPart, Rule},
     protocol::{ErrorProfile, TokenType},
-    records::{Client, ConfigError, ConfigErrorKind, Issuer, IssuerId, Problems, Target},
+    records::{Client, Issuer, IssuerId, Target},
     revocation::{RevocationPart, RevocationStore},
-    service::{Current, Endpoint, EndpointMatch, RequestHead, ServiceState},
+    service::{Endpoint, EndpointMatch, RequestHead},
     settings::Settings,
     signing::Signer,
-    status::{StatusCheck, StatusChecks, StatusPart},
+    status::{StatusCheck, StatusPart},
     token::{TokenVerifier, TokenVerifierPart},
 };
 use std::{
     collections::HashMap,
     fmt,
-    sync::Arc,
     time::{Duration, SystemTime},
 };
-
-/// The most targets that [`TokenExchangeBuilder::max_targets`] permits.
-const MAX_TARGETS: usize = 8;
-/// The longest leeway that [`TokenExchangeBuilder::leeway`] permits.
-const MAX_LEEWAY: Duration = Duration::from_secs(60);
 
 /// The builder of a [`TokenExchangeLayer`].
 ///
@@ -431,144 +421,6 @@ impl TokenExchangeBuilder {
         self.settings.deadline = deadline;
         self
     }
-
-    /// Checks all settings, records and rules, and builds the layer.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every mistake.
-    pub fn build(self) -> Result<TokenExchangeLayer, ConfigError> {
-        let mut problems = Problems::default();
-        self.check_endpoints(&mut problems);
-        problems.check(self.check_guard());
-        self.check_limits(&mut problems);
-        problems.check(self.check_errors());
-        self.check_signer(&mut problems);
-        problems.check(self.check_sources_of_records());
-
-        let records = DocumentCheck {
-            issuer: &self.issuer,
-            policy: self.policy.as_ref(),
-            verified_types: self.verifiers.keys().cloned().collect(),
-            http_is_default: self.http.is_none(),
-        };
-        let document = match self.document {
-            Some(mut document) => {
-                document.federated_subjects_only |= self.records.federated_subjects_only;
-                document
-            }
-            None => self.records,
-        };
-        let records = problems.check(records.run(document));
-        let (Some(records), Some(signer)) = problems.or((records, self.signer))? else { return Err(no_signer()) };
-
-        let settings = Arc::new(self.settings);
-        let parts = Parts {
-            issuer: self.issuer,
-            signer,
-            policy: self.policy,
-            authenticator: self.authenticator,
-            http_is_default: self.http.is_none(),
-            fetcher: Fetcher { http: self.http.unwrap_or_else(default_service), clock: settings.clock.clone() },
-            verifiers: self.verifiers,
-            status: StatusChecks { revocations: self.revocations, status: self.status },
-            settings: Arc::clone(&settings),
-        };
-        let state = ServiceState {
-            endpoints: match self.endpoints {
-                endpoints if endpoints.is_empty() => vec![Endpoint::Path("/token".to_owned())],
-                endpoints => endpoints,
-            },
-            issued_token_endpoints: self.issued_token_endpoints,
-            body_limits: self.body_limits,
-            forward_unread: self.forward_unread,
-            guard: self.guard,
-            current: Current::new(parts.exchange(records, None)),
-            audit: Audit::new(self.audit, settings.clock.clone(), self.best_effort_audit),
-        };
-        Ok(TokenExchangeLayer { state: Arc::new(state), parts: Arc::new(parts) })
-    }
-
-    fn check_endpoints(&self, problems: &mut Problems) {
-        const NOT_A_PATH: &str = "not a path: begin with `/`, and leave the query and the fragment out";
-        let is_path = |path: &str| path.starts_with('/') && !path.contains(['?', '#']);
-        let mut known: Vec<&str> = Vec::new();
-        for endpoint in &self.endpoints {
-            let Endpoint::Path(path) = endpoint else { continue };
-            if !is_path(path) {
-                problems.add(ConfigError::new("endpoint", NOT_A_PATH));
-            }
-            known.push(path);
-        }
-        for (path, endpoint) in &self.issued_token_endpoints {
-            if !is_path(path) {
-                problems.add(ConfigError::new(endpoint.field(), NOT_A_PATH));
-            } else if known.contains(&path.as_str()) {
-                let help = format!("another endpoint has the path `{path}`: give each endpoint a path of its own");
-                problems.add(ConfigError::new(endpoint.field(), help).of_kind(ConfigErrorKind::Duplicate));
-            }
-            known.push(path);
-        }
-        let has_revocation =
-            self.issued_token_endpoints.iter().any(|(_, endpoint)| *endpoint == IssuedTokenEndpoint::Revocation);
-        if has_revocation && self.revocations.is_none() {
-            let help = "no store of revoked tokens: give one with `revocations`";
-            problems.add(ConfigError::new("revocation_endpoint", help).of_kind(ConfigErrorKind::Missing));
-        }
-    }
-
-    fn check_guard(&self) -> Result<(), ConfigError> {
-        if self.guard && self.forward_unread {
-            let help = "the layer cannot guard forms that it passes unread: remove `forward_unread_forms` or `guard`";
-            return Err(ConfigError::new("guard", help).of_kind(ConfigErrorKind::Conflict));
-        }
-        Ok(())
-    }
-
-    fn check_limits(&self, problems: &mut Problems) {
-        let Settings { max_targets, max_chain_depth, leeway, max_lifetime, .. } = &self.settings;
-        if !(1..=MAX_TARGETS).contains(max_targets) {
-            problems.add(ConfigError::new("max_targets", "out of range: give 1 to 8"));
-        }
-        if *max_chain_depth == 0 {
-            let help = "a delegated token names at least one actor: give 1 or more";
-            problems.add(ConfigError::new("max_chain_depth", help));
-        }
-        if *leeway > MAX_LEEWAY {
-            problems.add(ConfigError::new("leeway", "longer than a minute: give 60 s or less"));
-        }
-        if *max_lifetime < Duration::from_secs(1) {
-            problems.add(ConfigError::new("max_lifetime", "shorter than a second: give 1 s or more"));
-        }
-    }
-
-    fn check_errors(&self) -> Result<(), ConfigError> {
-        match self.settings.errors.problem() {
-            Some(problem) => Err(ConfigError::new("error_profile", problem)),
-            None => Ok(()),
-        }
-    }
-
-    fn check_signer(&self, problems: &mut Problems) {
-        let Some(signer) = &self.signer else { return problems.add(no_signer()) };
-        problems.check(check_signer(signer, &self.issued_token_endpoints));
-    }
-
-    /// The order of the calls must not matter, so records have one source.
-    fn check_sources_of_records(&self) -> Result<(), ConfigError> {
-        let Document { clients, targets, issuers, rules, .. } = &self.records;
-        let has_lists = !clients.is_empty() || !targets.is_empty() || !issuers.is_empty() || rules.is_some();
-        if self.document.is_some() && has_lists {
-            let help = "the layer also has records or rules that are not in the document: put all of them in the \
-                        document, or use no document";
-            return Err(ConfigError::new("document", help).of_kind(ConfigErrorKind::Conflict));
-        }
-        Ok(())
-    }
-}
-
-fn no_signer() -> ConfigError {
-    let help = "no signer: give a `LocalSigner`, or a service in a `Signer`";
-    ConfigError::new("signer", help).of_kind(ConfigErrorKind::Missing)
 }
 
 impl fmt::Debug for TokenExchangeBuilder {
