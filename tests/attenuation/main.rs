@@ -228,7 +228,7 @@ fn another_deny_refuses_or_changes_nothing() {
 /// The allow rule that grants most decides, so a smaller ceiling can select another rule. The result is still a result that
 /// the larger case would give to a smaller request.
 #[test]
-fn fewer_scopes_never_widen_the_decision_of_a_table() {
+fn fewer_scopes_never_widen_a_decision() {
     let runtime = runtime();
     let tally = Tally::default();
     check(2500, 7, (cases::case_with_many_grants(), changes::fewer_scopes()), |(mut case, change)| {

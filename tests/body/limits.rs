@@ -75,7 +75,7 @@ impl Body for Claims {
 }
 
 #[tokio::test]
-async fn a_body_that_says_it_is_too_large_is_not_read() {
+async fn a_body_announced_too_large_is_not_read() {
     for (claimed, expected) in [(8, r#"b"""#), (9, "too large"), (u64::MAX, "too large")] {
         assert_eq!(outcome(read(Claims(claimed), &LIMITS).await).0, expected, "{claimed}");
     }
@@ -97,7 +97,7 @@ async fn the_deadline_is_for_the_whole_body() {
 }
 
 #[tokio::test]
-async fn a_body_that_is_always_ready_does_not_outrun_the_deadline() {
+async fn an_always_ready_body_obeys_the_deadline() {
     let endless = StreamBody::new(stream::iter(iter::repeat_with(|| Ok::<_, Infallible>(Frame::data(Bytes::new())))));
     let limits = Limits { frames: usize::MAX, deadline: Duration::from_millis(5), ..LIMITS };
     assert_eq!(outcome(read(endless, &limits).await).0, "too slow");

@@ -98,7 +98,7 @@ where
 }
 
 #[test]
-fn replay_is_as_sendable_and_movable_as_its_body_and_debug_shows_no_bytes() {
+fn a_replay_keeps_auto_traits_and_hides_bytes() {
     fn fits(_: &(impl Send + Sync + Unpin)) {}
     let limits = Limits { bytes: 99, frames: 9, deadline: Duration::from_secs(1) };
     let body = Full::new(Bytes::from_static(b"client_secret=hush"));

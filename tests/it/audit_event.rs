@@ -169,7 +169,7 @@ async fn events_are_in_the_span_of_their_request() {
 }
 
 #[tokio::test]
-async fn events_that_no_sink_took_are_in_the_span() {
+async fn a_logged_event_is_in_the_request_span() {
     let (log, _guard) = Log::start();
     let failing = service_fn(|_: AuditEvent| async { Err::<(), _>(io::Error::other("no space left")) });
     let plan = plan().with(|builder| builder.audit(failing));
@@ -182,7 +182,7 @@ async fn events_that_no_sink_took_are_in_the_span() {
 }
 
 #[tokio::test]
-async fn the_event_of_a_cancelled_request_is_in_the_span() {
+async fn a_cancelled_request_logs_in_its_span() {
     let (log, _guard) = Log::start();
     let never = service_fn(|_: Query| std::future::pending::<Result<Decision, Infallible>>());
     let plan = plan().with(|builder| builder.audit(TracingSink).policy(never));

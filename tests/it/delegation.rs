@@ -159,7 +159,7 @@ async fn without_an_actor_token_the_client_acts() {
 }
 
 #[tokio::test]
-async fn an_actor_token_must_be_of_an_allowed_actor() {
+async fn an_actor_token_needs_an_allowed_actor() {
     let partner = Minter::new(PARTNER, Algorithm::ES256);
     let record = Issuer::new(PARTNER).keys(partner.keys()).map_subjects(SubjectMapping::Prefix("partner|".into()));
     let mut world = plan_of(trusted, carrier).with(|builder| builder.issuers([record])).start().await;
@@ -405,7 +405,7 @@ async fn a_malformed_chain_is_refused() {
 }
 
 #[tokio::test]
-async fn a_foreign_chain_needs_a_record_that_trusts_it() {
+async fn a_foreign_chain_needs_a_trusting_record() {
     let listed = |issuer| prefixed(issuer).allow_presenters(["orders"]);
     let mut world = plan_of(listed, plain).start().await;
     for act in [chain(&["gateway"]), json!({ "iss": IDP, "sub": "gateway" }), json!("gateway"), json!({})] {
@@ -563,7 +563,7 @@ async fn may_act_for_the_client_excludes_its_actors() {
 }
 
 #[tokio::test]
-async fn may_act_relates_a_client_but_overrides_no_denial() {
+async fn may_act_relates_clients_but_overrides_no_denial() {
     let mut world = plan_of(trusted, plain).start().await;
     let named = json!({ "sub": "orders" });
     for aud in [json!("https://billing.example"), json!(["https://billing.example", "https://orders.example"])] {
@@ -683,7 +683,7 @@ async fn azp_names_the_presenter_without_client_id() {
 }
 
 #[tokio::test]
-async fn a_resource_named_like_a_client_is_no_client() {
+async fn a_resource_is_never_taken_for_a_client() {
     // `gateway` serves the target with `aud` `stock`. A client `stock` is another party.
     let plan = || {
         plan_of(prefixed, plain).with(|builder| {
@@ -938,7 +938,7 @@ async fn the_receiver_exchanges_an_issued_token_again() {
 }
 
 #[tokio::test]
-async fn a_foreign_subject_keeps_its_name_through_two_hops() {
+async fn two_hops_keep_the_name_of_the_subject() {
     let idp = |issuer| prefixed(issuer).allow_presenters(["orders"]).trust_act();
     let mut world = plan_of(idp, plain).start().await;
     let token = world.idp.foreign(json!({ "act": { "sub": "app" } }));
@@ -955,7 +955,7 @@ async fn a_foreign_subject_keeps_its_name_through_two_hops() {
 }
 
 #[tokio::test]
-async fn a_deny_matches_a_foreign_subject_at_every_hop() {
+async fn a_deny_matches_foreign_subjects_at_every_hop() {
     let mut world = plan_of(|issuer| prefixed(issuer).allow_presenters(["orders"]), plain)
         .with(|builder| {
             builder.rules([

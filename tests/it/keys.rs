@@ -495,7 +495,7 @@ async fn a_clock_set_back_ends_stale_use_too() {
 }
 
 #[tokio::test]
-async fn an_ageing_key_set_is_refreshed_in_the_background() {
+async fn ageing_key_sets_are_refreshed_in_the_background() {
     let (key, time, gate) = (issuer(), Time::new(), Arc::new(Semaphore::new(0)));
     let jwks = Jwks::up(Answer::keys(&key)).await;
     let mut world = world(&jwks, &time).await;
@@ -605,7 +605,7 @@ async fn a_fetch_error_cannot_forge_a_log_line() {
 }
 
 #[tokio::test]
-async fn tokens_with_a_new_key_wait_for_the_fetch() {
+async fn tokens_with_new_keys_wait_for_the_fetch() {
     let (old, new, time, gate) = (issuer(), issuer(), Time::new(), Arc::new(Semaphore::new(0)));
     let jwks = Jwks::up(Answer::keys(&old)).await;
     let mut world = world(&jwks, &time).await;
@@ -656,7 +656,7 @@ async fn a_fetch_older_than_the_key_is_repeated() {
 }
 
 #[test]
-fn a_fetch_that_ends_with_its_runtime_is_repeated() {
+fn a_fetch_of_an_ended_runtime_is_repeated() {
     let (key, calls) = (issuer(), Arc::new(AtomicUsize::new(0)));
     let (count, keys) = (Arc::clone(&calls), key.key.published_keys().to_json());
     let hangs_at_first = service_fn(move |_: Request<Bytes>| {

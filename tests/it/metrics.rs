@@ -259,7 +259,7 @@ async fn send(plan: Plan, form: &[(&str, &str)]) -> (http::StatusCode, TokenExch
 
 /// The time that a part takes counts for the stage that asks the part, and for no other stage.
 #[tokio::test(start_paused = true)]
-async fn the_time_of_a_part_counts_for_its_stage() {
+async fn a_stage_includes_the_time_of_its_plug() {
     let slow = |part: &'static str| {
         let plan = plan();
         let key = plan.own.key.clone();

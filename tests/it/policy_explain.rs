@@ -70,7 +70,7 @@ fn a_trace_states_the_first_mismatch() {
 }
 
 #[test]
-fn rules_of_other_clients_and_targets_are_left_out() {
+fn rules_for_other_clients_or_targets_are_omitted() {
     let stranger = Rule::allow("web", Subjects::any(), "ledger").scopes("read");
     assert_eq!(explain([stranger.clone(), allow(), stranger], &query()).len(), 1);
     assert_eq!(explain([], &query()), []);

@@ -136,7 +136,7 @@ fn a_login_must_be_strong_and_recent() {
 }
 
 #[test]
-fn a_step_up_needs_a_rule_that_would_decide() {
+fn only_deciding_rules_lead_to_a_step_up() {
     let rule = |acr: &str| allow().require_acr([acr]).id(acr);
     let told = |acr: &str| Some(Denial::step_up([acr], None));
     let (wide, narrow) = (|| rule("wide"), || rule("narrow").scopes("read"));

@@ -247,7 +247,7 @@ fn subjects_match_by_issuer_name_and_claims() {
 }
 
 #[test]
-fn a_subject_matches_by_its_name_at_the_issuer() {
+fn subjects_match_by_name_at_their_issuer() {
     let query = query_with(|query| {
         query.subject.party = Party::new(IDP, "bob");
         query.subject.issued_sub = "idp|bob".into();
@@ -380,7 +380,7 @@ fn a_table_refuses_rules_without_meaning() {
 }
 
 #[tokio::test]
-async fn the_client_cannot_tell_a_missing_rule_from_a_denial() {
+async fn missing_rules_and_denials_look_alike() {
     let mut bodies = Vec::new();
     let deny = || Rule::deny("orders", Subjects::of_issuer(AS).named(["alice"]), "billing").id("not alice");
     let elsewhere = || Rule::allow("billing", Subjects::any(), "ledger").scopes(Names::any());
@@ -428,7 +428,7 @@ async fn the_token_is_what_the_rule_allows() {
 }
 
 #[tokio::test]
-async fn a_rule_without_the_requested_scope_is_invalid_scope() {
+async fn a_rule_without_requested_scope_gives_invalid_scope() {
     let mut world = plan().with(|builder| builder.rules([allow().scopes("read")])).start().await;
     let subject = world.own.access_token(json!({}));
     let reply = world.post_as("orders", &exchange_form(&subject, &[("scope", "write")])).await;

@@ -107,7 +107,7 @@ fn the_primes_may_be_in_any_order() {
 }
 
 #[test]
-fn the_key_id_is_the_kid_or_the_thumbprint() {
+fn a_key_id_is_the_kid_or_thumbprint() {
     // RFC 8037 appendix A.3.
     let thumbprint = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
     for (kid, expected) in [(json!(null), thumbprint), (json!("2026-11"), "2026-11"), (json!("Ä 1"), "Ä 1")] {
@@ -206,7 +206,7 @@ fn refused() -> Vec<(&'static str, Value, &'static str)> {
 }
 
 #[test]
-fn a_wrong_jwk_is_refused_without_showing_the_key() {
+fn an_error_about_a_jwk_shows_no_key() {
     let mut secrets = BTreeSet::new();
     for (_, key) in JWKS.as_object().unwrap() {
         let members = key.as_object().unwrap().iter().filter(|(name, _)| !["kty", "crv", "e"].contains(&name.as_str()));
@@ -221,7 +221,7 @@ fn a_wrong_jwk_is_refused_without_showing_the_key() {
 }
 
 #[test]
-fn a_text_that_is_not_an_object_is_refused() {
+fn only_one_json_object_is_a_jwk() {
     let key = jwk("p256", json!({})).to_string();
     let twice = key.replace('}', r#","d":"jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}"#);
     let pem = LocalSigner::generate_pem(ES256).unwrap();
@@ -246,7 +246,7 @@ fn debug_output_hides_the_private_key() {
 }
 
 #[tokio::test]
-async fn a_pem_key_is_the_same_after_a_restart() {
+async fn a_pem_key_survives_a_restart() {
     for algorithm in [ES256, ES384, EdDSA] {
         let pem = LocalSigner::generate_pem(algorithm).unwrap();
         let lines: Vec<_> = pem.lines().collect();

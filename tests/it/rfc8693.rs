@@ -307,7 +307,7 @@ fn chain_plan() -> Plan {
 }
 
 #[tokio::test]
-async fn chains_have_the_shape_of_figures_5_and_6() {
+async fn chains_look_like_figures_5_and_6() {
     let world = chain_plan().start().await;
     let (s16, s26) = ("https://service16.example.com", "https://service26.example.com");
     let figure_6 = json!({ "sub": s16, "act": { "sub": "https://service77.example.com" } });

@@ -41,7 +41,7 @@ fn deny(changes: Value) -> Value {
 }
 
 #[test]
-fn a_rule_without_an_effect_is_reported_with_its_place() {
+fn a_rule_without_effect_is_reported_with_place() {
     let denied = "`rule 2` denies everything that the rule allows";
     let same = "`rule 1` states the same";
     let finance = json!({ "issuer": IDP, "groups": ["finance"] });
@@ -157,7 +157,7 @@ fn an_overriding_deny_is_found_among_many() {
 }
 
 #[test]
-fn a_rule_that_can_have_an_effect_is_accepted() {
+fn a_rule_with_an_effect_is_accepted() {
     let agent = json!([{ "iss": AS, "sub": "agent" }]);
     for rules in [
         vec![allow(json!({})), allow(json!({ "scopes": ["write"] }))],

@@ -188,7 +188,7 @@ async fn strict_mode_refuses_a_partial_scope() {
 
 /// A remote policy is not asked without need.
 #[tokio::test]
-async fn an_empty_ceiling_refuses_before_the_policy_is_asked() {
+async fn an_empty_ceiling_asks_no_policy() {
     let leave: Change<TokenExchangeBuilder> = |builder| builder;
     for (mode, scope, expected) in [
         (leave, "admin", Reason::ScopeEmpty),

@@ -181,7 +181,7 @@ async fn a_verifier_decides_about_its_token_type() {
 }
 
 #[tokio::test]
-async fn the_claims_of_a_verifier_follow_the_jwt_rules() {
+async fn claims_of_a_verifier_obey_jwt_rules() {
     let desk = Desk::default();
     let rules = |token_type| {
         TokenRules::new(TokenType::from_static(token_type))

@@ -216,7 +216,7 @@ mod tests {
 
     /// The public tests cannot see how many rules a decision looks at.
     #[test]
-    fn a_query_looks_only_at_rules_that_can_match() {
+    fn only_rules_that_can_match_are_compared() {
         let user = |at: usize| Subjects::of_issuer(ISS).named([format!("user-{at}")]);
         let group = |at: usize| Subjects::any().in_group(format!("group-{at}"));
         let name = |at: usize| format!("n-{at}");
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn long_lists_do_not_multiply_the_keys_of_a_rule() {
+    fn long_lists_do_not_multiply_index_keys() {
         let names = |count: usize| (0..count).map(|at| at.to_string()).collect::<Vec<_>>();
         for ([clients, targets, subjects], expected) in [
             ([1, 1, 1], 1),
