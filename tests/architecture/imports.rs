@@ -35,7 +35,8 @@ struct Use {
 }
 
 impl File {
-    pub(crate) fn room(&self) -> &str {
+    /// The module at the root of the library that the file belongs to.
+    pub(crate) fn top_module(&self) -> &str {
         self.module.first().map_or("lib", String::as_str)
     }
 
