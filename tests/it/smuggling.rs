@@ -164,7 +164,7 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
             PASSED,
             unreadable,
         ),
-        ("JSON of another grant", json("urn:ietf:params:oauth:token-type:token-exchange"), PASSED, PASSED),
+        ("JSON with another grant", json("urn:ietf:params:oauth:token-type:token-exchange"), PASSED, PASSED),
         ("a compressed form", good().header("content-encoding", "gzip"), PASSED, unreadable),
         ("another method", good().method("PUT"), PASSED, other_method),
         ("a method in lower case", good().method("post"), PASSED, other_method),
@@ -182,12 +182,12 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
         ("dot segments", good().at("/x/../token"), PASSED, other_path),
         ("an escaped path", good().at("/%74oken"), PASSED, other_path),
         ("an escaped path before a broken path parameter", good().at("/%74oken;%zz"), PASSED, other_path),
-        ("an extension", good().at("/token.json"), PASSED, other_path),
+        ("a file extension after the path", good().at("/token.json"), PASSED, other_path),
         ("an escaped NUL behind the path", good().at("/token%00.x"), PASSED, other_path),
         ("an escaped line break behind the path", good().at("/token%0a"), PASSED, other_path),
         ("a path escaped twice", good().at("/%2574oken"), PASSED, other_path),
         ("a path in upper case", good().at("/TOKEN"), PASSED, other_path),
-        ("another path altogether", good().at("/other"), PASSED, PASSED),
+        ("an unrelated path", good().at("/other"), PASSED, PASSED),
     ]
 }
 
