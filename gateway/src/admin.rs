@@ -4,7 +4,7 @@ use crate::gateway::Gateway;
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::sync::watch;
 
 /// The buckets of the histograms in seconds, up to the deadline of an exchange.
@@ -12,8 +12,10 @@ const BUCKETS: [f64; 11] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 
 
 /// What the endpoints for operators show.
 pub(crate) struct Health {
-    pub(crate) gateway: OnceLock<Gateway>,
-    /// Why the gateway does not answer requests yet.
+    gateway: RwLock<Option<Gateway>>,
+    /// Held while the gateway or its configuration is replaced.
+    replacing: Mutex<()>,
+    /// Why the gateway does not exchange tokens yet.
     pub(crate) start: Problem,
     /// Why the latest change of the files was refused.
     pub(crate) reload: Problem,
@@ -34,7 +36,29 @@ impl Health {
         metrics::set_global_recorder(recorder)?;
         let unknown = || Problem::new(Some("not checked yet".to_owned()));
         let (start, clients) = (unknown(), unknown());
-        Ok(Self { gateway: OnceLock::new(), start, reload: Problem::default(), clients, metrics })
+        Ok(Self {
+            gateway: RwLock::default(),
+            replacing: Mutex::default(),
+            start,
+            reload: Problem::default(),
+            clients,
+            metrics,
+        })
+    }
+
+    /// Keeps others from replacing the gateway or its configuration, until the guard is dropped.
+    pub(crate) fn replacing(&self) -> MutexGuard<'_, ()> {
+        self.replacing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The gateway, as soon as the endpoints of the authorization server are known.
+    pub(crate) fn gateway(&self) -> Option<Gateway> {
+        self.gateway.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the gateway, and returns the gateway before.
+    pub(crate) fn set_gateway(&self, gateway: Gateway) -> Option<Gateway> {
+        self.gateway.write().unwrap_or_else(PoisonError::into_inner).replace(gateway)
     }
 }
 
@@ -47,10 +71,10 @@ pub(crate) fn router(health: Arc<Health>) -> Router {
 }
 
 async fn ready(State(health): State<Arc<Health>>) -> impl IntoResponse {
-    let gateway = health.gateway.get();
-    let keys = gateway.map(|gateway| gateway.exchange.readiness());
-    let is_up = gateway.is_some_and(Gateway::upstream_is_up);
-    let collision = gateway.and_then(|gateway| gateway.documents.key_id_collision());
+    let gateway = health.gateway();
+    let keys = gateway.as_ref().map(|gateway| gateway.exchange.readiness());
+    let is_up = gateway.as_ref().is_some_and(Gateway::upstream_is_up);
+    let collision = gateway.as_ref().and_then(|gateway| gateway.documents.key_id_collision());
     let clients = health.clients.borrow().clone();
     let is_ready = is_up && clients.is_none() && keys.as_ref().is_some_and(|keys| keys.is_ready());
     let answer = json!({
@@ -68,11 +92,11 @@ async fn ready(State(health): State<Arc<Health>>) -> impl IntoResponse {
 }
 
 async fn render(State(health): State<Arc<Health>>) -> String {
-    let gateway = health.gateway.get();
-    if let Some(gateway) = gateway {
+    let gateway = health.gateway();
+    if let Some(gateway) = &gateway {
         gateway.exchange.readiness().record_metrics();
     }
-    let is_up = gateway.is_some_and(Gateway::upstream_is_up);
+    let is_up = gateway.as_ref().is_some_and(Gateway::upstream_is_up);
     metrics::gauge!("gateway_upstream_up").set(f64::from(u8::from(is_up)));
     health.metrics.run_upkeep();
     health.metrics.render()

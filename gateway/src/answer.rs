@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::{Value, json};
 
 /// An answer whose body is the status as plain text.
 pub(crate) fn plain(status: StatusCode) -> Response<Body> {
@@ -16,4 +17,22 @@ pub(crate) fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
+}
+
+/// An answer whose body is JSON. Nobody may keep the answer.
+pub(crate) fn json(status: StatusCode, body: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    }
+    response
+}
+
+/// An error of OAuth 2.0 (RFC 6749 section 5.2).
+pub(crate) fn error(status: StatusCode, error: &str, description: &str) -> Response<Body> {
+    json(status, &json!({ "error": error, "error_description": description }))
 }

@@ -3,8 +3,9 @@
 use crate::{
     config::{ClientAuthentication, Config},
     documents::DocumentsLayer,
+    own_endpoints,
     stores::Stores,
-    upstream::{Endpoints, Proxy, http_client, proxy},
+    upstream::{Endpoints, OWN_INTROSPECTION, OWN_KEY_SET, OWN_REVOCATION, Proxy, http_client, metadata_paths, proxy},
 };
 use axum::body::Body;
 use http::{Request, Response};
@@ -15,10 +16,10 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use tower::{Layer, ServiceExt, util::BoxCloneSyncService};
+use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_token_exchange::{
-    Document, Issuer, TokenExchangeLayer, audit::JsonLinesSink, client_auth::ServerAuthenticator,
-    metadata::ServerMetadata, records::Introspection,
+    Document, Issuer, TokenExchangeLayer, audit::JsonLinesSink, client_auth::ServerAuthenticator, metadata::Additions,
+    records::Introspection,
 };
 
 /// The service that answers every request, from the exchange to the reverse proxy.
@@ -51,10 +52,10 @@ impl Gateway {
         let settings = &config.settings;
         let http = http_client(config, &proxy)?;
         let url = |path: &str| config.public_url(path);
-        let authenticator = match (settings.upstream.authenticate_clients_by, &endpoints.introspection) {
+        let authenticator = match (settings.upstream.authenticate_clients_by, endpoints.introspection().first()) {
             (ClientAuthentication::Introspection, Some(path)) => ServerAuthenticator::by_introspection(url(path)),
             (ClientAuthentication::ClientCredentials, _) => {
-                ServerAuthenticator::by_client_credentials(url(&endpoints.token))
+                ServerAuthenticator::by_client_credentials(url(&endpoints.token()[0]))
             }
             (ClientAuthentication::Introspection, None) => {
                 let help = "the server has no introspection endpoint; write `client_credentials`";
@@ -67,7 +68,6 @@ impl Gateway {
             .build()
             .map_err(|error| config.wrong("upstream.remember_clients", error.help()))?;
         let mut builder = TokenExchangeLayer::builder(&settings.upstream.issuer)
-            .endpoint(&endpoints.token)
             .guard()
             .document(records(config, &endpoints)?)
             .client_authenticator(authenticator.clone())
@@ -79,27 +79,35 @@ impl Gateway {
         if settings.audit.optional {
             builder = builder.best_effort_audit();
         }
-        if let Some(path) = &endpoints.introspection {
+        for path in endpoints.token() {
+            builder = builder.endpoint(path);
+        }
+        for path in or_own(endpoints.introspection(), OWN_INTROSPECTION) {
             builder = builder.introspection_endpoint(path);
         }
-        if let Some(path) = &endpoints.revocation {
+        for path in or_own(endpoints.revocation(), OWN_REVOCATION) {
             builder = builder.revocation_endpoint(path);
         }
         let exchange = builder.build().map_err(|error| config.wrong_records(&error))?;
-        let documents = ServerMetadata::paths(&settings.upstream.issuer)
-            .into_iter()
-            .fold(DocumentsLayer::builder(), |builder, path| builder.metadata(path))
-            .key_set(&endpoints.jwks)
-            .own_keys(config.published.clone())
-            .build()
-            .map_err(|error| config.wrong("paths.jwks", error))?;
+        let documents = documents(config, &endpoints)?;
         let upstream_is_up = Arc::default();
         Ok(Self { exchange, documents, authenticator, audit: stores.audit, endpoints, proxy, upstream_is_up })
     }
 
     /// The whole service: the exchange around the documents around the reverse proxy.
     pub(crate) fn app(&self) -> App {
-        let service = self.exchange.layer(self.documents.layer(self.proxy.clone()));
+        let (server, endpoints) = (self.documents.layer(self.proxy.clone()), Arc::new(self.endpoints.clone()));
+        let server = service_fn(move |request: Request<Body>| {
+            let own = own_endpoints::answer(&endpoints, &request);
+            let server = server.clone();
+            async move {
+                match own {
+                    Some(answer) => Ok(answer),
+                    None => server.oneshot(request).await,
+                }
+            }
+        });
+        let service = self.exchange.layer(server);
         App::new(service.map_response(|response| response.map(Body::new)))
     }
 
@@ -130,6 +138,31 @@ impl Gateway {
     }
 }
 
+/// The paths of an endpoint of the server, or the path of the endpoint that the gateway has instead.
+fn or_own<'a>(of_server: &'a [String], own: &'a str) -> Vec<&'a str> {
+    if of_server.is_empty() { vec![own] } else { of_server.iter().map(String::as_str).collect() }
+}
+
+/// The layer that completes the documents of the server.
+fn documents(config: &Config, endpoints: &Endpoints) -> anyhow::Result<DocumentsLayer> {
+    let url_of = |of_server: &[String], own: &str| config.public_url(or_own(of_server, own)[0]);
+    let additions = Additions::new()
+        .jwks_uri(url_of(endpoints.jwks(), OWN_KEY_SET))
+        .introspection_endpoint(url_of(endpoints.introspection(), OWN_INTROSPECTION))
+        .revocation_endpoint(url_of(endpoints.revocation(), OWN_REVOCATION));
+    let mut builder = DocumentsLayer::builder().additions(additions).own_keys(config.published.clone());
+    for path in metadata_paths(config) {
+        builder = builder.metadata(path);
+    }
+    for path in endpoints.jwks() {
+        builder = builder.key_set(path);
+    }
+    if endpoints.jwks().is_empty() {
+        builder = builder.own_key_set(OWN_KEY_SET);
+    }
+    builder.build().map_err(|error| config.wrong("paths.jwks", error))
+}
+
 /// The records, with a record for the authorization server if the configuration has none.
 fn records(config: &Config, endpoints: &Endpoints) -> anyhow::Result<Document> {
     let mut document = config.document.clone();
@@ -137,10 +170,13 @@ fn records(config: &Config, endpoints: &Endpoints) -> anyhow::Result<Document> {
     if document.issuers.iter().any(|issuer| *issuer.id() == upstream.issuer) {
         return Ok(document);
     }
-    let mut own = Issuer::new(&upstream.issuer).jwks_uri(config.public_url(&endpoints.jwks));
+    let mut own = Issuer::new(&upstream.issuer);
+    if let Some(path) = endpoints.server_keys() {
+        own = own.jwks_uri(config.public_url(path));
+    }
     if let Some(introspection) = &upstream.introspection {
         let secret = config.text_of("upstream.introspection.client_secret_file", &introspection.client_secret_file)?;
-        let path = endpoints.introspection.as_deref().ok_or_else(|| {
+        let path = endpoints.introspection().first().ok_or_else(|| {
             config.wrong("upstream.introspection", "the server has no introspection endpoint; remove this key")
         })?;
         let url = config.public_url(path);

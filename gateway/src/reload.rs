@@ -22,7 +22,7 @@ const READ_ATTEMPTS: usize = 5;
 
 /// The configuration that counts, and the means to replace it.
 pub(crate) struct Reloader {
-    config: Arc<Config>,
+    config: watch::Sender<Arc<Config>>,
     versions: Vec<Option<FileVersion>>,
     tls: watch::Sender<Option<TlsAcceptor>>,
     health: Arc<Health>,
@@ -84,11 +84,17 @@ impl Reloader {
         let ReadConfig { config, versions } = read;
         let mut watcher = FileWatcher::new();
         watcher.watch(&config.files());
+        let config = watch::Sender::new(config);
         Self { config, versions, tls, health, watcher }
     }
 
-    pub(crate) fn config(&self) -> &Arc<Config> {
-        &self.config
+    /// The configuration that counts, also after a later change.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Arc<Config>> {
+        self.config.subscribe()
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        self.config.borrow().files()
     }
 
     /// Waits until something changed beside the files, and until the changes settled.
@@ -98,22 +104,26 @@ impl Reloader {
     }
 
     /// Reads everything again, if a file has another version.
-    pub(crate) fn reload_if_changed(&mut self, gateway: Option<&Gateway>) {
-        if versions(&self.config.files()) != self.versions {
-            self.reload(gateway);
+    pub(crate) fn reload_if_changed(&mut self) {
+        if versions(&self.files()) != self.versions {
+            self.reload();
         }
     }
 
     /// Reads everything again. A change is taken over as a whole, or not at all.
-    pub(crate) fn reload(&mut self, gateway: Option<&Gateway>) {
-        self.versions = versions(&self.config.files());
-        let result = self.take_over(gateway);
+    pub(crate) fn reload(&mut self) {
+        let health = Arc::clone(&self.health);
+        let _guard = health.replacing();
+        self.versions = versions(&self.files());
+        let result = self.take_over();
         self.health.reload.send_replace(result.as_ref().err().map(|error| format!("{error:#}")));
         let label = match result {
             Ok(read) => {
                 tracing::info!("the configuration was read again and counts from now on");
-                (self.config, self.versions) = (read.config, read.versions);
-                self.watcher.watch(&self.config.files());
+                self.versions = read.versions;
+                self.config.send_replace(read.config);
+                let files = self.files();
+                self.watcher.watch(&files);
                 "taken"
             }
             Err(error) => {
@@ -128,10 +138,11 @@ impl Reloader {
         metrics::counter!("gateway_reloads_total", "result" => label).increment(1);
     }
 
-    fn take_over(&self, gateway: Option<&Gateway>) -> anyhow::Result<ReadConfig> {
-        let read = ReadConfig::again(&self.config)?;
+    fn take_over(&self) -> anyhow::Result<ReadConfig> {
+        let before = Arc::clone(&self.config.borrow());
+        let read = ReadConfig::again(&before)?;
         let acceptor = server::tls::acceptor(&read.config)?;
-        match gateway {
+        match self.health.gateway() {
             Some(gateway) => gateway.reload(&read.config)?,
             None => Gateway::check(&read.config)?,
         }

@@ -5,31 +5,20 @@ use crate::{
     cli::banner,
     config::{Config, Log},
     exit::{Exit, Failure, OrExit},
-    gateway::{App, Gateway},
+    gateway::Gateway,
     reload::{ReadConfig, Reloader},
     server::{self, front::front},
     stores::Stores,
-    upstream::Endpoints,
+    upstream_watch::UpstreamWatch,
+    waiting::waiting,
 };
-use std::{
-    io::IsTerminal,
-    net::SocketAddr,
-    path::Path,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{io::IsTerminal, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpSocket},
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 use tracing::level_filters::LevelFilter;
-
-/// How long the gateway waits before it asks again for the endpoints of the authorization server.
-const RETRY: Duration = Duration::from_secs(2);
-
-/// How often the gateway asks whether the authorization server answers.
-const UPSTREAM_INTERVAL: Duration = Duration::from_secs(10);
 
 /// How long the gateway waits for a file that blocks.
 pub(crate) const FILE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -50,11 +39,13 @@ pub(crate) async fn serve(path: &Path) -> Result<(), Failure> {
     let hang_up = signal(SignalKind::hangup()).or_exit(Exit::Failed)?;
     banner(&config, address, admin_address);
 
-    let app = Arc::new(OnceLock::new());
-    let front = front(&config, Arc::clone(&app));
+    let (app, current) = watch::channel(waiting(&config).or_exit(Exit::Misconfigured)?);
+    let front = front(&config, current);
     tokio::spawn(axum::serve(admin, admin::router(Arc::clone(&health))).into_future());
     let reloader = Reloader::new(read, tls, Arc::clone(&health));
-    tokio::spawn(run(reloader, Arc::clone(&health), stores, app, hang_up));
+    let upstream = UpstreamWatch::new(reloader.subscribe(), stores, app, Arc::clone(&health));
+    tokio::spawn(upstream.run());
+    tokio::spawn(watch_files(reloader, Arc::clone(&health), hang_up));
 
     let drain = config.settings.limits.drain;
     server::serve(listener, acceptor, &config, front, async move {
@@ -66,7 +57,7 @@ pub(crate) async fn serve(path: &Path) -> Result<(), Failure> {
         tracing::info!(signal, seconds, "the gateway stops: no new connections, open requests may finish in this time");
     })
     .await;
-    if let Some(gateway) = health.gateway.get() {
+    if let Some(gateway) = health.gateway() {
         gateway.exchange.flush_audit().await;
     }
     tracing::info!("the gateway stopped");
@@ -87,71 +78,16 @@ fn bind(config: &Config, key: &str, address: SocketAddr) -> Result<(TcpListener,
     listener.map_err(|error| config.wrong(key, format!("cannot listen at {address}: {error}"))).or_exit(Exit::Failed)
 }
 
-/// Starts the app as soon as the endpoints of the authorization server are known, and watches files and server from then on.
-async fn run(
-    mut reloader: Reloader,
-    health: Arc<Health>,
-    stores: Stores,
-    app: Arc<OnceLock<App>>,
-    mut hang_up: Signal,
-) {
-    let gateway = start(&mut reloader, &health, stores, &mut hang_up).await;
-    let _ = app.set(gateway.app());
-    let config = Arc::clone(reloader.config());
-    tokio::join!(watch_upstream(&config, &gateway, &health), watch_files(reloader, &gateway, hang_up));
-}
-
-async fn start(reloader: &mut Reloader, health: &Health, stores: Stores, hang_up: &mut Signal) -> Gateway {
-    loop {
-        let config = reloader.config();
-        let endpoints = Endpoints::find(config).await;
-        let problem = match endpoints.and_then(|endpoints| Gateway::new(config, endpoints, stores.clone())) {
-            Ok(gateway) => {
-                health.start.send_replace(None);
-                tracing::info!(endpoints = %gateway.endpoints, "token exchange is available");
-                return health.gateway.get_or_init(|| gateway).clone();
-            }
-            Err(error) => format!("{error:#}"),
-        };
-        let is_new = health.start.borrow().as_ref() != Some(&problem);
-        if is_new {
-            tracing::warn!(
-                problem,
-                "the gateway waits for the authorization server, and answers every request with 503"
-            );
-        }
-        health.start.send_replace(Some(problem));
-        tokio::select! {
-            () = tokio::time::sleep(RETRY) => reloader.reload_if_changed(None),
-            () = reloader.changed() => reloader.reload_if_changed(None),
-            _ = hang_up.recv() => reloader.reload(None),
-        }
-    }
-}
-
-/// Asks the authorization server from time to time for its documents, and whether clients can be authenticated.
-async fn watch_upstream(config: &Config, gateway: &Gateway, health: &Health) {
-    loop {
-        gateway.ask_upstream(config).await;
-        // Looking at the keys starts a fetch of keys that are too old.
-        gateway.exchange.readiness();
-        if health.clients.borrow().is_some() {
-            let probe = gateway.authenticator.probe().await;
-            health.clients.send_replace(probe.err().map(|error| error.to_string()));
-        }
-        tokio::time::sleep(UPSTREAM_INTERVAL).await;
-    }
-}
-
 /// Reads changed files again. SIGHUP reads all files again, and opens the audit file again.
-async fn watch_files(mut reloader: Reloader, gateway: &Gateway, mut hang_up: Signal) {
-    reloader.reload_if_changed(Some(gateway));
+async fn watch_files(mut reloader: Reloader, health: Arc<Health>, mut hang_up: Signal) {
     loop {
         tokio::select! {
-            () = reloader.changed() => reloader.reload_if_changed(Some(gateway)),
+            () = reloader.changed() => reloader.reload_if_changed(),
             _ = hang_up.recv() => {
-                reopen_audit(gateway).await;
-                reloader.reload(Some(gateway));
+                if let Some(gateway) = health.gateway() {
+                    reopen_audit(&gateway).await;
+                }
+                reloader.reload();
             }
         }
     }

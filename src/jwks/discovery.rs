@@ -2,7 +2,7 @@ use super::fetcher::{FetchProblem, Fetcher};
 use crate::{
     clock::is_within,
     locks::lock,
-    metadata::{read_answer, well_known},
+    metadata::{Missing, read_answer, well_known},
 };
 use std::{
     ops::ControlFlow,
@@ -54,7 +54,7 @@ impl Discovery {
     /// Asks the well-known locations in order. A location that has no document leads to the next location; any other
     /// response is final.
     async fn fetch_metadata(&self, fetcher: &Fetcher, deadline: Instant) -> Result<String, FetchProblem> {
-        let mut missing = FetchProblem::at(&self.issuer, "not an issuer identifier");
+        let mut missing = Missing::default();
         for uri in well_known(&self.issuer).into_iter().flatten() {
             let problem = |error| FetchProblem::at(&uri, error);
             match read_answer(&self.issuer, &fetcher.get(&uri, deadline).await?) {
@@ -62,10 +62,13 @@ impl Discovery {
                     let metadata = found.map_err(problem)?;
                     return metadata.jwks_uri().map(str::to_owned).map_err(problem);
                 }
-                ControlFlow::Continue(status) => missing = problem(status),
+                ControlFlow::Continue(problem) => missing.add(&uri, problem),
             }
         }
-        Err(missing)
+        Err(match missing.0 {
+            Some((uri, problem)) => FetchProblem::at(&uri, problem),
+            None => FetchProblem::at(&self.issuer, "not an issuer identifier"),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Discovered>> {

@@ -5,8 +5,8 @@ use crate::{
 };
 use serde_json::{Map, Value, json};
 
-/// The grants of a server whose metadata lists none (RFC 8414 section 2).
-const DEFAULT_GRANTS: [&str; 2] = ["authorization_code", "implicit"];
+/// The ways to authenticate at the endpoints of the layer (RFC 6749 section 2.3.1).
+const AUTHENTICATION_METHODS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
 
 /// Why a document cannot be extended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,28 +29,100 @@ pub enum DocumentError {
 
 /// Adds the token exchange grant to the metadata of an authorization server (RFC 8414, OpenID Connect Discovery 1.0).
 ///
-/// The grant is appended to `grant_types_supported`. If the document has no such member, the member becomes the default grants
-/// (RFC 8414 section 2) and the token exchange grant. The values of all other members stay the same. A document that lists the
-/// grant already stays the same too.
+/// The grant is appended to `grant_types_supported`. If the document has no such member, the document gets none: most servers
+/// that leave the member out have more grants than the two that RFC 8414 section 2 assumes, and some clients use only the
+/// grants of the list. The values of all other members stay the same, also `token_endpoint_auth_methods_supported`. A document
+/// that lists the grant already stays the same too.
 ///
 /// The member `signed_metadata` is removed: it would contradict the added grant, and it takes precedence.
 ///
 /// # Errors
 /// [`DocumentError`]
 pub fn add_grant(metadata: &[u8]) -> Result<Vec<u8>, DocumentError> {
-    const GRANTS: &str = "grant_types_supported";
-    let mut members = parse(metadata)?;
-    match members.get_mut(GRANTS) {
-        None => {
-            let grants: Vec<&str> = DEFAULT_GRANTS.into_iter().chain([GRANT_TYPE]).collect();
-            members.insert(GRANTS.to_owned(), json!(grants));
-        }
-        Some(Value::Array(grants)) if grants.iter().any(|grant| grant == GRANT_TYPE) => {}
-        Some(Value::Array(grants)) => grants.push(GRANT_TYPE.into()),
-        Some(_) => return Err(DocumentError::NotAList(GRANTS)),
+    Additions::new().add_to(metadata)
+}
+
+/// What is added to the metadata of an authorization server: the token exchange grant ([`add_grant`]), and the places of what
+/// the server does not have itself.
+///
+/// A member that the document has stays the same.
+///
+/// ```
+/// use tower_token_exchange::metadata::Additions;
+///
+/// let additions = Additions::new().jwks_uri("https://as.example/jwks").revocation_endpoint("https://as.example/revoke");
+/// let metadata = additions.add_to(br#"{ "issuer": "https://as.example", "jwks_uri": "https://as.example/keys" }"#)?;
+/// let metadata: serde_json::Value = serde_json::from_slice(&metadata)?;
+/// assert_eq!(metadata["jwks_uri"], "https://as.example/keys");
+/// assert_eq!(metadata["revocation_endpoint"], "https://as.example/revoke");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use = "the additions do nothing until `add_to`"]
+pub struct Additions {
+    jwks_uri: Option<String>,
+    introspection_endpoint: Option<String>,
+    revocation_endpoint: Option<String>,
+}
+
+impl Additions {
+    /// Creates the additions: the grant, and nothing else.
+    pub fn new() -> Self {
+        Self::default()
     }
-    members.remove("signed_metadata");
-    Ok(Value::Object(members).to_string().into_bytes())
+
+    /// Adds the URL of a key set (`jwks_uri`).
+    pub fn jwks_uri(mut self, url: impl Into<String>) -> Self {
+        self.jwks_uri = Some(url.into());
+        self
+    }
+
+    /// Adds the URL of an introspection endpoint (RFC 7662), at which clients authenticate with `client_secret_basic` or
+    /// `client_secret_post`.
+    pub fn introspection_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.introspection_endpoint = Some(url.into());
+        self
+    }
+
+    /// Adds the URL of a revocation endpoint (RFC 7009), at which clients authenticate with `client_secret_basic` or
+    /// `client_secret_post`.
+    pub fn revocation_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.revocation_endpoint = Some(url.into());
+        self
+    }
+
+    /// Adds everything to a document of at most 256 KiB.
+    ///
+    /// # Errors
+    /// [`DocumentError`]
+    pub fn add_to(&self, metadata: &[u8]) -> Result<Vec<u8>, DocumentError> {
+        const GRANTS: &str = "grant_types_supported";
+        let mut members = parse(metadata)?;
+        match members.get_mut(GRANTS) {
+            None => {}
+            Some(Value::Array(grants)) if grants.iter().any(|grant| grant == GRANT_TYPE) => {}
+            Some(Value::Array(grants)) => grants.push(GRANT_TYPE.into()),
+            Some(_) => return Err(DocumentError::NotAList(GRANTS)),
+        }
+        let is_absent = |members: &Map<String, Value>, name: &str| members.get(name).is_none_or(Value::is_null);
+        for (name, url, methods) in [
+            ("jwks_uri", &self.jwks_uri, None),
+            (
+                "introspection_endpoint",
+                &self.introspection_endpoint,
+                Some("introspection_endpoint_auth_methods_supported"),
+            ),
+            ("revocation_endpoint", &self.revocation_endpoint, Some("revocation_endpoint_auth_methods_supported")),
+        ] {
+            let Some(url) = url.as_ref().filter(|_| is_absent(&members, name)) else { continue };
+            members.insert(name.to_owned(), url.as_str().into());
+            if let Some(methods) = methods.filter(|methods| is_absent(&members, methods)) {
+                members.insert(methods.to_owned(), json!(AUTHENTICATION_METHODS));
+            }
+        }
+        members.remove("signed_metadata");
+        Ok(Value::Object(members).to_string().into_bytes())
+    }
 }
 
 /// Appends keys to a key set (RFC 7517 section 5), unless the key set has them already.
@@ -111,9 +183,32 @@ mod tests {
             expected["grant_types_supported"] = after;
             assert_eq!(added(&metadata).to_string(), expected.to_string(), "in the same order too");
         }
-        let silent = added(&json!({ "issuer": "https://as.example" }));
-        assert_eq!(silent["grant_types_supported"], json!(["authorization_code", "implicit", GRANT_TYPE]));
+        let silent = json!({
+            "issuer": "https://as.example", "token_endpoint_auth_methods_supported": ["private_key_jwt", "none"],
+        });
+        assert_eq!(added(&silent), silent, "a server without a list of grants may have any grant");
         assert_eq!(added(&json!({ "a": 1, "signed_metadata": "x.y.z", "b": 2 })).get("signed_metadata"), None);
+    }
+
+    #[test]
+    fn missing_endpoints_are_added_and_others_kept() {
+        let url = |path: &str| format!("https://as.example/{path}");
+        let additions = Additions::new().jwks_uri(url("jwks")).introspection_endpoint(url("introspect"));
+        let additions = additions.revocation_endpoint(url("revoke"));
+        let add = |metadata: Value| -> Value {
+            serde_json::from_slice(&additions.add_to(metadata.to_string().as_bytes()).unwrap()).unwrap()
+        };
+        let methods = ["client_secret_basic", "client_secret_post"];
+        let added = add(json!({ "jwks_uri": null }));
+        assert_eq!(added["jwks_uri"], url("jwks"));
+        assert_eq!(added["introspection_endpoint"], url("introspect"));
+        assert_eq!(added["introspection_endpoint_auth_methods_supported"], json!(methods));
+        assert_eq!(added["revocation_endpoint"], url("revoke"));
+        assert_eq!(added["revocation_endpoint_auth_methods_supported"], json!(methods));
+        let full = json!({ "jwks_uri": url("a"), "introspection_endpoint": url("b"), "revocation_endpoint": url("c") });
+        assert_eq!(add(full.clone()), full);
+        let methods = json!({ "revocation_endpoint_auth_methods_supported": ["none"] });
+        assert_eq!(add(methods)["revocation_endpoint_auth_methods_supported"], json!(["none"]));
     }
 
     #[test]

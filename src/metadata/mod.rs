@@ -4,7 +4,8 @@
 //!
 //! A server that does not know token exchange does not list the grant in its metadata, and its key set does not hold the key
 //! that signs the tokens of this crate. A service that answers with these documents adds what is missing:
-//! [`add_grant`] for the metadata, and [`PublishedKeys::add_to`](crate::signing::PublishedKeys::add_to) for the key set.
+//! [`add_grant`] or [`Additions`] for the metadata, and [`PublishedKeys::add_to`](crate::signing::PublishedKeys::add_to) for
+//! the key set.
 //!
 //! ```
 //! use tower_token_exchange::{metadata, signing::{Algorithm, LocalSigner}};
@@ -21,11 +22,11 @@
 mod additions;
 mod server;
 
-pub use additions::{DocumentError, add_grant};
+pub use additions::{Additions, DocumentError, add_grant};
 pub use server::{DiscoveryError, MetadataError, ServerMetadata};
 
 pub(crate) use additions::add_keys;
-pub(crate) use server::{read_answer, well_known};
+pub(crate) use server::{Missing, read_answer, well_known};
 
 /// The largest document that is read.
 const MAX_BYTES: usize = 256 * 1024;

@@ -68,6 +68,7 @@ pub enum MetadataError {
 pub struct DiscoveryError {
     location: String,
     source: BoxError,
+    has_no_metadata: bool,
 }
 
 impl ServerMetadata {
@@ -88,15 +89,31 @@ impl ServerMetadata {
         }
     }
 
-    /// Fetches the document from the well-known locations ([`paths`](Self::paths)). The second location is asked if the
-    /// first answers with a 4xx. Each request may take 5 s.
+    /// Fetches the document from the well-known locations ([`paths`](Self::paths)), as [`fetch_from`](Self::fetch_from)
+    /// does.
     ///
     /// # Errors
-    /// [`DiscoveryError`] names the last location, and the problem there.
+    /// [`DiscoveryError`] names a location, and the problem there.
     pub async fn fetch(issuer: &str, service: impl HttpService) -> Result<Self, DiscoveryError> {
+        match well_known(issuer) {
+            Some(urls) => Self::fetch_from(issuer, urls, service).await,
+            None => Err(DiscoveryError::at(issuer, "not an issuer identifier; give an absolute URL")),
+        }
+    }
+
+    /// Fetches the document from the first of these URLs that has a document. The next URL is asked if a server answers
+    /// with a 4xx, or with a page that is not one JSON object. Each request may take 5 s.
+    ///
+    /// # Errors
+    /// [`DiscoveryError`] names a location, and the problem there.
+    pub async fn fetch_from(
+        issuer: &str,
+        urls: impl IntoIterator<Item = String>,
+        service: impl HttpService,
+    ) -> Result<Self, DiscoveryError> {
         let service: BoxPlug<_, _> = boxed(service);
-        let mut error = DiscoveryError::at(issuer, "not an issuer identifier; give an absolute URL");
-        for url in well_known(issuer).into_iter().flatten() {
+        let mut missing = Missing::default();
+        for url in urls.into_iter().collect::<Vec<_>>() {
             let request = Request::get(&url).header(header::ACCEPT, "application/json").body(Bytes::new());
             let request = request.map_err(|error| DiscoveryError::at(&url, error))?;
             let response = tokio::time::timeout(TIMEOUT, service.clone().oneshot(request)).await;
@@ -104,10 +121,11 @@ impl ServerMetadata {
             let response = response.map_err(|error| DiscoveryError::at(&url, error))?;
             match read_answer(issuer, &response) {
                 ControlFlow::Break(result) => return result.map_err(|error| DiscoveryError::at(&url, error)),
-                ControlFlow::Continue(missing) => error = DiscoveryError::at(&url, missing),
+                ControlFlow::Continue(problem) => missing.add(&url, problem),
             }
         }
-        Err(error)
+        let (location, problem) = missing.0.unwrap_or_else(|| (issuer.to_owned(), MetadataError::NoIssuer));
+        Err(DiscoveryError { has_no_metadata: true, ..DiscoveryError::at(&location, problem) })
     }
 
     /// The well-known locations of an issuer's metadata, as paths under its host: that of OpenID Connect Discovery 1.0
@@ -153,16 +171,33 @@ impl ServerMetadata {
     }
 }
 
-/// What the answer of one well-known location means: `Break` ends the search, `Continue` asks the next location.
+/// What the answer of one location means: `Break` ends the search, `Continue` asks the next location.
+///
+/// Some servers answer every unknown path with a page and the status 200. Such a page is not metadata.
 pub(crate) fn read_answer(
     issuer: &str,
     response: &Response<Bytes>,
 ) -> ControlFlow<Result<ServerMetadata, MetadataError>, MetadataError> {
     let status = response.status();
     match MetadataError::Status(status.as_u16()) {
-        _ if status == StatusCode::OK => ControlFlow::Break(ServerMetadata::parse(response.body(), issuer)),
+        _ if status == StatusCode::OK => match ServerMetadata::parse(response.body(), issuer) {
+            Err(page @ MetadataError::NotOneObject) => ControlFlow::Continue(page),
+            result => ControlFlow::Break(result),
+        },
         missing if status.is_client_error() => ControlFlow::Continue(missing),
         problem => ControlFlow::Break(Err(problem)),
+    }
+}
+
+/// The locations without metadata: the first location with a page, or else the last location.
+#[derive(Default)]
+pub(crate) struct Missing(pub(crate) Option<(String, MetadataError)>);
+
+impl Missing {
+    pub(crate) fn add(&mut self, location: &str, problem: MetadataError) {
+        if !matches!(self.0, Some((_, MetadataError::NotOneObject))) {
+            self.0 = Some((location.to_owned(), problem));
+        }
     }
 }
 
@@ -179,7 +214,13 @@ pub(crate) fn well_known(issuer: &str) -> Option<[String; 2]> {
 
 impl DiscoveryError {
     fn at(location: &str, source: impl Into<BoxError>) -> Self {
-        Self { location: location.to_owned(), source: source.into() }
+        Self { location: location.to_owned(), source: source.into(), has_no_metadata: false }
+    }
+
+    /// Whether the server answered at every location, and has no metadata at any of them. Otherwise, a later attempt may
+    /// find metadata.
+    pub fn has_no_metadata(&self) -> bool {
+        self.has_no_metadata
     }
 }
 
@@ -243,6 +284,39 @@ mod tests {
             assert_eq!(found.is_ok(), position < 2);
             if let Err(problem) = found {
                 assert_eq!(problem.to_string(), format!("https://as.example{}: status 404", paths[1]));
+                assert!(problem.has_no_metadata());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_does_not_end_the_search() {
+        let good = json!({ "issuer": ISSUER }).to_string();
+        let other = json!({ "issuer": "https://other.example" }).to_string();
+        for (first, second, expected) in [
+            ((200, "<html>"), (200, &*good), Ok(())),
+            ((404, ""), (200, &*good), Ok(())),
+            ((200, "<html>"), (404, ""), Err(("/1: the metadata is not one JSON object", true))),
+            ((404, ""), (200, "<html>"), Err(("/2: the metadata is not one JSON object", true))),
+            ((200, &*other), (200, &*good), Err(("/1: the metadata names another issuer", false))),
+            ((503, ""), (200, &*good), Err(("/1: status 503", false))),
+        ] {
+            let answers = [first, second].map(|(status, text)| (status, text.to_owned()));
+            let server = tower::service_fn(move |request: Request<Bytes>| {
+                let (status, text) = answers[usize::from(request.uri().path() == "/2")].clone();
+                let mut response = Response::new(Bytes::from(text));
+                *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                async move { Ok::<_, Infallible>(response) }
+            });
+            let urls = ["/1", "/2"].map(|path| format!("https://as.example{path}"));
+            let found = ServerMetadata::fetch_from(ISSUER, urls, server).await;
+            match (found, expected) {
+                (Ok(_), Ok(())) => {}
+                (Err(error), Err((text, has_no_metadata))) => {
+                    assert!(error.to_string().starts_with(&format!("https://as.example{text}")), "{error}");
+                    assert_eq!(error.has_no_metadata(), has_no_metadata, "{error}");
+                }
+                (found, _) => panic!("{first:?} {second:?}: {found:?}"),
             }
         }
     }

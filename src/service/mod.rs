@@ -10,9 +10,11 @@ mod future;
 mod grant_type;
 mod guard;
 mod media;
+mod path;
 
 pub use endpoint::{EndpointMatch, RequestHead};
 pub use future::ResponseFuture;
+pub use path::is_same_path;
 
 pub(crate) use current::Current;
 pub(crate) use endpoint::Endpoint;

@@ -26,7 +26,7 @@ pub(super) async fn run(path: &Path, online: bool) -> Result<(), Failure> {
 }
 
 async fn check_online(config: &Config) -> Result<(), Failure> {
-    let endpoints = Endpoints::find(config).await.or_exit(Exit::Failed)?;
+    let endpoints = Endpoints::find(config, None).await.or_exit(Exit::Failed)?;
     println!("endpoints of the authorization server: {endpoints}");
     let gateway = Gateway::new(config, endpoints, Stores::none()).or_exit(Exit::Misconfigured)?;
     let mut problems = Vec::new();

@@ -40,7 +40,7 @@ pub(super) struct Explain {
 
 pub(super) async fn run(options: &Explain) -> Result<(), Failure> {
     let config = Config::read(&options.config).or_exit(Exit::Misconfigured)?;
-    let endpoints = Endpoints::find(&config).await.unwrap_or_else(|error| {
+    let endpoints = Endpoints::find(&config, None).await.unwrap_or_else(|error| {
         anstream::eprintln!("{WARNING}warning:{WARNING:#} the authorization server cannot be asked: {error:#}");
         Endpoints::assumed(&config)
     });

@@ -49,14 +49,12 @@ pub(super) async fn run(options: &Keygen) -> Result<(), Failure> {
 /// The algorithm of the keys of the authorization server.
 async fn of_upstream(config: &Path) -> Result<Algorithm, Failure> {
     let config = Config::read_before_keys(config).or_exit(Exit::Misconfigured)?;
-    let endpoints = Endpoints::find(&config).await.or_exit(Exit::Failed)?;
+    let endpoints = Endpoints::find(&config, None).await.or_exit(Exit::Failed)?;
     let keys = ServerKeys::fetch(&config, &endpoints).await.or_exit(Exit::Failed)?;
     keys.algorithm()
         .with_context(|| {
-            format!(
-                "{} has no key of a known algorithm; make a key with `--algorithm ES256`",
-                config.public_url(&endpoints.jwks)
-            )
+            let place = endpoints.server_keys().map_or_else(|| config.public_url(""), |path| config.public_url(path));
+            format!("{place} has no key of a known algorithm; make a key with `--algorithm ES256`")
         })
         .or_exit(Exit::Failed)
 }

@@ -1,5 +1,6 @@
 //! The configuration: one TOML file, the files that the TOML file names, and the checks of all of them.
 
+mod path_list;
 mod settings;
 mod words;
 
@@ -11,6 +12,7 @@ use crate::{
     forward::{Forwarding, ForwardingError},
 };
 use anyhow::anyhow;
+use path_list::PathList;
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
@@ -137,11 +139,21 @@ impl Config {
                 "there are no rules; add a `[[rule]]`, or `rule = []` to allow no exchange",
             ));
         }
-        let Paths { token, jwks, introspection, revocation } = paths;
-        let all = [("token", token), ("jwks", jwks), ("introspection", introspection), ("revocation", revocation)];
-        if let Some((name, _)) = all.iter().find(|(_, path)| path.as_ref().is_some_and(|path| !is_path(path))) {
-            let help = "not a path; start with `/`, without host and query";
-            return Err(self.wrong(&format!("paths.{name}"), help));
+        let Paths { token, jwks, introspection, revocation, metadata } = paths;
+        for (name, paths) in [
+            ("token", token),
+            ("jwks", jwks),
+            ("introspection", introspection),
+            ("revocation", revocation),
+            ("metadata", metadata),
+        ] {
+            if paths.iter().flat_map(PathList::iter).any(|path| !is_path(path)) {
+                let help = "not a path; start with `/`, without host and query";
+                return Err(self.wrong(&format!("paths.{name}"), help));
+            }
+        }
+        if token.as_ref().is_some_and(|paths| paths.iter().next().is_none()) {
+            return Err(self.wrong("paths.token", "no path; give the path of the token endpoint, or remove the key"));
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The configuration file as serde reads it. `gateway.toml` documents every key.
 
+use super::path_list::PathList;
 use serde::{Deserialize, Deserializer, de::Error};
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 use tower_token_exchange::{Client, Issuer, Target, policy::Rule};
@@ -112,14 +113,17 @@ pub(crate) struct Introspection {
     pub(crate) client_secret_file: PathBuf,
 }
 
-/// Paths of endpoints that differ from the metadata. All four are required if the server has no metadata.
+/// Paths of endpoints that differ from the metadata. A server without metadata needs the token, introspection and revocation
+/// endpoint; an empty array says that the server has no such endpoint.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Paths {
-    pub(crate) token: Option<String>,
-    pub(crate) jwks: Option<String>,
-    pub(crate) introspection: Option<String>,
-    pub(crate) revocation: Option<String>,
+    pub(crate) token: Option<PathList>,
+    pub(crate) jwks: Option<PathList>,
+    pub(crate) introspection: Option<PathList>,
+    pub(crate) revocation: Option<PathList>,
+    /// Places of the metadata, beside the well-known places.
+    pub(crate) metadata: Option<PathList>,
 }
 
 /// How the keys of other issuers are fetched.

@@ -2,7 +2,7 @@ use super::request::DocumentRequest;
 use crate::answer;
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header, response::Parts};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, response::Parts};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Limited};
 use std::{
@@ -11,7 +11,7 @@ use std::{
 };
 use tokio::time::{Instant, timeout};
 use tower_token_exchange::{
-    metadata::{DocumentError, add_grant},
+    metadata::{Additions, DocumentError, add_grant},
     signing::PublishedKeys,
 };
 
@@ -76,31 +76,38 @@ impl PassingDocument {
         self.collision.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn is_asked_for(&self, request: &Request<Body>) -> bool {
-        request.uri().path() == self.path && matches!(*request.method(), Method::GET | Method::HEAD)
-    }
-
     pub(super) fn rewrite(&self, request: &mut Request<Body>) -> DocumentRequest {
-        DocumentRequest::rewrite(request)
+        // The server may have another document at another spelling of the path.
+        let is_exact = request.uri().path() == self.path;
+        let asked = DocumentRequest::rewrite(request);
+        DocumentRequest { is_cacheable: asked.is_cacheable && is_exact, ..asked }
     }
 
     /// Returns the document with the additions, the last good document, or the answer of the server unchanged.
     pub(super) async fn answer<E>(
         &self,
         asked: &DocumentRequest,
+        additions: &Additions,
         own_keys: &PublishedKeys,
         response: impl Future<Output = Result<Response<Body>, E>>,
     ) -> Result<Response<Body>, E> {
         let failure = match timeout(TIMEOUT, response).await {
             Ok(Ok(response)) if response.status() == StatusCode::OK => {
-                return Ok(self.extend_response(asked, own_keys, response).await);
+                return Ok(self.extend_response(asked, additions, own_keys, response).await);
+            }
+            Ok(Ok(response)) if response.status() == StatusCode::NOT_FOUND && self.kind == Kind::KeySet => {
+                let kept = self.last_good_for(asked);
+                return Ok(match kept {
+                    Some(kept) => self.extend(asked, additions, own_keys, kept.parts, kept.document),
+                    None => own_key_set(own_keys, asked.is_head),
+                });
             }
             Ok(Ok(response)) if !response.status().is_server_error() => return Ok(response),
             Ok(failure) => Some(failure),
             Err(_elapsed) => None,
         };
         match (self.last_good_for(asked), failure) {
-            (Some(kept), _) => Ok(self.extend(asked, own_keys, kept.parts, kept.document)),
+            (Some(kept), _) => Ok(self.extend(asked, additions, own_keys, kept.parts, kept.document)),
             (None, Some(failure)) => failure,
             (None, None) => Ok(answer::empty(StatusCode::GATEWAY_TIMEOUT)),
         }
@@ -109,6 +116,7 @@ impl PassingDocument {
     async fn extend_response(
         &self,
         asked: &DocumentRequest,
+        additions: &Additions,
         own_keys: &PublishedKeys,
         response: Response<Body>,
     ) -> Response<Body> {
@@ -125,10 +133,10 @@ impl PassingDocument {
         if let Ok(Ok(document)) = timeout(TIMEOUT, Limited::new(body, MAX_BYTES).collect()).await {
             let document = document.to_bytes();
             self.keep(asked, &parts, &document);
-            return self.extend(asked, own_keys, parts, document);
+            return self.extend(asked, additions, own_keys, parts, document);
         }
         match self.last_good_for(asked) {
-            Some(kept) => self.extend(asked, own_keys, kept.parts, kept.document),
+            Some(kept) => self.extend(asked, additions, own_keys, kept.parts, kept.document),
             None => answer::empty(StatusCode::BAD_GATEWAY),
         }
     }
@@ -136,12 +144,13 @@ impl PassingDocument {
     fn extend(
         &self,
         asked: &DocumentRequest,
+        additions: &Additions,
         own_keys: &PublishedKeys,
         mut parts: Parts,
         document: Bytes,
     ) -> Response<Body> {
         let extended = match self.kind {
-            Kind::Metadata => add_grant(&document),
+            Kind::Metadata => additions.add_to(&document),
             Kind::KeySet => own_keys.add_to(&document),
         };
         let collision = match &extended {
@@ -149,6 +158,12 @@ impl PassingDocument {
             _ => None,
         };
         *self.collision.lock().unwrap_or_else(PoisonError::into_inner) = collision;
+        if self.kind == Kind::KeySet
+            && matches!(extended, Err(DocumentError::NotOneObject | DocumentError::NotAList(_)))
+        {
+            tracing::warn!(path = self.path, "the server has no key set; the gateway publishes its own keys alone");
+            return own_key_set(own_keys, asked.is_head);
+        }
         let document = extended.map(Bytes::from).unwrap_or_else(|problem| {
             self.log_unchanged(&problem.to_string());
             document
@@ -219,4 +234,16 @@ impl PassingDocument {
     fn lock(&self) -> MutexGuard<'_, Vec<LastGood>> {
         self.last_good.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The keys of the signer alone, for a server without a key set. Any page may read them: they are public.
+pub(super) fn own_key_set(own_keys: &PublishedKeys, is_head: bool) -> Response<Body> {
+    let document = own_keys.to_json();
+    let length = document.len();
+    let mut response = Response::new(if is_head { Body::empty() } else { document.into() });
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CONTENT_LENGTH, length.into());
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    response
 }

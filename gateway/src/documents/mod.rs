@@ -4,9 +4,9 @@ mod document;
 mod request;
 
 use axum::body::Body;
-use document::{Kind, PassingDocument};
+use document::{Kind, PassingDocument, own_key_set};
 use futures_util::future::BoxFuture;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use std::{
     fmt,
     sync::{Arc, PoisonError, RwLock},
@@ -14,20 +14,23 @@ use std::{
     time::Duration,
 };
 use tower::{Layer, Service, ServiceExt};
-use tower_token_exchange::signing::PublishedKeys;
+use tower_token_exchange::{metadata::Additions, service::is_same_path, signing::PublishedKeys};
 
 /// The longest time for [`DocumentsLayerBuilder::keep_for`].
 const MAX_KEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Adds what is missing to the documents of an authorization server: the token exchange grant to its metadata
-/// ([`add_grant`](tower_token_exchange::metadata::add_grant)), and the keys of the signer to its key set
-/// ([`PublishedKeys::add_to`]). Every verifier that trusts the server can then verify the tokens of the gateway.
+/// Adds what is missing to the documents of an authorization server: the token exchange grant and missing endpoints to its
+/// metadata ([`Additions`]), and the keys of the signer to its key set ([`PublishedKeys::add_to`]). Every verifier that trusts
+/// the server can then verify the tokens of the gateway.
 ///
-/// The layer changes only a `GET` or `HEAD` request for exactly one of the paths. All other requests pass unchanged. The layer
-/// asks the server for the whole document, without compression, and removes the headers that describe the bytes of the
-/// original, such as `ETag`. Compress outside of this layer.
+/// The layer changes only a `GET` or `HEAD` request for one of the paths, in any spelling
+/// ([`is_same_path`](tower_token_exchange::service::is_same_path)). All other requests pass unchanged. The layer asks the
+/// server for the whole document, without compression, and removes the headers that describe the bytes of the original, such
+/// as `ETag`. Compress outside of this layer.
 ///
 /// * A response that is not such a document, or that is compressed, passes unchanged. The log holds an error.
+/// * If the server has no key set at the path of a key set (404, or 200 with another document), the layer answers with the
+///   keys of the signer.
 /// * If two different keys have the same `kid`, the key set of the server passes unchanged, so that nobody takes one key for
 ///   the other. The log holds an error for every such answer, and [`key_id_collision`](Self::key_id_collision) returns the
 ///   `kid`.
@@ -55,6 +58,9 @@ pub struct DocumentsLayer(Arc<Shared>);
 
 struct Shared {
     documents: Vec<Arc<PassingDocument>>,
+    /// The path at which the layer itself answers with the keys of the signer.
+    own_key_set: Option<String>,
+    additions: Additions,
     own_keys: RwLock<Arc<PublishedKeys>>,
 }
 
@@ -63,6 +69,8 @@ struct Shared {
 #[must_use = "a builder does nothing until `build`"]
 pub struct DocumentsLayerBuilder {
     paths: Vec<(String, Kind)>,
+    own_key_set: Option<String>,
+    additions: Additions,
     own_keys: Option<PublishedKeys>,
     keep_for: Duration,
 }
@@ -85,7 +93,13 @@ pub enum DocumentsError {
 impl DocumentsLayer {
     /// Starts a builder.
     pub fn builder() -> DocumentsLayerBuilder {
-        DocumentsLayerBuilder { paths: Vec::new(), own_keys: None, keep_for: Duration::from_secs(60 * 60) }
+        DocumentsLayerBuilder {
+            paths: Vec::new(),
+            own_key_set: None,
+            additions: Additions::new(),
+            own_keys: None,
+            keep_for: Duration::from_secs(60 * 60),
+        }
     }
 
     /// Replaces the keys of the signer, from the next answer on. Give all keys whose tokens have not expired, also keys that do
@@ -129,7 +143,7 @@ impl DocumentsLayer {
                 response
             };
             // The answer matters only for the last good document.
-            let _ = document.answer(&asked, &self.0.own_keys(), response).await;
+            let _ = document.answer(&asked, &self.0.additions, &self.0.own_keys(), response).await;
         }
         is_reached
     }
@@ -148,16 +162,28 @@ impl Shared {
 }
 
 impl DocumentsLayerBuilder {
-    /// Adds the path of a metadata document (RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4). The raw path of a
-    /// request must be the same.
+    /// Adds the path of a metadata document (RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4).
     pub fn metadata(mut self, path: impl Into<String>) -> Self {
         self.paths.push((path.into(), Kind::Metadata));
         self
     }
 
-    /// Adds the path of a key set (the path of `jwks_uri`). The raw path of a request must be the same.
+    /// Adds the path of a key set of the server (the path of `jwks_uri`).
     pub fn key_set(mut self, path: impl Into<String>) -> Self {
         self.paths.push((path.into(), Kind::KeySet));
+        self
+    }
+
+    /// Sets the path at which the layer itself answers with the keys of the signer, for a server without a key set. The layer
+    /// does not ask the server. Default: none.
+    pub fn own_key_set(mut self, path: impl Into<String>) -> Self {
+        self.own_key_set = Some(path.into());
+        self
+    }
+
+    /// Sets what is added to the metadata. Default: the token exchange grant.
+    pub fn additions(mut self, additions: Additions) -> Self {
+        self.additions = additions;
         self
     }
 
@@ -180,18 +206,22 @@ impl DocumentsLayerBuilder {
     /// # Errors
     /// [`DocumentsError`]
     pub fn build(self) -> Result<DocumentsLayer, DocumentsError> {
-        if let Some((path, _)) = self.paths.iter().find(|(path, _)| !is_path(path)) {
+        let paths = self.paths.iter().map(|(path, _)| path).chain(&self.own_key_set);
+        if let Some(path) = paths.into_iter().find(|path| !is_path(path)) {
             return Err(DocumentsError::Path(path.clone()));
         }
         if self.keep_for > MAX_KEEP {
             return Err(DocumentsError::KeptTooLong);
         }
-        if self.own_keys.is_none() && self.paths.iter().any(|(_, kind)| *kind == Kind::KeySet) {
+        let has_key_set = self.own_key_set.is_some() || self.paths.iter().any(|(_, kind)| *kind == Kind::KeySet);
+        if self.own_keys.is_none() && has_key_set {
             return Err(DocumentsError::NoOwnKeys);
         }
         let documents = self.paths.into_iter().map(|(path, kind)| PassingDocument::new(path, kind, self.keep_for));
         Ok(DocumentsLayer(Arc::new(Shared {
             documents: documents.map(Arc::new).collect(),
+            own_key_set: self.own_key_set,
+            additions: self.additions,
             own_keys: RwLock::new(Arc::new(self.own_keys.unwrap_or_default())),
         })))
     }
@@ -247,15 +277,27 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let Some(document) = self.shared.documents.iter().find(|document| document.is_asked_for(&request)) else {
+        if !is_read(&request) {
+            return Box::pin(self.inner.call(request));
+        }
+        let path = request.uri().path();
+        if self.shared.own_key_set.as_ref().is_some_and(|own| is_same_path(own, path)) {
+            let answer = own_key_set(&self.shared.own_keys(), request.method() == Method::HEAD);
+            return Box::pin(async move { Ok(answer) });
+        }
+        let Some(document) = self.shared.documents.iter().find(|document| is_same_path(document.path(), path)) else {
             return Box::pin(self.inner.call(request));
         };
         let document = Arc::clone(document);
         let asked = document.rewrite(&mut request);
-        let own_keys = self.shared.own_keys();
+        let (shared, own_keys) = (Arc::clone(&self.shared), self.shared.own_keys());
         let response = self.inner.call(request);
-        Box::pin(async move { document.answer(&asked, &own_keys, response).await })
+        Box::pin(async move { document.answer(&asked, &shared.additions, &own_keys, response).await })
     }
+}
+
+fn is_read(request: &Request<Body>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
 impl fmt::Debug for DocumentsLayer {

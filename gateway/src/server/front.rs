@@ -9,12 +9,8 @@ use crate::{
 };
 use axum::body::Body;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use std::{
-    any::Any,
-    convert::Infallible,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{any::Any, convert::Infallible, sync::Arc, time::Duration};
+use tokio::sync::watch;
 use tower::{Service, ServiceBuilder, ServiceExt, limit::GlobalConcurrencyLimitLayer, service_fn};
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -24,19 +20,14 @@ use tower_http::{
 use tower_token_exchange::Reason;
 use tracing::Span;
 
-/// Makes the service for all connections. The app is missing until the endpoints of the authorization server are known.
+/// Makes the service for all connections. The latest app answers.
 pub(crate) fn front(
     config: &Config,
-    app: Arc<OnceLock<App>>,
+    app: watch::Receiver<App>,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static {
     let app = service_fn(move |request: Request<Body>| {
-        let app = app.get().cloned();
-        async move {
-            match app {
-                Some(app) => app.oneshot(request).await,
-                None => Ok(unavailable()),
-            }
-        }
+        let app = app.borrow().clone();
+        app.oneshot(request)
     });
     let requests = config.settings.limits.concurrent_requests.get() as usize;
     let limited = ServiceBuilder::new().load_shed().layer(GlobalConcurrencyLimitLayer::new(requests)).service(app);

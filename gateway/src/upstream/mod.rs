@@ -9,7 +9,7 @@ mod server_keys;
 pub use by_origin::{ByOrigin, OriginError};
 pub use client::{PooledClient, PooledClientBuilder};
 
-pub(crate) use endpoints::Endpoints;
+pub(crate) use endpoints::{Endpoints, OWN_INTROSPECTION, OWN_KEY_SET, OWN_REVOCATION, metadata_paths};
 pub(crate) use server_keys::ServerKeys;
 
 use crate::{
@@ -42,7 +42,7 @@ pub(crate) fn proxy(config: &Config) -> anyhow::Result<Proxy> {
 
 /// Makes the HTTP client of the exchange. Requests for the issuer's host go to the authorization server itself, all others go
 /// out into the network.
-pub(crate) fn http_client(config: &Config, proxy: &Proxy) -> anyhow::Result<impl HttpService> {
+pub(crate) fn http_client(config: &Config, proxy: &Proxy) -> anyhow::Result<impl HttpService + Clone + use<>> {
     let fetch = &config.settings.fetch;
     let mut network = HttpFetch::builder();
     if fetch.allow_private_addresses {

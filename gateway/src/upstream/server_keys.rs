@@ -1,4 +1,4 @@
-use super::{Endpoints, http_client, proxy};
+use super::{Endpoints, http_client, metadata_paths, proxy};
 use crate::config::Config;
 use anyhow::{Context, anyhow, ensure};
 use bytes::Bytes;
@@ -21,17 +21,19 @@ pub(crate) struct ServerKeys {
 }
 
 impl ServerKeys {
-    /// Asks the server for its key set. A server without metadata names no algorithm.
+    /// Asks the server for its key set, if there is one. A server without metadata names no algorithm.
     pub(crate) async fn fetch(config: &Config, endpoints: &Endpoints) -> anyhow::Result<Self> {
-        let proxy = proxy(config)?;
-        let url = config.public_url(&endpoints.jwks);
+        let Some(path) = endpoints.server_keys() else { return Ok(Self { published: Vec::new(), named: Vec::new() }) };
+        let (proxy, url) = (proxy(config)?, config.public_url(path));
         let request = Request::get(&url).header(header::ACCEPT, "application/json").body(Bytes::new())?;
         let answer = tokio::time::timeout(TIMEOUT, http_client(config, &proxy)?.oneshot(request)).await;
         let answer = answer.with_context(|| format!("{url}: no answer within {} s", TIMEOUT.as_secs()))?;
         let answer = answer.map_err(|error| anyhow!("{url}: {}", error.into()))?;
         ensure!(answer.status() == StatusCode::OK, "{url}: status {}", answer.status());
         let key_set: Value = serde_json::from_slice(answer.body()).with_context(|| format!("{url}: not a key set"))?;
-        let metadata = ServerMetadata::fetch(&config.settings.upstream.issuer, http_client(config, &proxy)?).await.ok();
+        let places = metadata_paths(config).into_iter().map(|path| config.public_url(&path));
+        let issuer = &config.settings.upstream.issuer;
+        let metadata = ServerMetadata::fetch_from(issuer, places, http_client(config, &proxy)?).await.ok();
         let named = metadata.map(|metadata| metadata.strings("id_token_signing_alg_values_supported"));
         Ok(Self::new(&key_set, &named.unwrap_or_default()))
     }

@@ -143,7 +143,7 @@ async fn other_requests_and_answers_pass_unchanged() {
     let upstream = Upstream::new();
     let sent = [("accept-encoding", "gzip"), ("if-none-match", "\"theirs\"")];
     upstream.answers(200, &[("etag", "\"theirs\"")], metadata());
-    for (method, path) in [("POST", METADATA), ("GET", "/.well-known/openid-configuration/"), ("GET", "/token")] {
+    for (method, path) in [("POST", METADATA), ("GET", "/.well-known/OpenID-configuration"), ("GET", "/token")] {
         let passed = upstream.send(method, path, &sent).await;
         assert_eq!((passed.headers["etag"].as_bytes(), passed.body), (&b"\"theirs\""[..], metadata().into_bytes()));
         let (_, asked) = upstream.asked.lock().unwrap().pop().unwrap();
@@ -163,6 +163,46 @@ async fn other_requests_and_answers_pass_unchanged() {
     let large = format!("{{\"x\":\"{}\"}}", "x".repeat(300_000));
     upstream.answers(200, &[], &*large);
     assert_eq!(upstream.send("GET", METADATA, &[]).await.body, large.into_bytes());
+}
+
+#[tokio::test]
+async fn documents_have_every_spelling_of_their_path() {
+    let upstream = Upstream::new();
+    upstream.answers(200, &[], metadata());
+    let spellings = [
+        "/.well-known/openid-configuration/",
+        "//.well-known//openid-configuration",
+        "/x/%2e%2E/.well%2Dknown/./openid-configuration",
+    ];
+    for path in spellings {
+        let extended = upstream.send("GET", path, &[]).await.json();
+        assert_eq!(extended["grant_types_supported"], json!(["authorization_code", GRANT_TYPE]), "{path}");
+    }
+    // The server may have another document at another spelling.
+    upstream.is_down();
+    assert_eq!(upstream.send("GET", METADATA, &[]).await.status, StatusCode::BAD_GATEWAY);
+}
+
+#[tokio::test]
+async fn a_server_without_a_key_set_gets_one() {
+    let upstream = Upstream::new();
+    let own = keys(&upstream.own.published_keys()).into_bytes();
+    for (status, body) in [(404, "not here"), (200, "<html>"), (200, "{}")] {
+        upstream.answers(status, &[("content-type", "text/html")], body);
+        let answer = upstream.send("GET", KEYS, &[]).await;
+        assert_eq!((answer.status, &answer.body), (StatusCode::OK, &own), "{status} {body}");
+        assert_eq!(answer.headers["content-type"], "application/json");
+        assert_eq!(answer.headers["content-length"], own.len().to_string());
+        assert_eq!(upstream.send("HEAD", KEYS, &[]).await.headers, answer.headers);
+    }
+    // A key set that disappears is not replaced while the last good one counts.
+    let theirs = LocalSigner::generate(Algorithm::EdDSA).unwrap();
+    upstream.answers(200, &[], keys(&theirs.published_keys()));
+    let both = upstream.send("GET", KEYS, &[]).await.json();
+    upstream.answers(404, &[], "not here");
+    assert_eq!(upstream.send("GET", KEYS, &[]).await.json(), both);
+    upstream.answers(410, &[], "gone");
+    assert_eq!(upstream.send("GET", KEYS, &[]).await.status, StatusCode::GONE);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 
 mod cli;
 mod documents;
+mod metadata;
 mod operation;
 #[path = "../process.rs"]
 mod process;
@@ -72,6 +73,27 @@ impl World {
         Self { upstream, gateway, folder }
     }
 
+    /// A form, sent with the credentials of `orders`.
+    fn post(&self, path: &str, form: &str) -> (u16, String) {
+        let length = form.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\nAuthorization: {BASIC}\nContent-Length: {length}"
+        );
+        self.send(&[self.request(&head), form.into()].concat())
+    }
+
+    fn get(&self, path: &str) -> (u16, String) {
+        self.send(&self.request(&format!("GET {path} HTTP/1.1")))
+    }
+
+    /// A token that was issued by an exchange.
+    fn issued(&self) -> String {
+        let (status, body) = self.send(&self.exchange());
+        assert_eq!(status, 200, "{body}");
+        let body: Value = serde_json::from_str(&body).unwrap();
+        body["access_token"].as_str().unwrap().to_owned()
+    }
+
     /// A request for the public host, from its first line and its headers.
     fn request(&self, head: &str) -> Vec<u8> {
         let head = head.trim_end().replace('\n', "\r\n");
@@ -100,6 +122,12 @@ impl World {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
     }
+}
+
+/// The configuration with this text in place of the paths.
+fn with_paths(configuration: &str, paths: &str) -> String {
+    let (before, rest) = configuration.split_once("[paths]").unwrap();
+    format!("{before}{paths}\n[keys]{}", rest.split_once("[keys]").unwrap().1)
 }
 
 fn answer(status: u16, body: &str) -> Vec<u8> {

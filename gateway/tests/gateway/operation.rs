@@ -1,8 +1,9 @@
 //! The gateway in operation: a missing server, a full disk, slow and many clients, changed files, and the end.
 
 use crate::{
-    BASIC, ISSUER, World, answer, configuration,
+    ISSUER, World, answer, configuration, own_token,
     process::{get, wait_for},
+    with_paths,
 };
 use serde_json::{Value, json};
 use std::{
@@ -14,19 +15,31 @@ use std::{
 
 #[test]
 fn the_gateway_starts_before_the_server() {
-    let world = World::waiting(|_, configuration| {
-        let (before, rest) = configuration.split_once("[paths]").unwrap();
-        format!("{before}[keys]{}", rest.split_once("[keys]").unwrap().1)
-    });
+    let world = World::waiting(|_, configuration| with_paths(&configuration, ""));
     let gateway = &world.gateway;
     wait_for("the gateway asks the server", || {
         gateway.health()["waiting_for"].as_str().is_some_and(|why| why.contains("status 404"))
     });
     assert_eq!(get(gateway.admin, "/livez").unwrap().0, 200);
     assert_eq!(get(gateway.admin, "/readyz").unwrap().0, 503);
-    for request in [world.exchange(), world.request("GET / HTTP/1.1")] {
-        assert_eq!(world.send(&request).0, 503);
+    // Ordinary traffic passes. The server does not see what only the gateway may answer.
+    world.upstream.answers("/login", answer(200, "login"));
+    assert_eq!(world.get("/login"), (200, "login".to_owned()));
+    assert_eq!(world.post("/login", "user=alice&password=a%20b"), (200, "login".to_owned()));
+    assert_eq!(world.post("/token", "grant_type=refresh_token&refresh_token=x").0, 200);
+    world.upstream.answers("/unlisted", answer(200, ""));
+    let own = own_token(&world.folder, ISSUER);
+    assert_eq!(world.post("/unlisted", "token=of-the-server").0, 200);
+    world.upstream.seen("/unlisted");
+    world.upstream.seen("/token");
+    for (status, body) in [
+        world.send(&world.exchange()),
+        world.post("/unlisted", &format!("token={own}")),
+        world.get(&format!("/unlisted?token={own}")),
+    ] {
+        assert!(status == 503 && body.contains("temporarily_unavailable"), "{status} {body}");
     }
+    assert_eq!((world.upstream.seen("/token"), world.upstream.seen("/unlisted")), (vec![], vec![]));
     let url = ISSUER;
     let metadata = json!({
         "issuer": url, "token_endpoint": format!("{url}/token"), "jwks_uri": format!("{url}/jwks"),
@@ -230,7 +243,9 @@ const HTTP2: &str = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0";
 fn the_gateway_waits_for_every_endpoint() {
     let world = World::waiting(|_, configuration| configuration.replace("revocation = \"/revoke\"\n", ""));
     let why = || world.gateway.health()["waiting_for"].as_str().unwrap_or_default().to_owned();
-    wait_for("the gateway asks the server", || why().ends_with("status 404; or set all four keys in `[paths]`"));
+    wait_for("the gateway asks the server", || {
+        why().contains("status 404; or set `token`, `introspection` and `revocation` in `[paths]`")
+    });
     // Meanwhile the files change: a wrong key file is refused, and a shadow rule is taken over.
     let plain = configuration(0, 0, ISSUER, world.upstream.port).replace("revocation = \"/revoke\"\n", "");
     world.folder.write("gateway.toml", &plain.replace("active.pem", "gone.pem"));
@@ -245,15 +260,7 @@ fn the_gateway_waits_for_every_endpoint() {
     world.folder.write("gateway.toml", &plain);
     wait_for("the change is taken over", || world.send(&world.exchange()).0 == 200);
 
-    let issued =
-        |answer: &str| serde_json::from_str::<Value>(answer).unwrap()["access_token"].as_str().unwrap().to_owned();
-    let token = issued(&world.send(&world.exchange()).1);
-    let form = format!("token={token}");
-    let length = form.len();
-    let head = format!(
-        "POST /unlisted HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\nAuthorization: {BASIC}\nContent-Length: {length}"
-    );
-    assert_eq!(world.send(&[world.request(&head), form.into()].concat()).0, 200);
+    assert_eq!(world.post("/unlisted", &format!("token={}", world.issued())).0, 200);
     assert_eq!(world.upstream.seen("/unlisted"), b"", "the gateway revokes its own token");
 }
 
@@ -334,7 +341,7 @@ fn requests_and_attempts_are_counted() {
 fn try_prints_the_claims() {
     let world = World::start(|configuration| configuration.replace("[upstream]", "hosts = [\"*\"]\n\n[upstream]"));
     world.folder.write("secret", "a-secret-of-orders\n");
-    world.folder.write("alice.jwt", &crate::own_token(&world.folder, ISSUER));
+    world.folder.write("alice.jwt", &own_token(&world.folder, ISSUER));
     let url = format!("{}/token", world.gateway.url());
     let tried = |target: &str| {
         let arguments = ["try", "--url", &url, "--client", "orders", "--secret-file", "secret", "--token", "alice.jwt"];

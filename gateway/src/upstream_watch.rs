@@ -1,0 +1,118 @@
+//! The authorization server while the gateway runs: its endpoints, its documents, and whether clients can be authenticated.
+
+use crate::{
+    admin::Health,
+    config::Config,
+    gateway::{App, Gateway},
+    stores::Stores,
+    upstream::Endpoints,
+    waiting::waiting,
+};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
+
+/// How long the gateway waits before it asks again for endpoints that it does not know.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// How often the gateway asks the authorization server again.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Watches the authorization server, and replaces the app if the endpoints of the server change.
+pub(crate) struct UpstreamWatch {
+    config: watch::Receiver<Arc<Config>>,
+    stores: Stores,
+    app: watch::Sender<App>,
+    health: Arc<Health>,
+    /// Why the latest endpoints cannot be used.
+    problem: Option<String>,
+}
+
+impl UpstreamWatch {
+    pub(crate) fn new(
+        config: watch::Receiver<Arc<Config>>,
+        stores: Stores,
+        app: watch::Sender<App>,
+        health: Arc<Health>,
+    ) -> Self {
+        Self { config, stores, app, health, problem: None }
+    }
+
+    /// Asks the server from time to time, and after a change of the configuration.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let config = Arc::clone(&self.config.borrow_and_update());
+            self.find_endpoints(&config).await;
+            let pause = match self.health.gateway() {
+                Some(gateway) => {
+                    self.ask(&config, &gateway).await;
+                    INTERVAL
+                }
+                None => RETRY,
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                changed = self.config.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Looks for the endpoints of the server. If the endpoints changed, another gateway takes over.
+    async fn find_endpoints(&mut self, config: &Config) {
+        let before = self.health.gateway();
+        let known = before.as_ref().map(|gateway| &gateway.endpoints);
+        let problem = match Endpoints::find(config, known).await {
+            Ok(found) if known == Some(&found) => None,
+            Ok(found) => match self.take_over(found) {
+                Ok(None) => None,
+                Ok(Some(before)) => {
+                    before.exchange.flush_audit().await;
+                    None
+                }
+                Err(error) => Some(error),
+            },
+            Err(error) => Some(error),
+        };
+        let problem = problem.map(|error| format!("{error:#}"));
+        let is_new = problem != self.problem;
+        self.problem.clone_from(&problem);
+        if before.is_some() {
+            if let Some(problem) = problem.filter(|_| is_new) {
+                tracing::warn!(problem, "the endpoints of the server cannot be read; the endpoints before still count");
+            }
+        } else if self.health.gateway().is_none() {
+            if let Some(problem) = problem.as_ref().filter(|_| is_new) {
+                tracing::warn!(problem, "token exchange waits for the authorization server; all other requests pass");
+            }
+            self.health.start.send_replace(problem);
+            // The keys may have changed, by which the service recognizes tokens of the gateway.
+            if let Ok(waiting) = waiting(config) {
+                self.app.send_replace(waiting);
+            }
+        }
+    }
+
+    /// Starts a gateway with these endpoints, and returns the gateway before.
+    fn take_over(&self, endpoints: Endpoints) -> anyhow::Result<Option<Gateway>> {
+        let _guard = self.health.replacing();
+        // The configuration may have changed since the endpoints were asked for.
+        let config = Arc::clone(&self.config.borrow());
+        let gateway = Gateway::new(&config, endpoints, self.stores.clone())?;
+        tracing::info!(endpoints = %gateway.endpoints, "token exchange is available");
+        self.app.send_replace(gateway.app());
+        let before = self.health.set_gateway(gateway);
+        self.health.clients.send_replace(Some("not checked yet".to_owned()));
+        self.health.start.send_replace(None);
+        Ok(before)
+    }
+
+    /// Asks the server for its documents, and whether clients can be authenticated.
+    async fn ask(&self, config: &Config, gateway: &Gateway) {
+        gateway.ask_upstream(config).await;
+        // Looking at the keys starts a fetch of keys that are too old.
+        gateway.exchange.readiness();
+        if self.health.clients.borrow().is_some() {
+            let probe = gateway.authenticator.probe().await;
+            self.health.clients.send_replace(probe.err().map(|error| error.to_string()));
+        }
+    }
+}
