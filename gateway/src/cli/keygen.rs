@@ -53,7 +53,7 @@ async fn of_upstream(config: &Path) -> Result<Algorithm, Failure> {
     let keys = ServerKeys::fetch(&config, &endpoints).await.or_exit(Exit::Failed)?;
     keys.algorithm()
         .with_context(|| {
-            let place = endpoints.server_keys().map_or_else(|| config.public_url(""), |path| config.public_url(path));
+            let place = config.public_url(endpoints.jwks().first().map_or("", String::as_str));
             format!("{place} has no key of a known algorithm; make a key with `--algorithm ES256`")
         })
         .or_exit(Exit::Failed)

@@ -23,14 +23,18 @@ pub(crate) struct ServerKeys {
 impl ServerKeys {
     /// Asks the server for its key set, if there is one. A server without metadata names no algorithm.
     pub(crate) async fn fetch(config: &Config, endpoints: &Endpoints) -> anyhow::Result<Self> {
-        let Some(path) = endpoints.server_keys() else { return Ok(Self { published: Vec::new(), named: Vec::new() }) };
+        let Some(path) = endpoints.server_keys().or_else(|| endpoints.jwks().first().map(String::as_str)) else {
+            return Ok(Self { published: Vec::new(), named: Vec::new() });
+        };
         let (proxy, url) = (proxy(config)?, config.public_url(path));
         let request = Request::get(&url).header(header::ACCEPT, "application/json").body(Bytes::new())?;
         let answer = tokio::time::timeout(TIMEOUT, http_client(config, &proxy)?.oneshot(request)).await;
         let answer = answer.with_context(|| format!("{url}: no answer within {} s", TIMEOUT.as_secs()))?;
         let answer = answer.map_err(|error| anyhow!("{url}: {}", error.into()))?;
-        ensure!(answer.status() == StatusCode::OK, "{url}: status {}", answer.status());
-        let key_set: Value = serde_json::from_slice(answer.body()).with_context(|| format!("{url}: not a key set"))?;
+        let status = answer.status();
+        ensure!(status == StatusCode::OK || status.is_client_error(), "{url}: status {status}");
+        // A server that has no key set here publishes no keys.
+        let key_set: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
         let places = metadata_paths(config).into_iter().map(|path| config.public_url(&path));
         let issuer = &config.settings.upstream.issuer;
         let metadata = ServerMetadata::fetch_from(issuer, places, http_client(config, &proxy)?).await.ok();
