@@ -1,4 +1,4 @@
-//! Limits are reached but not passed.
+//! A body at a limit is read, and a body beyond the limit is not read.
 
 use std::{convert::Infallible, iter, time::Duration};
 

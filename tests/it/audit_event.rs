@@ -1,4 +1,5 @@
-//! Log pipelines and dashboards depend on the names and the values of an audit event, and on its request's span.
+//! An audit event keeps its names and values, and is in the span of its request, because log pipelines and dashboards depend
+//! on both.
 
 use crate::support::*;
 use axum::body::Body;
