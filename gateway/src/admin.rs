@@ -1,6 +1,6 @@
 //! The endpoints for operators: health, readiness and metrics.
 
-use crate::gateway::Gateway;
+use crate::{diagnosis::Finding, gateway::Gateway};
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
@@ -21,6 +21,8 @@ pub(crate) struct Health {
     pub(crate) reload: Problem,
     /// Why no client can be authenticated.
     pub(crate) clients: Problem,
+    /// What the latest diagnosis found to be wrong.
+    pub(crate) problems: watch::Sender<Vec<Finding>>,
     metrics: PrometheusHandle,
 }
 
@@ -42,6 +44,7 @@ impl Health {
             start,
             reload: Problem::default(),
             clients,
+            problems: watch::Sender::default(),
             metrics,
         })
     }
@@ -76,7 +79,10 @@ async fn ready(State(health): State<Arc<Health>>) -> impl IntoResponse {
     let is_up = gateway.as_ref().is_some_and(Gateway::upstream_is_up);
     let collision = gateway.as_ref().and_then(|gateway| gateway.documents.key_id_collision());
     let clients = health.clients.borrow().clone();
-    let is_ready = is_up && clients.is_none() && keys.as_ref().is_some_and(|keys| keys.is_ready());
+    let problems = health.problems.borrow().clone();
+    let problems: Vec<_> = problems.iter().filter_map(|finding| Some((finding.about, finding.problem()?))).collect();
+    let is_possible = problems.iter().all(|(_, problem)| !problem.is_fatal);
+    let is_ready = is_possible && is_up && clients.is_none() && keys.as_ref().is_some_and(|keys| keys.is_ready());
     let answer = json!({
         "ready": is_ready,
         "upstream_is_up": is_up,
@@ -85,6 +91,7 @@ async fn ready(State(health): State<Arc<Health>>) -> impl IntoResponse {
         // These two do not take the gateway out of service, because that would take the authorization server out of service
         // too: the tokens of the server are still good, and the configuration before a refused change still counts.
         "key_id_collision": collision,
+        "problems": problems.iter().map(|(about, problem)| format!("{about}: {}", problem.text)).collect::<Vec<_>>(),
         "refused_change": health.reload.borrow().clone(),
         "issuers": keys.map(|keys| keys.issuers),
     });

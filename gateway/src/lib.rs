@@ -13,6 +13,7 @@ mod admin;
 mod answer;
 pub mod cli;
 mod config;
+mod diagnosis;
 pub mod documents;
 mod exit;
 pub mod forward;

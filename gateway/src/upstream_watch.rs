@@ -2,13 +2,17 @@
 
 use crate::{
     admin::Health,
-    config::Config,
+    config::{Config, in_toml_words},
+    diagnosis::{Depth, diagnose_gateway},
     gateway::{App, Gateway},
     stores::Stores,
     upstream::Endpoints,
     waiting::waiting,
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::watch;
 
 /// How long the gateway waits before it asks again for endpoints that it does not know.
@@ -16,6 +20,12 @@ const RETRY: Duration = Duration::from_secs(2);
 
 /// How often the gateway asks the authorization server again.
 const INTERVAL: Duration = Duration::from_secs(10);
+
+/// How long the gateway waits between two diagnoses of the server: without a problem, after the first diagnosis with a problem,
+/// and after many.
+const WHILE_ALL_IS_WELL: Duration = Duration::from_secs(600);
+const FIRST_WAIT: Duration = Duration::from_secs(10);
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
 /// Watches the authorization server, and replaces the app if the endpoints of the server change.
 pub(crate) struct UpstreamWatch {
@@ -25,6 +35,27 @@ pub(crate) struct UpstreamWatch {
     health: Arc<Health>,
     /// Why the latest endpoints cannot be used.
     problem: Option<String>,
+    diagnosis: Schedule,
+}
+
+/// When the server is diagnosed next. The questions of a diagnosis count against the server's limits for failed logins.
+struct Schedule {
+    next: Instant,
+    /// The time until the next diagnosis, if one finds a problem again.
+    wait: Duration,
+}
+
+impl Schedule {
+    fn now() -> Self {
+        Self { next: Instant::now(), wait: FIRST_WAIT }
+    }
+
+    /// Plans the next diagnosis.
+    fn plan(&mut self, has_problem: bool) {
+        let wait = if has_problem { self.wait } else { WHILE_ALL_IS_WELL };
+        self.next = Instant::now() + wait;
+        self.wait = if has_problem { (self.wait * 2).min(LONGEST_WAIT) } else { FIRST_WAIT };
+    }
 }
 
 impl UpstreamWatch {
@@ -34,7 +65,7 @@ impl UpstreamWatch {
         app: watch::Sender<App>,
         health: Arc<Health>,
     ) -> Self {
-        Self { config, stores, app, health, problem: None }
+        Self { config, stores, app, health, problem: None, diagnosis: Schedule::now() }
     }
 
     /// Asks the server from time to time, and after a change of the configuration.
@@ -51,7 +82,12 @@ impl UpstreamWatch {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                changed = self.config.changed() => if changed.is_err() { return },
+                changed = self.config.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    self.diagnosis = Schedule::now();
+                }
             }
         }
     }
@@ -106,13 +142,31 @@ impl UpstreamWatch {
     }
 
     /// Asks the server for its documents, and whether clients can be authenticated.
-    async fn ask(&self, config: &Config, gateway: &Gateway) {
+    async fn ask(&mut self, config: &Config, gateway: &Gateway) {
         gateway.ask_upstream(config).await;
         // Looking at the keys starts a fetch of keys that are too old.
         gateway.exchange.readiness();
         if self.health.clients.borrow().is_some() {
             let probe = gateway.authenticator.probe().await;
-            self.health.clients.send_replace(probe.err().map(|error| error.to_string()));
+            self.health.clients.send_replace(probe.err().map(|error| in_toml_words(&error.to_string())));
         }
+        if gateway.upstream_is_up() && self.diagnosis.next <= Instant::now() {
+            self.diagnose(config, gateway).await;
+        }
+    }
+
+    /// Looks for problems that keep exchanges from succeeding. The log has each new problem.
+    async fn diagnose(&mut self, config: &Config, gateway: &Gateway) {
+        let Ok(findings) = diagnose_gateway(config, gateway, Depth::TokenEndpoint).await else { return };
+        let (found, before): (Vec<_>, _) = (
+            findings.into_iter().filter(|finding| finding.problem().is_some()).collect(),
+            self.health.problems.borrow().clone(),
+        );
+        for finding in found.iter().filter(|finding| !before.contains(finding)) {
+            let problem = finding.problem().map_or("", |problem| &problem.text);
+            tracing::warn!(about = finding.about, problem, "a check of the authorization server failed");
+        }
+        self.diagnosis.plan(!found.is_empty());
+        self.health.problems.send_replace(found);
     }
 }

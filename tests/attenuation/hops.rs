@@ -1,5 +1,5 @@
-//! Exchanges of issued tokens. The client that received an issued token exchanges the token again. The second token never
-//! exceeds the first token, nor the token that this client could have requested with the original subject token.
+//! Exchanges of issued tokens. The client that received an issued token exchanges it again. The second token never exceeds
+//! the first token, nor the token that this client could have requested with the original subject token.
 
 use crate::{
     Tally, cases, check,

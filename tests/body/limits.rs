@@ -1,4 +1,4 @@
-//! A body at a limit is read, and a body beyond the limit is not read.
+//! Limits are reached but not passed.
 
 use std::{convert::Infallible, iter, time::Duration};
 

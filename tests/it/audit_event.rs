@@ -1,5 +1,4 @@
-//! An audit event keeps its names and values, and is in the span of its request, because log pipelines and dashboards depend
-//! on both.
+//! Log pipelines and dashboards depend on the names and the values of an audit event, and on its request's span.
 
 use crate::support::*;
 use axum::body::Body;

@@ -1,5 +1,5 @@
 //! Key sets at a URL are fetched when a request needs them, rarely and within bounds. The keys of one issuer verify no token
-//! of another issuer. While a key set cannot be fetched, the answer is 503. No restart is needed afterwards.
+//! of another. An outage of a key set is a 503 that ends without a restart.
 
 use crate::jwks::*;
 use crate::support::*;

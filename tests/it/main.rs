@@ -1,4 +1,4 @@
-//! The promises of the layer, with one module for each promise.
+//! What the layer promises, one module per promise.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 

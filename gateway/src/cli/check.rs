@@ -1,15 +1,13 @@
 use super::{SUCCESS, banner};
 use crate::{
     config::Config,
+    diagnosis::diagnose,
     exit::{Exit, Failure, OrExit},
     gateway::Gateway,
     server,
-    stores::Stores,
-    upstream::{Endpoints, ServerKeys},
 };
 use anyhow::anyhow;
 use std::path::Path;
-use tower_token_exchange::jwks::KeyState;
 
 /// Checks everything that `serve` checks before it starts, and with `online` what `serve` finds out later.
 pub(super) async fn run(path: &Path, online: bool) -> Result<(), Failure> {
@@ -26,26 +24,11 @@ pub(super) async fn run(path: &Path, online: bool) -> Result<(), Failure> {
 }
 
 async fn check_online(config: &Config) -> Result<(), Failure> {
-    let endpoints = Endpoints::find(config, None).await.or_exit(Exit::Failed)?;
-    println!("endpoints of the authorization server: {endpoints}");
-    let gateway = Gateway::new(config, endpoints, Stores::none()).or_exit(Exit::Misconfigured)?;
-    let mut problems = Vec::new();
-    match ServerKeys::fetch(config, &gateway.endpoints).await {
-        Ok(keys) => problems.extend(keys.difference_to(config.signer.algorithm())),
-        Err(error) => problems.push(format!("key set: {error:#}")),
+    let findings = diagnose(config).await.or_exit(Exit::Failed)?;
+    findings.iter().for_each(|finding| println!("{finding}"));
+    match findings.iter().filter(|finding| finding.problem().is_some()).count() {
+        0 => Ok(()),
+        1 => Err(anyhow!("the check found 1 problem")).or_exit(Exit::Failed),
+        count => Err(anyhow!("the check found {count} problems")).or_exit(Exit::Failed),
     }
-    for issuer in gateway.exchange.load_keys().await.issuers {
-        println!("keys of {}: {}, {}", issuer.issuer, issuer.keys, issuer.state.as_str());
-        if issuer.state == KeyState::Missing {
-            problems.extend(issuer.last_problem);
-        }
-    }
-    if let Err(error) = gateway.authenticator.probe().await {
-        problems.push(format!("client authentication: {error}"));
-    }
-    gateway.ask_upstream(config).await;
-    if let Some(kid) = gateway.documents.key_id_collision() {
-        problems.push(format!("two different keys have the `kid` `{kid}`; give the key of the gateway another `kid`"));
-    }
-    if problems.is_empty() { Ok(()) } else { Err(anyhow!(problems.join("\n"))).or_exit(Exit::Failed) }
 }

@@ -31,13 +31,19 @@ pub(crate) type Proxy = forward::Proxy<PooledClient>;
 
 /// Makes the reverse proxy.
 pub(crate) fn proxy(config: &Config) -> anyhow::Result<Proxy> {
+    let client = pooled_client(config)?;
+    let timeout = config.settings.upstream.response_timeout;
+    Ok(forward::Proxy::new(client, config.forwarding.clone()).response_timeout(timeout))
+}
+
+/// Makes the client of the reverse proxy.
+pub(crate) fn pooled_client(config: &Config) -> anyhow::Result<PooledClient> {
     let Settings { upstream, limits, .. } = &*config.settings;
     let mut client = PooledClient::builder().connect_timeout(upstream.connect_timeout);
     if let Some(path) = &upstream.ca {
         client = client.roots(config.roots("upstream.ca", path)?);
     }
-    let client = client.body_timeout(limits.body_timeout).build()?;
-    Ok(forward::Proxy::new(client, config.forwarding.clone()).response_timeout(upstream.response_timeout))
+    Ok(client.body_timeout(limits.body_timeout).build()?)
 }
 
 /// Makes the HTTP client of the exchange. Requests for the issuer's host go to the authorization server itself, all others go

@@ -11,7 +11,7 @@ fn plain() -> String {
 }
 
 /// The output of a command, with its exit code.
-fn output(folder: &Folder, arguments: &[&str]) -> String {
+pub(crate) fn output(folder: &Folder, arguments: &[&str]) -> String {
     let done = folder.run(arguments);
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     format!("exit {}\n{}{}", done.status.code().unwrap(), text(&done.stderr), text(&done.stdout))

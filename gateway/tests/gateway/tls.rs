@@ -152,6 +152,26 @@ async fn tls_serves_both_versions_and_client_certificates() {
     assert_eq!(shown(&connect(port, &servers, b"h2", None).await.unwrap()), *second.der());
 }
 
+/// A TLS server with a certificate for this name: its port, and the certificate of its authority. The server answers nothing.
+pub(crate) fn server_for(name: &str) -> (u16, String) {
+    let authority = authority();
+    let key = KeyPair::generate().unwrap();
+    let issued = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let server = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let server = Arc::new(server.with_no_client_auth().with_single_cert(vec![issued.der().clone()], key).unwrap());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut connection = rustls::ServerConnection::new(Arc::clone(&server)).unwrap();
+            let _ = connection.complete_io(&mut stream);
+        }
+    });
+    (port, authority.pem())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_certificate_of_the_server_is_checked() {
     let (theirs, others) = (authority(), authority());

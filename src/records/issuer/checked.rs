@@ -115,7 +115,7 @@ impl Tenants {
 
 /// Whether a text is a URI with a scheme.
 pub(crate) fn is_absolute(uri: &str) -> bool {
-    uri.parse().is_ok_and(|uri: Uri| uri.scheme().is_some())
+    uri.parse().is_ok_and(|uri: Uri| matches!(uri.scheme_str(), Some("http" | "https")))
 }
 
 /// What the checks of one record need.

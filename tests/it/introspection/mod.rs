@@ -1,5 +1,5 @@
-//! The issuer of an opaque token is asked about the token, and every rule for a JWT holds for the answer. If the endpoint
-//! gives no clear answer, the exchange fails with 503. No endpoint is asked without need.
+//! The issuer of an opaque token is asked about the token, and every rule for a JWT holds for the answer. An endpoint that
+//! gives no clear answer is a 503. No endpoint is asked without need.
 
 mod answers;
 #[cfg(feature = "introspection-cache")]

@@ -1,0 +1,249 @@
+//! What keeps exchanges from succeeding: the gateway asks the authorization server as an exchange would.
+
+mod connection;
+
+use crate::{
+    config::{Config, in_toml_words},
+    gateway::Gateway,
+    stores::Stores,
+    upstream::{Endpoints, ServerKeys, http_client, metadata_paths, proxy},
+};
+use bytes::Bytes;
+use http::{Request, StatusCode, header};
+use std::{fmt, time::Duration};
+use tower::ServiceExt;
+use tower_token_exchange::{
+    Document, GRANT_TYPE, Reason, TokenType, audit::Stage, jwks::KeyState, metadata::ServerMetadata, plug::HttpService,
+    service::is_same_path,
+};
+
+/// The time for one answer of the server.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most pairs of clients and targets that a dry run tries.
+const MAX_PAIRS: usize = 200;
+
+/// A token that no server has issued.
+const MADE_UP_TOKEN: &str = "a-made-up-token-of-the-gateway";
+
+/// One thing that was looked at, and what was found.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Finding {
+    pub(crate) about: &'static str,
+    /// What was found, or what is wrong and what to do.
+    result: Result<String, Problem>,
+}
+
+/// The endpoints that get a request of a diagnosis. The key set is always asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Depth {
+    Every,
+    TokenEndpoint,
+}
+
+/// What is wrong, and what to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Problem {
+    pub(crate) text: String,
+    /// Whether no exchange can succeed.
+    pub(crate) is_fatal: bool,
+}
+
+impl Problem {
+    fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_fatal: false }
+    }
+
+    fn fatal(text: impl Into<String>) -> Self {
+        Self { text: text.into(), is_fatal: true }
+    }
+}
+
+impl Finding {
+    fn new(about: &'static str, result: Result<String, Problem>) -> Self {
+        Self { about, result }
+    }
+
+    pub(crate) fn problem(&self) -> Option<&Problem> {
+        self.result.as_ref().err()
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.result {
+            Ok(found) => write!(f, "✓ {}: {found}", self.about),
+            Err(problem) => write!(f, "✗ {}: {}", self.about, problem.text),
+        }
+    }
+}
+
+/// Looks at everything that an exchange needs of the authorization server.
+pub(crate) async fn diagnose(config: &Config) -> anyhow::Result<Vec<Finding>> {
+    let connection = Finding::new("connection", connection::check(config).await);
+    if connection.problem().is_some() {
+        // Every other question would fail for the same reason.
+        return Ok(vec![connection]);
+    }
+    let mut findings = vec![connection];
+    let endpoints = match Endpoints::find(config, None).await {
+        Ok(endpoints) => endpoints,
+        Err(error) => {
+            findings.push(Finding::new("endpoints", Err(Problem::fatal(format!("{error:#}")))));
+            return Ok(findings);
+        }
+    };
+    let gateway = Gateway::new(config, endpoints, Stores::none())?;
+    gateway.ask_upstream(config).await;
+    findings.extend(diagnose_gateway(config, &gateway, Depth::Every).await?);
+    Ok(findings)
+}
+
+/// Looks at everything that an exchange of this gateway needs, if the server answers.
+pub(crate) async fn diagnose_gateway(config: &Config, gateway: &Gateway, depth: Depth) -> anyhow::Result<Vec<Finding>> {
+    let http = http_client(config, &proxy(config)?)?;
+    let mut findings = paths(config, gateway, &http, depth).await;
+    findings.extend(keys(config, gateway).await);
+    findings.push(Finding::new("client authentication", client_authentication(gateway).await));
+    findings.push(Finding::new("dry run", dry_run(config, gateway).await));
+    Ok(findings)
+}
+
+/// Compares the configured paths with the metadata, and asks whether there is an endpoint at each path.
+async fn paths(config: &Config, gateway: &Gateway, http: &impl HttpService, depth: Depth) -> Vec<Finding> {
+    let urls = metadata_paths(config).into_iter().map(|path| config.public_url(&path));
+    let metadata = ServerMetadata::fetch_from(&config.settings.upstream.issuer, urls, http.clone()).await;
+    let endpoints = &gateway.endpoints;
+    let mut findings = Vec::new();
+    for (key, member, paths) in [
+        ("paths.token", "token_endpoint", endpoints.token()),
+        ("paths.jwks", "jwks_uri", endpoints.jwks()),
+        ("paths.introspection", "introspection_endpoint", endpoints.introspection()),
+        ("paths.revocation", "revocation_endpoint", endpoints.revocation()),
+    ] {
+        let named = metadata.as_ref().ok().and_then(|metadata| metadata.path_of(member));
+        if let Some(named) = named.filter(|named| !paths.iter().any(|path| is_same_path(path, named))) {
+            let text = format!("the metadata has `{named}` as `{member}`; add this path to `{key}`, or remove the key");
+            findings.push(Finding::new(key, Err(Problem { text, is_fatal: member == "token_endpoint" })));
+            continue;
+        }
+        let is_asked = match depth {
+            Depth::Every => member != "jwks_uri",
+            Depth::TokenEndpoint => member == "token_endpoint",
+        };
+        for path in paths.iter().filter(|_| is_asked) {
+            let result = match has_endpoint(config, http, path).await {
+                Some(false) => {
+                    let text = format!("the server has no endpoint at `{path}` (status 404); correct `{key}`");
+                    Err(Problem { text, is_fatal: member == "token_endpoint" })
+                }
+                _ => Ok(path.clone()),
+            };
+            findings.push(Finding::new(key, result));
+        }
+    }
+    findings.push(Finding::new(
+        "metadata",
+        Ok(match metadata {
+            Ok(_) => "found".to_owned(),
+            Err(error) => format!("none, the paths are those of the configuration ({error})"),
+        }),
+    ));
+    findings
+}
+
+/// Whether the server answers a form at this path. `None` if the answer does not tell.
+async fn has_endpoint(config: &Config, http: &impl HttpService, path: &str) -> Option<bool> {
+    let form = form_urlencoded::Serializer::new(String::new()).append_pair("token", MADE_UP_TOKEN).finish();
+    let request = Request::post(config.public_url(path))
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Bytes::from(form))
+        .ok()?;
+    let response = tokio::time::timeout(TIMEOUT, http.clone().oneshot(request)).await.ok()?.ok()?;
+    Some(response.status() != StatusCode::NOT_FOUND)
+}
+
+/// Looks at the keys of the server, of the gateway and of the other issuers.
+async fn keys(config: &Config, gateway: &Gateway) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let own = config.signer.algorithm();
+    if gateway.endpoints.server_keys().is_none() && config.settings.upstream.introspection.is_none() {
+        let text = "the server publishes no key, so its tokens cannot be verified; set `upstream.introspection`";
+        findings.push(Finding::new("tokens", Err(Problem::new(text))));
+    }
+    if gateway.endpoints.server_keys().is_some() {
+        findings.push(Finding::new(
+            "key kinds",
+            match ServerKeys::fetch(config, &gateway.endpoints).await {
+                Ok(keys) => match keys.difference_to(own) {
+                    Some(difference) => Err(Problem::new(difference)),
+                    None => Ok(format!("the gateway signs with {own}, as the server does")),
+                },
+                Err(error) => Err(Problem::new(format!("{error:#}"))),
+            },
+        ));
+    }
+    if let Some(kid) = gateway.documents.key_id_collision() {
+        let text = format!("two different keys have the `kid` `{kid}`; give the key of the gateway another `kid`");
+        findings.push(Finding::new("key ids", Err(Problem::new(text))));
+    }
+    let issuers = gateway.exchange.load_keys().await.issuers;
+    let is_only_one = issuers.len() == 1;
+    for issuer in issuers {
+        let text = format!("{}: {} keys, {}", issuer.issuer, issuer.keys, issuer.state.as_str());
+        findings.push(Finding::new(
+            "issuer",
+            match issuer.last_problem.filter(|_| issuer.state == KeyState::Missing) {
+                Some(problem) => Err(Problem { text: format!("{text}: {problem}"), is_fatal: is_only_one }),
+                None => Ok(text),
+            },
+        ));
+    }
+    findings
+}
+
+/// Checks that the server can tell a client with the right secret from others.
+async fn client_authentication(gateway: &Gateway) -> Result<String, Problem> {
+    match gateway.authenticator.probe().await {
+        Ok(()) => Ok("the server tells right secrets from wrong ones".to_owned()),
+        Err(error) => Err(Problem::fatal(in_toml_words(&error.to_string()))),
+    }
+}
+
+/// Explains an exchange of a token that nobody issued, for the first pair of a client and a target that gets as far as the
+/// token. The exchange asks the server about the token with the credentials of the gateway, if the server introspects tokens.
+async fn dry_run(config: &Config, gateway: &Gateway) -> Result<String, Problem> {
+    let form = |target: &str| {
+        form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", GRANT_TYPE)
+            .append_pair("subject_token", MADE_UP_TOKEN)
+            .append_pair("subject_token_type", TokenType::ACCESS_TOKEN.as_str())
+            .append_pair("audience", target)
+            .finish()
+    };
+    for (client, target) in pairs(&config.document) {
+        let explanation = gateway.exchange.explain(client, form(target).as_bytes()).await;
+        let Some(refusal) = explanation.refusal else { continue };
+        if explanation.stages.last().is_none_or(|last| last.stage < Stage::Tokens) {
+            continue;
+        }
+        let detail = refusal.detail.unwrap_or_default();
+        return match refusal.reason {
+            Reason::IntrospectionUnavailable => {
+                let text = format!(
+                    "a token cannot be introspected: {detail}; check the id and the secret in `upstream.introspection`, and \
+                     that the server lets this client introspect tokens"
+                );
+                Err(Problem { text, is_fatal: gateway.endpoints.server_keys().is_none() })
+            }
+            _ => Ok(format!("client `{client}` reaches target `{target}`; a made-up token is refused")),
+        };
+    }
+    Err(Problem::fatal("no client may exchange a token for any target; add a client to `callers` of a `[[target]]`"))
+}
+
+/// The ids of clients and targets, each client with each target.
+fn pairs(document: &Document) -> Vec<(&str, &str)> {
+    let targets = |client| document.targets.iter().map(move |target| (client, target.id().as_str()));
+    document.clients.iter().flat_map(|client| targets(client.id().as_str())).take(MAX_PAIRS).collect()
+}
