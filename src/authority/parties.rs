@@ -46,15 +46,11 @@ impl Parties {
 
 /// Whether the subject is a client.
 fn is_client(registry: &Registry, subject: &VerifiedToken, local: &Party, local_origin: Option<&Party>) -> bool {
-    // A token that a client obtained for itself names the client twice. The client need not be registered in this
-    // authorization server (RFC 9068 section 2.2).
-    let presenter_is_subject = subject
-        .presenter
-        .as_deref()
-        .is_some_and(|presenter| subject.claims.get("sub").is_some_and(|sub| sub == presenter));
     let is_registered = |party: &Party| registry.is_own(&party.iss) && registry.client(&party.sub).is_some();
     // A user may have the same name as a client. In a token with `act`, `client_id` names the last actor and tells
     // nothing about the subject.
     let is_registered_client = is_registered(local) && (!subject.own || subject.claims.contains("act"));
-    presenter_is_subject || is_registered_client || local_origin.is_some_and(is_registered)
+    // A token that a client obtained for itself names the client twice. The client need not be registered in this
+    // authorization server (RFC 9068 section 2.2).
+    subject.presenter_is_subject || is_registered_client || local_origin.is_some_and(is_registered)
 }

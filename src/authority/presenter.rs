@@ -14,6 +14,8 @@ use crate::{
 /// * `may_act` of the token names the client, and the record of the issuer trusts this claim;
 /// * the record of the issuer lists the client as a presenter.
 ///
+/// A token without an audience has no relation of the first kind. The record has to accept such tokens.
+///
 /// Each audience of a token can present the token. So if a token has several audiences, the record of the client must
 /// allow such tokens, unless the trusted `may_act` names the client.
 pub(super) fn check(
@@ -22,8 +24,13 @@ pub(super) fn check(
     subject: &VerifiedToken,
     named_by_may_act: bool,
 ) -> Result<(), Rejection> {
-    if subject.audience.is_empty() {
-        return Err(refuse(Reason::PresenterUnknown).with_detail("the token has no `aud`"));
+    if subject.audience.is_empty() && !subject.audience_is_waived {
+        let problem = match subject.claims.audience() {
+            Ok(names) if !names.is_empty() => "every `aud` of the token is in `ignored_audiences`",
+            _ if subject.claims.contains("aud") => "the `aud` of the token is empty",
+            _ => "the token has no `aud`",
+        };
+        return Err(refuse(Reason::PresenterUnknown).with_detail(problem));
     }
     let named_by_may_act = named_by_may_act && subject.issuer.may_act;
     // The audience of an ID token is the client that the token was issued to (OpenID Connect Core section 2).
@@ -31,7 +38,7 @@ pub(super) fn check(
     let is_related = subject.audience.iter().any(|name| is_audience(registry, client, subject, name))
         || (self_exchange && is_presenter(registry, client, subject))
         || named_by_may_act
-        || subject.issuer.presenters.contains(&client.id);
+        || subject.issuer.lists_presenter(&subject.token_type, &client.id);
     if !is_related {
         let issued_to = subject.presenter.as_deref().unwrap_or("(unnamed)");
         let detail =

@@ -96,6 +96,9 @@ impl<'a> Notes<'a> {
         note("audience", &token.audience.join(" "));
         let scope = token.scope.as_ref().map(ToString::to_string);
         note("scope", scope.as_deref().unwrap_or("(the token does not say)"));
+        for assumption in &token.assumptions {
+            note("by the record", assumption);
+        }
         let now = self.exchange.settings.now();
         self.note(
             format!("{role} token expires in"),

@@ -37,6 +37,11 @@ enum Material {
 }
 
 impl VerifyingKey {
+    /// Returns whether both keys verify the same signatures.
+    pub(super) fn is_same_material(&self, other: &Self) -> bool {
+        self.material == other.material
+    }
+
     /// Reads one key of a key set. An error concerns only this key: the other keys of the set can still be used (RFC 7517
     /// section 5).
     pub(crate) fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, IgnoredReason> {

@@ -111,6 +111,17 @@ impl KeySet {
         }
     }
 
+    /// Returns a key set with the keys whose material the other set does not have.
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        let is_other = |key: &&Arc<VerifyingKey>| !other.keys.iter().any(|other| key.is_same_material(other));
+        Self { keys: self.keys.iter().filter(is_other).cloned().collect(), ignored: Arc::new([]) }
+    }
+
+    /// Returns whether both sets have a key with the same material, whatever names the key has.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.keys.iter().any(|key| other.keys.iter().any(|other| key.is_same_material(other)))
+    }
+
     /// Looks for the key that signed a token.
     pub(crate) fn verify(&self, header: &Header, jws: &Compact<'_>, key_use: KeyUse) -> KeyMatch {
         let algorithm = header.algorithm;

@@ -22,6 +22,8 @@ pub(crate) struct TrustedKeys {
 struct IssuerKeys {
     /// The fixed key set of the record, and the keys of the signer if the issuer is this authorization server.
     fixed: KeySet,
+    /// The keys of the signer that the record does not name. Only this layer signs with these keys.
+    signer: KeySet,
     remote: Option<Arc<RemoteKeys>>,
 }
 
@@ -37,15 +39,24 @@ impl TrustedKeys {
         };
         let keys_of = |issuer: &IssuerRecord| {
             let own = if registry.is_own(&issuer.id) { signer_keys.clone() } else { KeySet::empty() };
+            let signer = match &issuer.keys {
+                Some(KeySource::Fixed(keys)) => own.without(keys),
+                _ => own.clone(),
+            };
             let (fixed, source) = match &issuer.keys {
                 Some(KeySource::Fixed(keys)) => (keys.union(&own), None),
                 Some(KeySource::Remote(uri)) => (own, Some(Source::Address(uri.clone()))),
                 Some(KeySource::Discovered) => (own, Some(Source::Discovered(Discovery::new(issuer.id.to_string())))),
                 None => (own, None),
             };
-            IssuerKeys { fixed, remote: source.map(|source| remote(issuer, source)) }
+            IssuerKeys { fixed, signer, remote: source.map(|source| remote(issuer, source)) }
         };
         Self { by_issuer: registry.issuers().map(|issuer| (issuer.id.clone(), keys_of(issuer))).collect() }
+    }
+
+    /// Whether a key of the signer verifies a token of this authorization server, so that this layer issued the token.
+    pub(crate) fn verifies_as_issued(&self, own: &IssuerId, check: impl Fn(&KeySet) -> KeyMatch) -> bool {
+        self.by_issuer.get(own).is_some_and(|keys| check(&keys.signer) == KeyMatch::Verified)
     }
 
     /// Looks for the key of a token in the key sets of an issuer: first in the fixed key set, then in the fetched one.

@@ -1,9 +1,9 @@
 use crate::{
     policy::Rule,
-    records::{Client, Issuer, Target},
+    records::{Client, ConfigError, Issuer, Problems, Target},
 };
 use serde::Deserialize;
-use std::fmt;
+use std::{fmt, path::Path};
 
 /// The most entries of each kind that a summary names.
 const MAX_NAMED: usize = 20;
@@ -103,6 +103,24 @@ impl Document {
         self
     }
 
+    /// Reads the files that the records name, such as `client_secret_file` in the record of an issuer. A relative path
+    /// starts in this folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with each file that cannot be read or is empty.
+    pub fn read_files(&mut self, folder: impl AsRef<Path>) -> Result<(), ConfigError> {
+        let mut problems = Problems::default();
+        for (position, issuer) in self.issuers.iter_mut().enumerate() {
+            problems.check(issuer.read_files(position, folder.as_ref()));
+        }
+        problems.or(())
+    }
+
+    /// The files that the records name, in the order of the records, without those that were read.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.issuers.iter().filter_map(Issuer::file)
+    }
+
     /// States that every subject comes from a foreign issuer; see
     /// [`TokenExchangeBuilder::federated_subjects_only`](crate::TokenExchangeBuilder::federated_subjects_only).
     pub fn federated_subjects_only(mut self) -> Self {
@@ -111,8 +129,9 @@ impl Document {
     }
 }
 
-/// Writes a summary of a few lines for the log of a server: the issuers, clients, targets and rules. The summary names
-/// the first 20 entries of each kind and counts the others.
+/// Writes a summary of a few lines for the log of a server: the issuers with their
+/// [statements](Issuer::statements), clients, targets and rules. The summary names the first 20 entries of each kind and
+/// counts the others.
 ///
 /// ```
 /// use tower_token_exchange::{Client, Document, Target, policy::{Rule, Subjects}};
@@ -131,14 +150,24 @@ impl Document {
 /// ```
 impl fmt::Display for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut line = |name: &str, ids: Vec<&str>, none: &str| match ids.len() {
+        let line = |f: &mut fmt::Formatter<'_>, name: &str, ids: Vec<&str>, none: &str| match ids.len() {
             0 => writeln!(f, "{name:<12} {none}"),
             1..=MAX_NAMED => writeln!(f, "{name:<12} {}", ids.join(" ")),
             all => writeln!(f, "{name:<12} {} and {} more", ids[..MAX_NAMED].join(" "), all - MAX_NAMED),
         };
-        line("issuers", self.issuers.iter().map(|issuer| issuer.id().as_str()).collect(), "(none but its own)")?;
-        line("clients", self.clients.iter().map(|client| client.id().as_str()).collect(), "(none)")?;
-        line("targets", self.targets.iter().map(|target| target.id().as_str()).collect(), "(none)")?;
+        line(f, "issuers", self.issuers.iter().map(|issuer| issuer.id().as_str()).collect(), "(none but its own)")?;
+        let statements = self.issuers.iter().flat_map(|issuer| {
+            issuer.statements().into_iter().map(|statement| format!("{}: {statement}", issuer.id()))
+        });
+        let statements: Vec<String> = statements.collect();
+        for statement in statements.iter().take(MAX_NAMED) {
+            writeln!(f, "{:<12} {statement}", "tokens")?;
+        }
+        if let more @ 1.. = statements.len().saturating_sub(MAX_NAMED) {
+            writeln!(f, "{:<12} {more} more statements", "…")?;
+        }
+        line(f, "clients", self.clients.iter().map(|client| client.id().as_str()).collect(), "(none)")?;
+        line(f, "targets", self.targets.iter().map(|target| target.id().as_str()).collect(), "(none)")?;
         let Some(rules) = &self.rules else { return writeln!(f, "rules        (a policy of its own)") };
         if rules.is_empty() {
             return writeln!(f, "rules        (none: nothing can be exchanged)");

@@ -1,6 +1,8 @@
 use super::{
-    ConfigError, ConfigErrorKind, Issuer, IssuerRecord, Problems, SubjectMapping, Wording, issuer::SUBJECTS,
-    names::Names, place::Place,
+    ConfigError, ConfigErrorKind, Issuer, IssuerRecord, Problems, SubjectMapping, Wording,
+    issuer::{SUBJECTS, TOKENS},
+    names::Names,
+    place::Place,
 };
 use std::sync::Arc;
 
@@ -64,6 +66,30 @@ fn collision(place: &Place<'_>, other: &str) -> ConfigError {
     let help =
         format!("a subject could have the same name as a subject of {other}: give each issuer a different `{prefix}`");
     place.wrong(SUBJECTS, help).of_kind(ConfigErrorKind::Conflict)
+}
+
+/// Checks that the key of a token without `iss` shows the issuer of the token.
+pub(super) fn check_absent_iss(issuers: &[Issuer], problems: &mut Problems) {
+    for (position, issuer) in issuers.iter().enumerate().filter(|(_, issuer)| issuer.accepts_tokens_without_iss()) {
+        let others = || issuers.iter().enumerate().filter(|(other, _)| *other != position).map(|(_, other)| other);
+        let cause = match (others().find(|other| issuer.shares_keys(other)), &issuers[..position]) {
+            (Some(other), _) => format!(
+                "issuer `{}` has the same key set, so the signature of a token without `iss` does not show its issuer: \
+                 give each issuer keys of its own, or remove `allow_absent_iss`",
+                other.id
+            ),
+            (None, before) => match before.iter().find(|before| before.accepts_tokens_without_iss()) {
+                Some(other) => {
+                    format!(
+                        "issuer `{}` has tokens without `iss`, too: keep `allow_absent_iss` in one record",
+                        other.id
+                    )
+                }
+                None => continue,
+            },
+        };
+        problems.add(issuer.place(position).wrong(TOKENS, cause).of_kind(ConfigErrorKind::Conflict));
+    }
 }
 
 /// Checks that only one issuer is asked about each type of opaque tokens, which do not name their issuer.

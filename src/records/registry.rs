@@ -1,7 +1,7 @@
 use super::{
     Client, ClientId, ClientRecord, ConfigError, ConfigErrorKind, Issuer, IssuerId, IssuerRecord, Party, Problems,
     SubjectMapping, Target, TargetId, TargetRecord,
-    collisions::{OwnSubjects, check_introspection, check_subjects},
+    collisions::{OwnSubjects, check_absent_iss, check_introspection, check_subjects},
     issuer::{IDENTIFIER, trust_domain},
     names::Names,
     place::{Field, Place, Wording},
@@ -23,6 +23,8 @@ pub(crate) struct Registry {
     by_id: HashMap<TargetId, usize>,
     by_aud: HashMap<String, usize>,
     issuers: HashMap<IssuerId, Arc<IssuerRecord>>,
+    /// The record for the tokens that this layer issued, if the record of our own issuer describes other tokens only.
+    issued: Option<Arc<IssuerRecord>>,
     wording: Wording,
 }
 
@@ -51,6 +53,7 @@ impl Registry {
             by_id: HashMap::new(),
             by_aud: HashMap::new(),
             issuers: HashMap::new(),
+            issued: issued_record(issuers, &names).map(Arc::new),
             wording: clients.first().map_or_else(Wording::default, |client| client.wording),
         };
         problems.check(check_own_identifier(own_issuer));
@@ -72,6 +75,7 @@ impl Registry {
             registry.add_target(target, position, &names, &mut problems);
         }
         check_subjects(issuers, own_subjects, &names, &mut problems);
+        check_absent_iss(issuers, &mut problems);
         for (position, issuer) in issuers.iter().enumerate() {
             registry.add_issuer(issuer, position, &names, plugged, &mut problems);
         }
@@ -124,6 +128,16 @@ impl Registry {
         self.issuers.get(id.as_ref())
     }
 
+    /// The record for the tokens that this layer issued. `None` if the record of our own issuer describes these too.
+    pub(crate) fn issued(&self) -> Option<&Arc<IssuerRecord>> {
+        self.issued.as_ref()
+    }
+
+    /// The issuer whose JWTs of a declared type have no `iss`. The records allow one at most.
+    pub(crate) fn issuer_without_iss(&self, declared: &TokenType) -> Option<&Arc<IssuerRecord>> {
+        self.issuers().find(|issuer| issuer.accepts_without_iss(declared))
+    }
+
     /// The known trust domain of a SPIFFE ID.
     pub(crate) fn trust_domain_of(&self, sub: &str) -> Option<&Arc<IssuerRecord>> {
         self.issuers.get(trust_domain(sub)?).filter(|issuer| issuer.spiffe)
@@ -146,7 +160,7 @@ impl Registry {
 
     /// Whether any issuer's record accepts tokens of a type.
     pub(crate) fn accepts(&self, token_type: &TokenType) -> bool {
-        self.issuers().any(|issuer| issuer.accepts(token_type))
+        self.issuers().chain(&self.issued).any(|issuer| issuer.accepts(token_type))
     }
 
     pub(crate) fn issuers(&self) -> impl Iterator<Item = &Arc<IssuerRecord>> {
@@ -230,6 +244,12 @@ impl Registry {
     }
 }
 
+/// Makes the record for the tokens that this layer issued. Mistakes are reported for the record that they are in.
+fn issued_record(issuers: &[Issuer], names: &Names) -> Option<IssuerRecord> {
+    let own = issuers.iter().find(|issuer| names.is_own(issuer.id()) && issuer.excludes_issued_tokens())?;
+    Some(own.of_issued_tokens().check(0, names, &[], &mut Problems::default()))
+}
+
 fn check_own_identifier(own_issuer: &IssuerId) -> Result<(), ConfigError> {
     let id = own_issuer.as_str();
     if id.starts_with("https://") || id.starts_with("http://") {
@@ -256,7 +276,7 @@ fn check_own_issuer(
     }
     let jwt_client = clients.iter().enumerate().find(|(_, client)| client.may_request_jwt());
     match jwt_client {
-        Some((position, client)) if own.has_untyped_access_tokens() => {
+        Some((position, client)) if own.has_untyped_access_tokens() && !own.excludes_issued_tokens() => {
             let help = "an untyped access token of our own issuer looks like such a JWT: remove this permission, or \
                         remove `allow_untyped_access_tokens` from the record of our own issuer";
             Err(client.place(position).wrong("allow_jwt_output", help).of_kind(ConfigErrorKind::Conflict))

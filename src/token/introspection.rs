@@ -28,6 +28,7 @@ pub(crate) struct Introspector {
     endpoint: String,
     authorization: Option<HeaderValue>,
     untyped_answers: bool,
+    token_types: Vec<String>,
     #[cfg(feature = "introspection-cache")]
     cache: Option<Cache>,
 }
@@ -41,6 +42,7 @@ impl Introspector {
             endpoint: record.endpoint.clone(),
             authorization: record.authorization.clone(),
             untyped_answers: record.untyped_answers,
+            token_types: record.token_types.clone(),
             #[cfg(feature = "introspection-cache")]
             cache: record.cache.map(|(entries, ttl)| Cache::new(entries, ttl, clock.clone())),
         }
@@ -103,10 +105,18 @@ impl Introspector {
             Some(kind) if is(kind, "bearer") => {}
             // The token is bound to a key, also if the answer has no `cnf` (RFC 9449 section 7.1).
             Some(kind) if is(kind, "dpop") => return Err(refuse(Reason::TokenSenderConstrained)),
+            Some(kind) if self.token_types.iter().any(|known| is(kind, known)) => {}
             None if self.untyped_answers => {}
-            _ => {
-                let detail =
-                    "the `token_type` in the introspection answer is not `Bearer`, so the token is not an access token";
+            found => {
+                let found = match found {
+                    None => "absent".to_owned(),
+                    Some(Value::String(kind)) if is_word(kind) => format!("`{kind}` instead of `Bearer`"),
+                    Some(_) => "not `Bearer`".to_owned(),
+                };
+                let detail = format!(
+                    "the `token_type` in the introspection answer is {found}, so the token is not known to be an access \
+                     token"
+                );
                 return Err(refuse(Reason::TokenTypeConfused).with_detail(detail));
             }
         }
@@ -116,4 +126,9 @@ impl Introspector {
     fn unavailable(&self, problem: &str) -> Rejection {
         refuse(Reason::IntrospectionUnavailable).with_detail(format_args!("{}: {problem}", self.endpoint))
     }
+}
+
+/// Whether a text is one short word, and therefore no token.
+fn is_word(text: &str) -> bool {
+    text.len() <= 16 && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
 }

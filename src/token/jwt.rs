@@ -2,7 +2,7 @@ use crate::{
     jose::{Claims, Compact, Header, KeyMatch, KeyUse, RawHeader},
     jwks::TrustedKeys,
     protocol::{Reason, Rejection, refuse},
-    records::IssuerRecord,
+    records::{IssuerId, IssuerRecord},
 };
 
 /// A signed JWT (RFC 7519 section 7.2) whose signature has not been checked.
@@ -30,6 +30,12 @@ impl<'a> Jwt<'a> {
 
     pub(super) fn claims(&self) -> Result<Claims, Rejection> {
         Claims::from_json(&self.jws.payload).map_err(|_| refuse(Reason::TokenClaimsMalformed))
+    }
+
+    /// Whether this layer issued the token: a key of the signer has the name that the token gives, and signed the token.
+    pub(super) fn is_issued_here(&self, own: &IssuerId, keys: &TrustedKeys) -> bool {
+        let Ok(header) = self.header.check() else { return false };
+        header.kid.is_some() && keys.verifies_as_issued(own, |set| set.verify(&header, &self.jws, KeyUse::Signature))
     }
 
     /// Checks that a key of the issuer signed the token, with an algorithm that the record of the issuer allows.

@@ -107,7 +107,8 @@ fn confused(detail: impl std::fmt::Display) -> Result<(), Rejection> {
 
 /// Checks that a subject token is not a client assertion, in which `iss` and `sub` are equal (RFC 7523 section 3).
 pub(super) fn check_not_client_assertion(role: TokenRole, token: &VerifiedToken) -> Result<(), Rejection> {
-    if role == TokenRole::Subject && token.claims.get("iss") == token.claims.get("sub") {
+    let iss = token.claims.get("iss");
+    if role == TokenRole::Subject && iss.is_some() && iss == token.claims.get("sub") {
         return confused("`iss` is equal to `sub`: this is a client assertion");
     }
     Ok(())

@@ -11,6 +11,7 @@ mod introspection;
 mod issuer_rules;
 mod jwt;
 mod kinds;
+mod meaning;
 mod plug;
 mod verified_token;
 mod verifier;

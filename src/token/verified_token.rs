@@ -1,3 +1,4 @@
+use super::meaning::{self, invalid};
 use crate::{
     jose::{Claims, Invalid},
     protocol::{NumericDate, Reason, Rejection, Scope, TokenType, is_name, refuse},
@@ -16,12 +17,19 @@ pub(crate) struct VerifiedToken {
     /// The subject, unique within the issuer: with the tenant in front if the issuer has several tenants.
     pub(crate) sub: String,
     pub(crate) audience: Vec<String>,
+    /// Whether the token names no audience, and the record accepts such a token from its own client and from the
+    /// presenters.
+    pub(crate) audience_is_waived: bool,
     /// The client that the token was issued to, by the name that the issuer uses.
     pub(crate) presenter: Option<String>,
+    /// Whether the issuer uses one name for the subject and for the client that the token was issued to.
+    pub(crate) presenter_is_subject: bool,
     /// `None` if the token has no scope claim. An empty scope is `Some`.
     pub(crate) scope: Option<Scope>,
     /// The claim `exp`, rounded down.
     pub(crate) expires_at: NumericDate,
+    /// What the record says about claims that the token does not have.
+    pub(crate) assumptions: Vec<String>,
     pub(crate) claims: Claims,
 }
 
@@ -32,30 +40,36 @@ impl VerifiedToken {
         token_type: TokenType,
         claims: Claims,
     ) -> Result<Self, Rejection> {
-        let invalid = |Invalid(claim)| refuse(Reason::TokenClaimsInvalid).with_detail(format_args!("claim `{claim}`"));
-        let sub = claims.text("sub").ok().flatten().filter(|sub| is_name(sub) && issuer.can_name(sub));
-        let sub = qualified(&issuer, &claims, sub.ok_or_else(|| refuse(Reason::TokenSubjectInvalid))?)?;
+        let rules = issuer.rules_for(&token_type);
+        let (name, subject_assumption) = meaning::subject(&issuer, rules, &claims)?;
+        let sub_is_presenter = |presenter: &str| presenter == name;
+        let sub = qualified(&issuer, &claims, name)?;
         let exp = claims.seconds("exp").map_err(invalid)?.ok_or_else(|| refuse(Reason::TokenExpiryMissing))?;
-        let audience = claims.audience().map_err(invalid)?.into_iter().map(str::to_owned).collect();
+        let audience = meaning::audience(rules, &claims)?;
         if claims.text("jti").map_err(invalid)?.is_some_and(|jti| !is_name(jti)) {
             return Err(invalid(Invalid("jti")));
         }
-        let rules = issuer.rules_for(&token_type);
-        let presenter = match rules.and_then(|rules| rules.presenter_claim.as_deref()) {
-            Some(claim) => claims.get(claim).and_then(Value::as_str).map(str::to_owned),
-            None => {
-                let client_id = claims.text("client_id").map_err(invalid)?;
-                client_id.or(claims.text("azp").map_err(invalid)?).map(str::to_owned)
-            }
-        };
-        let scope = match rules.and_then(|rules| rules.scope_claim.as_deref()) {
-            Some(claim) => claims.scope_in(claim).map_err(|_| {
-                refuse(Reason::TokenClaimsInvalid).with_detail(format_args!("claim `{claim}` is not a scope"))
-            })?,
-            None => claims.scope().map_err(invalid)?,
-        };
+        let presenter = meaning::presenter(rules, &claims)?;
+        let presenter_is_subject = presenter.as_deref().is_some_and(sub_is_presenter);
+        let scope = meaning::scope(rules, &claims)?;
+        let has_no_issuer =
+            (!claims.contains("iss")).then(|| format!("no `iss`: `{}` vouches for the token", issuer.id));
+        let assumptions = [has_no_issuer, subject_assumption, audience.assumption].into_iter().flatten().collect();
         let expires_at = NumericDate::from_seconds(exp);
-        Ok(Self { sub, expires_at, audience, presenter, scope, issuer, own, token_type, claims })
+        Ok(Self {
+            sub,
+            expires_at,
+            audience: audience.names,
+            audience_is_waived: audience.is_waived,
+            presenter,
+            presenter_is_subject,
+            scope,
+            assumptions,
+            issuer,
+            own,
+            token_type,
+            claims,
+        })
     }
 
     /// Returns the subject as a party, by the name that the issuer uses.

@@ -8,7 +8,7 @@ use crate::{
     jose::{Claims, Invalid},
     jwks::TrustedKeys,
     protocol::{DeclaredToken, Reason, Rejection, TokenType, refuse},
-    records::{IssuerId, IssuerRecord, Registry},
+    records::{IntrospectedTokens, IssuerId, IssuerRecord, Registry},
     settings::Settings,
 };
 use std::{collections::HashMap, sync::Arc};
@@ -30,6 +30,16 @@ struct GenuineToken {
     issuer: Arc<IssuerRecord>,
     typ: Typ,
     claims: Claims,
+}
+
+/// Whether the endpoint of the issuer is asked about JWTs that no published key verifies.
+fn asks_about_unverifiable(issuer: &IssuerRecord) -> bool {
+    issuer.introspection.as_ref().is_some_and(|record| record.tokens == IntrospectedTokens::Unverifiable)
+}
+
+/// Whether a JWT was refused because no key can verify a token with its header.
+fn is_unverifiable(refusal: &Rejection) -> bool {
+    matches!(refusal.reason(), Reason::TokenAlgorithmRefused | Reason::TokenKeyUnknown)
 }
 
 impl Verifier {
@@ -56,15 +66,33 @@ impl Verifier {
             return self.introspect(issuer, declared, role).await;
         };
         let claims = jwt.claims()?;
-        let issuer = self.issuer(&claims, token_type, role)?;
-        if issuer.keys.is_none() && self.introspectors.contains_key(&issuer.id) && !self.registry.is_own(&issuer.id) {
-            let typ = Typ::Header(jwt.typ()?);
-            let genuine = self.introspect(&issuer, declared, role).await?;
-            return Ok(GenuineToken { typ, ..genuine });
+        if let Some(issued) = self.registry.issued().filter(|_| self.is_issued_here(&jwt, &claims)) {
+            issuer_rules::check_type_and_role(issued, token_type, role)?;
+            return Ok(GenuineToken { issuer: Arc::clone(issued), typ: Typ::Header(jwt.typ()?), claims });
         }
-        let header = jwt.header()?;
-        jwt.check_signature(&header, &issuer, &self.keys).await?;
-        if issuer.introspection.as_ref().is_some_and(|introspection| introspection.every_token) {
+        let issuer = match self.issuer(&claims, token_type, role) {
+            Err(refusal) if refusal.reason() == Reason::TokenIssuerMissing => {
+                let asked = self.introspecting_issuer(token_type).filter(|issuer| asks_about_unverifiable(issuer));
+                return self.introspect_jwt(&jwt, asked.ok_or(refusal)?, declared, role).await;
+            }
+            found => found?,
+        };
+        // The keys of the signer may belong to our own record.
+        let has_no_keys = issuer.keys.is_none() && (!issuer.own || self.registry.issued().is_some());
+        if has_no_keys && self.introspectors.contains_key(&issuer.id) {
+            return self.introspect_jwt(&jwt, &issuer, declared, role).await;
+        }
+        let verified = match jwt.header() {
+            Ok(header) => jwt.check_signature(&header, &issuer, &self.keys).await.map(|()| header),
+            Err(refusal) => Err(refusal),
+        };
+        let header = match verified {
+            Err(refusal) if is_unverifiable(&refusal) && asks_about_unverifiable(&issuer) => {
+                return self.introspect_jwt(&jwt, &issuer, declared, role).await;
+            }
+            verified => verified?,
+        };
+        if issuer.introspection.as_ref().is_some_and(|record| record.tokens == IntrospectedTokens::Every) {
             let answer = self.introspect(&issuer, declared, role).await?;
             // The key that a token is bound to may be named in the answer only (RFC 8705 section 3.2).
             if answer.claims.contains("cnf") {
@@ -72,6 +100,24 @@ impl Verifier {
             }
         }
         Ok(GenuineToken { issuer, typ: Typ::Header(header.typ), claims })
+    }
+
+    fn is_issued_here(&self, jwt: &Jwt<'_>, claims: &Claims) -> bool {
+        let own = self.registry.own_issuer();
+        claims.text("iss").is_ok_and(|iss| iss == Some(own.as_str())) && jwt.is_issued_here(own, &self.keys)
+    }
+
+    /// Asks about a JWT. The header of the JWT still has to fit the declared type.
+    async fn introspect_jwt(
+        &self,
+        jwt: &Jwt<'_>,
+        issuer: &Arc<IssuerRecord>,
+        declared: &DeclaredToken,
+        role: TokenRole,
+    ) -> Result<GenuineToken, Rejection> {
+        let typ = Typ::Header(jwt.typ()?);
+        let genuine = self.introspect(issuer, declared, role).await?;
+        Ok(GenuineToken { typ, ..genuine })
     }
 
     async fn introspect(
@@ -115,8 +161,9 @@ impl Verifier {
             }
             // The `sub` of a JWT-SVID names the trust domain, and `iss` is optional (SPIFFE JWT-SVID section 3).
             None => {
-                let sub = claims.text("sub").ok().flatten().ok_or_else(missing)?;
-                self.registry.trust_domain_of(sub).ok_or_else(missing)?
+                let sub = claims.text("sub").ok().flatten();
+                let domain = sub.and_then(|sub| self.registry.trust_domain_of(sub));
+                domain.or_else(|| self.registry.issuer_without_iss(declared)).ok_or_else(missing)?
             }
         };
         issuer_rules::check_type_and_role(issuer, declared, role)?;

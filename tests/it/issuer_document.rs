@@ -278,7 +278,7 @@ async fn an_endpoint_from_a_document_is_asked() {
     let cases = [
         (common(secret), &good, basic_pair.as_str(), false, None),
         (common("bearer_token = 'b-1'"), &good, "Bearer b-1", false, None),
-        (common(&format!("{secret}\nevery_token = true")), &good, &basic_pair, true, None),
+        (common(&format!("{secret}\nintrospect = 'every'")), &good, &basic_pair, true, None),
         (common(secret), &typeless, &basic_pair, false, confused),
         (common(&format!("{secret}\nallow_missing_token_type = true")), &typeless, &basic_pair, false, None),
     ];
@@ -329,7 +329,13 @@ fn an_unreadable_record_names_the_mistake() {
             json!({ "preset": { "entra_id": { "tenant": "x", "tenants": [] } } }),
             &["unknown field `tenants`", "`tenant`"],
         ),
-        (tokens(json!({})), &["missing field `type`"]),
+        (tokens(json!({})), &["tokens", "`type` is missing", "`access_token`"]),
+        (with(json!({ "tokens": { "scope_claim": "scp" } })), &["tokens", "`type` is missing"]),
+        (with(json!({ "tokens": 7 })), &["a table or an array of tables"]),
+        (
+            tokens(json!({ "type": "jwt", "absent_audience": "x" })),
+            &["unknown field `absent_audience`", "`absent_aud`"],
+        ),
         (tokens(json!({ "type": "jwt", "required": ["x"] })), &["unknown field `required`", "`require`"]),
         (tokens(json!({ "type": "acces_token" })), &["tokens", "`acces_token`", "`access_token`", "URI"]),
         (tokens(json!({ "type": "refresh_token" })), &["tokens", "`refresh_token`", "URI"]),
@@ -352,6 +358,19 @@ fn an_unreadable_record_names_the_mistake() {
             &["introspection", "`bearer_token`"],
         ),
         (asked(json!({ "client_id": "a", "bearer_token": "zq9canary" })), &["introspection", "`client_secret`"]),
+        (asked(json!({ "client_secret_file": "a" })), &["introspection", "`client_id`"]),
+        (
+            asked(json!({ "client_id": "a", "client_secret": "zq9canary", "client_secret_file": "a" })),
+            &["introspection", "`client_secret_file`"],
+        ),
+        (
+            asked(json!({ "bearer_token": "zq9canary", "bearer_token_file": "a" })),
+            &["introspection", "`bearer_token_file`"],
+        ),
+        (
+            asked(json!({ "bearer_token": "zq9canary", "introspect": "all" })),
+            &["unknown variant `all`", "`opaque`", "`unverifiable`", "`every`"],
+        ),
         (asked(json!({ "token": "zq9canary" })), &["unknown field `token`", "`bearer_token`"]),
         (with(json!({ "introspection": { "bearer_token": "x" } })), &["missing field `endpoint`"]),
         (with(json!({ "tenants": { "claim": "tid" } })), &["missing field `accepted`"]),

@@ -45,6 +45,7 @@ mod rotation;
 mod rule_reach;
 mod scope_and_target;
 mod server_authenticator;
+mod server_tokens;
 mod shutdown;
 mod smuggling;
 mod threats;

@@ -9,7 +9,7 @@ use crate::{
     records::{ClientId, ConfigError, ConfigErrorKind, IssuerId, Place, Problems, names::Names},
 };
 use http::Uri;
-use std::time::Duration;
+use std::{fs, io, path::Path, time::Duration};
 
 /// The separator between a tenant and a name within the tenant.
 pub(crate) const TENANT_SEPARATOR: char = '|';
@@ -39,7 +39,7 @@ pub(crate) struct IssuerRecord {
     /// `None` for our own issuer, whose subjects need no mapping.
     pub(crate) subjects: Option<SubjectMapping>,
     clients: Vec<(String, ClientId)>,
-    pub(crate) presenters: Vec<ClientId>,
+    presenters: Vec<ClientId>,
     pub(crate) actor_tokens: bool,
     pub(crate) act: bool,
     pub(crate) may_act: bool,
@@ -64,6 +64,17 @@ impl IssuerRecord {
     /// The claim with the scope, if the record names one.
     pub(crate) fn scope_claim(&self, declared: &TokenType) -> Option<&str> {
         self.rules_for(declared)?.scope_claim.as_deref()
+    }
+
+    /// Whether the record accepts JWTs of a declared type without `iss`.
+    pub(crate) fn accepts_without_iss(&self, declared: &TokenType) -> bool {
+        self.rules_for(declared).is_some_and(|rules| rules.without_iss == Some(true))
+    }
+
+    /// Whether the record lists a client as a presenter of every token of a declared type.
+    pub(crate) fn lists_presenter(&self, declared: &TokenType, client: &ClientId) -> bool {
+        let of_type = self.rules_for(declared).is_some_and(|rules| rules.presenters.contains(client));
+        of_type || self.presenters.contains(client)
     }
 
     /// Our client that the issuer calls by this name, by the record's map.
@@ -141,7 +152,43 @@ impl Issuer {
     }
 
     pub(in crate::records) fn has_untyped_access_tokens(&self) -> bool {
-        self.untyped_access_tokens
+        self.untyped_access_tokens || self.tokens.iter().any(|rules| rules.untyped == Some(true))
+    }
+
+    /// The file with the credentials for introspection, until the file is read.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.introspection.as_ref()?.file()
+    }
+
+    /// Reads the file with the credentials for introspection. A relative path starts in the folder.
+    pub(crate) fn read_files(&mut self, position: usize, folder: &Path) -> Checked {
+        let read = |path: &Path| {
+            let path = folder.join(path);
+            fs::read_to_string(&path)
+                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+        };
+        let result = self.introspection.as_mut().map_or(Ok(()), |introspection| introspection.read_file(read));
+        result.map_err(|error| {
+            self.place(position).wrong_at("introspection", &format!("introspection.{}", error.key), error.problem)
+        })
+    }
+
+    /// Whether the record describes no tokens that the layer issued.
+    pub(in crate::records) fn excludes_issued_tokens(&self) -> bool {
+        self.is_of_another_server || self.keys.is_some()
+    }
+
+    pub(in crate::records) fn accepts_tokens_without_iss(&self) -> bool {
+        self.tokens.iter().any(|rules| rules.without_iss == Some(true))
+    }
+
+    /// Whether both records name the same key set, as far as the records show.
+    pub(in crate::records) fn shares_keys(&self, other: &Self) -> bool {
+        match (&self.keys, &other.keys) {
+            (Some(KeySource::Fixed(one)), Some(KeySource::Fixed(other))) => one.overlaps(other),
+            (Some(KeySource::Remote(one)), Some(KeySource::Remote(other))) => one == other,
+            _ => false,
+        }
     }
 
     /// Fills in the defaults, and checks the record alone and against the names of the other records.
@@ -180,7 +227,7 @@ impl Issuer {
             introspection: self.introspection.clone(),
             algorithms: self.algorithms.clone(),
             tokens,
-            untyped_access_tokens: self.untyped_access_tokens,
+            untyped_access_tokens: self.has_untyped_access_tokens(),
             leeway: self.leeway,
             max_age: self.max_age,
             tenants: self.tenants.clone(),
@@ -214,6 +261,9 @@ impl Check<'_> {
         self.clients(problems);
         problems.check(self.audiences_apart_from_clients());
         self.presenters(problems);
+        for (index, rules) in self.tokens.iter().enumerate() {
+            self.absent_claims(index, rules, problems);
+        }
     }
 
     fn keys(&self) -> Checked {
@@ -280,8 +330,13 @@ impl Check<'_> {
     }
 
     fn introspection(&self) -> Checked {
-        let Some(Introspection { endpoint, authorization, .. }) = &self.record.introspection else { return Ok(()) };
+        let Some(Introspection { endpoint, authorization, file, .. }) = &self.record.introspection else {
+            return Ok(());
+        };
         let wrong = |help: &str| Err(self.place.wrong("introspection", help));
+        if file.is_some() {
+            return wrong("the file with the credentials was not read: call `Document::read_files` before the build");
+        }
         if authorization.is_none() {
             return wrong("the credentials do not fit in a header: give printable ASCII");
         }
@@ -388,6 +443,51 @@ impl Check<'_> {
         }
     }
 
+    /// Checks the statements about claims that a token does not have.
+    fn absent_claims(&self, index: usize, rules: &TokenRules, problems: &mut Problems) {
+        let at = |key: &str, help: String| {
+            self.place.wrong_at(TOKENS, &format!("tokens[{index}].{key}"), help).of_kind(ConfigErrorKind::Conflict)
+        };
+        let kind = Kind::of(&rules.token_type);
+        for (key, given) in [("allow_absent_aud", rules.without_aud), ("allow_empty_aud", rules.with_empty_aud)] {
+            if given == Some(true) && !self.own {
+                let stated = key.trim_start_matches("allow_");
+                let help = format!(
+                    "a token of a foreign issuer has to be meant for this server: write `{stated}` with the audience \
+                     that the token stands for"
+                );
+                problems.add(at(key, help));
+            }
+        }
+        let stated = [("absent_aud", &rules.absent_aud), ("empty_aud", &rules.empty_aud)];
+        for (key, _) in stated.into_iter().filter(|(_, audience)| audience.as_ref().is_some_and(String::is_empty)) {
+            problems.add(at(key, "empty: give the audience that the token stands for".into()));
+        }
+        if rules.untyped == Some(true) && kind != Kind::AccessToken {
+            let help = format!("a `{}` needs no `typ` in any case: leave this statement out", rules.token_type);
+            problems.add(at("allow_untyped", help));
+        }
+        if kind == Kind::IdToken && rules.subject_claim.is_some() {
+            problems.add(at("subject_claim", "an ID token always has a `sub`: leave this statement out".into()));
+        }
+        let required = |claim: &str| rules.required.iter().any(|(required, _)| required == claim);
+        let absent = [
+            ("aud", rules.absent_aud.is_some() || rules.without_aud == Some(true)),
+            ("sub", rules.subject_claim.is_some()),
+            ("iss", rules.without_iss == Some(true)),
+        ];
+        for (claim, _) in absent.into_iter().filter(|(claim, stated)| *stated && required(claim)) {
+            let help = format!("`{claim}` is required, and may be absent: keep one of the two statements");
+            problems.add(at("require", help));
+        }
+        for (member, client) in rules.presenters.iter().enumerate() {
+            if self.names.lacks_client(client) {
+                let error = at(&format!("presenters[{member}]"), self.names.unknown_client(client));
+                problems.add(error.of_kind(ConfigErrorKind::Unknown));
+            }
+        }
+    }
+
     /// If one name meant us and a client, an ID token of the client would count as a token for us.
     fn audiences_apart_from_clients(&self) -> Checked {
         let Issuer { clients, .. } = self.record;
@@ -414,7 +514,9 @@ impl Check<'_> {
     /// If nothing in a token distinguished two types, the client could choose between the rules for the types.
     fn untyped_access_tokens(&self) -> Checked {
         let access_tokens = self.tokens.iter().find(|rules| rules.token_type == TokenType::ACCESS_TOKEN);
-        let Some(access_tokens) = access_tokens.filter(|_| self.record.untyped_access_tokens) else { return Ok(()) };
+        let Some(access_tokens) = access_tokens.filter(|_| self.record.has_untyped_access_tokens()) else {
+            return Ok(());
+        };
         let jwts = self.tokens.iter().filter(|rules| Kind::of(&rules.token_type) == Kind::Jwt);
         match jwts.into_iter().find(|rules| !access_tokens.demands_the_same(rules)) {
             Some(rules) => {
@@ -447,7 +549,7 @@ impl Check<'_> {
         }
         let kind = Kind::of(token_type);
         let is_impossible = |typ: &&String| match kind {
-            Kind::AccessToken => *typ != "at+jwt" && !(self.record.untyped_access_tokens && *typ == "jwt"),
+            Kind::AccessToken => *typ != "at+jwt" && !(self.record.has_untyped_access_tokens() && *typ == "jwt"),
             Kind::IdToken => *typ != "jwt",
             Kind::Jwt => self.own && *typ == "at+jwt",
         };

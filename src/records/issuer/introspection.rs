@@ -1,11 +1,16 @@
 use crate::{
     plug::{BoxHttpService, HttpService, boxed},
     protocol::basic_authorization,
+    records::collected,
 };
 use http::{HeaderValue, header::InvalidHeaderValue};
-use std::fmt;
+use serde::Deserialize;
 #[cfg(feature = "introspection-cache")]
 use std::time::Duration;
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 /// The introspection endpoint of an issuer (RFC 7662), for tokens that the layer cannot verify itself.
 ///
@@ -14,6 +19,8 @@ use std::time::Duration;
 /// - a token that is not a signed JWT. The token does not name its issuer, so only one issuer record with introspection
 ///   can accept each declared type;
 /// - every token of an issuer whose record has no keys.
+///
+/// [`introspect`](Self::introspect) adds further tokens. Tokens that the layer issued are never introspected.
 ///
 /// The response has status 200 and JSON with `"active": true`. Its claims then pass the same checks as the claims of a
 /// JWT of this issuer: `exp` is required, and times, `aud`, presenter and tenant are checked. If the endpoint does not
@@ -31,11 +38,39 @@ use std::time::Duration;
 pub struct Introspection {
     pub(crate) endpoint: String,
     pub(crate) authorization: Option<HeaderValue>,
+    /// The file with the secret, until the file is read.
+    pub(super) file: Option<CredentialFile>,
     pub(crate) http: Option<BoxHttpService>,
-    pub(crate) every_token: bool,
+    pub(crate) tokens: IntrospectedTokens,
     pub(crate) untyped_answers: bool,
+    /// The values of `token_type` that mean an access token, in addition to `Bearer`.
+    pub(crate) token_types: Vec<String>,
     #[cfg(feature = "introspection-cache")]
     pub(crate) cache: Option<(u64, Duration)>,
+}
+
+/// The tokens of an issuer about which the introspection endpoint is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum IntrospectedTokens {
+    /// Tokens that are not signed JWTs, and every token of an issuer whose record has no keys.
+    #[default]
+    Opaque,
+    /// Also JWTs that no published key of the issuer verifies, such as JWTs with HS256.
+    ///
+    /// A JWT without `iss` belongs to the issuer that is asked about opaque tokens of the declared type.
+    Unverifiable,
+    /// Every token, also after its signature was verified. A token that was revoked at the issuer is then refused.
+    Every,
+}
+
+/// A file with a secret of the layer, and what the secret is for.
+#[derive(Clone, Debug)]
+pub(crate) struct CredentialFile {
+    /// The client id of a client secret. A bearer token has none.
+    pub(super) client_id: Option<String>,
+    pub(super) path: PathBuf,
 }
 
 impl Introspection {
@@ -50,19 +85,44 @@ impl Introspection {
     }
 
     fn with_authorization(endpoint: impl Into<String>, authorization: Result<HeaderValue, InvalidHeaderValue>) -> Self {
-        let authorization = authorization.ok().filter(|value| value.to_str().is_ok()).map(|mut value| {
-            value.set_sensitive(true);
-            value
-        });
         Self {
             endpoint: endpoint.into(),
-            authorization,
+            authorization: sensitive(authorization),
+            file: None,
             http: None,
-            every_token: false,
+            tokens: IntrospectedTokens::Opaque,
             untyped_answers: false,
+            token_types: Vec::new(),
             #[cfg(feature = "introspection-cache")]
             cache: None,
         }
+    }
+
+    /// An endpoint whose credentials are read from a file later.
+    pub(super) fn with_file(endpoint: String, file: CredentialFile) -> Self {
+        Self { authorization: None, file: Some(file), ..Self::bearer(endpoint, "") }
+    }
+
+    /// The file with the secret, until the file is read.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.file.as_ref().map(|file| file.path.as_path())
+    }
+
+    /// Takes the secret out of the file, if the credentials are in a file. White space around the secret does not count.
+    pub(super) fn read_file(&mut self, read: impl FnOnce(&Path) -> io::Result<String>) -> Result<(), CredentialError> {
+        let Some(CredentialFile { client_id, path }) = &self.file else { return Ok(()) };
+        let key = if client_id.is_some() { "client_secret_file" } else { "bearer_token_file" };
+        let text = read(path).map_err(|error| CredentialError { key, problem: error.to_string() })?;
+        let secret = text.trim();
+        if secret.is_empty() {
+            return Err(CredentialError { key, problem: "the file is empty: write the secret into the file".into() });
+        }
+        self.authorization = sensitive(match client_id {
+            Some(id) => basic_authorization(id, secret),
+            None => HeaderValue::try_from(format!("Bearer {secret}")),
+        });
+        self.file = None;
+        Ok(())
     }
 
     /// Sets the HTTP service for this endpoint. Default: the layer's [`http`](crate::TokenExchangeBuilder::http).
@@ -73,12 +133,11 @@ impl Introspection {
         self
     }
 
-    /// Asks the endpoint about every token of the issuer, after the signature was verified, so that a revoked token is
-    /// refused.
+    /// Sets the tokens about which the endpoint is asked. Default: [`IntrospectedTokens::Opaque`].
     ///
-    /// Default: the layer asks only about tokens that the layer cannot verify itself.
-    pub fn every_token(mut self) -> Self {
-        self.every_token = true;
+    /// In a document, the values are `opaque`, `unverifiable` and `every`.
+    pub fn introspect(mut self, tokens: IntrospectedTokens) -> Self {
+        self.tokens = tokens;
         self
     }
 
@@ -88,6 +147,15 @@ impl Introspection {
     /// endpoint answers for access tokens alone.
     pub fn allow_missing_token_type(mut self) -> Self {
         self.untyped_answers = true;
+        self
+    }
+
+    /// Accepts answers with one of these values of `token_type`, in addition to `Bearer` (RFC 6750). Upper and lower case
+    /// make no difference.
+    ///
+    /// For servers that write another word for a bearer token, such as `access_token`.
+    pub fn token_types<T: Into<String>>(mut self, types: impl IntoIterator<Item = T>) -> Self {
+        self.token_types = collected(types);
         self
     }
 
@@ -101,6 +169,19 @@ impl Introspection {
         self.cache = Some((entries, time_to_live));
         self
     }
+}
+
+/// A file with credentials that cannot be used.
+pub(super) struct CredentialError {
+    pub(super) key: &'static str,
+    pub(super) problem: String,
+}
+
+fn sensitive(authorization: Result<HeaderValue, InvalidHeaderValue>) -> Option<HeaderValue> {
+    authorization.ok().filter(|value| value.to_str().is_ok()).map(|mut value| {
+        value.set_sensitive(true);
+        value
+    })
 }
 
 // The credentials stay secret.

@@ -2,18 +2,21 @@
 
 mod checked;
 mod introspection;
+mod kind;
 mod presets;
 mod serde;
+mod statements;
+mod token_document;
 mod token_rules;
 
-pub use introspection::Introspection;
+pub use introspection::{IntrospectedTokens, Introspection};
 pub use token_rules::TokenRules;
 
 #[cfg(feature = "server-authenticator")]
 pub(crate) use checked::is_absolute;
 pub(crate) use checked::{IssuerRecord, TENANT_SEPARATOR};
+pub(crate) use kind::{Kind, is_other_kind};
 pub(super) use presets::trust_domain;
-pub(crate) use token_rules::{Kind, is_other_kind};
 
 use super::{
     ClientId, IssuerId, collected,
@@ -28,7 +31,7 @@ use std::{mem, time::Duration};
 /// The key and the method of each field that has two names.
 pub(super) const IDENTIFIER: Field = Field::new("issuer", "identifier");
 const KEYS: Field = Field::new("jwks", "keys");
-const TOKENS: Field = Field::new("tokens", "accept");
+pub(super) const TOKENS: Field = Field::new("tokens", "accept");
 const AUDIENCES: Field = Field::new("our_names", "accepted_audiences");
 const TENANTS: Field = Field::new("tenants", "accept_tenants");
 pub(super) const SUBJECTS: Field = Field::new("subjects", "map_subjects");
@@ -40,6 +43,11 @@ const PRESENTERS: Field = Field::new("presenters", "allow_presenters");
 /// The record whose identifier is the layer's own issuer describes tokens of this authorization server. The keys of the
 /// layer's signer belong to that record without being named there. Every other issuer is *foreign*, and its record has
 /// to say how its subjects are named here ([`map_subjects`](Self::map_subjects)).
+///
+/// If the record of our own issuer names keys, or has [`of_another_server`](Self::of_another_server), the record describes
+/// the tokens of another server that has the same issuer identifier. The layer then reads the tokens that a key of the
+/// signer verifies by their own rules, and nothing that the record says about claims, presenters or introspection
+/// applies to these tokens. So a server that signs with the key of the layer's signer names no keys in its record.
 ///
 /// The page [`issuers`](crate::manual::issuers) lists what the layer checks in a token.
 ///
@@ -71,6 +79,9 @@ const PRESENTERS: Field = Field::new("presenters", "allow_presenters");
 /// | `acr` | [`map_acr`](Self::map_acr): `acr = { theirs = "ours" }` |
 /// | `presenters` | [`allow_presenters`](Self::allow_presenters) |
 ///
+/// `tokens` is one table, or an array of tables. A secret for the introspection endpoint can be in a file:
+/// `client_secret_file` or `bearer_token_file`, which [`Document::read_files`](crate::Document::read_files) reads.
+///
 /// `discovery` and every `allow_…` and `trust_…` key is `true` or `false`. A token type is a URI, or one of the short
 /// names `jwt`, `access_token` and `id_token`.
 #[derive(Clone, Debug)]
@@ -84,6 +95,8 @@ pub struct Issuer {
     /// Whether a preset named the source of keys, which a setter may then replace.
     keys_are_preset: bool,
     introspection: Option<Introspection>,
+    /// Whether the record of our own issuer describes only tokens that another server issued.
+    is_of_another_server: bool,
     algorithms: Vec<Algorithm>,
     tokens: Vec<TokenRules>,
     untyped_access_tokens: bool,
@@ -145,6 +158,7 @@ impl Issuer {
             has_several_key_sources: false,
             keys_are_preset: false,
             introspection: None,
+            is_of_another_server: false,
             algorithms: Algorithm::ALL.to_vec(),
             tokens: Vec::new(),
             untyped_access_tokens: false,
@@ -226,6 +240,15 @@ impl Issuer {
         self
     }
 
+    /// States that this record of our own issuer describes only the tokens that another server issued, such as the server
+    /// behind a gateway. The layer reads the tokens that it issued itself by their own rules.
+    ///
+    /// A record that names keys needs no such statement.
+    pub fn of_another_server(mut self) -> Self {
+        self.is_of_another_server = true;
+        self
+    }
+
     /// Accepts these types of tokens. Types that [`accept`](Self::accept) already added keep their rules.
     ///
     /// Default, without a call of this method or of `accept`: `access_token` for our own issuer, and `jwt` for a
@@ -245,6 +268,22 @@ impl Issuer {
     pub fn accept(mut self, rules: TokenRules) -> Self {
         self.tokens.retain(|before| before.token_type != rules.token_type);
         self.tokens.push(rules);
+        self
+    }
+
+    /// Accepts one more type of tokens, with rules that are added to the rules that the record has for the type, for
+    /// example by a preset.
+    ///
+    /// What the new rules say has precedence. Required claims, forbidden claims and ignored audiences are added.
+    pub fn refine(mut self, rules: TokenRules) -> Self {
+        let known = self.tokens.iter().position(|before| before.token_type == rules.token_type);
+        match known {
+            Some(position) => {
+                let before = self.tokens.remove(position);
+                self.tokens.insert(position, rules.over(before));
+            }
+            None => self.tokens.push(rules),
+        }
         self
     }
 
@@ -356,6 +395,14 @@ impl Issuer {
     /// The identifier.
     pub fn id(&self) -> &IssuerId {
         &self.id
+    }
+
+    /// The record for the tokens that the layer issued, beside the tokens that this record of our own issuer describes.
+    pub(super) fn of_issued_tokens(&self) -> Self {
+        let accepts_jwt = self.tokens.iter().any(|rules| rules.token_type == TokenType::JWT);
+        let types = [Some(TokenType::ACCESS_TOKEN), accepts_jwt.then_some(TokenType::JWT)];
+        let issued = Self::new(self.id.clone()).accept_types(types.into_iter().flatten());
+        Self { leeway: self.leeway, max_age: self.max_age, wording: self.wording, ..issued }
     }
 
     fn set_keys(&mut self, keys: KeySource) {

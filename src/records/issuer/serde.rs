@@ -1,9 +1,13 @@
-use super::{Introspection, Issuer, SubjectMapping, TokenRules};
+use super::{
+    IntrospectedTokens, Introspection, Issuer, SubjectMapping,
+    introspection::CredentialFile,
+    token_document::{self, TokensDocument},
+};
 use crate::{
     jose::{Algorithm, KeySet},
     records::{
         IssuerId, Wording,
-        values::{self, WordOr},
+        values::{self, OneOrMany, WordOr},
     },
 };
 use serde::{
@@ -11,7 +15,7 @@ use serde::{
     de::{Error as _, MapAccess, Visitor},
 };
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 /// The keys of an issuer in a document.
 #[derive(Deserialize)]
@@ -26,7 +30,7 @@ struct IssuerDocument {
     introspection: Option<IntrospectionDocument>,
     algorithms: Option<Vec<String>>,
     #[serde(default)]
-    tokens: Vec<TokensDocument>,
+    tokens: OneOrMany<TokensDocument>,
     #[serde(default)]
     allow_untyped_access_tokens: bool,
     our_names: Option<Vec<String>>,
@@ -110,11 +114,15 @@ struct IntrospectionDocument {
     endpoint: String,
     client_id: Option<String>,
     client_secret: Option<String>,
+    client_secret_file: Option<PathBuf>,
     bearer_token: Option<String>,
+    bearer_token_file: Option<PathBuf>,
     #[serde(default)]
-    every_token: bool,
+    introspect: IntrospectedTokens,
     #[serde(default)]
     allow_missing_token_type: bool,
+    #[serde(default)]
+    token_types: Vec<String>,
     #[cfg(feature = "introspection-cache")]
     cache: Option<CacheDocument>,
 }
@@ -125,25 +133,6 @@ struct IntrospectionDocument {
 struct CacheDocument {
     entries: u64,
     time_to_live: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TokensDocument {
-    #[serde(rename = "type")]
-    token_type: String,
-    #[serde(default)]
-    typ: Vec<String>,
-    #[serde(default)]
-    require: Vec<String>,
-    #[serde(default)]
-    require_value: Map<String, Value>,
-    #[serde(default)]
-    forbid: Vec<String>,
-    #[serde(default)]
-    audiences: Vec<String>,
-    presenter_claim: Option<String>,
-    scope_claim: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -220,12 +209,7 @@ impl TryFrom<IssuerDocument> for Issuer {
         if let Some(names) = document.algorithms {
             issuer = issuer.algorithms(names.iter().map(|name| algorithm(name)).collect::<Result<Vec<_>, _>>()?);
         }
-        let tokens = document.tokens.into_iter().map(TokensDocument::into_rules).collect::<Result<Vec<_>, _>>()?;
-        for (position, rules) in tokens.iter().enumerate() {
-            if tokens[..position].iter().any(|before| before.token_type == rules.token_type) {
-                return Err(format!("tokens: `{}` occurs twice: keep one entry", rules.token_type));
-            }
-        }
+        let tokens = token_document::rules(document.tokens, None)?;
         issuer = tokens.into_iter().fold(issuer, Self::accept);
         issuer.untyped_access_tokens |= document.allow_untyped_access_tokens;
         if let Some(names) = document.our_names {
@@ -307,40 +291,29 @@ fn mapping(subjects: WordOr<SubjectsDocument>) -> Result<SubjectMapping, String>
 
 impl IntrospectionDocument {
     fn into_record(self) -> Result<Introspection, String> {
-        let mut record = match (self.client_id, self.client_secret, self.bearer_token) {
-            (Some(id), Some(secret), None) => Introspection::basic(self.endpoint, id, secret),
-            (None, None, Some(token)) => Introspection::bearer(self.endpoint, token),
-            _ => return Err(
-                "introspection: no credentials, or too many: give `client_id` and `client_secret`, or `bearer_token`"
-                    .into(),
-            ),
+        let Self { endpoint, client_id, client_secret, client_secret_file, bearer_token, bearer_token_file, .. } = self;
+        let from_file =
+            |endpoint, client_id, path| Introspection::with_file(endpoint, CredentialFile { client_id, path });
+        let mut record = match (client_id, client_secret, client_secret_file, bearer_token, bearer_token_file) {
+            (Some(id), Some(secret), None, None, None) => Introspection::basic(endpoint, id, secret),
+            (Some(id), None, Some(file), None, None) => from_file(endpoint, Some(id), file),
+            (None, None, None, Some(token), None) => Introspection::bearer(endpoint, token),
+            (None, None, None, None, Some(file)) => from_file(endpoint, None, file),
+            _ => {
+                let help = "introspection: no credentials, or too many: give `client_id` with `client_secret` or \
+                            `client_secret_file`, or give `bearer_token` or `bearer_token_file`";
+                return Err(help.into());
+            }
         };
-        record.every_token = self.every_token;
+        record.tokens = self.introspect;
         record.untyped_answers = self.allow_missing_token_type;
+        record.token_types = self.token_types;
         #[cfg(feature = "introspection-cache")]
         if let Some(CacheDocument { entries, time_to_live }) = self.cache {
             let time_to_live = values::duration("time_to_live", Some(time_to_live))?;
             record.cache = time_to_live.map(|time_to_live| (entries, time_to_live));
         }
         Ok(record)
-    }
-}
-
-impl TokensDocument {
-    fn into_rules(self) -> Result<TokenRules, String> {
-        let mut rules = TokenRules::new(values::token_type(self.token_type)?).typ(self.typ).audiences(self.audiences);
-        for claim in self.require {
-            rules = rules.require(claim);
-        }
-        for (claim, value) in self.require_value {
-            rules = rules.require_value(claim, value);
-        }
-        for claim in self.forbid {
-            rules = rules.forbid(claim);
-        }
-        rules.presenter_claim = self.presenter_claim;
-        rules.scope_claim = self.scope_claim;
-        Ok(rules)
     }
 }
 

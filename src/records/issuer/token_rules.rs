@@ -1,11 +1,18 @@
-use crate::{jose::short_media_type, protocol::TokenType, records::collected};
+use crate::{
+    jose::short_media_type,
+    protocol::TokenType,
+    records::{ClientId, collected},
+};
 use serde_json::Value;
 
-/// Rules for the tokens of one declared type of an issuer.
+/// What the tokens of one declared type of an issuer look like, and what a claim means that the tokens do not have.
 ///
 /// Each type has fixed requirements that keep one kind of token from passing as another kind (RFC 8725 section 3.12). The
-/// page [`issuers`](crate::manual::issuers) lists these requirements. Rules add requirements; they cannot remove a fixed
-/// requirement.
+/// page [`issuers`](crate::manual::issuers) lists these requirements. Rules add requirements, and name the claims of
+/// issuers that do not write the standard claims.
+///
+/// By default, a token without `iss`, `sub` or `aud` is refused. A method whose name contains `absent`, `empty` or
+/// `allow` states what such a token means. [`Issuer::statements`](super::Issuer::statements) lists all statements.
 ///
 /// ```
 /// use tower_token_exchange::{Issuer, TokenType, records::TokenRules};
@@ -30,6 +37,17 @@ pub struct TokenRules {
     pub(crate) audiences: Vec<String>,
     pub(crate) presenter_claim: Option<String>,
     pub(crate) scope_claim: Option<String>,
+    /// The claim that names the subject of a token without `sub`.
+    pub(crate) subject_claim: Option<String>,
+    pub(crate) absent_aud: Option<String>,
+    pub(crate) empty_aud: Option<String>,
+    pub(crate) ignored_audiences: Vec<String>,
+    pub(crate) presenters: Vec<ClientId>,
+    // `None` means that nothing was said, so that a preset decides.
+    pub(crate) untyped: Option<bool>,
+    pub(crate) without_aud: Option<bool>,
+    pub(crate) with_empty_aud: Option<bool>,
+    pub(crate) without_iss: Option<bool>,
 }
 
 impl TokenRules {
@@ -43,6 +61,15 @@ impl TokenRules {
             audiences: Vec::new(),
             presenter_claim: None,
             scope_claim: None,
+            subject_claim: None,
+            absent_aud: None,
+            empty_aud: None,
+            ignored_audiences: Vec::new(),
+            presenters: Vec::new(),
+            untyped: None,
+            without_aud: None,
+            with_empty_aud: None,
+            without_iss: None,
         }
     }
 
@@ -92,8 +119,90 @@ impl TokenRules {
 
     /// Sets the claim with the scope, which can be a string or an array of strings. Default: `scope`, which is a string
     /// (RFC 8693 section 4.2).
+    ///
+    /// For an issuer whose `scope` is an array of strings, name the claim `scope`.
     pub fn scope_claim(mut self, claim: impl Into<String>) -> Self {
         self.scope_claim = Some(claim.into());
+        self
+    }
+
+    /// Sets the claim that names the subject of a token without `sub`, such as `username` (RFC 7662 section 2.2).
+    ///
+    /// The value has to be a string. A token with `sub` keeps its `sub`, so the issuer must not use one name for a `sub`
+    /// and for the value of this claim.
+    ///
+    /// Default: a token without `sub` is refused.
+    pub fn subject_claim(mut self, claim: impl Into<String>) -> Self {
+        self.subject_claim = Some(claim.into());
+        self
+    }
+
+    /// States the audience of tokens without `aud`: such a token is read as a token for this audience.
+    ///
+    /// Default: a subject token without `aud` is refused.
+    pub fn absent_aud(mut self, audience: impl Into<String>) -> Self {
+        self.absent_aud = Some(audience.into());
+        self
+    }
+
+    /// States the audience of tokens whose `aud` is an empty array: such a token is read as a token for this audience.
+    ///
+    /// Default: a subject token with an empty `aud` is refused.
+    pub fn empty_aud(mut self, audience: impl Into<String>) -> Self {
+        self.empty_aud = Some(audience.into());
+        self
+    }
+
+    /// Accepts tokens of our own issuer without `aud`. Nobody is the audience of such a token, so only two groups of
+    /// clients may present the token: the [`presenters`](Self::presenters), and the client that the token was issued to,
+    /// if its record has [`Client::allow_self_exchange`](crate::Client::allow_self_exchange).
+    ///
+    /// [`absent_aud`](Self::absent_aud) has precedence.
+    pub fn allow_absent_aud(mut self) -> Self {
+        self.without_aud = Some(true);
+        self
+    }
+
+    /// Accepts tokens of our own issuer whose `aud` is an empty array. The clients that may present such a token are
+    /// those of [`allow_absent_aud`](Self::allow_absent_aud).
+    ///
+    /// [`empty_aud`](Self::empty_aud) has precedence.
+    pub fn allow_empty_aud(mut self) -> Self {
+        self.with_empty_aud = Some(true);
+        self
+    }
+
+    /// Sets values of `aud` that name no service, such as the `account` of Keycloak or the address of `/userinfo`.
+    ///
+    /// The layer reads the token as if these values were not there. An `aud` that has only such values counts as absent.
+    pub fn ignored_audiences<T: Into<String>>(mut self, audiences: impl IntoIterator<Item = T>) -> Self {
+        self.ignored_audiences = collected(audiences);
+        self
+    }
+
+    /// Permits these clients to present every token of this type, also a token whose `aud` and presenter name somebody
+    /// else. [`Issuer::allow_presenters`](super::Issuer::allow_presenters) does the same for all types.
+    ///
+    /// A token without `aud` needs a statement such as [`allow_absent_aud`](Self::allow_absent_aud) too.
+    pub fn presenters<T: Into<ClientId>>(mut self, client_ids: impl IntoIterator<Item = T>) -> Self {
+        self.presenters = collected(client_ids);
+        self
+    }
+
+    /// Accepts access tokens without the header `typ: at+jwt`, as
+    /// [`Issuer::allow_untyped_access_tokens`](super::Issuer::allow_untyped_access_tokens) does. The statement is for
+    /// rules of the type `access_token` only.
+    pub fn allow_untyped(mut self) -> Self {
+        self.untyped = Some(true);
+        self
+    }
+
+    /// Accepts JWTs without `iss`, if a key of this issuer signed the JWT.
+    ///
+    /// Only one record can have this statement, and no other record can have the same key set: otherwise the signature
+    /// would not show the issuer. An introspection answer needs no `iss` in any case.
+    pub fn allow_absent_iss(mut self) -> Self {
+        self.without_iss = Some(true);
         self
     }
 }
@@ -101,48 +210,37 @@ impl TokenRules {
 impl TokenRules {
     /// Whether both rules differ at most in their type.
     pub(crate) fn demands_the_same(&self, other: &Self) -> bool {
-        *self == Self { token_type: self.token_type.clone(), ..other.clone() }
+        *self == Self { token_type: self.token_type.clone(), untyped: self.untyped, ..other.clone() }
     }
-}
 
-/// The kinds of tokens with different fixed requirements. No token can meet the requirements of two kinds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    AccessToken,
-    IdToken,
-    Jwt,
-}
-
-impl Kind {
-    pub(crate) fn of(declared: &TokenType) -> Self {
-        if *declared == TokenType::ACCESS_TOKEN {
-            Self::AccessToken
-        } else if *declared == TokenType::ID_TOKEN {
-            Self::IdToken
-        } else {
-            Self::Jwt
+    /// These rules, and the parts of other rules of which these rules say nothing.
+    pub(crate) fn over(self, base: Self) -> Self {
+        let or = |own: Vec<String>, base: Vec<String>| if own.is_empty() { base } else { own };
+        let mut required = base.required;
+        required.retain(|(claim, _)| self.required.iter().all(|(own, _)| own != claim));
+        required.extend(self.required);
+        let mut forbidden = base.forbidden;
+        forbidden.retain(|claim| required.iter().all(|(own, _)| own != claim) && !self.forbidden.contains(claim));
+        forbidden.extend(self.forbidden);
+        let mut ignored_audiences = base.ignored_audiences;
+        ignored_audiences.extend(self.ignored_audiences);
+        Self {
+            token_type: self.token_type,
+            typ: or(self.typ, base.typ),
+            required,
+            forbidden,
+            audiences: or(self.audiences, base.audiences),
+            presenter_claim: self.presenter_claim.or(base.presenter_claim),
+            scope_claim: self.scope_claim.or(base.scope_claim),
+            subject_claim: self.subject_claim.or(base.subject_claim),
+            absent_aud: self.absent_aud.or(base.absent_aud),
+            empty_aud: self.empty_aud.or(base.empty_aud),
+            ignored_audiences,
+            presenters: if self.presenters.is_empty() { base.presenters } else { self.presenters },
+            untyped: self.untyped.or(base.untyped),
+            without_aud: self.without_aud.or(base.without_aud),
+            with_empty_aud: self.with_empty_aud.or(base.with_empty_aud),
+            without_iss: self.without_iss.or(base.without_iss),
         }
     }
-}
-
-/// The media types of tokens with another purpose, in lower case. They are never subject tokens or actor tokens.
-const OTHER_KINDS: [&str; 14] = [
-    "txntoken+jwt",
-    "oauth-id-jag+jwt",
-    "secevent+jwt",
-    "logout+jwt",
-    "dpop+jwt",
-    "client-authentication+jwt",
-    "oauth-client-attestation+jwt",
-    "oauth-client-attestation-pop+jwt",
-    "wit+jwt",
-    "wpt+jwt",
-    "token-introspection+jwt",
-    "entity-statement+jwt",
-    "oauth-authz-req+jwt",
-    "rt+jwt",
-];
-
-pub(crate) fn is_other_kind(typ: &str) -> bool {
-    OTHER_KINDS.contains(&typ)
 }

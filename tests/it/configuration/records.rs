@@ -2,7 +2,7 @@
 
 use super::*;
 use tower_token_exchange::{
-    records::{Introspection, TokenRules},
+    records::{IntrospectedTokens, Introspection, TokenRules},
     token::{TokenToVerify, Verification},
 };
 
@@ -231,6 +231,60 @@ pub(super) fn mistakes() -> Vec<Mistake> {
         "never",
     );
 
+    // Statements about claims that a token does not have.
+    add("a foreign token for nobody", ruled(jwt().allow_absent_aud()), field.clone(), "`absent_aud`");
+    add("a foreign token for no one", ruled(jwt().allow_empty_aud()), field.clone(), "`empty_aud`");
+    add("an audience without a name", ruled(jwt().absent_aud("")), field.clone(), "give the audience");
+    add("an empty audience without a name", ruled(jwt().empty_aud("")), field.clone(), "give the audience");
+    add("an untyped JWT", ruled(jwt().allow_untyped()), field.clone(), "needs no `typ`");
+    add("an ID token without a subject", ruled(id_token().subject_claim("name")), field.clone(), "always has a `sub`");
+    add(
+        "an `aud` that may be absent and is required",
+        ruled(jwt().absent_aud("x").require("aud")),
+        field.clone(),
+        "`aud`",
+    );
+    add(
+        "a `sub` that may be absent and is required",
+        ruled(jwt().subject_claim("x").require("sub")),
+        field.clone(),
+        "`sub`",
+    );
+    add(
+        "an `iss` that may be absent and is required",
+        ruled(jwt().allow_absent_iss().require("iss")),
+        field.clone(),
+        "`iss`",
+    );
+    add("a presenter without a record", ruled(jwt().presenters(["ordres"])), field.clone(), "did you mean `orders`?");
+    let nameless = |id: &str| {
+        let record = Issuer::new(id).map_subjects(prefix(&format!("{id}|"))).jwks_uri(format!("{id}/keys"));
+        record.accept(jwt().allow_absent_iss())
+    };
+    add(
+        "two issuers without names",
+        issuers([nameless(IDP), nameless("https://two.example")]),
+        "issuer `https://two.example`: accept: ".to_owned(),
+        "keep `allow_absent_iss` in one record",
+    );
+    let shared = |issuer: Issuer| issuer.jwks_uri("https://keys.example/");
+    let remote = |id: &str| shared(Issuer::new(id).map_subjects(prefix(&format!("{id}|"))));
+    add(
+        "a nameless issuer with the keys of another",
+        issuers([remote(IDP).accept(jwt().allow_absent_iss()), remote("https://two.example")]),
+        format!("{idp}accept: "),
+        "has the same key set",
+    );
+    let same = Minter::new(IDP, Algorithm::ES256);
+    let renamed = Minter { key: same.key.clone().with_key_id(key_id("other")), iss: IDP };
+    let fixed = |id: &str, minter: &Minter| Issuer::new(id).map_subjects(prefix(&format!("{id}|"))).keys(minter.keys());
+    add(
+        "a nameless issuer with a key of another",
+        issuers([fixed("https://two.example", &renamed), fixed(IDP, &same).accept(jwt().allow_absent_iss())]),
+        format!("{idp}accept: "),
+        "has the same key set",
+    );
+
     // Types without a verifier.
     let saml = || foreign(IDP).accept_types([TokenType::from_static(SAML2)]);
     add("SAML without a verifier", one(saml()), field.clone(), "`token_verifier`");
@@ -261,7 +315,7 @@ pub(super) fn good_ones() -> Vec<(&'static str, TokenExchangeBuilder)> {
         ("a URL of keys, replaced", one(foreign(IDP).jwks_uri("https://mirror.example/k"))),
         ("the discovery of a preset, replaced", one(Issuer::google().jwks_uri("https://mirror.example/k"))),
         ("introspection alone", one(asked(IDP))),
-        ("introspection and keys", one(foreign(IDP).introspection(endpoint().every_token()))),
+        ("introspection and keys", one(foreign(IDP).introspection(endpoint().introspect(IntrospectedTokens::Every)))),
         (
             "introspection with http and an HTTP service",
             one(asked(IDP).introspection(at("http://idp.example/i"))).http(away()),

@@ -121,7 +121,8 @@ async fn an_answer_belongs_to_one_token() {
 #[tokio::test]
 async fn a_verified_token_uses_the_cache_too() {
     let (endpoint, time) = (Endpoint::up().await, Time::new());
-    let plan = asking(&endpoint, |record| record.every_token().cache(10, Duration::from_secs(60)));
+    let plan =
+        asking(&endpoint, |record| record.introspect(IntrospectedTokens::Every).cache(10, Duration::from_secs(60)));
     let mut world = timed(plan, &time).start().await;
     let token = world.own.access_token(json!({}));
     exchanged(&mut world, &token).await.unwrap();

@@ -27,7 +27,7 @@ use tokio::net::TcpListener;
 use tower_token_exchange::{
     Client, Issuer, Reason, Target, TokenExchangeLayer, TokenType,
     policy::{Names, Rule, Subjects},
-    records::Introspection,
+    records::{IntrospectedTokens, Introspection},
     signing::Algorithm,
 };
 

@@ -85,7 +85,7 @@ async fn the_default_sink_holds_neither() {
 async fn the_debug_output_of_records_holds_neither() {
     let endpoint = Endpoint::up().await;
     let bearer = Introspection::bearer(&endpoint.url, "zq9bearer");
-    for record in [endpoint.record(), bearer.every_token().allow_missing_token_type()] {
+    for record in [endpoint.record(), bearer.introspect(IntrospectedTokens::Every).allow_missing_token_type()] {
         assert_silent(&format!("{record:?} {record:#?}"), "the record");
         let issuer = Issuer::new(AS).introspection(record);
         assert_silent(&format!("{issuer:?}"), "the issuer's record");

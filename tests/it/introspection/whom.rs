@@ -221,7 +221,7 @@ async fn a_jwt_of_an_issuer_without_keys_is_introspected() {
 #[tokio::test]
 async fn a_record_can_require_introspection_of_every_token() {
     let endpoint = Endpoint::up().await;
-    let mut world = asking(&endpoint, Introspection::every_token).start().await;
+    let mut world = asking(&endpoint, |record| record.introspect(IntrospectedTokens::Every)).start().await;
     let mut only_if_needed = asking(&endpoint, |record| record).start().await;
     let token = world.own.access_token(json!({}));
     assert_eq!(in_short(exchanged(&mut world, &token).await), Ok(()));

@@ -73,6 +73,7 @@ fn names_are_known(rule: &Rule, place: &Place<'_>, registry: &Registry, problems
 fn check_subjects(rule: &Rule, place: &Place<'_>, registry: &Registry, problems: &mut Problems) {
     let issuer = rule.subjects.issuer.as_deref().and_then(|issuer| registry.issuer(issuer));
     let accepts = |token_type: &TokenType| match issuer {
+        Some(issuer) if issuer.own && registry.issued().is_some_and(|issued| issued.accepts(token_type)) => true,
         Some(issuer) => issuer.accepts(token_type),
         None => registry.accepts(token_type),
     };
