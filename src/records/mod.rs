@@ -22,7 +22,7 @@ pub(crate) mod values;
 pub use crate::protocol::{ClientId, IssuerId, TargetId};
 pub use client::Client;
 pub use config_error::{ConfigError, ConfigErrorKind, ConfigProblem};
-pub use issuer::{IntrospectedTokens, Introspection, Issuer, SubjectMapping, TokenRules};
+pub use issuer::{IntrospectedTokens, Introspection, Issuer, ServerPreset, ServerTokens, SubjectMapping, TokenRules};
 pub use party::Party;
 pub use target::Target;
 #[cfg(feature = "toml")]

@@ -63,7 +63,7 @@ pub(super) fn check_kind(
     }
     // A token that was issued to a client or for a scope is not an ID token.
     let has_client = claims.contains("client_id");
-    let has_scope = claims.contains("scope") || issuer.scope_claim(declared).is_some_and(|own| claims.contains(own));
+    let has_scope = claims.contains("scope") || issuer.scope_claims(declared).iter().any(|own| claims.contains(own));
     let is_clear = match kind {
         Kind::AccessToken => has_client || (has_scope && !typed_access_token),
         Kind::Jwt => has_client || has_scope || !own,

@@ -78,8 +78,10 @@ pub(super) fn audience(rules: Option<&TokenRules>, claims: &Claims) -> Result<Au
 
 /// Returns the client that the token was issued to, by the name that the issuer uses.
 pub(super) fn presenter(rules: Option<&TokenRules>, claims: &Claims) -> Result<Option<String>, Rejection> {
-    if let Some(claim) = rules.and_then(|rules| rules.presenter_claim.as_deref()) {
-        return Ok(claims.get(claim).and_then(Value::as_str).map(str::to_owned));
+    let named = rules.map_or(&[][..], |rules| &rules.presenter_claims);
+    if !named.is_empty() {
+        let name = first_present(named, claims).and_then(|claim| claims.get(claim)).and_then(Value::as_str);
+        return Ok(name.map(str::to_owned));
     }
     let client_id = claims.text("client_id").map_err(invalid)?;
     Ok(client_id.or(claims.text("azp").map_err(invalid)?).map(str::to_owned))
@@ -87,10 +89,16 @@ pub(super) fn presenter(rules: Option<&TokenRules>, claims: &Claims) -> Result<O
 
 /// Returns the scope. `None` if the token has no scope claim.
 pub(super) fn scope(rules: Option<&TokenRules>, claims: &Claims) -> Result<Option<Scope>, Rejection> {
-    let Some(claim) = rules.and_then(|rules| rules.scope_claim.as_deref()) else {
+    let named = rules.map_or(&[][..], |rules| &rules.scope_claims);
+    if named.is_empty() {
         return claims.scope().map_err(invalid);
-    };
+    }
+    let Some(claim) = first_present(named, claims) else { return Ok(None) };
     claims
         .scope_in(claim)
         .map_err(|_| refuse(Reason::TokenClaimsInvalid).with_detail(format_args!("claim `{claim}` is not a scope")))
+}
+
+fn first_present<'a>(names: &'a [String], claims: &Claims) -> Option<&'a str> {
+    names.iter().map(String::as_str).find(|name| claims.contains(name))
 }

@@ -61,9 +61,9 @@ impl IssuerRecord {
         self.tokens.iter().map(|rules| &rules.token_type)
     }
 
-    /// The claim with the scope, if the record names one.
-    pub(crate) fn scope_claim(&self, declared: &TokenType) -> Option<&str> {
-        self.rules_for(declared)?.scope_claim.as_deref()
+    /// The claims with the scope that the record names.
+    pub(crate) fn scope_claims(&self, declared: &TokenType) -> &[String] {
+        self.rules_for(declared).map_or(&[], |rules| &rules.scope_claims)
     }
 
     /// Whether the record accepts JWTs of a declared type without `iss`.

@@ -1,15 +1,20 @@
 //! The records of issuers.
 
 mod checked;
+mod facts;
 mod introspection;
 mod kind;
 mod presets;
 mod serde;
+mod server_preset;
+mod server_tokens;
 mod statements;
 mod token_document;
 mod token_rules;
 
 pub use introspection::{IntrospectedTokens, Introspection};
+pub use server_preset::ServerPreset;
+pub use server_tokens::ServerTokens;
 pub use token_rules::TokenRules;
 
 #[cfg(feature = "server-authenticator")]

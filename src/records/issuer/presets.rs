@@ -1,4 +1,4 @@
-use super::{Issuer, SubjectMapping, TokenRules};
+use super::{Issuer, SubjectMapping, TokenRules, facts};
 use crate::{jose::Algorithm, protocol::TokenType};
 
 /// Presets: records for the tokens of well-known vendors. Later calls on the record change or replace the values of the
@@ -23,12 +23,7 @@ impl Issuer {
     /// # let _ = realm;
     /// ```
     pub fn keycloak(base: &str, realm: &str) -> Self {
-        Self::preset(format!("{}/realms/{realm}", base.trim_end_matches('/'))).accept(
-            TokenRules::new(TokenType::JWT)
-                .typ(["JWT", "at+jwt"])
-                .require_value("typ", "Bearer")
-                .presenter_claim("azp"),
-        )
+        Self::preset(format!("{}/realms/{realm}", base.trim_end_matches('/'))).accept(facts::keycloak(TokenType::JWT))
     }
 
     /// A tenant of Microsoft Entra ID, by its GUID. The record accepts access tokens of version 2.0 for an API.
@@ -49,15 +44,7 @@ impl Issuer {
         Self::preset(format!("https://login.microsoftonline.com/{tenant}/v2.0"))
             .algorithms([Algorithm::RS256])
             .accept_tenants("tid", [tenant])
-            .accept(
-                TokenRules::new(TokenType::JWT)
-                    .require_value("ver", "2.0")
-                    .require("azp")
-                    .require("scp")
-                    .forbid("nonce")
-                    .presenter_claim("azp")
-                    .scope_claim("scp"),
-            )
+            .accept(facts::entra_id(TokenType::JWT, "2.0", "azp"))
     }
 
     /// A custom authorization server of Okta: `https://{domain}/oauth2/{server}`.
@@ -72,9 +59,7 @@ impl Issuer {
     /// # let _ = okta;
     /// ```
     pub fn okta(issuer: impl Into<String>) -> Self {
-        Self::preset(issuer).algorithms([Algorithm::RS256]).accept(
-            TokenRules::new(TokenType::JWT).require("cid").forbid("nonce").presenter_claim("cid").scope_claim("scp"),
-        )
+        Self::preset(issuer).algorithms([Algorithm::RS256]).accept(facts::okta(TokenType::JWT))
     }
 
     /// A tenant of Auth0, by its domain. The issuer identifier ends with a slash.
@@ -88,14 +73,9 @@ impl Issuer {
     /// # let _ = auth0;
     /// ```
     pub fn auth0(domain: &str) -> Self {
-        Self::preset(format!("https://{domain}/")).algorithms([Algorithm::RS256, Algorithm::PS256]).accept(
-            TokenRules::new(TokenType::JWT)
-                .typ(["JWT", "at+jwt"])
-                .require("azp")
-                .require("scope")
-                .forbid("nonce")
-                .presenter_claim("azp"),
-        )
+        Self::preset(format!("https://{domain}/"))
+            .algorithms([Algorithm::RS256, Algorithm::PS256])
+            .accept(facts::auth0(TokenType::JWT))
     }
 
     /// Google accounts. The record accepts ID tokens, because the access tokens of Google are opaque.

@@ -61,11 +61,12 @@ impl TokenRules {
         if !self.audiences.is_empty() {
             say(format!("`aud` has {}", list(self.audiences.iter().map(String::as_str), "or")));
         }
-        if let Some(claim) = &self.presenter_claim {
-            say(format!("the claim `{claim}` names the client that the token was issued to"));
+        if !self.presenter_claims.is_empty() {
+            let claims = list(self.presenter_claims.iter().map(String::as_str), "or");
+            say(format!("the claim {claims} names the client that the token was issued to"));
         }
-        if let Some(claim) = &self.scope_claim {
-            say(format!("the claim `{claim}` has the scope"));
+        if !self.scope_claims.is_empty() {
+            say(format!("the claim {} has the scope", list(self.scope_claims.iter().map(String::as_str), "or")));
         }
         if let Some(claim) = &self.subject_claim {
             say(format!("in a token without `sub`, the claim `{claim}` names the subject"));

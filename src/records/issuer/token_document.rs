@@ -33,10 +33,12 @@ pub(super) struct TokensDocument {
     /// The values of `aud` of which a token needs one.
     #[serde(default)]
     audiences: Vec<String>,
-    /// The claim that names the client that the token was issued to.
-    presenter_claim: Option<String>,
-    /// The claim with the scope: a string, or an array of strings.
-    scope_claim: Option<String>,
+    /// The claim that names the client that the token was issued to, or a list of which the first present claim counts.
+    #[serde(default, deserialize_with = "values::one_or_more")]
+    presenter_claim: Vec<String>,
+    /// The claim with the scope (a string or an array of strings), or a list of which the first present claim counts.
+    #[serde(default, deserialize_with = "values::one_or_more")]
+    scope_claim: Vec<String>,
     /// The claim that names the subject of a token without `sub`.
     subject_claim: Option<String>,
     /// The audience of a token without `aud`.
@@ -94,8 +96,8 @@ impl TokensDocument {
             rules = rules.forbid(claim);
         }
         Ok(TokenRules {
-            presenter_claim: self.presenter_claim,
-            scope_claim: self.scope_claim,
+            presenter_claims: self.presenter_claim,
+            scope_claims: self.scope_claim,
             subject_claim: self.subject_claim,
             absent_aud: self.absent_aud,
             empty_aud: self.empty_aud,

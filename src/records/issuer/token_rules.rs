@@ -35,8 +35,10 @@ pub struct TokenRules {
     pub(crate) required: Vec<(String, Option<Value>)>,
     pub(crate) forbidden: Vec<String>,
     pub(crate) audiences: Vec<String>,
-    pub(crate) presenter_claim: Option<String>,
-    pub(crate) scope_claim: Option<String>,
+    /// The claims that name the client of a token. The first claim that the token has counts.
+    pub(crate) presenter_claims: Vec<String>,
+    /// The claims with the scope. The first claim that the token has counts.
+    pub(crate) scope_claims: Vec<String>,
     /// The claim that names the subject of a token without `sub`.
     pub(crate) subject_claim: Option<String>,
     pub(crate) absent_aud: Option<String>,
@@ -59,8 +61,8 @@ impl TokenRules {
             required: Vec::new(),
             forbidden: Vec::new(),
             audiences: Vec::new(),
-            presenter_claim: None,
-            scope_claim: None,
+            presenter_claims: Vec::new(),
+            scope_claims: Vec::new(),
             subject_claim: None,
             absent_aud: None,
             empty_aud: None,
@@ -112,8 +114,15 @@ impl TokenRules {
 
     /// Sets the claim that names the client that the token was issued to. Default: `client_id`, or `azp` without
     /// `client_id`.
-    pub fn presenter_claim(mut self, claim: impl Into<String>) -> Self {
-        self.presenter_claim = Some(claim.into());
+    pub fn presenter_claim(self, claim: impl Into<String>) -> Self {
+        self.presenter_claims([claim])
+    }
+
+    /// Sets the claims that can name the client that the token was issued to. The first claim that a token has counts.
+    ///
+    /// In a document, the key `presenter_claim` is one claim or a list of claims.
+    pub fn presenter_claims<T: Into<String>>(mut self, claims: impl IntoIterator<Item = T>) -> Self {
+        self.presenter_claims = collected(claims);
         self
     }
 
@@ -121,8 +130,15 @@ impl TokenRules {
     /// (RFC 8693 section 4.2).
     ///
     /// For an issuer whose `scope` is an array of strings, name the claim `scope`.
-    pub fn scope_claim(mut self, claim: impl Into<String>) -> Self {
-        self.scope_claim = Some(claim.into());
+    pub fn scope_claim(self, claim: impl Into<String>) -> Self {
+        self.scope_claims([claim])
+    }
+
+    /// Sets the claims that can have the scope. The first claim that a token has counts.
+    ///
+    /// In a document, the key `scope_claim` is one claim or a list of claims.
+    pub fn scope_claims<T: Into<String>>(mut self, claims: impl IntoIterator<Item = T>) -> Self {
+        self.scope_claims = collected(claims);
         self
     }
 
@@ -230,8 +246,8 @@ impl TokenRules {
             required,
             forbidden,
             audiences: or(self.audiences, base.audiences),
-            presenter_claim: self.presenter_claim.or(base.presenter_claim),
-            scope_claim: self.scope_claim.or(base.scope_claim),
+            presenter_claims: or(self.presenter_claims, base.presenter_claims),
+            scope_claims: or(self.scope_claims, base.scope_claims),
             subject_claim: self.subject_claim.or(base.subject_claim),
             absent_aud: self.absent_aud.or(base.absent_aud),
             empty_aud: self.empty_aud.or(base.empty_aud),
