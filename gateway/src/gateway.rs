@@ -4,6 +4,7 @@ use crate::{
     config::{ClientAuthentication, Config},
     documents::DocumentsLayer,
     own_endpoints,
+    server_record::records,
     stores::Stores,
     upstream::{Endpoints, OWN_INTROSPECTION, OWN_KEY_SET, OWN_REVOCATION, Proxy, http_client, metadata_paths, proxy},
 };
@@ -18,8 +19,7 @@ use std::{
 };
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_token_exchange::{
-    Document, Issuer, TokenExchangeLayer, audit::JsonLinesSink, client_auth::ServerAuthenticator, metadata::Additions,
-    records::Introspection,
+    TokenExchangeLayer, audit::JsonLinesSink, client_auth::ServerAuthenticator, metadata::Additions,
 };
 
 /// The service that answers every request, from the exchange to the reverse proxy.
@@ -161,27 +161,4 @@ fn documents(config: &Config, endpoints: &Endpoints) -> anyhow::Result<Documents
         builder = builder.own_key_set(OWN_KEY_SET);
     }
     builder.build().map_err(|error| config.wrong("paths.jwks", error))
-}
-
-/// The records, with a record for the authorization server if the configuration has none.
-fn records(config: &Config, endpoints: &Endpoints) -> anyhow::Result<Document> {
-    let mut document = config.document.clone();
-    let upstream = &config.settings.upstream;
-    if document.issuers.iter().any(|issuer| *issuer.id() == upstream.issuer) {
-        return Ok(document);
-    }
-    let mut own = Issuer::new(&upstream.issuer);
-    if let Some(path) = endpoints.server_keys() {
-        own = own.jwks_uri(config.public_url(path));
-    }
-    if let Some(introspection) = &upstream.introspection {
-        let secret = config.text_of("upstream.introspection.client_secret_file", &introspection.client_secret_file)?;
-        let path = endpoints.introspection().first().ok_or_else(|| {
-            config.wrong("upstream.introspection", "the server has no introspection endpoint; remove this key")
-        })?;
-        let url = config.public_url(path);
-        own = own.introspection(Introspection::basic(url, &introspection.client_id, secret.trim()));
-    }
-    document.issuers.push(own);
-    Ok(document)
 }

@@ -22,6 +22,7 @@ mod own_endpoints;
 mod reload;
 mod serve;
 mod server;
+mod server_record;
 mod stores;
 pub mod upstream;
 mod upstream_watch;

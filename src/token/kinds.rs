@@ -92,7 +92,7 @@ fn check_typ(declared: &TokenType, own: bool, issuer: &IssuerRecord, typ: Option
         _ if fits => Ok(()),
         _ => {
             let hint = if issuer.rules_for(declared).is_some() && Kind::of(declared) == Kind::AccessToken {
-                "; the record of the issuer can have `allow_untyped_access_tokens`"
+                "; the record of the issuer can have `allow_untyped`"
             } else {
                 ""
             };

@@ -1,4 +1,4 @@
-use crate::{config::Config, stores::DEFAULT_CAPACITY};
+use crate::{config::Config, server_record::statements, stores::DEFAULT_CAPACITY};
 use std::net::SocketAddr;
 
 /// Prints to standard error what the gateway trusts, who may exchange what, and which limits apply.
@@ -8,6 +8,10 @@ pub(crate) fn banner(config: &Config, address: SocketAddr, admin: SocketAddr) {
     eprintln!("token exchange in front of {}", settings.upstream.url);
     eprintln!("  listens      {scheme}://{address}, admin http://{admin}");
     eprintln!("  trusts       {}, also for the secrets of the clients", settings.upstream.issuer);
+    if let Some(preset) = settings.upstream.preset {
+        eprintln!("  preset       {preset}");
+    }
+    statements(config).iter().for_each(|statement| eprintln!("  its tokens   {statement}"));
     config.document.to_string().lines().for_each(|line| eprintln!("  {line}"));
     let revocations = match &settings.revocations.file {
         Some(path) => format!("in {}", config.beside(path).display()),

@@ -3,6 +3,7 @@ use crate::{
     config::{Config, in_toml_words},
     exit::{Exit, Failure, OrExit},
     gateway::Gateway,
+    server_record::{in_words_of_upstream, is_of_server},
     stores::Stores,
     upstream::Endpoints,
 };
@@ -54,7 +55,8 @@ pub(super) async fn run(options: &Explain) -> Result<(), Failure> {
     if options.json {
         println!("{}", serde_json::to_string_pretty(&explanation).or_exit(Exit::Failed)?);
     } else {
-        print!("{}", in_toml_words(&explanation.to_string()));
+        let text = in_toml_words(&explanation.to_string());
+        print!("{}", if is_of_server(&config, &form) { in_words_of_upstream(&text) } else { text });
         println!("\nRecords and rules:\n");
         let records = explanation.records.iter().map(|record| (&record.place, &record.says));
         let rules = explanation.rules.iter().take(LISTED_RULES).map(|rule| (&rule.place, &rule.says));

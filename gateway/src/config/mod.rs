@@ -43,6 +43,8 @@ pub(crate) struct Config {
     /// The file with the records, if they are not in the main file.
     records: Option<TomlFile>,
     key_files: Vec<PathBuf>,
+    /// The files that the records name.
+    record_files: Vec<PathBuf>,
 }
 
 impl Config {
@@ -96,6 +98,13 @@ impl Config {
             }
         };
 
+        let mut document = document;
+        let records_file = records.as_ref().unwrap_or(&main);
+        let record_files = document.files().map(|path| records_file.beside(path)).collect();
+        document
+            .read_files(records_file.beside(""))
+            .map_err(|error| anyhow!(records_file.locate(&error).to_string()))?;
+
         let active = read_key(&keys.active, &main, "keys.active")?;
         let mut others = PublishedKeys::default();
         for (index, key) in keys.published.iter().enumerate() {
@@ -117,7 +126,7 @@ impl Config {
         })?;
         let settings = Settings { listen, upstream, paths, fetch, revocations, audit, limits, log };
         let settings = Arc::new(settings);
-        let config = Self { settings, forwarding, document, signer, published, main, records, key_files };
+        let config = Self { settings, forwarding, document, signer, published, main, records, key_files, record_files };
         config.check()?;
         Ok(config)
     }
@@ -138,6 +147,13 @@ impl Config {
                 "rule",
                 "there are no rules; add a `[[rule]]`, or `rule = []` to allow no exchange",
             ));
+        }
+        let upstream = &self.settings.upstream.issuer;
+        if let Some(position) = self.document.issuers.iter().position(|issuer| issuer.id() == upstream) {
+            let file = self.records.as_ref().unwrap_or(&self.main);
+            let help = "this is `upstream.issuer`, whose tokens `[upstream.tokens]` describes; move the keys of `tokens` \
+                        there, use `[upstream.introspection]`, and remove this record";
+            return Err(wrong(file, &format!("issuer[{position}].issuer"), help));
         }
         let Paths { token, jwks, introspection, revocation, metadata } = paths;
         for (name, paths) in [
@@ -212,9 +228,20 @@ impl Config {
 
     /// The mistakes that the layer found in the records, one per line.
     pub(crate) fn wrong_records(&self, error: &ConfigError) -> anyhow::Error {
-        let located = self.records.as_ref().unwrap_or(&self.main).locate(error).to_string();
-        let lines: Vec<String> = located.lines().map(in_toml_words).collect();
-        anyhow!(lines.join("\n"))
+        let file = self.records.as_ref().unwrap_or(&self.main);
+        // The record of the authorization server comes after the issuers of the document.
+        let server = format!("issuer[{}].", self.document.issuers.len());
+        let lines = error.problems().iter().map(|problem| {
+            let located = match problem.place() {
+                Some(place) => match place.strip_prefix(&server) {
+                    Some(key) => self.main.wrong(&upstream_key(key), problem.help()).to_string(),
+                    None => file.wrong(place, problem.help()).to_string(),
+                },
+                None => format!("{}: {problem}", file.path().display()),
+            };
+            in_toml_words(&located)
+        });
+        anyhow!(lines.collect::<Vec<_>>().join("\n"))
     }
 
     /// A text about a record, with its file and line.
@@ -229,8 +256,15 @@ impl Config {
         let secret = upstream.introspection.iter().map(|introspection| &introspection.client_secret_file);
         let named = tls.chain(secret).map(|path| self.beside(path));
         let records = self.records.as_ref().map(|file| file.path().to_owned());
-        [self.path().to_owned()].into_iter().chain(records).chain(named).chain(self.key_files.iter().cloned()).collect()
+        let others = self.key_files.iter().chain(&self.record_files).cloned();
+        [self.path().to_owned()].into_iter().chain(records).chain(named).chain(others).collect()
     }
+}
+
+/// The key of `[upstream]` for a key in the record of the authorization server. One description of tokens is usual, and has
+/// no number.
+fn upstream_key(key: &str) -> String {
+    format!("upstream.{}", key.replacen("tokens[0]", "tokens", 1))
 }
 
 fn wrong(file: &TomlFile, key: &str, help: impl Display) -> anyhow::Error {

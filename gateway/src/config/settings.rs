@@ -3,7 +3,11 @@
 use super::path_list::PathList;
 use serde::{Deserialize, Deserializer, de::Error};
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
-use tower_token_exchange::{Client, Issuer, Target, policy::Rule};
+use tower_token_exchange::{
+    Client, Issuer, Target,
+    policy::Rule,
+    records::{IntrospectedTokens, ServerPreset, ServerTokens},
+};
 
 /// The whole file.
 #[derive(Deserialize)]
@@ -86,6 +90,11 @@ pub(crate) struct Upstream {
     pub(crate) ca: Option<PathBuf>,
     #[serde(default)]
     pub(crate) authenticate_clients_by: ClientAuthentication,
+    /// The product whose documented tokens the server has.
+    pub(crate) preset: Option<ServerPreset>,
+    /// What the tokens of the server look like, in addition to the preset.
+    #[serde(default)]
+    pub(crate) tokens: ServerTokens,
     /// The credentials of the gateway for the introspection of opaque tokens.
     pub(crate) introspection: Option<Introspection>,
     /// How long an accepted client secret is not checked again.
@@ -106,11 +115,19 @@ pub(crate) enum ClientAuthentication {
     ClientCredentials,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Introspection {
     pub(crate) client_id: String,
     pub(crate) client_secret_file: PathBuf,
+    /// The tokens about which the server is asked. Default: as the preset says, else opaque tokens.
+    pub(crate) introspect: Option<IntrospectedTokens>,
+    /// Whether an answer without `token_type` is about an access token.
+    #[serde(default)]
+    pub(crate) allow_missing_token_type: bool,
+    /// The values of `token_type` that mean an access token, beside `Bearer`.
+    #[serde(default)]
+    pub(crate) token_types: Vec<String>,
 }
 
 /// Paths of endpoints that differ from the metadata. A server without metadata needs the token, introspection and revocation

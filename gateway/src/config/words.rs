@@ -39,7 +39,7 @@ const TABLES: &[(&str, &str)] = &[
     ("Target", "target"),
     ("Issuer", "issuer"),
     ("TokenRules", "issuer.tokens"),
-    ("Introspection", "issuer"),
+    ("Introspection", "issuer.introspection"),
     ("Rule", "rule"),
 ];
 
@@ -229,6 +229,7 @@ mod tests {
             "client" | "target" => format!("[[{table}]]\nid = \"x\"\n{key} = 0"),
             "issuer" => format!("[[issuer]]\nissuer = \"https://x.example\"\n{key} = 0"),
             "issuer.tokens" => format!("[[issuer]]\n[[issuer.tokens]]\n{key} = 0"),
+            "issuer.introspection" => format!("[[issuer]]\n[issuer.introspection]\n{key} = 0"),
             "rule" => format!("[[rule]]\n{key} = 0"),
             _ => return true,
         };

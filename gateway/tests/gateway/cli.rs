@@ -80,6 +80,26 @@ fn check_names_the_line_and_the_fix() {
             "a missing secret file",
             swap("[paths]", "introspection = { client_id = \"gateway\", client_secret_file = \"nowhere\" }\n\n[paths]"),
         ),
+        (
+            "an issuer that is the authorization server",
+            swap("[[client]]", "[[issuer]]\nissuer = \"http://127.0.0.1:8080\"\n\n[[client]]"),
+        ),
+        ("a preset that does not exist", swap("[paths]", "preset = \"keyclock\"\n\n[paths]")),
+        ("a misspelt statement about tokens", swap("[paths]", "tokens = { absent_audience = \"x\" }\n\n[paths]")),
+        ("two descriptions of one type", swap("[paths]", "tokens = [{}, { type = \"access_token\" }]\n\n[paths]")),
+        ("a presenter without a record", swap("[paths]", "[upstream.tokens]\npresenters = [\"ordres\"]\n\n[paths]")),
+        (
+            "a statement for another type",
+            swap("[paths]", "tokens = { type = \"jwt\", allow_untyped = true }\n\n[paths]"),
+        ),
+        (
+            "a missing secret file of an issuer",
+            swap(
+                "[[client]]",
+                "[[issuer]]\nissuer = \"https://idp.example\"\nsubjects = { prefix = \"idp|\" }\nintrospection = \
+                 { endpoint = \"https://idp.example/i\", bearer_token_file = \"nowhere\" }\n\n[[client]]",
+            ),
+        ),
         ("a rule for an unknown client", swap("clients = \"orders\"", "clients = \"ordres\"")),
         ("a target that does not list the client", swap("callers = [\"orders\"]", "callers = []")),
         (
@@ -215,9 +235,12 @@ fn the_example_configuration_is_valid() {
     let settings = settings.collect::<Vec<_>>().join("\n").replace("hosts = []", "hosts = [\"*\"]");
     folder.write("gateway.toml", &settings);
     let full = output(&folder, &["check"]);
+    // The file shows a preset, which the banner tells with all its statements.
+    assert!(full.contains("\n  its tokens   access_token: `account` in `aud` names no service\n"), "{full}");
+    let examples = ["  revocations", "  audit", "  preset", "  its tokens"];
     let without_files = |text: &str| {
         text.lines()
-            .filter(|line| !line.starts_with("  revocations") && !line.starts_with("  audit"))
+            .filter(|line| !examples.iter().any(|example| line.starts_with(example)))
             .collect::<Vec<_>>()
             .join("\n")
     };

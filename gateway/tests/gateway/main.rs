@@ -12,6 +12,7 @@ mod operation;
 #[path = "../process.rs"]
 mod process;
 mod proxy;
+mod server_tokens;
 mod tls;
 mod upstream;
 mod wire;

@@ -157,7 +157,8 @@ reasons! {
     /// No part of the requested scope can be granted.
     ScopeEmpty = "scope_empty", SCOPE,
         "Compare the scope of the subject token with {Target::translate}, {Target::scopes}, {Client::scopes} and \
-        {Rule::scopes}. For subject tokens without a scope, set {Client::scopes_for_scopeless_subjects}. If a library \
+        {Rule::scopes}. If the scope of the token is in another claim, set {TokenRules::scope_claim}. For subject \
+        tokens without a scope, set {Client::scopes_for_scopeless_subjects}. If a library \
         adds scope tokens by itself, list these in {Client::ignored_scopes}.";
 
     /// The token is not a signed JWT with a JSON object as its header, and no issuer can be asked about the token.
@@ -183,11 +184,14 @@ reasons! {
     /// The algorithm of the token is not in the list of the issuer's record.
     TokenAlgorithmRefused = "token_algorithm_refused", TOKEN,
         "The detail names the algorithm. If the issuer signs with this algorithm, add the algorithm to \
-        {Issuer::algorithms}. The algorithm `none` and shared secrets such as HS256 are never accepted.";
+        {Issuer::algorithms}. The algorithm `none` and shared secrets such as HS256 are never accepted. If only the \
+        issuer can verify its JWTs, have them introspected: {Introspection::introspect}.";
     /// The token has no `iss`.
     TokenIssuerMissing = "token_issuer_missing", TOKEN,
-        "Configure the issuer to write `iss`. A JWT-SVID needs no `iss` if a record made with {Issuer::spiffe} has \
-        its trust domain.";
+        "Configure the issuer to write `iss`. If the issuer cannot write `iss`, and no other issuer has its keys, set \
+        {TokenRules::allow_absent_iss}. If only the issuer can verify its JWTs, have them introspected: \
+        {Introspection::introspect}. A JWT-SVID needs no `iss` if a record made with {Issuer::spiffe} has its trust \
+        domain.";
     /// No record has the issuer of the token.
     TokenIssuerUnknown = "token_issuer_unknown", TOKEN,
         "If you trust the issuer, add its record with `TokenExchangeBuilder::issuers`. The id of the record must \
@@ -203,7 +207,8 @@ reasons! {
         was signed with another key of the same `kid`.";
     /// The `sub` of the token is missing, is not permitted for this issuer, is longer than 1024 bytes, or is not readable text.
     TokenSubjectInvalid = "token_subject_invalid", TOKEN,
-        "Configure the issuer to write a readable `sub`. Some issuers omit `sub` if no user is involved.";
+        "Configure the issuer to write a readable `sub`. If the issuer names the subject in another claim, set \
+        {TokenRules::subject_claim}. Some issuers omit `sub` if no user is involved.";
     /// The token has no `exp`.
     TokenExpiryMissing = "token_expiry_missing", TOKEN,
         "Configure the issuer to write `exp` into its tokens or its introspection answers. The layer does not accept \
@@ -255,7 +260,8 @@ reasons! {
     /// The token is of another kind than the client declared.
     TokenTypeConfused = "token_type_confused", TOKEN,
         "The detail has the difference. Fix the client: send an access token, or declare the real type. For access \
-        tokens without the `typ` of RFC 9068, set {Issuer::allow_untyped_access_tokens}.";
+        tokens without the `typ` of RFC 9068, set {TokenRules::allow_untyped}. For introspection answers without the \
+        usual `token_type`, set {Introspection::allow_missing_token_type} or {Introspection::token_types}.";
     /// The `aud` of a foreign issuer's token does not name this server.
     TokenNotForUs = "token_not_for_us", TOKEN,
         "Fix the client: get a token for this server. If the `aud` in the detail is a name of this server, add the \
@@ -270,7 +276,10 @@ reasons! {
 
     /// The subject token has no `aud`.
     PresenterUnknown = "presenter_unknown", DENIED,
-        "Configure the issuer to write `aud`. Without `aud`, the layer cannot know which clients may have the token.";
+        "Configure the issuer to write `aud`. Without `aud`, the layer cannot know which clients may have the token. If \
+        all such tokens are for one service, set {TokenRules::absent_aud} or {TokenRules::empty_aud}. Otherwise set \
+        {TokenRules::allow_absent_aud} or {TokenRules::allow_empty_aud}, and name the clients in \
+        {TokenRules::presenters}.";
     /// The client does not serve the tenant of the subject token.
     TenantMismatch = "tenant_mismatch", DENIED,
         "If the client serves the tenant, add the tenant to {Client::allow_tenants}. Otherwise a token of one tenant \
@@ -279,12 +288,13 @@ reasons! {
     PresenterUnrelated = "presenter_unrelated", DENIED,
         "The detail names the party that the token belongs to. If the client is the service that the token is for, \
         set {Target::served_by}. If the token was issued to the client, set {Client::allow_self_exchange}. For a \
-        foreign issuer, use {Issuer::map_client} or {Issuer::allow_presenters}. Otherwise the token was stolen or \
-        passed on.";
+        foreign issuer, use {Issuer::map_client}. If the `aud` of the issuer's tokens does not name the service, list \
+        the clients in {TokenRules::presenters}. Otherwise the token was stolen or passed on.";
     /// The subject token has several audiences, which the client's record does not permit.
     SeveralAudiences = "several_audiences", DENIED,
         "Configure the issuer to write tokens for one audience: with several audiences, each of them can use the \
-        token at the others. To accept such tokens, set {Client::allow_several_audiences}.";
+        token at the others. If all but one of them name no service, list these in {TokenRules::ignored_audiences}. \
+        To accept tokens for several services, set {Client::allow_several_audiences}.";
     /// The foreign subject cannot be mapped to a subject of this authorization server.
     SubjectNotMapped = "subject_not_mapped", TOKEN,
         "The detail has the cause. Configure the issuer to write the claim of {Issuer::map_subjects}, or choose \

@@ -1,6 +1,7 @@
 use super::{IntrospectedTokens, Introspection, Issuer, TokenRules, facts};
 use crate::{protocol::TokenType, records::IssuerId};
 use serde::Deserialize;
+use std::fmt;
 
 /// A well-known authorization server behind the layer: the documented properties of its access tokens, and of the answers
 /// of its introspection endpoint.
@@ -69,6 +70,12 @@ pub enum ServerPreset {
     Jmondi,
 }
 
+impl fmt::Display for ServerPreset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 impl ServerPreset {
     /// Every preset.
     pub const ALL: &'static [Self] = &[
@@ -92,6 +99,31 @@ impl ServerPreset {
         Self::Idpyoidc,
         Self::Jmondi,
     ];
+
+    /// The name of the preset, as a document spells the name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Keycloak => "keycloak",
+            Self::Auth0 => "auth0",
+            Self::Okta => "okta",
+            Self::EntraId => "entra_id",
+            Self::EntraIdV1 => "entra_id_v1",
+            Self::Cognito => "cognito",
+            Self::Hydra => "hydra",
+            Self::Spring => "spring",
+            Self::IdentityServer => "identityserver",
+            Self::DjangoOauthToolkit => "django-oauth-toolkit",
+            Self::Doorkeeper => "doorkeeper",
+            Self::LemonLdap => "lemonldap",
+            Self::Glewlwyd => "glewlwyd",
+            Self::Authlib => "authlib",
+            Self::LaravelPassport => "laravel-passport",
+            Self::OidcProvider => "oidc-provider",
+            Self::BetterAuth => "better-auth",
+            Self::Idpyoidc => "idpyoidc",
+            Self::Jmondi => "jmondi",
+        }
+    }
 
     /// Creates the record of our own issuer for the tokens of this server. The record names no keys yet.
     pub fn record(self, issuer: impl Into<IssuerId>) -> Issuer {

@@ -3,6 +3,7 @@ use crate::jwks::loopback;
 use bytes::Bytes;
 use http::{Request, Response};
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     sync::{Arc, Mutex},
 };
@@ -27,6 +28,18 @@ fn endpoint(answer: Value) -> (impl Plug<Request<Bytes>, Response<Bytes>>, Arc<M
     (service, asked)
 }
 
+/// An introspection endpoint that knows these tokens.
+pub(super) fn by_token(answers: &BTreeMap<String, Value>) -> impl Plug<Request<Bytes>, Response<Bytes>> + use<> {
+    let answers = answers.clone();
+    tower::service_fn(move |request: Request<Bytes>| {
+        let token = form_urlencoded::parse(request.body()).find(|(name, _)| name == "token").unwrap().1.into_owned();
+        let answer = answers.get(&token).cloned().unwrap_or(json!({ "active": false }));
+        let response = Response::builder().header("content-type", "application/json");
+        let response = response.body(Bytes::from(answer.to_string())).unwrap();
+        async move { Ok::<_, Infallible>(response) }
+    })
+}
+
 fn active(changes: Value) -> Value {
     let good = json!({
         "active": true, "sub": "alice", "aud": "https://orders.example", "exp": NOW + 600, "client_id": "web",
@@ -36,14 +49,17 @@ fn active(changes: Value) -> Value {
 }
 
 type Change = fn(Introspection) -> Introspection;
+type Statement = fn(TokenRules) -> TokenRules;
+/// An answer, a change to the record of the endpoint, a statement about the tokens, and the result.
+type AnswerCase = (Value, Change, Statement, Result<(String, String), Reason>);
 
 #[tokio::test]
 async fn an_answer_may_lack_what_the_record_states() {
     use Reason::*;
     let alice = Ok(("alice".to_owned(), "read".to_owned()));
     let same: Change = |introspection| introspection;
-    let plain: fn(TokenRules) -> TokenRules = |rules| rules;
-    let cases: [(Value, Change, fn(TokenRules) -> TokenRules, Result<(String, String), Reason>); 12] = [
+    let plain: Statement = |rules| rules;
+    let cases: [AnswerCase; 12] = [
         (active(json!({})), same, plain, alice.clone()),
         (active(json!({ "token_type": null })), same, plain, Err(TokenTypeConfused)),
         (active(json!({ "token_type": null })), Introspection::allow_missing_token_type, plain, alice.clone()),

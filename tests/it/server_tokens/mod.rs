@@ -2,6 +2,8 @@
 //! token is refused. Tokens that the layer issued keep their own rules.
 
 mod introspected;
+mod presets;
+mod samples;
 mod statements;
 
 use crate::support::*;
