@@ -2,6 +2,7 @@
 
 mod introspection;
 mod revocation;
+mod search;
 
 use crate::{
     client_auth::{Authenticator, authenticate},
@@ -95,8 +96,9 @@ impl<'a> IssuedTokens<'a> {
         answer.unwrap_or_else(|rejection| error_response(&rejection))
     }
 
-    /// Refuses a request whose form could not be read.
+    /// Refuses a request that the layer cannot answer, and that the wrapped service must not answer.
     pub(crate) fn refuse(&self, reason: Reason) -> Response<Bytes> {
+        tracing::warn!(target: LOG, reason = reason.code(), "a request for introspection or revocation was refused");
         error_response(&self.settings.refuse(reason))
     }
 

@@ -123,8 +123,9 @@ impl TokenExchangeBuilder {
 
     /// Adds a token endpoint by its path. Default: `/token`.
     ///
-    /// The layer compares the raw path of a request with this path, byte for byte. Inside a nested axum router, the
-    /// raw path does not have the prefix of the nested router.
+    /// The layer compares the raw path of a request with this path, byte for byte. With [`guard`](Self::guard), every
+    /// spelling of the path counts ([`is_same_path`](crate::service::is_same_path)). Inside a nested axum router, the raw
+    /// path does not have the prefix of the nested router.
     pub fn endpoint(mut self, path: impl Into<String>) -> Self {
         self.endpoints.push(Endpoint::Path(path.into()));
         self
@@ -154,10 +155,12 @@ impl TokenExchangeBuilder {
         self
     }
 
-    /// Adds an introspection endpoint (RFC 7662) by its raw path. Default: none.
+    /// Adds an introspection endpoint (RFC 7662) by its path, which is compared as that of an [`endpoint`](Self::endpoint).
+    /// Default: none.
     ///
     /// The layer answers requests about tokens that the layer issued, which are the tokens that the signer's keys
-    /// verify. Every other request goes to the wrapped service.
+    /// verify. Every other request goes to the wrapped service, except one that has such a token in another place than a
+    /// form that was sent with `POST`, and one whose body is compressed or of an unknown kind.
     ///
     /// A client authenticates as for an exchange, but needs no permission to exchange tokens. The answer has all claims
     /// of a token that was issued to the client (`client_id`), or that is for a target which the client
@@ -171,7 +174,8 @@ impl TokenExchangeBuilder {
         self
     }
 
-    /// Adds a revocation endpoint (RFC 7009) by its raw path. Default: none.
+    /// Adds a revocation endpoint (RFC 7009) by its path, which is compared as that of an [`endpoint`](Self::endpoint).
+    /// Default: none.
     ///
     /// A client can revoke a token that the layer issued to that client. The layer then refuses the token as a subject
     /// token and as an actor token, and introspection reports the token as inactive. A resource server that only
@@ -405,9 +409,10 @@ impl TokenExchangeBuilder {
 
     /// Refuses every request that could pass a token exchange to the wrapped service.
     ///
-    /// The setting is for a wrapped service that may know this grant itself. The layer then also reads forms with other
-    /// methods than `POST`, forms at other spellings of the path, and JSON bodies, and refuses them if they ask for a
-    /// token exchange. The layer answers any other body at the token endpoint with 415. The page
+    /// The setting is for a wrapped service that may know this grant itself. Every path that names the same place as an
+    /// endpoint is then the endpoint ([`is_same_path`](crate::service::is_same_path)). The layer also reads forms with
+    /// other methods than `POST`, forms at paths that a lenient server could take for the endpoint, and JSON bodies, and
+    /// refuses them if they ask for a token exchange. The layer answers any other body at the token endpoint with 415. The page
     /// [`smuggling`](crate::manual::smuggling) lists all cases.
     pub fn guard(mut self) -> Self {
         self.guard = true;

@@ -1,4 +1,4 @@
-use super::guard;
+use super::{guard, is_same_path};
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub(crate) enum Endpoint {
 pub enum EndpointMatch {
     /// The request is not for a token endpoint. The layer passes the request to the wrapped service.
     Elsewhere,
-    /// A lenient server could take the request for a request to the token endpoint, such as `/Token/` for `/token`.
+    /// A lenient server could take the request for a request to the token endpoint, such as `/Token.json` for `/token`.
     ///
     /// Without [`guard`](crate::TokenExchangeBuilder::guard), the layer passes the request to the wrapped service. With
     /// `guard`, the layer refuses a token exchange in the request.
@@ -27,17 +27,18 @@ pub enum EndpointMatch {
 impl EndpointMatch {
     /// Compares the path of a token endpoint with the path of a request.
     ///
-    /// The answer is [`Similar`](Self::Similar) if a lenient server could take one path for the other.
+    /// The answer is [`TokenEndpoint`](Self::TokenEndpoint) if both paths name the same place ([`is_same_path`]), and
+    /// [`Similar`](Self::Similar) if a lenient server could take one path for the other.
     ///
     /// ```
     /// use tower_token_exchange::service::EndpointMatch;
     ///
-    /// assert_eq!(EndpointMatch::from_paths("/token", "/token"), EndpointMatch::TokenEndpoint);
+    /// assert_eq!(EndpointMatch::from_paths("/token", "//token/"), EndpointMatch::TokenEndpoint);
     /// assert_eq!(EndpointMatch::from_paths("/token", "//Token.json"), EndpointMatch::Similar);
     /// assert_eq!(EndpointMatch::from_paths("/token", "/userinfo"), EndpointMatch::Elsewhere);
     /// ```
     pub fn from_paths(endpoint: &str, path: &str) -> Self {
-        if endpoint == path {
+        if is_same_path(endpoint, path) {
             Self::TokenEndpoint
         } else if guard::are_similar(endpoint, path) {
             Self::Similar
@@ -78,14 +79,21 @@ impl<'a> RequestHead<'a> {
 }
 
 impl Endpoint {
-    /// Compares a request with this endpoint. Without `guard`, similar paths are not looked for.
+    /// Compares a request with this endpoint. Without `guard`, a path has one spelling.
     pub(super) fn matches<B>(&self, request: &Request<B>, guard: bool) -> EndpointMatch {
         match self {
-            Self::Path(path) if guard => EndpointMatch::from_paths(path, request.uri().path()),
-            Self::Path(path) if path == request.uri().path() => EndpointMatch::TokenEndpoint,
-            Self::Path(_) => EndpointMatch::Elsewhere,
+            Self::Path(path) => match_path(path, request.uri().path(), guard),
             Self::When(matches) => matches(&RequestHead::new(request)),
         }
+    }
+}
+
+/// Compares the path of an endpoint with the path of a request. Without `guard`, a path has one spelling.
+pub(super) fn match_path(endpoint: &str, path: &str, guard: bool) -> EndpointMatch {
+    match guard {
+        true => EndpointMatch::from_paths(endpoint, path),
+        false if endpoint == path => EndpointMatch::TokenEndpoint,
+        false => EndpointMatch::Elsewhere,
     }
 }
 

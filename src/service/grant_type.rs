@@ -1,132 +1,20 @@
 //! The search for the token exchange grant in a body that another server could read in another way.
 
-use crate::protocol::GRANT_TYPE;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::{borrow::Cow, fmt};
+use crate::protocol::{GRANT_TYPE, any_parameter, any_string};
 
-const PARAMETER: &[u8] = b"grant_type";
-
-/// Whether any reading of a form contains the token exchange grant.
-///
-/// The search accepts more than the strict parser: broken escapes, `;` as a separator, and names in any letter case, with
-/// an array suffix, cut off at a NUL, or changed as some servers change names. The layer must see the grant in every form
-/// in which another server could read the grant.
+/// Whether any reading of a form contains the token exchange grant. The layer must see the grant in every form in which
+/// another server could read the grant.
 pub(crate) fn form_contains_exchange_grant(form: &[u8]) -> bool {
-    form.split(|byte| matches!(byte, b'&' | b';')).any(|pair| {
-        form_urlencoded::parse(pair)
-            .any(|(name, value)| is_grant_type(&unescaped_utf16(&name)) && is_exchange_grant(&unescaped_utf16(&value)))
-    })
-}
-
-fn is_grant_type(name: &str) -> bool {
-    let name = trimmed(name.split('\0').next().unwrap_or_default());
-    let Some((start, rest)) = name.as_bytes().split_at_checked(PARAMETER.len()) else { return false };
-    // Some servers replace `.`, ` ` and `[` in a name by `_`.
-    let reads_as = |(is, wanted): (&u8, &u8)| {
-        is.eq_ignore_ascii_case(wanted) || (*wanted == b'_' && matches!(is, b'.' | b' ' | b'['))
-    };
-    // Some servers take `grant_type[0]` and `grant_type.0` for elements of a list.
-    let ends = rest.trim_ascii().is_empty() || rest.trim_ascii().starts_with(b"[") || rest.starts_with(b".");
-    start.iter().zip(PARAMETER).all(reads_as) && ends
-}
-
-/// Decodes escapes such as `%u0067`, which some servers accept in addition to `%67`.
-fn unescaped_utf16(text: &str) -> Cow<'_, str> {
-    if !text.contains("%u") && !text.contains("%U") {
-        return Cow::Borrowed(text);
-    }
-    let mut pieces = text.split('%');
-    let mut read = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let escape = piece.strip_prefix(['u', 'U']).and_then(|rest| rest.split_at_checked(4));
-        let code = escape.and_then(|(hex, _)| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);
-        match (code, escape) {
-            (Some(c), Some((_, rest))) => {
-                read.push(c);
-                read.push_str(rest);
-            }
-            _ => {
-                read.push('%');
-                read.push_str(piece);
-            }
-        }
-    }
-    Cow::Owned(read)
+    any_parameter(form, "grant_type", is_exchange_grant)
 }
 
 /// Whether any string in a JSON text is the token exchange grant. `None` if the text is not JSON.
 pub(crate) fn json_contains_exchange_grant(json: &[u8]) -> Option<bool> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let found = deserializer.deserialize_any(Search).ok()?;
-    deserializer.end().ok().map(|()| found)
+    any_string(json, is_exchange_grant)
 }
 
 fn is_exchange_grant(text: &str) -> bool {
-    let text = text.find('\0').map_or(text, |end| &text[..end]);
-    trimmed(text).eq_ignore_ascii_case(GRANT_TYPE)
-}
-
-/// Removes the white space and the byte order mark that lenient servers ignore.
-fn trimmed(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
-}
-
-struct Search;
-
-impl<'de> serde::de::DeserializeSeed<'de> for Search {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Search {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
-        Ok(is_exchange_grant(text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<bool, A::Error> {
-        let mut found = false;
-        while let Some(here) = elements.next_element_seed(Search)? {
-            found |= here;
-        }
-        Ok(found)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<bool, A::Error> {
-        let mut found = false;
-        while members.next_key::<IgnoredAny>()?.is_some() {
-            found |= members.next_value_seed(Search)?;
-        }
-        Ok(found)
-    }
+    text.eq_ignore_ascii_case(GRANT_TYPE)
 }
 
 #[cfg(test)]

@@ -43,18 +43,55 @@ impl GuardCheck {
 
 /// Whether a lenient server could take this path for the path of the endpoint.
 pub(super) fn are_similar(endpoint: &str, path: &str) -> bool {
-    // A path of these characters has one reading only, which makes the common case fast.
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'_');
-    if path.bytes().all(plain) && !path.contains("//") {
-        return path.trim_end_matches('/').eq_ignore_ascii_case(endpoint.trim_end_matches('/'));
+    // A path of these characters has one reading only, for which no list is needed. Most paths of requests are such.
+    let has_one_reading = |path: &str| path.bytes().all(|byte| byte.is_ascii_graphic() && !b"%\\;".contains(&byte));
+    if has_one_reading(endpoint) && has_one_reading(path) {
+        return is_similar_list(plain_segments(endpoint), plain_segments(path));
     }
     let (wanted, found) = (lenient_segments(endpoint), lenient_segments(path));
-    let (Some((last_wanted, wanted)), Some((last_found, found))) = (wanted.split_last(), found.split_last()) else {
-        return wanted == found;
+    is_similar_list(wanted.iter().rev().map(String::as_str), found.iter().rev().map(String::as_str))
+}
+
+/// Compares two lists of segments, from the last to the first.
+fn is_similar_list<'a>(mut wanted: impl Iterator<Item = &'a str>, mut found: impl Iterator<Item = &'a str>) -> bool {
+    let (last_wanted, last_found) = match (wanted.next(), found.next()) {
+        (Some(wanted), Some(found)) => (wanted, found),
+        (None, None) => return true,
+        _ => return false,
     };
     // Some servers take `/token.json` for `/token` with a format.
-    let extension = last_found.strip_prefix(last_wanted.as_str());
-    wanted == found && extension.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    let is_last = last_found.split_at_checked(last_wanted.len()).is_some_and(|(name, rest)| {
+        name.eq_ignore_ascii_case(last_wanted) && (rest.is_empty() || rest.starts_with('.'))
+    });
+    // The comparison allocates nothing, unlike one of lower-case copies.
+    is_last
+        && loop {
+            match (wanted.next(), found.next()) {
+                (None, None) => break true,
+                (Some(wanted), Some(found)) if wanted.eq_ignore_ascii_case(found) => {}
+                _ => break false,
+            }
+        }
+}
+
+/// The segments of a path that has one reading only, from the last to the first.
+fn plain_segments(path: &str) -> impl Iterator<Item = &str> {
+    let mut removed = 0_usize;
+    path.rsplit('/').filter_map(move |segment| {
+        if segment == ".." {
+            removed += 1;
+            return None;
+        }
+        let name = segment.trim_end_matches('.');
+        if name.is_empty() {
+            return None;
+        }
+        if removed > 0 {
+            removed -= 1;
+            return None;
+        }
+        Some(name)
+    })
 }
 
 /// Splits a path into segments as the most lenient server does.
@@ -82,4 +119,41 @@ fn lenient_segments(path: &str) -> Vec<String> {
         }
     }
     segments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn similar_paths_are_found() {
+        for (endpoint, path, expected) in [
+            ("/token", "/token", true),
+            ("/token", "/TOKEN/", true),
+            ("/token", "//token.", true),
+            ("/token", "/token.json", true),
+            ("/token", "/token...", true),
+            ("/a/token", "/A./x/../token", true),
+            ("/token.php", "/token.PHP", true),
+            ("/token", "/x/%2e./token", true),
+            ("/token", "/%2574oken;%zz", true),
+            ("/", "/", true),
+            ("/", "", true),
+            ("/", "/token", false),
+            ("/token", "/", false),
+            ("/token", "/tokens", false),
+            ("/token", "/style.css", false),
+            ("/token", "/token/..", false),
+            ("/token", "/a/token", false),
+            ("/a/token", "/token", false),
+            ("/a.b/token", "/a/token", false),
+        ] {
+            assert_eq!(are_similar(endpoint, path), expected, "{endpoint} {path}");
+            // A path with one reading has the same reading in the other comparison.
+            let (wanted, found) = (lenient_segments(endpoint), lenient_segments(path));
+            let lists = [&wanted, &found].map(|list| list.iter().rev().map(String::as_str));
+            let [wanted, found] = lists;
+            assert_eq!(is_similar_list(wanted, found), expected, "{endpoint} {path}");
+        }
+    }
 }

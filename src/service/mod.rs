@@ -18,6 +18,7 @@ pub use path::is_same_path;
 
 pub(crate) use current::Current;
 pub(crate) use endpoint::Endpoint;
+use endpoint::match_path;
 pub(crate) use grant_type::form_contains_exchange_grant;
 #[cfg(any(test, fuzzing))]
 pub(crate) use grant_type::json_contains_exchange_grant;
@@ -53,7 +54,7 @@ pub struct TokenExchange<S> {
 /// The state that all clones of a service share.
 pub(crate) struct ServiceState {
     pub(crate) endpoints: Vec<Endpoint>,
-    /// The endpoints for issued tokens, by exact path.
+    /// The endpoints for issued tokens, by path.
     pub(crate) issued_token_endpoints: Vec<(String, IssuedTokenEndpoint)>,
     pub(crate) body_limits: Limits,
     /// Whether a form that could not be read to its end is passed to the wrapped service.
@@ -86,6 +87,11 @@ where
                 let state = Arc::clone(&self.state);
                 let headers = request.into_parts().0.headers;
                 ResponseFuture::answer(async move { Ok(state.refuse(reason, &headers).await.map(ResponseBody::ours)) })
+            }
+            NextStep::RefuseIssuedToken(reason) => {
+                drop(self.take_ready());
+                let response = IssuedTokens::new(&self.state.current.exchange()).refuse(reason);
+                ResponseFuture::answer(async move { Ok(response.map(ResponseBody::ours)) })
             }
             NextStep::Read(purpose) => {
                 let ready = self.take_ready();
@@ -127,7 +133,9 @@ where
         Action::Refuse(reason) => {
             drop(inner);
             match purpose {
-                Purpose::IssuedToken(_) => IssuedTokens::new(&state.current.exchange()).refuse(reason),
+                Purpose::IssuedToken(_) | Purpose::NoIssuedToken(..) => {
+                    IssuedTokens::new(&state.current.exchange()).refuse(reason)
+                }
                 Purpose::Exchange | Purpose::Guard(_) => Box::pin(state.refuse(reason, headers)).await,
             }
         }
@@ -139,6 +147,8 @@ where
 enum NextStep {
     Pass,
     Refuse(Reason),
+    /// Refuses a request at an endpoint for issued tokens.
+    RefuseIssuedToken(Reason),
     Read(Purpose),
 }
 
@@ -151,6 +161,8 @@ enum Purpose {
     Guard(GuardCheck),
     /// A form is for the layer if its token was issued by the layer.
     IssuedToken(IssuedTokenEndpoint),
+    /// The body must not contain an issued token.
+    NoIssuedToken(IssuedTokenEndpoint, Media),
 }
 
 /// The action for a request, by its body.
@@ -184,16 +196,26 @@ impl ServiceState {
         }
     }
 
-    fn next_step_for_issued_token<B>(&self, request: &Request<B>) -> NextStep {
-        let is_path = |(path, _): &&(String, IssuedTokenEndpoint)| path == request.uri().path();
-        match self.issued_token_endpoints.iter().find(is_path) {
-            Some((_, endpoint))
-                if request.method() == Method::POST
-                    && Media::from_headers(request.headers(), self.guard) == Media::Form =>
-            {
-                NextStep::Read(Purpose::IssuedToken(*endpoint))
+    fn next_step_for_issued_token<B: RequestBody>(&self, request: &Request<B>) -> NextStep {
+        let endpoints = self.issued_token_endpoints.iter();
+        let matches = endpoints.map(|(path, endpoint)| (match_path(path, request.uri().path(), self.guard), *endpoint));
+        let (is_exact, endpoint) = match matches.max_by_key(|(found, _)| *found) {
+            Some((EndpointMatch::TokenEndpoint, endpoint)) => (true, endpoint),
+            Some((EndpointMatch::Similar, endpoint)) => (false, endpoint),
+            _ => return NextStep::Pass,
+        };
+        // The wrapped service may read the token from the query, and would then answer for a token that it does not know.
+        let query = request.uri().query().unwrap_or_default().as_bytes();
+        if !query.is_empty() && IssuedTokens::new(&self.current.exchange()).any_in_form(query) {
+            return NextStep::RefuseIssuedToken(Reason::IssuedTokenMisplaced);
+        }
+        match Media::from_headers(request.headers(), true) {
+            Media::Form if is_exact && request.method() == Method::POST => {
+                NextStep::Read(Purpose::IssuedToken(endpoint))
             }
-            _ => NextStep::Pass,
+            _ if request.body().is_end_stream() => NextStep::Pass,
+            Media::Other => NextStep::RefuseIssuedToken(Reason::BodyUnreadable),
+            media => NextStep::Read(Purpose::NoIssuedToken(endpoint, media)),
         }
     }
 
@@ -208,7 +230,11 @@ impl ServiceState {
         };
         // The wrapped service never answers that an unread token is active. But any server may answer that an unknown token
         // is revoked (RFC 7009 section 2.2), so an unread revocation is refused.
-        let is_introspection = purpose == Purpose::IssuedToken(IssuedTokenEndpoint::Introspection);
+        let is_introspection = matches!(
+            purpose,
+            Purpose::IssuedToken(IssuedTokenEndpoint::Introspection)
+                | Purpose::NoIssuedToken(IssuedTokenEndpoint::Introspection, _)
+        );
         if self.forward_unread || is_introspection { Action::Pass } else { Action::Refuse(reason) }
     }
 
@@ -219,11 +245,24 @@ impl ServiceState {
             Purpose::Guard(check) => check.problem(body).map_or(Action::Pass, Action::Refuse),
             Purpose::IssuedToken(endpoint) => {
                 let exchange = self.current.exchange();
-                match IssuedTokens::new(&exchange).find(body) {
+                let tokens = IssuedTokens::new(&exchange);
+                match tokens.find(body) {
                     Some(token) => {
                         Action::IssuedToken { exchange, endpoint, token: Box::new(token), form: body.clone() }
                     }
+                    None if tokens.any_in_form(body) => Action::Refuse(Reason::IssuedTokenMisplaced),
                     None => Action::Pass,
+                }
+            }
+            Purpose::NoIssuedToken(_, media) => {
+                let exchange = self.current.exchange();
+                let tokens = IssuedTokens::new(&exchange);
+                let found =
+                    if media == Media::Json { tokens.any_in_json(body) } else { Some(tokens.any_in_form(body)) };
+                match found {
+                    Some(false) => Action::Pass,
+                    Some(true) => Action::Refuse(Reason::IssuedTokenMisplaced),
+                    None => Action::Refuse(Reason::BodyUnreadable),
                 }
             }
         }

@@ -151,6 +151,91 @@ async fn a_foreign_token_is_passed_unchanged() {
     assert_eq!(world.passed(), before + 1);
 }
 
+/// What the layer does with a request: it answers, refuses for a reason, or passes the request unchanged.
+#[derive(Debug, PartialEq)]
+enum Done {
+    Answered,
+    Refused(Reason),
+    Passed,
+}
+use Done::{Answered, Passed, Refused};
+
+#[tokio::test]
+async fn the_server_never_answers_for_issued_tokens() {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    const JSON: &str = "application/json";
+    let misplaced = || Refused(Reason::IssuedTokenMisplaced);
+    let unreadable = || Refused(Reason::BodyUnreadable);
+    // The method, what follows the path, the media type, the body, and the result without guard and with guard. `OWN` stands
+    // for an issued token.
+    let cases = [
+        ("POST", "", FORM, "token=OWN", Answered, Answered),
+        ("POST", "", FORM, "TOKEN=OWN", misplaced(), misplaced()),
+        ("POST", "", FORM, "x=y;token=+OWN", misplaced(), misplaced()),
+        ("POST", "", FORM, "token[]=OWN", misplaced(), misplaced()),
+        ("PUT", "", FORM, "token=OWN", misplaced(), misplaced()),
+        ("POST", "", JSON, r#"{"a":[{"token":"OWN"}]}"#, misplaced(), misplaced()),
+        ("POST", "?token=OWN", FORM, "", misplaced(), misplaced()),
+        ("GET", "?token=OWN", "", "", misplaced(), misplaced()),
+        ("POST", "", "text/plain", "token=OWN", unreadable(), unreadable()),
+        ("POST", "", "", "token=OWN", unreadable(), unreadable()),
+        ("POST", "", "application/x-www-form-urlencoded; charset=utf-16", "x", unreadable(), unreadable()),
+        ("POST", "", JSON, "/**/{}", unreadable(), unreadable()),
+        // Other spellings of the path.
+        ("POST", "/", FORM, "token=OWN", Passed, Answered),
+        ("POST", "/x/..", FORM, "token=OWN", Passed, Answered),
+        ("POST", ".json", FORM, "token=OWN", Passed, misplaced()),
+        ("POST", ".json", FORM, "token=x", Passed, Passed),
+        // Other tokens.
+        ("POST", "", FORM, "token=x.y.z", Passed, Passed),
+        ("PUT", "", FORM, "token=x.y.z&other=OWN", Passed, Passed),
+        ("POST", "", JSON, r#"{"token":"x.y.z"}"#, Passed, Passed),
+        ("POST", "?token=x.y.z", FORM, "token=x", Passed, Passed),
+        ("GET", "?x=y", "", "", Passed, Passed),
+        ("OPTIONS", "", "", "", Passed, Passed),
+    ];
+    for guarded in [false, true] {
+        let world = planned().with(|builder| if guarded { builder.guard() } else { builder }).start().await;
+        let token = world.issued().await;
+        for path in ["/introspect", "/revoke"] {
+            for (method, rest, media, body, open, guard) in &cases {
+                let [rest, body] = [rest, body].map(|text| text.replace("OWN", &token));
+                let mut request = http::Request::builder().method(*method).uri(format!("{}{path}{rest}", world.url));
+                request = request.header("authorization", basic("billing", &secret_of("billing")));
+                if !media.is_empty() {
+                    request = request.header("content-type", *media);
+                }
+                let before = world.passed();
+                let reply = world.send(request.body(body.clone().into()).unwrap()).await;
+                let is_echo = world.passed() > before;
+                // The wrapped service has no other paths and methods.
+                let is_unknown = matches!(reply.status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED);
+                let description = serde_json::from_str::<Value>(&reply.text).unwrap_or_default();
+                let reasons = [Reason::IssuedTokenMisplaced, Reason::BodyUnreadable];
+                let refused = reasons.into_iter().find(|is| description["error_description"] == is.description());
+                let done = match refused {
+                    Some(reason) => Refused(reason),
+                    None if is_echo || is_unknown => Passed,
+                    None => Answered,
+                };
+                let name = format!("{method} {path}{rest} {media} {body}, guarded: {guarded}");
+                assert_eq!(done, *if guarded { guard } else { open }, "{name}: {}", reply.text);
+                assert!(!is_echo || reply.text == body, "{name}: passed, but not as it came");
+            }
+        }
+        let many: Vec<_> = (0..17).map(|_| ("token", "x.y.z")).collect();
+        let reply = world.post_to("/revoke", None, encode(&many)).await;
+        assert_eq!(reply.json()["error_description"], Reason::IssuedTokenMisplaced.description());
+        // A compressed body.
+        for path in ["/introspect", "/revoke"] {
+            let request = http::Request::post(format!("{}{path}", world.url)).header("content-type", FORM);
+            let request = request.header("content-encoding", "gzip").body("token".into()).unwrap();
+            assert_eq!(world.send(request).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE, "{path}");
+        }
+        assert_eq!(world.introspect("billing", &token).await["active"], true);
+    }
+}
+
 #[tokio::test]
 async fn a_revoked_token_is_refused_everywhere() {
     let mut world = planned().start().await;
@@ -296,6 +381,7 @@ async fn endpoints_that_cannot_work_are_refused() {
         ("introspection_endpoint", plan().builder.introspection_endpoint("introspect")),
         ("introspection_endpoint", plan().builder.endpoint("/token").introspection_endpoint("/token")),
         ("revocation_endpoint", planned().builder.revocation_endpoint("/introspect")),
+        ("revocation_endpoint", planned().builder.revocation_endpoint("//introspect/")),
         ("signer", plan().builder.introspection_endpoint("/introspect").signer(unknown)),
     ] {
         let refused = builder.audit(recorder(sender.clone())).build().unwrap_err();

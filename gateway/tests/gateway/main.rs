@@ -9,6 +9,7 @@ mod cli;
 mod documents;
 mod metadata;
 mod operation;
+mod paths;
 #[path = "../process.rs"]
 mod process;
 mod proxy;

@@ -12,7 +12,7 @@ use crate::{
         check::{DocumentCheck, check_signer},
     },
     records::{ConfigError, ConfigErrorKind, Problems},
-    service::{Current, Endpoint, ServiceState},
+    service::{Current, Endpoint, ServiceState, is_same_path},
     settings::Settings,
     status::StatusChecks,
 };
@@ -83,22 +83,25 @@ impl TokenExchangeBuilder {
     fn check_endpoints(&self, problems: &mut Problems) {
         const NOT_A_PATH: &str = "not a path: begin with `/`, and leave the query and the fragment out";
         let is_path = |path: &str| path.starts_with('/') && !path.contains(['?', '#']);
-        let mut known: Vec<&str> = Vec::new();
+        let mut known: Vec<(&str, Option<IssuedTokenEndpoint>)> = Vec::new();
         for endpoint in &self.endpoints {
             let Endpoint::Path(path) = endpoint else { continue };
             if !is_path(path) {
                 problems.add(ConfigError::new("endpoint", NOT_A_PATH));
             }
-            known.push(path);
+            known.push((path, None));
         }
         for (path, endpoint) in &self.issued_token_endpoints {
             if !is_path(path) {
                 problems.add(ConfigError::new(endpoint.field(), NOT_A_PATH));
-            } else if known.contains(&path.as_str()) {
+            } else if known.iter().any(|(other, kind)| {
+                // Several spellings of one endpoint are allowed.
+                if *kind == Some(*endpoint) { path == other } else { is_same_path(path, other) }
+            }) {
                 let help = format!("another endpoint has the path `{path}`: give each endpoint a path of its own");
                 problems.add(ConfigError::new(endpoint.field(), help).of_kind(ConfigErrorKind::Duplicate));
             }
-            known.push(path);
+            known.push((path, Some(*endpoint)));
         }
         let has_revocation =
             self.issued_token_endpoints.iter().any(|(_, endpoint)| *endpoint == IssuedTokenEndpoint::Revocation);

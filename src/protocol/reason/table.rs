@@ -23,11 +23,17 @@ reasons! {
     /// With guard: a JSON body contains the exchange grant.
     GrantInJson = "grant_in_json", request("token parameters belong in a form"),
         "Fix the client: send a form (`application/x-www-form-urlencoded`) instead of JSON.";
-    /// With guard: the body cannot be read as a form or as JSON.
+    /// The body cannot be read as a form or as JSON. The token endpoint requires this only with guard, the endpoints for
+    /// introspection and revocation always.
     BodyUnreadable = "body_unreadable",
         request("the body must be a form").status(StatusCode::UNSUPPORTED_MEDIA_TYPE),
         "Fix the client: send an uncompressed form with one `Content-Type`. If the wrapped service needs other bodies \
         at this path and does not know the exchange grant, remove `TokenExchangeBuilder::guard`.";
+    /// A request for introspection or revocation has a token that was issued here, but not as `token` in a form that was
+    /// sent with `POST` to the path of the endpoint.
+    IssuedTokenMisplaced = "issued_token_misplaced", request("the token belongs in a form in the body of a POST request"),
+        "Fix the client: send the token as the parameter `token` of a form, with `POST`, to the exact path of the \
+        endpoint (RFC 7662 section 2.1, RFC 7009 section 2.1).";
     /// The body is larger than the limit.
     BodyTooLarge = "body_too_large", request("the request is too large").status(StatusCode::PAYLOAD_TOO_LARGE),
         "If regular requests are this large, raise `TokenExchangeBuilder::body_limit`.";

@@ -42,7 +42,8 @@ const ELSEWHERE: &[(Reason, Option<&str>)] = &[
     // Bodies in many pieces, and bodies that do not arrive.
     (Reason::TooManyFrames, Some("wire.rs")),
     (Reason::BodyTooSlow, Some("wire.rs")),
-    // Only at the revocation endpoint.
+    // Only at the endpoints for introspection and revocation.
+    (Reason::IssuedTokenMisplaced, Some("issued_tokens.rs")),
     (Reason::TokenNotHeld, Some("issued_tokens.rs")),
     // Without a sink that takes the event, or without a client that reads the answer.
     (Reason::AuditUnavailable, Some("wire_errors/mod.rs")),
@@ -307,7 +308,7 @@ fn not_read() -> Vec<Row> {
         .in_world(|| plan().with(|builder| builder.body_limit(4000))),
         invalid_request("guard: a form by PUT", Reason::GrantInOtherMethod, ask().method(Method::PUT))
             .in_world(guarded),
-        invalid_request("guard: at another spelling", Reason::GrantAtOtherPath, ask().at("/token/")).in_world(guarded),
+        invalid_request("guard: at another spelling", Reason::GrantAtOtherPath, ask().at("/token.")).in_world(guarded),
         invalid_request("guard: in JSON", Reason::GrantInJson, ask().typed("application/json").body(&json))
             .in_world(guarded),
         invalid_request("guard: what cannot be read", Reason::BodyUnreadable, ask().typed("text/plain"))

@@ -1,0 +1,128 @@
+//! Forms and JSON as the most lenient server reads them.
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::{borrow::Cow, fmt};
+
+/// Whether a condition holds for any value that a server could read for a parameter of a form.
+///
+/// The search accepts more than the strict parser: broken escapes, `;` as a separator, and names in any letter case, with
+/// an array suffix, cut off at a NUL, or changed as some servers change names. A value is given to the condition without
+/// the white space around the value, and without everything from a NUL on.
+pub(crate) fn any_parameter(form: &[u8], name: &str, mut condition: impl FnMut(&str) -> bool) -> bool {
+    form.split(|byte| matches!(byte, b'&' | b';')).any(|pair| {
+        form_urlencoded::parse(pair).any(|(found, value)| {
+            is_named(&unescaped_utf16(&found), name.as_bytes()) && condition(trimmed_value(&unescaped_utf16(&value)))
+        })
+    })
+}
+
+/// Whether a condition holds for any string in a JSON text. Member names do not count. `None` if the text is not JSON.
+pub(crate) fn any_string(json: &[u8], mut condition: impl FnMut(&str) -> bool) -> Option<bool> {
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let found = deserializer.deserialize_any(Search(&mut |text| condition(trimmed_value(text)))).ok()?;
+    deserializer.end().ok().map(|()| found)
+}
+
+fn is_named(found: &str, wanted: &[u8]) -> bool {
+    let found = trimmed(found.split('\0').next().unwrap_or_default());
+    let Some((start, rest)) = found.as_bytes().split_at_checked(wanted.len()) else { return false };
+    // Some servers replace `.`, ` ` and `[` in a name by `_`.
+    let reads_as = |(is, wanted): (&u8, &u8)| {
+        is.eq_ignore_ascii_case(wanted) || (*wanted == b'_' && matches!(is, b'.' | b' ' | b'['))
+    };
+    // Some servers take `grant_type[0]` and `grant_type.0` for elements of a list.
+    let ends = rest.trim_ascii().is_empty() || rest.trim_ascii().starts_with(b"[") || rest.starts_with(b".");
+    start.iter().zip(wanted).all(reads_as) && ends
+}
+
+/// Decodes escapes such as `%u0067`, which some servers accept in addition to `%67`.
+fn unescaped_utf16(text: &str) -> Cow<'_, str> {
+    if !text.contains("%u") && !text.contains("%U") {
+        return Cow::Borrowed(text);
+    }
+    let mut pieces = text.split('%');
+    let mut read = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let escape = piece.strip_prefix(['u', 'U']).and_then(|rest| rest.split_at_checked(4));
+        let code = escape.and_then(|(hex, _)| u32::from_str_radix(hex, 16).ok()).and_then(char::from_u32);
+        match (code, escape) {
+            (Some(c), Some((_, rest))) => {
+                read.push(c);
+                read.push_str(rest);
+            }
+            _ => {
+                read.push('%');
+                read.push_str(piece);
+            }
+        }
+    }
+    Cow::Owned(read)
+}
+
+fn trimmed_value(text: &str) -> &str {
+    trimmed(text.split('\0').next().unwrap_or_default())
+}
+
+/// Removes the white space and the byte order mark that lenient servers ignore.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+}
+
+/// Looks at every string, also after the condition holds.
+struct Search<'a>(&'a mut dyn FnMut(&str) -> bool);
+
+impl<'de> DeserializeSeed<'de> for Search<'_> {
+    type Value = bool;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Search<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
+        Ok((self.0)(text))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<bool, A::Error> {
+        let mut found = false;
+        while let Some(here) = elements.next_element_seed(Search(self.0))? {
+            found |= here;
+        }
+        Ok(found)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<bool, A::Error> {
+        let mut found = false;
+        while members.next_key::<IgnoredAny>()?.is_some() {
+            found |= members.next_value_seed(Search(self.0))?;
+        }
+        Ok(found)
+    }
+}
