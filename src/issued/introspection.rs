@@ -21,7 +21,7 @@ impl IssuedTokens<'_> {
             && token.expires_at() > self.settings.clock.now().into()
             && !self.is_revoked(jti).await?;
         tracing::debug!(target: LOG, client_id = client_id.as_str(), jti, active, "an issued token was introspected");
-        let answer = if active { claims_of(token) } else { json!({ "active": false }) };
+        let answer = if active { self.claims_of(token) } else { json!({ "active": false }) };
         Ok(json_response(StatusCode::OK, &answer))
     }
 
@@ -40,13 +40,18 @@ impl IssuedTokens<'_> {
             _ => Ok(false),
         }
     }
-}
 
-fn claims_of(token: &IssuedToken) -> Value {
-    let is_access_token = token.typ.as_deref() == Some("at+jwt");
-    let token_type = if is_access_token { "Bearer" } else { "N_A" };
-    let mut answer = Map::from_iter([("active".into(), true.into()), ("token_type".into(), token_type.into())]);
-    // The layer chose every claim of the token when the layer issued the token, so no claim is secret.
-    answer.extend(token.claims.members().clone());
-    Value::Object(answer)
+    fn claims_of(&self, token: &IssuedToken) -> Value {
+        let is_access_token = match token.typ.as_deref() {
+            Some("at+jwt") => true,
+            // No client can request a `jwt` if access tokens can have this `typ`.
+            Some("jwt") => self.registry.issues_plain_typ(),
+            _ => false,
+        };
+        let token_type = if is_access_token { "Bearer" } else { "N_A" };
+        let mut answer = Map::from_iter([("active".into(), true.into()), ("token_type".into(), token_type.into())]);
+        // The layer chose every claim of the token when the layer issued the token, so no claim is secret.
+        answer.extend(token.claims.members().clone());
+        Value::Object(answer)
+    }
 }

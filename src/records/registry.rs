@@ -53,11 +53,12 @@ impl Registry {
             by_id: HashMap::new(),
             by_aud: HashMap::new(),
             issuers: HashMap::new(),
-            issued: issued_record(issuers, &names).map(Arc::new),
+            issued: issued_record(issuers, targets, &names).map(Arc::new),
             wording: clients.first().map_or_else(Wording::default, |client| client.wording),
         };
         problems.check(check_own_identifier(own_issuer));
         problems.check(check_own_issuer(clients, issuers, own_subjects, &names));
+        problems.check(check_plain_typ(clients, targets));
         if clients.is_empty() {
             problems.add(missing(
                 "clients",
@@ -77,10 +78,13 @@ impl Registry {
         check_subjects(issuers, own_subjects, &names, &mut problems);
         check_absent_iss(issuers, &mut problems);
         for (position, issuer) in issuers.iter().enumerate() {
-            registry.add_issuer(issuer, position, &names, plugged, &mut problems);
+            let describes_issued = names.is_own(issuer.id()) && registry.issued.is_none();
+            let of_issued = describes_issued.then(|| accepting_plain_typ(issuer.clone(), targets));
+            registry.add_issuer(of_issued.as_ref().unwrap_or(issuer), position, &names, plugged, &mut problems);
         }
         if !registry.issuers.contains_key(own_issuer) {
-            registry.add_issuer(&Issuer::new(own_issuer), issuers.len(), &names, plugged, &mut problems);
+            let own = accepting_plain_typ(Issuer::new(own_issuer), targets);
+            registry.add_issuer(&own, issuers.len(), &names, plugged, &mut problems);
         }
         problems.or(registry)
     }
@@ -167,6 +171,11 @@ impl Registry {
         self.issuers.values()
     }
 
+    /// Whether issued access tokens can have the header `typ: JWT`.
+    pub(crate) fn issues_plain_typ(&self) -> bool {
+        self.targets.iter().any(|target| target.plain_typ)
+    }
+
     /// The client that serves the target that our own tokens name by this `aud`.
     pub(crate) fn owner_of(&self, aud: &str) -> Option<&ClientId> {
         self.target_by_aud(aud)?.owner.as_ref()
@@ -245,9 +254,15 @@ impl Registry {
 }
 
 /// Makes the record for the tokens that this layer issued. Mistakes are reported for the record that they are in.
-fn issued_record(issuers: &[Issuer], names: &Names) -> Option<IssuerRecord> {
+fn issued_record(issuers: &[Issuer], targets: &[Target], names: &Names) -> Option<IssuerRecord> {
     let own = issuers.iter().find(|issuer| names.is_own(issuer.id()) && issuer.excludes_issued_tokens())?;
-    Some(own.of_issued_tokens().check(0, names, &[], &mut Problems::default()))
+    let record = accepting_plain_typ(own.of_issued_tokens(), targets);
+    Some(record.check(0, names, &[], &mut Problems::default()))
+}
+
+/// The record of issued tokens, which have the `typ` that a target asks for.
+fn accepting_plain_typ(record: Issuer, targets: &[Target]) -> Issuer {
+    if targets.iter().any(Target::has_plain_typ) { record.allow_untyped_access_tokens() } else { record }
 }
 
 fn check_own_identifier(own_issuer: &IssuerId) -> Result<(), ConfigError> {
@@ -283,6 +298,19 @@ fn check_own_issuer(
         }
         _ => Ok(()),
     }
+}
+
+/// Checks that the `typ` of an issued token shows the type of the token.
+fn check_plain_typ(clients: &[Client], targets: &[Target]) -> Result<(), ConfigError> {
+    let plain = targets.iter().enumerate().find(|(_, target)| target.has_plain_typ());
+    let jwt_client = clients.iter().find(|client| client.may_request_jwt());
+    let (Some((position, target)), Some(client)) = (plain, jwt_client) else { return Ok(()) };
+    let help = format!(
+        "an access token with this `typ` looks like a JWT that client `{}` may request (`allow_jwt_output`): remove one of \
+         the two",
+        client.id
+    );
+    Err(target.place(position).wrong("token_typ", help).of_kind(ConfigErrorKind::Conflict))
 }
 
 fn given_twice(place: &Place<'_>, id: impl Into<Field>) -> ConfigError {

@@ -30,8 +30,10 @@ pub(super) struct Stamp<'a> {
 }
 
 /// The media type in the header (RFC 9068 section 2.1, RFC 7519 section 5.1).
-pub(super) fn typ(token_type: &TokenType) -> &'static str {
-    if *token_type == TokenType::ACCESS_TOKEN { "at+jwt" } else { "JWT" }
+pub(super) fn typ(token_type: &TokenType, targets: &[Arc<TargetRecord>]) -> &'static str {
+    let all_plain = !targets.is_empty() && targets.iter().all(|target| target.plain_typ);
+    let is_plain = *token_type != TokenType::ACCESS_TOKEN || all_plain;
+    if is_plain { "JWT" } else { "at+jwt" }
 }
 
 /// Builds the claims of the issued token (RFC 9068 section 2.2, RFC 8693 section 4). Every claim is named in this

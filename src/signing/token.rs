@@ -30,7 +30,7 @@ impl SignedToken {
         let jti = random::unique_id()
             .ok_or_else(|| refuse(Reason::SignerUnavailable).with_detail("the system has no randomness"))?;
         let stamp = Stamp { issued_at, expires_at, jti: &jti };
-        let typ = claims::typ(contents.token_type);
+        let typ = claims::typ(contents.token_type, contents.targets);
         let header = json!({ "alg": signer.algorithm().as_str(), "kid": signer.key_id(), "typ": typ });
         let payload = Value::Object(claims::build(contents, &stamp));
         let segment = |json: &Value| base64url(json.to_string().as_bytes());

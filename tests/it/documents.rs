@@ -96,6 +96,7 @@ fn a_mistake_is_reported_with_place_and_remedy() {
         (with("/target/1/resources", json!(["https://b.example", "b"])), "target[1].resources[1]", "`b`"),
         (with("/target/1/audiences", json!(["orders"])), "target[1].audiences[0]", "already names target `orders`"),
         (with("/target/1/id", json!("orders")), "target[1].id", "keep one record"),
+        (with("/target/1/token_typ", json!("id_token")), "target[1].token_typ", "`at+jwt` or `JWT`"),
         (with("/target/1/translate", json!({ "up": ["admin"] })), "target[1].translate.up", "add `admin` to `scopes`"),
         (with("/target/1/claims", json!(["tenant", "act"])), "target[1].claims[1]", "leave `act` out"),
         (issuer(json!({ "jwks_uri": "https://a@idp.example/" })), "issuer[0].jwks_uri", "user information"),

@@ -48,6 +48,8 @@ pub(crate) struct TargetRecord {
     pub(crate) translation: Option<BTreeMap<String, Scope>>,
     pub(crate) claims: Vec<String>,
     pub(crate) max_lifetime: Option<Duration>,
+    /// Whether access tokens have the header `typ: JWT` instead of `at+jwt`.
+    pub(crate) plain_typ: bool,
 }
 
 impl TargetRecord {
@@ -133,6 +135,9 @@ impl Target {
         if self.max_lifetime.is_some_and(|lifetime| lifetime.as_secs() == 0) {
             problems.add(place.wrong("max_lifetime", "shorter than a second: give 1 s or more"));
         }
+        if self.token_typ.as_deref().is_some_and(|typ| !is_token_typ(typ)) {
+            problems.add(place.wrong("token_typ", "not a type of access tokens: give `at+jwt` or `JWT`"));
+        }
         TargetRecord {
             id: self.id.clone(),
             aud: self.audience_claim.clone(),
@@ -142,7 +147,13 @@ impl Target {
             translation,
             claims: self.claims.clone(),
             max_lifetime: self.max_lifetime,
+            plain_typ: self.has_plain_typ(),
         }
+    }
+
+    /// Whether access tokens for the target have the header `typ: JWT`.
+    pub(in crate::records) fn has_plain_typ(&self) -> bool {
+        self.token_typ.as_deref().is_some_and(|typ| typ.eq_ignore_ascii_case("JWT"))
     }
 
     fn check_audience_claim(&self, place: &Place<'_>, names: &Names, problems: &mut Problems) {
@@ -163,6 +174,10 @@ impl Target {
         let help = format!("target `{other}` has `{}`, too: give each target a different value", self.audience_claim);
         place.wrong(AUDIENCE_CLAIM, help).of_kind(ConfigErrorKind::Duplicate)
     }
+}
+
+fn is_token_typ(typ: &str) -> bool {
+    ["at+jwt", "JWT"].iter().any(|known| typ.eq_ignore_ascii_case(known))
 }
 
 fn scope(place: &Place<'_>, field: &'static str, tokens: &[String]) -> Result<Scope, ConfigError> {

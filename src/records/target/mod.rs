@@ -65,6 +65,7 @@ pub struct Target {
     translation: Option<Vec<(String, Vec<String>)>>,
     claims: Vec<String>,
     max_lifetime: Option<Duration>,
+    token_typ: Option<String>,
 }
 
 impl Target {
@@ -86,6 +87,7 @@ impl Target {
             translation: None,
             claims: Vec::new(),
             max_lifetime: None,
+            token_typ: None,
         }
     }
 
@@ -155,6 +157,18 @@ impl Target {
     /// Default: the limit of the layer ([`max_lifetime`](crate::TokenExchangeBuilder::max_lifetime)).
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
         self.max_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Sets the header `typ` of access tokens for the target: `at+jwt` or `JWT`. Upper and lower case make no difference.
+    ///
+    /// Some services refuse the `at+jwt` of RFC 9068 section 2.1. A token for several targets has `JWT` only if every
+    /// target has. With such a target, no client can have
+    /// [`allow_jwt_output`](super::Client::allow_jwt_output), because nothing in a token would distinguish the two types.
+    ///
+    /// Default: `at+jwt`.
+    pub fn token_typ(mut self, typ: impl Into<String>) -> Self {
+        self.token_typ = Some(typ.into());
         self
     }
 

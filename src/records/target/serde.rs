@@ -22,6 +22,7 @@ struct TargetDocument {
     #[serde(default)]
     claims: Vec<String>,
     max_lifetime: Option<String>,
+    token_typ: Option<String>,
 }
 
 impl TryFrom<TargetDocument> for Target {
@@ -40,6 +41,7 @@ impl TryFrom<TargetDocument> for Target {
             translation: document.translate.map(|entries| entries.into_iter().collect()),
             claims: document.claims,
             max_lifetime: values::duration("max_lifetime", document.max_lifetime)?,
+            token_typ: document.token_typ,
             id: target.id,
             names: target.names,
         })

@@ -2,6 +2,7 @@
 //! token is refused. Tokens that the layer issued keep their own rules.
 
 mod introspected;
+mod issued_typ;
 mod presets;
 mod samples;
 mod statements;
