@@ -81,6 +81,18 @@ impl Actor {
             .iter()
             .filter(|(name, _)| !matches!(name.as_str(), "iss" | "sub" | "client_id"))
             .all(|(name, value)| actor_token.is_some_and(|actor| actor.claims.get(name) == Some(value)));
-        if party_matches && client_matches && others_match { Ok(true) } else { Err(refuse(Reason::MayActMismatch)) }
+        if party_matches && client_matches && others_match {
+            return Ok(true);
+        }
+        let named = sub.or(client_id).unwrap_or_default();
+        let detail = if party_matches && client_matches {
+            format!("`may_act` has a member that no actor token of `{}` has", self.party.sub)
+        } else {
+            format!(
+                "`may_act` names `{named}` of `{namespace}`, and the actor is `{}` of `{}`",
+                self.party.sub, self.party.iss
+            )
+        };
+        Err(refuse(Reason::MayActMismatch).with_detail(detail))
     }
 }

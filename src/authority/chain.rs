@@ -69,11 +69,14 @@ impl ActChain {
             self.0.insert(0, Hop { party: party.clone(), members: Map::new() });
         }
         if self.depth() > max_depth {
-            return Err(refuse(Reason::ChainTooDeep).with_detail(format_args!("{} actors", self.depth())));
+            let detail = format!("{} actors, and `max_chain_depth` of the layer is {max_depth}", self.depth());
+            return Err(refuse(Reason::ChainTooDeep).with_detail(detail));
         }
         let bytes = self.to_json(registry.own_issuer()).map_or(0, |act| act.to_string().len());
         if bytes > MAX_BYTES {
-            return Err(refuse(Reason::ChainTooDeep).with_detail(format_args!("{bytes} bytes")));
+            return Err(
+                refuse(Reason::ChainTooDeep).with_detail(format_args!("{bytes} bytes, and the limit is {MAX_BYTES}"))
+            );
         }
         Ok(self)
     }

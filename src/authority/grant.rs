@@ -48,8 +48,10 @@ impl EffectiveGrant {
             );
         }
         let chain = bounds.semantics.chain_for(grant.semantics)?;
-        if grant.max_depth.is_some_and(|depth| chain.depth() > depth) {
-            return Err(refuse(Reason::ChainTooDeep).with_detail(format_args!("{} actors", chain.depth())));
+        if let Some(max_depth) = grant.max_depth.filter(|max_depth| chain.depth() > *max_depth) {
+            let policy = grant.policy_id.as_deref().unwrap_or("the policy");
+            let detail = format!("{} actors, and `max_depth` of {policy} is {max_depth}", chain.depth());
+            return Err(refuse(Reason::ChainTooDeep).with_detail(detail));
         }
         let Grant { semantics, policy_id, .. } = grant;
         Ok(Self { semantics, scope, lifetime, not_after: ceiling.not_after, chain, policy_id })

@@ -22,7 +22,7 @@ use crate::{
     settings::Settings,
     signing::{SignedToken, Signer, TokenContents},
     status::{StatusChecks, StatusQuery, TokenReference},
-    token::{TokenRole, VerifiedToken, Verifier},
+    token::{self, TokenRole, VerifiedToken, Verifier},
 };
 use http::HeaderMap;
 use std::{ops::Deref, sync::Arc};
@@ -128,9 +128,13 @@ pub(crate) struct Validated {
 impl Validated {
     /// Validates the subject token, and then the actor token.
     pub(crate) async fn validate(resolved: Resolved, verifier: &Verifier) -> Result<Self, Rejection> {
-        let subject = verifier.verify(&resolved.parameters.subject, TokenRole::Subject).await?;
+        let verify = async |declared, role| {
+            let verified = verifier.verify(declared, role).await;
+            verified.map_err(|rejection| token::refused(rejection, declared, role))
+        };
+        let subject = verify(&resolved.parameters.subject, TokenRole::Subject).await?;
         let actor = match &resolved.parameters.actor {
-            Some(declared) => Some(verifier.verify(declared, TokenRole::Actor).await?),
+            Some(declared) => Some(verify(declared, TokenRole::Actor).await?),
             None => None,
         };
         Ok(Self { resolved, subject, actor })
@@ -221,8 +225,10 @@ pub(crate) struct StillValid {
 impl StillValid {
     /// Checks the revocations, and asks the status check.
     pub(crate) async fn check(bounded: Bounded, checks: &StatusChecks) -> Result<Self, Rejection> {
-        let tokens = [Some(bounded.subject()), bounded.actor_token()];
-        checks.check_revocations(tokens.into_iter().flatten()).await?;
+        checks.check_revocations(bounded.subject(), TokenRole::Subject).await?;
+        if let Some(actor_token) = bounded.actor_token() {
+            checks.check_revocations(actor_token, TokenRole::Actor).await?;
+        }
         checks.check_status(|| bounded.status_query()).await?;
         Ok(Self { bounded })
     }

@@ -27,7 +27,10 @@ pub struct Explanation {
     /// Empty if the request did not reach the policy, or if the policy was not built by
     /// [`rules`](crate::TokenExchangeBuilder::rules) or a [`Document`](crate::Document).
     pub rules: Vec<RuleTrace>,
-    /// The rule that would allow the request, if the request was refused because no rule allows the request.
+    /// What the client must change, if a rule allows the request with another actor and nothing else is missing.
+    pub advice: Option<String>,
+    /// The rule that would allow the request, if the request was refused because no rule allows the request, and if there
+    /// is no [`advice`](Self::advice).
     pub suggested_rule: Option<SuggestedRule>,
     /// The records of the client and of the requested targets.
     pub records: Vec<RecordTrace>,

@@ -48,11 +48,15 @@ impl<'a> Notes<'a> {
         let no_rule = rejection.as_ref().is_some_and(|rejection| rejection.reason() == Reason::PolicyNoRule);
         // A policy that is not a table of rules cannot use another rule.
         let query = self.query.filter(|_| no_rule && self.exchange.table.is_some());
+        let table = self.exchange.table.as_ref();
+        let advice = query.as_ref().and_then(|query| table?.advice_on_actor(query));
+        let query = query.filter(|_| advice.is_none());
         Explanation {
             outcome: Outcome::from_rejection(rejection.as_ref()),
             stages: self.stages,
             refusal: rejection.map(|rejection| Refusal::from_rejection(&rejection, wording)),
             rules: self.rules,
+            advice,
             suggested_rule: query.map(|query| SuggestedRule::from_query(&query, wording)),
             records: self.records,
         }

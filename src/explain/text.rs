@@ -18,6 +18,9 @@ impl fmt::Display for Explanation {
                 self.write_rules(f)?;
             }
         }
+        if let Some(advice) = &self.advice {
+            writeln!(f, "\n{advice}")?;
+        }
         match &self.suggested_rule {
             Some(rule) => write!(f, "\n{rule}"),
             None => Ok(()),

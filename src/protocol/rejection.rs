@@ -34,6 +34,15 @@ impl Rejection {
         self
     }
 
+    /// Adds to the detail what it is about: a short name before the detail, and a description after the detail.
+    pub(crate) fn about(self, name: &str, description: &str) -> Self {
+        let detail = match &self.detail {
+            Some(detail) => format!("{name}: {detail} ({description})"),
+            None => format!("{name} ({description})"),
+        };
+        self.with_detail(detail)
+    }
+
     /// Answers `invalid_client` with 401 and a challenge, because the client sent an `Authorization` header (RFC 6749
     /// section 5.2).
     pub(crate) fn with_challenge(mut self) -> Self {

@@ -3,7 +3,7 @@ use crate::{
     plug::{Failing, ask},
     protocol::{Reason, Rejection, refuse},
     revocation::{RevocationPart, is_revoked},
-    token::VerifiedToken,
+    token::{TokenRole, VerifiedToken},
 };
 
 const FAILING: Failing = Failing { unavailable: Reason::StatusUnavailable, panicked: Reason::StatusPanicked };
@@ -17,18 +17,13 @@ pub(crate) struct StatusChecks {
 
 impl StatusChecks {
     /// Refuses the exchange if one of these tokens was issued by this authorization server and is revoked.
-    pub(crate) async fn check_revocations(
-        &self,
-        tokens: impl Iterator<Item = &VerifiedToken>,
-    ) -> Result<(), Rejection> {
-        let Some(revocations) = &self.revocations else { return Ok(()) };
-        for token in tokens.filter(|token| token.own) {
-            let Some(jti) = token.claims.text("jti").ok().flatten() else { continue };
-            if is_revoked(revocations, jti).await? {
-                return Err(refuse(Reason::TokenRevoked).with_detail(format_args!("jti `{jti}`")));
-            }
+    pub(crate) async fn check_revocations(&self, token: &VerifiedToken, role: TokenRole) -> Result<(), Rejection> {
+        let Some(revocations) = self.revocations.as_ref().filter(|_| token.own) else { return Ok(()) };
+        let Some(jti) = token.claims.text("jti").ok().flatten() else { return Ok(()) };
+        match is_revoked(revocations, jti).await? {
+            true => Err(refuse(Reason::TokenRevoked).with_detail(format_args!("{} token, jti `{jti}`", role.as_str()))),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// Asks the status check, if the layer has one.

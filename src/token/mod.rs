@@ -7,6 +7,7 @@
 
 #[cfg(feature = "introspection-cache")]
 mod cache;
+mod claimed;
 mod introspection;
 mod issuer_rules;
 mod jwt;
@@ -22,6 +23,7 @@ pub use crate::{
 };
 pub use plug::{TokenRole, TokenToVerify, TokenVerifier, Verification};
 
+pub(crate) use claimed::refused;
 pub(crate) use introspection::Introspector;
 pub(crate) use plug::TokenVerifierPart;
 pub(crate) use verified_token::VerifiedToken;

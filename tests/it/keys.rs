@@ -599,7 +599,11 @@ async fn a_fetch_error_cannot_forge_a_log_line() {
         .await;
     world.post_as("orders", &form(&token(&key))).await;
     let detail = world.event().await.detail.unwrap();
-    assert!(detail.starts_with(r"https://remote.example/jwks.json: \u{d}\u{a}subject=root \u{202e}\u{1b}[2Jxxx"));
+    assert!(
+        detail.starts_with(
+            r"subject token: https://remote.example/jwks.json: \u{d}\u{a}subject=root \u{202e}\u{1b}[2Jxxx"
+        )
+    );
     assert!(detail.chars().count() < 400, "{detail}");
     assert_eq!(key_report(&world).last_problem.unwrap().chars().filter(|c| c.is_control()).count(), 0);
 }

@@ -1,8 +1,8 @@
-use super::{Names, Rule, Subjects};
+use super::{Actors, Names, Rule, Subjects};
 use std::fmt;
 
-/// Writes the rule as one line for a person: effect, clients, targets, subjects, semantics and scopes. Conditions on tokens
-/// and logins are only mentioned.
+/// Writes the rule as one line for a person: effect, clients, targets, subjects, semantics, scopes, actors and limits.
+/// Conditions on tokens and logins are only mentioned.
 ///
 /// ```
 /// use tower_token_exchange::policy::{Rule, Subjects};
@@ -28,6 +28,19 @@ impl fmt::Display for Rule {
                 Some(scopes) => write!(f, ", scopes {}", listed(scopes, ""))?,
             }
         }
+        let usual_actors = if self.is_allow() { Actors::client() } else { Actors::any() };
+        if self.actors != usual_actors {
+            let actors: Vec<_> =
+                self.actors.listed().iter().map(|party| format!("{} of {}", party.sub, party.iss)).collect();
+            let actors = if actors.is_empty() { "any".to_owned() } else { actors.join(" and ") };
+            write!(f, ", actors {actors}")?;
+        }
+        if let Some(lifetime) = self.max_lifetime {
+            write!(f, ", at most {} s", lifetime.as_secs())?;
+        }
+        if let Some(depth) = self.max_depth {
+            write!(f, ", at most {depth} actors in `act`")?;
+        }
         if self.login.is_some() || self.requires_actor_token || self.requires_sender_constraint {
             f.write_str(", under conditions")?;
         }
@@ -51,6 +64,8 @@ fn listed(names: &Names, any: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::records::Party;
+    use std::time::Duration;
 
     #[test]
     fn the_text_of_a_rule_states_its_effect() {
@@ -74,6 +89,18 @@ mod tests {
                 "deny a, at t, for users of https://idp.example named bob eve with certain tokens",
             ),
             (any(), "allow any client, at any target, for users and clients of any issuer: delegation, no scopes"),
+            (
+                any()
+                    .scopes(["read"])
+                    .actors(Actors::parties([Party::new("https://as.example", "agent")]))
+                    .max_lifetime(Duration::from_secs(60))
+                    .max_depth(2),
+                "allow any client, at any target, for users and clients of any issuer: delegation, scopes read, actors agent of https://as.example, at most 60 s, at most 2 actors in `act`",
+            ),
+            (
+                any().scopes(["read"]).actors(Actors::any()),
+                "allow any client, at any target, for users and clients of any issuer: delegation, scopes read, actors any",
+            ),
         ] {
             assert_eq!(rule.to_string(), text);
         }

@@ -89,6 +89,34 @@ impl Table {
     }
 }
 
+impl Table {
+    /// The change of the actor with which a rule would allow the query, if a rule asks for another actor and for nothing
+    /// else.
+    pub(crate) fn advice_on_actor(&self, query: &Query) -> Option<String> {
+        let needs_only_actor = |rule: &&Rule| {
+            let mut mismatches = rule.mismatches(query).peekable();
+            rule.is_allow()
+                && !rule.shadow
+                && mismatches.peek().is_some()
+                && mismatches.all(|mismatch| matches!(mismatch, Mismatch::Actor | Mismatch::ActorToken))
+        };
+        let rule = self.rules().iter().find(needs_only_actor)?;
+        let name = rule.name();
+        let actors: Vec<String> =
+            rule.actors.listed().iter().map(|party| format!("`{}` of `{}`", party.sub, party.iss)).collect();
+        Some(match actors.is_empty() {
+            false => format!(
+                "{name} allows this exchange for the actor {}. Send a token of that actor as `actor_token`.",
+                actors.join(" or ")
+            ),
+            true if rule.requires_actor_token => {
+                format!("{name} allows this exchange with an actor token. Send a token of the actor as `actor_token`.")
+            }
+            true => format!("{name} allows this exchange if the client itself acts. Send no `actor_token`."),
+        })
+    }
+}
+
 impl fmt::Display for RuleTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rule, effect, shadow, decides, mismatch, claim, .. } = self;
