@@ -245,6 +245,38 @@ async fn the_suggested_rule_allows_the_request() {
 }
 
 #[tokio::test]
+async fn a_missing_actor_leads_to_the_actor() {
+    let own = Minter::new(AS, Algorithm::ES256);
+    let records = RECORDS.split("[[rule]]").next().unwrap().replacen(
+        "id = \"orders\"\n",
+        &format!("id = \"orders\"\ncarries = [{{ iss = \"{AS}\", sub = \"agent\" }}]\n"),
+        1,
+    );
+    let rule = "[[rule]]\nid = \"agents may bill\"\nclients = \"orders\"\nsubjects = \"any\"\ntargets = \"billing\"\n\
+                scopes = \"any\"\n";
+    let alice = own.access_token(json!({ "scope": "orders:read" }));
+    let agent = own.access_token(json!({ "sub": "agent" }));
+    let alone = form(&alice, &[("audience", "billing")]);
+    let with_agent =
+        form(&alice, &[("audience", "billing"), ("actor_token", &*agent), ("actor_token_type", ACCESS_TOKEN)]);
+    let agents = format!("actors = [{{ iss = \"{AS}\", sub = \"agent\" }}]\n");
+    for (more, form, expected) in [
+        (&*agents, &alone, Some("for the actor `agent` of `https://as.example`")),
+        ("require_actor_token = true\n", &alone, Some("with an actor token")),
+        ("", &with_agent, Some("Send no `actor_token`.")),
+        (&*format!("{agents}require_acr = [\"phr\"]\n"), &alone, None),
+    ] {
+        let explanation = layer(&own, &format!("{records}\n{rule}{more}")).explain("orders", form).await;
+        let advice = explanation.advice.as_deref().unwrap_or_default();
+        match expected {
+            Some(text) => assert!(advice.starts_with("agents may bill") && advice.contains(text), "{more}: {advice}"),
+            None => assert_eq!(advice, "", "{more}"),
+        }
+        assert_eq!(explanation.suggested_rule.is_some(), expected.is_none(), "{more}");
+    }
+}
+
+#[tokio::test]
 async fn the_suggested_rule_speaks_the_users_language() {
     let own = Minter::new(AS, Algorithm::ES256);
     let records = RECORDS.split("[[rule]]").next().unwrap();
