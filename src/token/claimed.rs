@@ -8,7 +8,7 @@ const MAX_NAME: usize = 80;
 /// refusal gets no part of a signature or of an opaque token.
 pub(crate) fn refused(rejection: Rejection, declared: &DeclaredToken, role: TokenRole) -> Rejection {
     let name = format!("{role} token");
-    let Some(jwt) = Jwt::read(declared.token.expose()) else { return rejection.about(&name, "not a JWT") };
+    let Some(jwt) = Jwt::read(declared.token.expose()) else { return rejection.about(&name, "opaque") };
     let Ok(claims) = jwt.claims() else { return rejection.about(&name, "without readable claims") };
     let text = |claim| match claims.text(claim) {
         Ok(Some(text)) => format!("`{}`", shortened(text)),
