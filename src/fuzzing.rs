@@ -8,7 +8,7 @@
 use crate::{
     jose::{Algorithm, Claims, Compact, Header, KeySet, KeyUse, base64url},
     metadata::ServerMetadata,
-    protocol::{GRANT_TYPE, Reason, Rejection, Scope, TokenRequest},
+    protocol::{GRANT_TYPE, Reason, Rejection, Scope, Sender, TokenRequest},
     service::{form_contains_exchange_grant, json_contains_exchange_grant},
 };
 use http::{HeaderMap, Uri};
@@ -122,7 +122,7 @@ pub fn form(data: &[u8]) {
     if let Ok(json) = serde_json::from_slice::<Value>(data) {
         assert!(json_contains_exchange_grant(data).is_some_and(|carries| carries || !holds_exchange_grant(&json)));
     }
-    let requested = match TokenRequest::read(&HeaderMap::new(), data) {
+    let requested = match TokenRequest::read(Sender::without_address(&HeaderMap::new()), data) {
         Ok(request) => {
             assert_eq!(grants, [GRANT_TYPE]);
             request.requested

@@ -13,6 +13,12 @@ pub(crate) fn unique_id() -> Option<String> {
     text::<16>()
 }
 
+/// Returns a random number from 0 up to 1, or 0.5 if the system has no randomness.
+#[cfg(feature = "server-authenticator")]
+pub(crate) fn fraction() -> f64 {
+    random::<2>().map_or(0.5, |bytes| f64::from(u16::from_be_bytes(bytes)) / 65_536.0)
+}
+
 fn random<const BYTES: usize>() -> Option<[u8; BYTES]> {
     let mut bytes = [0; BYTES];
     SystemRandom::new().fill(&mut bytes).ok().map(|()| bytes)

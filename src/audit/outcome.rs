@@ -1,4 +1,5 @@
 use crate::protocol::{ErrorCode, Rejection, named_values};
+use http::StatusCode;
 
 /// The result of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,10 +19,12 @@ impl Outcome {
 
     /// Returns the outcome of an attempt that ended with this refusal, or without a refusal.
     pub(crate) fn from_rejection(rejection: Option<&Rejection>) -> Self {
-        match rejection.map(Rejection::error) {
-            None => Self::Issued,
-            Some(ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable) => Self::Error,
-            Some(_) => Self::Denied,
+        let Some(rejection) = rejection else { return Self::Issued };
+        match rejection.error() {
+            // Too many attempts are the doing of the client.
+            _ if rejection.status() == StatusCode::TOO_MANY_REQUESTS => Self::Denied,
+            ErrorCode::ServerError | ErrorCode::TemporarilyUnavailable => Self::Error,
+            _ => Self::Denied,
         }
     }
 

@@ -20,8 +20,15 @@ pub(crate) async fn authenticate(
         AuthenticationMethod::ClientSecretBasic => rejection.with_challenge(),
         AuthenticationMethod::ClientSecretPost => rejection,
     };
-    let Authentication::Client(id) = ask(authenticator, credentials, FAILING).await? else {
-        return Err(challenged(refuse(Reason::ClientRejected)));
+    let id = match ask(authenticator, credentials, FAILING).await? {
+        Authentication::Client(id) => id,
+        Authentication::Rejected => return Err(challenged(refuse(Reason::ClientRejected))),
+        Authentication::TooManyAttempts { retry_after } => {
+            return Err(refuse(Reason::TooManyClientAttempts).with_retry_after(retry_after));
+        }
+        Authentication::Misconfigured { problem } => {
+            return Err(refuse(Reason::AuthenticatorMisconfigured).with_detail(problem));
+        }
     };
     if identification.client_id.as_ref().is_some_and(|claimed| id != *claimed) {
         return Err(refuse(Reason::ClientIdMismatch));

@@ -1,4 +1,5 @@
 use crate::protocol::ClientId;
+use std::time::Duration;
 
 /// The answer of a [`ClientAuthenticator`](super::ClientAuthenticator).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,4 +9,15 @@ pub enum Authentication {
     Client(ClientId),
     /// The credentials are wrong.
     Rejected,
+    /// There were too many attempts, so the credentials were not checked. The request is answered with 429 (RFC 6585
+    /// section 4).
+    TooManyAttempts {
+        /// The time after which the client may try again, for the header `Retry-After`.
+        retry_after: Duration,
+    },
+    /// No client can be authenticated until somebody changes the configuration. The request is answered with 500.
+    Misconfigured {
+        /// What is wrong and what to do, for the audit. The text contains no secret.
+        problem: String,
+    },
 }

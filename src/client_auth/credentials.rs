@@ -1,9 +1,5 @@
-use super::{Authentication, basic};
-use crate::protocol::{
-    Identification, Reason, Rejection, Sensitive, basic_authorization, basic_header, named_values, refuse,
-};
-use data_encoding::BASE64;
-use http::HeaderValue;
+use super::{Authentication, ClientAddress, basic};
+use crate::protocol::{Identification, Reason, Rejection, Sensitive, form_encode, named_values, refuse};
 use std::fmt;
 
 /// A method of client authentication, by its registered name (RFC 7591 section 2).
@@ -50,12 +46,13 @@ pub struct Credentials {
     method: AuthenticationMethod,
     /// At least one pair of a client id and a secret.
     readings: Vec<(String, Sensitive)>,
-    /// The `Authorization: Basic` header of the request.
+    /// The decoded `Authorization: Basic` credentials of the request.
     #[cfg_attr(
         not(feature = "server-authenticator"),
         allow(dead_code, reason = "only the server authenticator reads it")
     )]
-    authorization: Option<HeaderValue>,
+    basic: Option<Vec<u8>>,
+    address: Option<ClientAddress>,
 }
 
 impl Credentials {
@@ -66,15 +63,25 @@ impl Credentials {
     pub fn new(method: AuthenticationMethod, client_id: &str, secret: &str) -> Self {
         let plain = || vec![(client_id.to_owned(), Sensitive::new(secret.to_owned()))];
         match method {
-            AuthenticationMethod::ClientSecretPost => Self { method, readings: plain(), authorization: None },
+            AuthenticationMethod::ClientSecretPost => Self { method, readings: plain(), basic: None, address: None },
             AuthenticationMethod::ClientSecretBasic => {
-                let authorization = basic_authorization(client_id, secret).ok();
-                let token = authorization.as_ref().and_then(|header| header.as_bytes().strip_prefix(b"Basic "));
-                let pair = token.and_then(|token| BASE64.decode(token).ok());
-                let readings = pair.and_then(|pair| basic::readings(&pair)).unwrap_or_else(plain);
-                Self { method, readings, authorization }
+                let pair = format!("{}:{}", form_encode(client_id), form_encode(secret)).into_bytes();
+                let readings = basic::readings(&pair).unwrap_or_else(plain);
+                Self { method, readings, basic: Some(pair), address: None }
             }
         }
+    }
+
+    /// The same credentials from a client with this network address.
+    #[must_use]
+    pub fn with_client_address(mut self, address: ClientAddress) -> Self {
+        self.address = Some(address);
+        self
+    }
+
+    /// The network address of the client, if an outer layer put the address into the extensions of the request.
+    pub fn client_address(&self) -> Option<&ClientAddress> {
+        self.address.as_ref()
     }
 
     /// The method of the client.
@@ -111,13 +118,14 @@ impl Credentials {
     }
 
     #[cfg(feature = "server-authenticator")]
-    pub(super) fn authorization(&self) -> Option<&HeaderValue> {
-        self.authorization.as_ref()
+    pub(super) fn basic(&self) -> Option<&[u8]> {
+        self.basic.as_deref()
     }
 
     /// Reads the credentials of a request, which must use exactly one method.
     pub(crate) fn read(identification: &Identification) -> Result<Self, Rejection> {
-        let Identification { authorization, client_id, client_secret, client_assertion, .. } = identification;
+        let Identification { authorization, client_id, client_secret, client_assertion, address, .. } = identification;
+        let address = address.clone();
         if *client_assertion {
             let rejection = refuse(Reason::ClientAssertionUnsupported);
             return Err(if authorization.is_some() { rejection.with_challenge() } else { rejection });
@@ -127,7 +135,7 @@ impl Credentials {
                 return Err(refuse(Reason::ClientCredentialsMissing));
             };
             let readings = vec![(id.clone(), secret.clone())];
-            return Ok(Self { method: AuthenticationMethod::ClientSecretPost, readings, authorization: None });
+            return Ok(Self { method: AuthenticationMethod::ClientSecretPost, readings, basic: None, address });
         };
         if client_secret.is_some() {
             return Err(refuse(Reason::SeveralClientCredentials));
@@ -140,9 +148,7 @@ impl Credentials {
         let malformed = || refuse(Reason::ClientCredentialsMalformed).with_challenge();
         let pair = basic::decode_base64(token.trim_matches(' ')).ok_or_else(malformed)?;
         let readings = basic::readings(&pair).ok_or_else(malformed)?;
-        // The header is written again in the standard alphabet, which every server can read.
-        let authorization = basic_header(&pair).ok();
-        Ok(Self { method: AuthenticationMethod::ClientSecretBasic, readings, authorization })
+        Ok(Self { method: AuthenticationMethod::ClientSecretBasic, readings, basic: Some(pair), address })
     }
 }
 

@@ -8,13 +8,14 @@ mod secrets;
 #[cfg(feature = "server-authenticator")]
 mod server_authenticator;
 
+pub use crate::protocol::ClientAddress;
 pub use authentication::Authentication;
 pub use credentials::{AuthenticationMethod, Credentials};
 #[cfg(feature = "server-authenticator")]
-pub use server_authenticator::{ServerAuthenticator, ServerAuthenticatorBuilder};
+pub use server_authenticator::{ProbeError, ServerAuthenticator, ServerAuthenticatorBuilder, ServerMethod};
 
 pub(crate) use authenticate::{authenticate, authenticate_for_exchange};
-pub(crate) use secrets::secrets_of_records;
+pub(crate) use secrets::{secrets_of_records, secrets_of_records_or};
 
 use crate::plug::{BoxPlug, Plug};
 

@@ -44,14 +44,13 @@ pub(crate) use stages::{Authenticated, Bounded, Decided, Issued, Presented, Reso
 use crate::{
     client_auth::Authenticator,
     policy::{PolicyPart, Table},
-    protocol::Rejection,
+    protocol::{Rejection, Sender},
     records::Registry,
     settings::Settings,
     signing::Signer,
     status::StatusChecks,
     token::Verifier,
 };
-use http::HeaderMap;
 use std::sync::Arc;
 
 /// The parts, records and settings that all exchanges of a layer use.
@@ -73,11 +72,11 @@ impl Exchange {
     pub(crate) async fn issue(
         &self,
         observer: &mut impl Observer,
-        headers: &HeaderMap,
+        sender: Sender<'_>,
         body: &[u8],
     ) -> Result<Issued, Rejection> {
         let stages = async {
-            let decided = self.stages_before_issue(observer, headers, body).await?;
+            let decided = self.stages_before_issue(observer, sender, body).await?;
 
             let issued = Issued::issue(decided, &self.signer, &self.registry, &self.settings.clock).await?;
             observer.issued(&issued);
@@ -90,21 +89,21 @@ impl Exchange {
     pub(crate) async fn decide(
         &self,
         observer: &mut impl Observer,
-        headers: &HeaderMap,
+        sender: Sender<'_>,
         body: &[u8],
     ) -> Result<Decided, Rejection> {
-        self.settings.in_time(self.stages_before_issue(observer, headers, body)).await
+        self.settings.in_time(self.stages_before_issue(observer, sender, body)).await
     }
 
     async fn stages_before_issue(
         &self,
         observer: &mut impl Observer,
-        headers: &HeaderMap,
+        sender: Sender<'_>,
         body: &[u8],
     ) -> Result<Decided, Rejection> {
         let Self { registry, settings, authenticator, verifier, status, policy, .. } = self;
 
-        let presented = Presented::read(headers, body)?;
+        let presented = Presented::read(sender, body)?;
         observer.presented(&presented);
 
         // Before the client is authenticated, no token is decoded and no key is fetched.

@@ -15,7 +15,7 @@ use crate::{
     plug::{Failing, ask},
     policy::{self, Decision, Grant, PolicyPart, Query, ShadowOutcome},
     protocol::{
-        Answer, Identification, KeyId, NumericDate, Reason, Rejection, Requested, Scope, TargetId, TokenId,
+        Answer, Identification, KeyId, NumericDate, Reason, Rejection, Requested, Scope, Sender, TargetId, TokenId,
         TokenRequest, TokenType,
     },
     records::{ClientRecord, Registry, TargetRecord},
@@ -24,7 +24,6 @@ use crate::{
     status::{StatusChecks, StatusQuery, TokenReference},
     token::{self, TokenRole, VerifiedToken, Verifier},
 };
-use http::HeaderMap;
 use std::{ops::Deref, sync::Arc};
 
 /// Stage 1: the request is a form that can be read in only one way.
@@ -34,9 +33,9 @@ pub(crate) struct Presented {
 }
 
 impl Presented {
-    /// Reads the headers and the form of a request.
-    pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Rejection> {
-        Ok(Self { request: TokenRequest::read(headers, body)? })
+    /// Reads the sender and the form of a request.
+    pub(crate) fn read(sender: Sender<'_>, body: &[u8]) -> Result<Self, Rejection> {
+        Ok(Self { request: TokenRequest::read(sender, body)? })
     }
 
     /// The credentials of the client, which are not checked yet.

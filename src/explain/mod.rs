@@ -46,7 +46,7 @@ use crate::{
     client_auth::{Authentication, Authenticator},
     exchange::Exchange,
     plug::boxed,
-    protocol::{ClientId, basic_authorization},
+    protocol::{ClientId, Sender, basic_authorization},
 };
 use http::{HeaderMap, header::AUTHORIZATION};
 use notes::Notes;
@@ -60,7 +60,7 @@ pub(crate) async fn explain(exchange: &Exchange, client_id: &str, form: &[u8]) -
     let exchange = Exchange { authenticator: accept_as(client_id), ..exchange.clone() };
     let mut notes = Notes::new(&exchange, client_id);
     let (headers, form) = (authorization_of(client_id), without_proofs(form));
-    let outcome = exchange.decide(&mut notes, &headers, &form).await;
+    let outcome = exchange.decide(&mut notes, Sender::without_address(&headers), &form).await;
     notes.explanation(outcome.err())
 }
 

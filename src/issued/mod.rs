@@ -8,13 +8,13 @@ use crate::{
     client_auth::{Authenticator, authenticate},
     exchange::Exchange,
     jose::{Claims, Compact, KeyMatch, KeySet, KeyUse, RawHeader},
-    protocol::{ClientId, Identification, NumericDate, Reason, Rejection, error_response, form_values},
+    protocol::{ClientId, Identification, NumericDate, Reason, Rejection, Sender, error_response, form_values},
     records::Registry,
     revocation::RevocationPart,
     settings::Settings,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::Response;
 
 /// The most parameters `token` of a form that the layer reads. A correct form has one such parameter.
 const MAX_TOKENS: usize = 4;
@@ -89,10 +89,10 @@ impl<'a> IssuedTokens<'a> {
         &self,
         endpoint: IssuedTokenEndpoint,
         token: &IssuedToken,
-        headers: &HeaderMap,
+        sender: Sender<'_>,
         form: &[u8],
     ) -> Response<Bytes> {
-        let answer = self.settings.in_time(self.try_answer(endpoint, token, headers, form)).await;
+        let answer = self.settings.in_time(self.try_answer(endpoint, token, sender, form)).await;
         answer.unwrap_or_else(|rejection| error_response(&rejection))
     }
 
@@ -106,10 +106,10 @@ impl<'a> IssuedTokens<'a> {
         &self,
         endpoint: IssuedTokenEndpoint,
         token: &IssuedToken,
-        headers: &HeaderMap,
+        sender: Sender<'_>,
         form: &[u8],
     ) -> Result<Response<Bytes>, Rejection> {
-        let identification = Identification::read(headers, form)?;
+        let identification = Identification::read(sender, form)?;
         let (client_id, _) = authenticate(self.authenticator, &identification).await?;
         match endpoint {
             IssuedTokenEndpoint::Introspection => self.introspect(&client_id, token).await,

@@ -3,7 +3,7 @@ use super::{
     check::{CheckedDocument, DocumentCheck},
 };
 use crate::{
-    client_auth::{Authenticator, secrets_of_records},
+    client_auth::{Authenticator, secrets_of_records, secrets_of_records_or},
     exchange::Exchange,
     jwks::{Fetcher, TrustedKeys},
     policy::PolicyPart,
@@ -23,6 +23,7 @@ pub(super) struct Parts {
     /// The policy that is not a table of rules.
     pub(super) policy: Option<PolicyPart>,
     pub(super) authenticator: Option<Authenticator>,
+    pub(super) record_secrets_first: bool,
     pub(super) http_is_default: bool,
     pub(super) fetcher: Fetcher,
     pub(super) verifiers: HashMap<TokenType, TokenVerifierPart>,
@@ -52,7 +53,11 @@ impl Parts {
         });
         let known = before.map(|before| &before.verifier.keys);
         Exchange {
-            authenticator: self.authenticator.clone().unwrap_or_else(|| secrets_of_records(Arc::clone(&registry))),
+            authenticator: match self.authenticator.clone() {
+                Some(other) if self.record_secrets_first => secrets_of_records_or(Arc::clone(&registry), other),
+                Some(other) => other,
+                None => secrets_of_records(Arc::clone(&registry)),
+            },
             verifier: Verifier {
                 introspectors: introspectors.collect(),
                 plugs: self.verifiers.clone(),

@@ -67,6 +67,7 @@ pub struct TokenExchangeBuilder {
     policy: Option<PolicyPart>,
     signer: Option<Signer>,
     authenticator: Option<Authenticator>,
+    record_secrets_first: bool,
     audit: BoxPlug<AuditEvent, ()>,
     best_effort_audit: bool,
     http: Option<BoxHttpService>,
@@ -99,6 +100,7 @@ impl TokenExchangeBuilder {
             policy: None,
             signer: None,
             authenticator: None,
+            record_secrets_first: false,
             audit: boxed(TracingSink),
             best_effort_audit: false,
             http: None,
@@ -297,9 +299,21 @@ impl TokenExchangeBuilder {
 
     /// Sets the service that authenticates clients. Every authenticated client needs a record.
     ///
+    /// The service replaces the secrets in the client records, unless
+    /// [`record_secrets_first`](Self::record_secrets_first) is set.
+    ///
     /// Default: the layer compares secrets with the secrets in the client records.
     pub fn client_authenticator(mut self, authenticator: impl ClientAuthenticator) -> Self {
         self.authenticator = Some(boxed(authenticator));
+        self
+    }
+
+    /// Authenticates each client whose record has a secret by that secret alone, and never by the
+    /// [`client_authenticator`](Self::client_authenticator), which authenticates all other clients.
+    ///
+    /// Default: the client authenticator authenticates every client.
+    pub fn record_secrets_first(mut self) -> Self {
+        self.record_secrets_first = true;
         self
     }
 

@@ -117,9 +117,13 @@ pub(crate) fn lenient_percent_decode(text: &str) -> Cow<'_, str> {
 
 /// Returns the `Authorization` header for this client, with the id and the secret form-encoded (RFC 6749 section 2.3.1).
 pub(crate) fn basic_authorization(client_id: &str, secret: &str) -> Result<HeaderValue, InvalidHeaderValue> {
-    let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = format!("{}:{}", encoded(client_id), encoded(secret));
+    let pair = format!("{}:{}", form_encode(client_id), form_encode(secret));
     basic_header(pair.as_bytes())
+}
+
+/// Form-encodes a text (RFC 6749 appendix B).
+pub(crate) fn form_encode(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
 /// Returns the `Authorization` header for an id and a secret that are joined by a colon.

@@ -3,6 +3,7 @@
 //! This module has the parameters of a request ([`TokenType`], [`Scope`], the form), the identifiers, and the answers.
 //! One table maps every [`Reason`] for a refusal to a status, an error code and a fixed description.
 
+mod client_address;
 mod error_code;
 mod error_profile;
 mod escaped;
@@ -23,6 +24,7 @@ mod sensitive;
 mod target;
 mod token_type;
 
+pub use client_address::ClientAddress;
 pub use error_code::ErrorCode;
 pub use error_profile::ErrorProfile;
 pub use ids::{ClientId, IssuerId, KeyId, KeyIdError, TargetId, TokenId};
@@ -33,9 +35,12 @@ pub use reason_class::ReasonClass;
 pub use scope::{Scope, ScopeError, ScopeTokens};
 pub use token_type::{TokenType, TokenTypeError};
 
+pub(crate) use client_address::Sender;
 pub(crate) use escaped::escaped;
 use form::Form;
-pub(crate) use form::{basic_authorization, basic_header, form_decode, form_values, lenient_percent_decode};
+#[cfg(any(test, feature = "server-authenticator"))]
+pub(crate) use form::basic_header;
+pub(crate) use form::{basic_authorization, form_decode, form_encode, form_values, lenient_percent_decode};
 pub(crate) use lenient::{any_parameter, any_string};
 pub(crate) use media_type::media_type_of;
 pub(crate) use name::is_name;

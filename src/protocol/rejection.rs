@@ -1,6 +1,6 @@
 use super::{ErrorCode, Reason, escaped};
 use http::StatusCode;
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// A refusal: the reason, the detail for the audit, and the answer to the client.
 #[derive(Clone, Debug)]
@@ -11,6 +11,7 @@ pub(crate) struct Rejection {
     /// The answer of an error profile, which replaces the answer of the reason.
     answer: Option<(ErrorCode, StatusCode)>,
     step_up: Option<Box<StepUp>>,
+    retry_after: Option<Duration>,
 }
 
 /// The login that the policy requires of the subject (RFC 9470 section 3).
@@ -24,7 +25,7 @@ pub(crate) struct StepUp {
 
 /// Returns a refusal for this reason.
 pub(crate) fn refuse(reason: Reason) -> Rejection {
-    Rejection { reason, detail: None, challenge: false, answer: None, step_up: None }
+    Rejection { reason, detail: None, challenge: false, answer: None, step_up: None, retry_after: None }
 }
 
 impl Rejection {
@@ -54,6 +55,17 @@ impl Rejection {
     pub(crate) fn with_step_up(mut self, step_up: StepUp) -> Self {
         self.step_up = Some(Box::new(step_up));
         self
+    }
+
+    /// Sets the time after which the client may try again.
+    pub(crate) fn with_retry_after(mut self, retry_after: Duration) -> Self {
+        self.retry_after = Some(retry_after);
+        self
+    }
+
+    /// The seconds after which the client may try again, at least one.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        self.retry_after.map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0)).map(|seconds| seconds.max(1))
     }
 
     pub(crate) fn step_up(&self) -> Option<&StepUp> {

@@ -1,5 +1,5 @@
-use super::{Form, GRANT_TYPE, Reason, Rejection, Sensitive, TokenType, refuse};
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use super::{ClientAddress, Form, GRANT_TYPE, Reason, Rejection, Sender, Sensitive, TokenType, refuse};
+use http::{HeaderValue, header::AUTHORIZATION};
 
 /// The parameters of a token exchange request as received, unchecked (RFC 8693 section 2.1).
 #[derive(Debug)]
@@ -22,11 +22,13 @@ pub(crate) struct Identification {
     pub(crate) client_secret: Option<Sensitive>,
     pub(crate) client_assertion: bool,
     pub(crate) dpop: bool,
+    pub(crate) address: Option<ClientAddress>,
 }
 
 impl Identification {
-    /// Takes the client identification from the headers and the form of a request.
-    fn take(headers: &HeaderMap, form: &mut Form) -> Result<Self, Rejection> {
+    /// Takes the client identification from the sender and the form of a request.
+    fn take(sender: Sender<'_>, form: &mut Form) -> Result<Self, Rejection> {
+        let headers = sender.headers;
         let mut authorizations = headers.get_all(AUTHORIZATION).iter();
         let authorization = authorizations.next().cloned().map(|mut header| {
             header.set_sensitive(true);
@@ -41,13 +43,14 @@ impl Identification {
             client_secret: form.take("client_secret").map(Sensitive::new),
             client_assertion: form.take("client_assertion").is_some() || form.take("client_assertion_type").is_some(),
             dpop: headers.contains_key("dpop"),
+            address: sender.address.cloned(),
         })
     }
 
     /// Reads the client identification of an introspection or a revocation request (RFC 7662 section 2.1, RFC 7009 section
     /// 2.1).
-    pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Rejection> {
-        Self::take(headers, &mut Form::parse(body)?)
+    pub(crate) fn read(sender: Sender<'_>, body: &[u8]) -> Result<Self, Rejection> {
+        Self::take(sender, &mut Form::parse(body)?)
     }
 }
 
@@ -66,8 +69,8 @@ pub(crate) struct TokenRequest {
 }
 
 impl TokenRequest {
-    /// Reads the headers and the form of a token exchange request.
-    pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Rejection> {
+    /// Reads the sender and the form of a token exchange request.
+    pub(crate) fn read(sender: Sender<'_>, body: &[u8]) -> Result<Self, Rejection> {
         let mut form = Form::parse(body)?;
         match form.take("grant_type") {
             Some(grant) if grant == GRANT_TYPE => {}
@@ -75,7 +78,7 @@ impl TokenRequest {
             None => return Err(refuse(Reason::GrantTypeMissing)),
         }
         Ok(Self {
-            identification: Identification::take(headers, &mut form)?,
+            identification: Identification::take(sender, &mut form)?,
             requested: Requested {
                 scope: form.take("scope"),
                 requested_token_type: form.take("requested_token_type"),

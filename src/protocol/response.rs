@@ -62,7 +62,9 @@ pub(crate) fn error_response(rejection: &Rejection) -> Response<Bytes> {
         let challenge = HeaderValue::from_static(r#"Basic realm="token endpoint", charset="UTF-8""#);
         headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
-    if status == StatusCode::SERVICE_UNAVAILABLE {
+    if let Some(seconds) = rejection.retry_after() {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    } else if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, RETRY_AFTER);
     }
     if matches!(reason, Reason::BodyTooSlow) {

@@ -28,7 +28,7 @@ use crate::{
     body::{Limits, Read, RequestBody, ResponseBody, read},
     exchange::Exchange,
     issued::{IssuedToken, IssuedTokenEndpoint, IssuedTokens},
-    protocol::{Reason, error_response, success_response},
+    protocol::{Reason, Sender, error_response, success_response},
 };
 use bytes::Bytes;
 use guard::GuardCheck;
@@ -124,11 +124,11 @@ where
         }
         Action::Exchange(form) => {
             drop((inner, body));
-            Box::pin(state.exchange(headers, &form)).await
+            Box::pin(state.exchange(Sender::of(&parts), &form)).await
         }
         Action::IssuedToken { exchange, endpoint, token, form } => {
             drop(inner);
-            Box::pin(IssuedTokens::new(&exchange).answer(endpoint, &token, headers, &form)).await
+            Box::pin(IssuedTokens::new(&exchange).answer(endpoint, &token, Sender::of(&parts), &form)).await
         }
         Action::Refuse(reason) => {
             drop(inner);
@@ -269,9 +269,9 @@ impl ServiceState {
     }
 
     /// Answers an exchange. Every attempt leaves exactly one audit event.
-    async fn exchange(&self, headers: &HeaderMap, form: &[u8]) -> Response<Bytes> {
-        let mut attempt = self.audit.start_attempt(headers);
-        let outcome = self.current.exchange().issue(&mut attempt, headers, form).await;
+    async fn exchange(&self, sender: Sender<'_>, form: &[u8]) -> Response<Bytes> {
+        let mut attempt = self.audit.start_attempt(sender.headers);
+        let outcome = self.current.exchange().issue(&mut attempt, sender, form).await;
         match attempt.finish(outcome).await {
             Ok(issued) => success_response(&issued.answer()),
             Err(rejection) => error_response(&rejection),

@@ -18,9 +18,12 @@ use std::{
     time::Duration,
 };
 use tokio::net::TcpListener;
+use tower::ServiceExt;
 use tower_token_exchange::{
     Client, Reason, TokenExchangeLayer,
-    client_auth::{ServerAuthenticator, ServerAuthenticatorBuilder},
+    client_auth::{
+        Authentication, AuthenticationMethod, Credentials, ProbeError, ServerAuthenticator, ServerAuthenticatorBuilder,
+    },
     fetch::HttpFetch,
 };
 
@@ -47,6 +50,10 @@ enum Habit {
     SaysHtml,
     KnowsTheToken,
     RefusesTheGrant,
+    /// Does not decode the header, and knows `my-client`.
+    Undecoded,
+    TakesOnlyForms,
+    Slow,
     Hangs,
 }
 
@@ -122,12 +129,17 @@ async fn ask(State(legacy): State<Legacy>, headers: HeaderMap, Form(form): Form<
     let header = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
     legacy.asked.lock().unwrap().push((header.clone(), form.clone()));
     let habit = *legacy.habit.lock().unwrap();
+    if habit == Habit::Slow {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
     let error = |status: StatusCode, error: &str| (status, Json(json!({ "error": error }))).into_response();
     let known = match habit {
         Habit::TakesAnybody => true,
         Habit::TakesAnyHeader if header.is_some() => true,
         Habit::TakesAnyForm if header.is_none() => form.get("client_id").is_some_and(|id| id == "orders"),
         Habit::AnswersNobody if pair(header.as_deref(), &form).is_none() => true,
+        Habit::Undecoded => header.as_deref().and_then(undecoded) == Some(("my-client".to_owned(), "a+b/1".to_owned())),
+        Habit::TakesOnlyForms if header.is_some() => false,
         Habit::PublicClientUndecoded => header.as_deref().and_then(undecoded).is_some_and(|(id, _)| id == "orders~1"),
         Habit::PublicClient => pair(header.as_deref(), &form).is_some_and(|(id, _)| id == "orders"),
         _ => pair(header.as_deref(), &form) == Some(("orders".to_owned(), SECRET.to_owned())),
@@ -172,6 +184,8 @@ const GOOD: (StatusCode, Option<Reason>) = (StatusCode::OK, None);
 const REJECTED: (StatusCode, Option<Reason>) = (StatusCode::UNAUTHORIZED, Some(Reason::ClientRejected));
 const UNAVAILABLE: (StatusCode, Option<Reason>) =
     (StatusCode::SERVICE_UNAVAILABLE, Some(Reason::AuthenticatorUnavailable));
+const MISCONFIGURED: (StatusCode, Option<Reason>) =
+    (StatusCode::INTERNAL_SERVER_ERROR, Some(Reason::AuthenticatorMisconfigured));
 
 #[tokio::test]
 async fn the_server_decides_who_is_authenticated() {
@@ -220,24 +234,43 @@ async fn only_accepted_credentials_are_remembered() {
 }
 
 #[tokio::test]
-async fn a_server_that_accepts_everybody_is_unavailable() {
-    for habit in [Habit::TakesAnybody, Habit::TakesAnyHeader, Habit::AnswersNobody] {
+async fn a_server_that_accepts_everybody_is_a_misconfiguration() {
+    let case = async |habit: Habit, by_introspection: bool| {
         let legacy = Legacy::start(habit).await;
-        for asking in [legacy.by_introspection(), legacy.by_client_credentials()] {
-            let authenticator = asking.build().unwrap();
-            assert!(authenticator.probe().await.is_err(), "{habit:?}");
-            let mut world = world(authenticator.clone()).await;
-            for secret in [SECRET, "wrong"] {
-                let answer = exchange_as(&mut world, Some(&basic_of("orders", secret)), &[]).await;
-                assert_eq!(answer, UNAVAILABLE, "{habit:?}");
-            }
-            // As soon as the server checks clients, exchanges succeed.
-            legacy.now(Habit::Exact);
-            assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", SECRET)), &[]).await, GOOD);
-            assert!(authenticator.probe().await.is_ok());
-            legacy.now(habit);
+        let asking = if by_introspection { legacy.by_introspection() } else { legacy.by_client_credentials() };
+        let authenticator = asking.build().unwrap();
+        assert!(matches!(authenticator.probe().await, Err(ProbeError::CannotTell(_))), "{habit:?}");
+        assert_eq!(authenticator.chosen_method(), None);
+        let mut world = world(authenticator.clone()).await;
+        let questions = legacy.questions();
+        for secret in [SECRET, "wrong"] {
+            let answer = exchange_as(&mut world, Some(&basic_of("orders", secret)), &[]).await;
+            assert_eq!(answer, MISCONFIGURED, "{habit:?}");
         }
+        assert_eq!(legacy.questions(), questions, "the server is not probed again at once");
+        // Soon after the server checks clients, exchanges succeed.
+        legacy.now(Habit::Exact);
+        tokio::time::sleep(Duration::from_millis(1300)).await;
+        assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", SECRET)), &[]).await, GOOD);
+        assert!(authenticator.probe().await.is_ok());
+    };
+    let cases = [Habit::TakesAnybody, Habit::TakesAnyHeader, Habit::AnswersNobody]
+        .into_iter()
+        .flat_map(|habit| [case(habit, true), case(habit, false)]);
+    futures_util::future::join_all(cases).await;
+}
+
+#[tokio::test]
+async fn probes_back_off() {
+    let legacy = Legacy::start(Habit::Fails).await;
+    let authenticator = legacy.by_introspection().build().unwrap();
+    // Until 4 s, there are probes at about 0 s, 1 s and 3 s; each asks one question.
+    let until = tokio::time::Instant::now() + Duration::from_secs(4);
+    while tokio::time::Instant::now() < until {
+        assert!(matches!(authenticator.probe().await, Err(ProbeError::Unavailable(_))));
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    assert!((2..=4).contains(&legacy.questions()), "{}", legacy.questions());
 }
 
 #[tokio::test]
@@ -280,7 +313,7 @@ async fn each_method_is_checked_by_itself() {
 
 #[tokio::test]
 async fn an_unclear_answer_fails_closed() {
-    for habit in [Habit::Fails, Habit::SaysHtml, Habit::KnowsTheToken, Habit::RefusesTheGrant] {
+    for habit in [Habit::Fails, Habit::SaysHtml, Habit::KnowsTheToken] {
         let legacy = Legacy::start(Habit::Exact).await;
         for asking in [legacy.by_introspection(), legacy.by_client_credentials()] {
             let authenticator = asking.build().unwrap();
@@ -305,13 +338,21 @@ async fn a_hanging_server_times_out() {
 }
 
 #[tokio::test]
-async fn credentials_are_sent_unchanged_or_not_at_all() {
+async fn a_refused_grant_authenticates_at_the_token_endpoint() {
+    let legacy = Legacy::start(Habit::RefusesTheGrant).await;
+    for (asking, answer) in [(legacy.by_introspection(), REJECTED), (legacy.by_client_credentials(), GOOD)] {
+        let mut world = world(asking.build().unwrap()).await;
+        assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", SECRET)), &[]).await, answer);
+        assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", "wrong")), &[]).await, REJECTED);
+    }
+}
+
+#[tokio::test]
+async fn every_spelling_of_the_header_is_understood() {
     let legacy = Legacy::start(Habit::Exact).await;
     let mut world = world(legacy.by_introspection().build().unwrap()).await;
-    // An unusual encoding, which the server decodes in its own way.
-    let odd = format!("Basic {}", BASE64.encode(b"orders:zq9%20s%C3%A9cret%2Bof/orders%3d%2541"));
+    let odd = format!("Basic {}", BASE64.encode(b"or%64ers:zq9%20s%C3%A9cret%2Bof/orders%3d%2541"));
     assert_eq!(exchange_as(&mut world, Some(&odd), &[]).await, GOOD);
-    assert!(legacy.asked.lock().unwrap().iter().any(|(header, _)| header.as_deref() == Some(&*odd)));
 
     // The server gets every spelling of the header in the standard alphabet.
     for (header, answer) in [(basic_of("orders", SECRET), GOOD), (basic_of("orders", "wrong"), REJECTED)] {
@@ -325,16 +366,82 @@ async fn credentials_are_sent_unchanged_or_not_at_all() {
     }
 
     let before = legacy.questions();
-    for header in [basic_of("orders", ""), basic("or%64ers", "secret"), basic("a+b", "secret")] {
+    for header in [basic_of("orders", ""), basic("a%20b", "secret"), basic("a+b", "secret"), basic("orders", "%00")] {
         assert_eq!(exchange_as(&mut world, Some(&header), &[]).await, REJECTED, "{header}");
     }
     assert_eq!(legacy.questions(), before, "empty secrets and ambiguous client ids are not sent");
 
-    // Every made-up secret is new.
+    // A made-up secret is new, and has the characters of the right one.
     let made_up: Vec<_> =
         legacy.secrets_of("orders").into_iter().filter(|secret| secret != SECRET && secret != "wrong").collect();
     assert_eq!(made_up.len(), 1);
-    assert!(made_up[0].len() >= 32);
+    assert!(made_up[0].len() >= 32 && made_up[0].ends_with(SECRET));
+}
+
+/// Servers that do not decode the header need no change either.
+#[tokio::test]
+async fn a_server_that_decodes_nothing_authenticates() {
+    let legacy = Legacy::start(Habit::Undecoded).await;
+    let clients = |_| ["my-client", "orders", "billing", "reports"].map(Client::new).into();
+    let plan = plan_with(clients, |targets| targets);
+    let authenticator = legacy.by_introspection().build().unwrap();
+    let mut world = plan.with(|builder| builder.client_authenticator(authenticator)).start().await;
+    // The client encodes strictly, as RFC 6749 permits, or not at all.
+    for header in [basic("my%2Dclient", "a%2Bb%2F1"), basic("my-client", "a+b/1")] {
+        // The client is authenticated, but the target does not list the client.
+        let (_, reason) = exchange_as(&mut world, Some(&header), &[]).await;
+        assert_eq!(reason, Some(Reason::TargetNotAllowed), "{header}");
+    }
+    assert_eq!(exchange_as(&mut world, Some(&basic("my%2Dclient", "a%2Bb%2F2")), &[]).await, REJECTED);
+}
+
+#[tokio::test]
+async fn a_secret_can_be_sent_with_another_method() {
+    let legacy = Legacy::start(Habit::TakesOnlyForms).await;
+    let basic = basic_of("orders", SECRET);
+    let mut strict = world(legacy.by_introspection().build().unwrap()).await;
+    assert_eq!(exchange_as(&mut strict, Some(&basic), &[]).await, REJECTED);
+    let post = legacy.by_introspection().send_as(AuthenticationMethod::ClientSecretPost).build().unwrap();
+    let mut world = world(post).await;
+    assert_eq!(exchange_as(&mut world, Some(&basic), &[]).await, GOOD);
+    assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", "wrong")), &[]).await, REJECTED);
+    let form = [("client_id", "orders"), ("client_secret", SECRET)];
+    assert_eq!(exchange_as(&mut world, None, &form).await, GOOD);
+}
+
+#[tokio::test]
+async fn a_record_with_a_secret_decides_alone() {
+    let legacy = Legacy::start(Habit::Exact).await;
+    let authenticator = legacy.by_introspection().build().unwrap();
+    let clients = |_| {
+        let known = Client::new("orders").secret(secret_of("orders"));
+        [known, Client::new("billing"), Client::new("reports")].into()
+    };
+    let plan = plan_with(clients, |targets| targets);
+    let plan = plan.with(|builder| builder.client_authenticator(authenticator).record_secrets_first());
+    let mut world = plan.start().await;
+    assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", &secret_of("orders"))), &[]).await, GOOD);
+    // The server knows another secret of this client.
+    assert_eq!(exchange_as(&mut world, Some(&basic_of("orders", SECRET)), &[]).await, REJECTED);
+    assert_eq!(legacy.questions(), 0);
+    assert_eq!(exchange_as(&mut world, Some(&basic_of("billing", "wrong")), &[]).await, REJECTED);
+    assert!(legacy.questions() > 0);
+}
+
+#[tokio::test]
+async fn equal_questions_are_asked_once() {
+    let legacy = Legacy::start(Habit::Slow).await;
+    let authenticator = legacy.by_introspection().cache(0, Duration::ZERO).build().unwrap();
+    authenticator.probe().await.unwrap();
+    let before = legacy.questions();
+    let ask = || {
+        let credentials = Credentials::new(AuthenticationMethod::ClientSecretPost, "orders", SECRET);
+        authenticator.clone().oneshot(credentials)
+    };
+    for answer in futures_util::future::join_all((0..200).map(|_| ask())).await {
+        assert_eq!(answer.unwrap(), Authentication::Client("orders".into()));
+    }
+    assert_eq!(legacy.questions() - before, 2, "the secret, and a wrong secret");
 }
 
 #[test]
@@ -344,6 +451,7 @@ fn build_reports_mistakes() {
     let forever = ServerAuthenticator::by_introspection("https://as.example/introspect").cache(1, Duration::MAX);
     assert_eq!(forever.build().unwrap_err().field(), "cache");
     let built = ServerAuthenticator::by_introspection("https://as.example/introspect").build().unwrap();
-    assert_eq!(format!("{built:?}"), "ServerAuthenticator { endpoint: \"https://as.example/introspect\", .. }");
+    let shown = "ServerAuthenticator { methods: [(Introspection, \"https://as.example/introspect\")], .. }";
+    assert_eq!(format!("{built:?}"), shown);
     let _ = TokenExchangeLayer::builder(AS).client_authenticator(built);
 }

@@ -1,7 +1,18 @@
 //! Authentication of clients by another authorization server.
 
-mod accepted;
+mod answer;
+mod attempt;
+mod flights;
+mod limits;
+mod memory;
+mod method;
 mod probe;
+mod question;
+mod server;
+mod state;
+
+pub use method::ServerMethod;
+pub use probe::ProbeError;
 
 use super::{Authentication, AuthenticationMethod, Credentials};
 use crate::{
@@ -9,38 +20,65 @@ use crate::{
     plug::{BoxHttpService, HttpService, boxed},
     records::{ConfigError, is_absolute},
 };
-use accepted::AcceptedCredentials;
 use futures_util::future::BoxFuture;
-use probe::{Probe, ProbeEndpoint, Verdict, random_secret};
+use limits::Limits;
+use memory::Memory;
+use probe::Probes;
+use server::Server;
+use state::State;
 use std::{
     fmt,
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
-use tower::{BoxError, Service, ServiceExt};
+use tower::{BoxError, Service};
 
-/// The time within which the server must answer a probe.
-const TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(300);
 
 /// A [`ClientAuthenticator`](super::ClientAuthenticator) that asks another authorization server, such as the server that
 /// the layer wraps, whether the credentials of a client are right.
 ///
-/// The records still decide which clients may exchange tokens. The record of such a client has no secret.
+/// The records still decide which clients may exchange tokens. A secret in the record of a client counts only with
+/// [`record_secrets_first`](crate::TokenExchangeBuilder::record_secrets_first); the server is then not asked.
+///
+/// # What counts as an answer
+///
+/// The server accepts a client with the answer that only an authenticated client gets: with `active: false` about a token
+/// that does not exist, with an access token, or with an error that follows authentication, such as `unauthorized_client` or
+/// `invalid_grant`. Every other answer with the status 400, 401 or 403 rejects the client. Any other status is no answer, and
+/// the exchange is answered with 503.
 ///
 /// # Safeguards
 ///
-/// A server that accepts any secret would let everybody act as any client. Before the first client, the authenticator
-/// therefore tries a client id that does not exist, and a request without credentials. If the server accepts either of
-/// the two, exchanges are answered with 503, and the log has the cause. Before a client is accepted, and once an hour
-/// for each client and method, the authenticator also tries a random secret for this client. If the server accepts the
-/// random secret, the client is rejected. A public client, which has no secret, is therefore always rejected.
+/// A server that accepts any secret would let everybody act as any client. An answer therefore counts only after the server
+/// told the following apart:
 ///
-/// The `Authorization` header of the client is sent to the server unchanged, but in the standard alphabet of base64. An
-/// empty secret is never sent. If the server neither accepts nor rejects a client, the exchange is answered with 503.
-/// Accepted credentials are remembered for a short time ([`cache`](ServerAuthenticatorBuilder::cache)) as a hash with a
-/// key that only this process has.
+/// * A client id that does not exist, and a request without credentials. The authenticator tries both before the first
+///   client, and once an hour. If no method tells them from a client, exchanges are answered with 500 (`server_error`), and
+///   the audit and the log have the cause.
+/// * The same client with a wrong secret, in the same encoding. The authenticator tries a wrong secret when the server
+///   accepts a secret for the first time, and again after an hour. If the server accepted the secret with an error, the
+///   authenticator tries a wrong secret before and after the secret, and again after 5 min: an error can change its meaning
+///   for a moment, for example while the server locks a client. If the server accepts the wrong secret too, the client is
+///   rejected. A public client, which has no secret, is therefore always rejected.
+///
+/// An empty secret, or a secret that a server could read as empty, is never sent. Accepted credentials are remembered for a
+/// short time ([`cache`](ServerAuthenticatorBuilder::cache)) as a hash with a key that only this process has.
+///
+/// # Encodings
+///
+/// The server gets the secret by the method of the client (or by [`send_as`](ServerAuthenticatorBuilder::send_as)). Servers
+/// decode `Authorization: Basic` in two ways, so the header is written again: a client id is sent in an encoding that every
+/// server reads alike. A secret with characters such as `%` and `+` is tried in two encodings. A client id that two servers
+/// could read as two ids is rejected; such a client needs `client_secret_post`.
+///
+/// # Limits
+///
+/// If an outer layer puts the [`ClientAddress`](super::ClientAddress) into the request, the server is told the address. At
+/// most 64 questions are asked at a time, for at most 4 different credentials of one client at one address, and for at most 32
+/// of one address. If a client exceeds a limit, or if the server answers 429, the client gets 429 with `Retry-After`. Until
+/// then, the server is not asked about this client at this address. The longest wait is 5 min.
 ///
 /// ```
 /// use tower_token_exchange::{
@@ -62,22 +100,14 @@ const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(300);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct ServerAuthenticator(Arc<Server>);
-
-/// The server that is asked.
-struct Server {
-    service: BoxHttpService,
-    url: String,
-    endpoint: ProbeEndpoint,
-    accepted: AcceptedCredentials,
-}
+pub struct ServerAuthenticator(Arc<State>);
 
 /// A builder of a [`ServerAuthenticator`].
 #[must_use = "a builder does nothing until `build`"]
 pub struct ServerAuthenticatorBuilder {
+    methods: Vec<(ServerMethod, String)>,
     service: Option<BoxHttpService>,
-    url: String,
-    endpoint: ProbeEndpoint,
+    send_as: Option<AuthenticationMethod>,
     entries: u64,
     time_to_live: Duration,
 }
@@ -88,37 +118,95 @@ impl ServerAuthenticator {
     /// The authenticator asks about a token that does not exist; the server authenticates the client before the server
     /// answers. The request changes nothing at the server. The clients need the permission to use that endpoint.
     pub fn by_introspection(endpoint: impl Into<String>) -> ServerAuthenticatorBuilder {
-        ServerAuthenticatorBuilder::new(endpoint.into(), ProbeEndpoint::Introspection)
+        ServerAuthenticatorBuilder::new([(ServerMethod::Introspection, endpoint.into())])
     }
 
     /// Authenticates clients at a token endpoint, with the client credentials grant (RFC 6749 section 4.4).
     ///
-    /// The authenticator discards the token that the server issues. The clients need the permission to use that grant.
+    /// The authenticator discards the token that the server issues. A client that may not use the grant is authenticated too,
+    /// if the server says so with an error such as `unauthorized_client`.
     pub fn by_client_credentials(endpoint: impl Into<String>) -> ServerAuthenticatorBuilder {
-        ServerAuthenticatorBuilder::new(endpoint.into(), ProbeEndpoint::Token)
+        ServerAuthenticatorBuilder::new([(ServerMethod::ClientCredentials, endpoint.into())])
     }
 
-    /// Checks that the server rejects a client that does not exist.
+    /// Authenticates clients at a token endpoint, with an authorization code that does not exist (RFC 6749 section 4.1.3).
     ///
-    /// The authenticator makes this check before the first client in any case. Call this method to make the check when
-    /// your server starts.
+    /// The server answers `invalid_grant` to an authenticated client, and another error to any other client. The request
+    /// changes nothing at the server.
+    pub fn by_authorization_code(endpoint: impl Into<String>) -> ServerAuthenticatorBuilder {
+        ServerAuthenticatorBuilder::new([(ServerMethod::AuthorizationCode, endpoint.into())])
+    }
+
+    /// Authenticates clients at a token endpoint, with a refresh token that does not exist (RFC 6749 section 6).
+    ///
+    /// The answers are those of [`by_authorization_code`](Self::by_authorization_code).
+    pub fn by_refresh_token(endpoint: impl Into<String>) -> ServerAuthenticatorBuilder {
+        ServerAuthenticatorBuilder::new([(ServerMethod::RefreshToken, endpoint.into())])
+    }
+
+    /// Authenticates clients with whatever method works: at the introspection endpoint, if the server has one, and at the
+    /// token endpoint.
+    ///
+    /// The methods are tried in the order of [`ServerMethod::ALL`]. A method counts only if the server tells the client from
+    /// a client that does not exist, and its secret from a wrong secret. For an hour, the authenticator asks about a client
+    /// only with the method that authenticated the client. [`chosen_method`](Self::chosen_method) and the log say which
+    /// method works.
+    ///
+    /// ```
+    /// use tower_token_exchange::client_auth::ServerAuthenticator;
+    ///
+    /// let introspection = Some("https://as.example/introspect");
+    /// let authenticator = ServerAuthenticator::auto("https://as.example/token", introspection).build()?;
+    /// assert_eq!(authenticator.chosen_method(), None);
+    /// # Ok::<(), tower_token_exchange::ConfigError>(())
+    /// ```
+    pub fn auto(token_endpoint: impl Into<String>, introspection_endpoint: Option<&str>) -> ServerAuthenticatorBuilder {
+        let token_endpoint = token_endpoint.into();
+        let url = |method: ServerMethod| match method {
+            ServerMethod::Introspection => introspection_endpoint.map(str::to_owned),
+            _ => Some(token_endpoint.clone()),
+        };
+        ServerAuthenticatorBuilder::new(ServerMethod::ALL.iter().filter_map(|method| Some((*method, url(*method)?))))
+    }
+
+    /// Checks that the server rejects a client that does not exist, with at least one method.
+    ///
+    /// The authenticator makes this check before the first client in any case, and once an hour. Call this method to make the
+    /// check when your server starts. After a failure, the server is asked again after 1 s, then after 2 s, and so on up to
+    /// 60 s; until then, the answer is the same error.
     ///
     /// # Errors
-    /// The server accepted the client, did not answer, or gave an answer that neither accepts nor rejects the client.
-    pub async fn probe(&self) -> Result<(), BoxError> {
-        self.0.check_unknown_client().await
+    /// [`ProbeError`] if no client can be authenticated.
+    pub async fn probe(&self) -> Result<(), ProbeError> {
+        self.0.probe().await
+    }
+
+    /// The method that works at the server: the method that authenticated the first client. Before the first client, the first
+    /// method with which the server rejected a client that does not exist; `None` if the server was not asked yet.
+    pub fn chosen_method(&self) -> Option<ServerMethod> {
+        self.0.chosen_method()
     }
 }
 
 impl ServerAuthenticatorBuilder {
-    fn new(url: String, endpoint: ProbeEndpoint) -> Self {
-        Self { service: None, url, endpoint, entries: 10_000, time_to_live: Duration::from_secs(60) }
+    pub(super) fn new(methods: impl IntoIterator<Item = (ServerMethod, String)>) -> Self {
+        let methods = methods.into_iter().collect();
+        Self { methods, service: None, send_as: None, entries: 10_000, time_to_live: Duration::from_secs(60) }
     }
 
     /// Sets the HTTP service that sends the requests: an [`HttpFetch`](crate::fetch::HttpFetch) with other options, or the
     /// wrapped service itself ([`in_process`](crate::fetch::in_process)). Default: `HttpFetch::new()`.
+    ///
+    /// If the [`ClientAddress`](crate::client_auth::ClientAddress) is known, a request has the address in `Forwarded`, in
+    /// `X-Forwarded-For`, and as an extension.
     pub fn http(mut self, service: impl HttpService) -> Self {
         self.service = Some(boxed(service));
+        self
+    }
+
+    /// Sends every secret with this method, for a server that takes no other. Default: the method of the client.
+    pub fn send_as(mut self, method: AuthenticationMethod) -> Self {
+        self.send_as = Some(method);
         self
     }
 
@@ -134,11 +222,11 @@ impl ServerAuthenticatorBuilder {
     /// Builds the authenticator.
     ///
     /// # Errors
-    /// [`ConfigError`] if the endpoint is not an absolute URL, if the cache time is longer than 5 min, or if there is no
+    /// [`ConfigError`] if an endpoint is not an absolute URL, if the cache time is longer than 5 min, or if there is no
     /// HTTP service.
     pub fn build(self) -> Result<ServerAuthenticator, ConfigError> {
-        let Self { service, url, endpoint, entries, time_to_live } = self;
-        if !is_absolute(&url) {
+        let Self { methods, service, send_as, entries, time_to_live } = self;
+        if let Some((_, url)) = methods.iter().find(|(_, url)| !is_absolute(url)) {
             return Err(ConfigError::new(
                 "endpoint",
                 format!("`{url}` is not an absolute URL; include the scheme and the host"),
@@ -147,73 +235,14 @@ impl ServerAuthenticatorBuilder {
         if time_to_live > MAX_TIME_TO_LIVE {
             return Err(ConfigError::new("cache", "the time is longer than 5 min; use 5 min or less"));
         }
-        let accepted = AcceptedCredentials::new(entries, time_to_live)
+        let memory = Memory::new(entries, time_to_live)
             .ok_or_else(|| ConfigError::new("cache", "the system has no randomness; check its random source"))?;
         if service.is_none() && !cfg!(feature = "fetch") {
             return Err(ConfigError::new("http", NO_CLIENT));
         }
         let service = service.unwrap_or_else(default_service);
-        Ok(ServerAuthenticator(Arc::new(Server { service, url, endpoint, accepted })))
-    }
-}
-
-impl Server {
-    async fn authenticate(&self, credentials: Credentials) -> Result<Authentication, BoxError> {
-        let Some(probe) = Probe::new(&credentials) else { return Ok(Authentication::Rejected) };
-        if self.accepted.contains(&probe) {
-            return Ok(Authentication::Client(probe.client_id));
-        }
-        if !self.accepted.has_rejected_unknown_client() {
-            self.check_unknown_client().await?;
-        }
-        if self.send(&probe).await? == Verdict::Rejected {
-            return Ok(Authentication::Rejected);
-        }
-        if !self.accepted.has_rejected_wrong_secret(&probe) && !self.rejects_wrong_secret(&probe).await? {
-            return Ok(Authentication::Rejected);
-        }
-        self.accepted.insert(&probe);
-        Ok(Authentication::Client(probe.client_id))
-    }
-
-    /// Whether the server rejects a random secret for this client. The server accepts any secret for a public client.
-    async fn rejects_wrong_secret(&self, probe: &Probe) -> Result<bool, BoxError> {
-        let client_id = &probe.client_id;
-        match self.send(&probe.with_secret(&random_secret()?)?).await? {
-            Verdict::Rejected => {
-                self.accepted.note_rejected_wrong_secret(probe);
-                Ok(true)
-            }
-            Verdict::Accepted => {
-                tracing::error!(%client_id, "the server accepts any secret for this client; the client is rejected");
-                Ok(false)
-            }
-        }
-    }
-
-    async fn check_unknown_client(&self) -> Result<(), BoxError> {
-        let fail = |problem: &'static str| {
-            tracing::error!(endpoint = self.url, "{problem}");
-            Err(problem.into())
-        };
-        for method in [AuthenticationMethod::ClientSecretBasic, AuthenticationMethod::ClientSecretPost] {
-            let probe = Probe::made_up(method, &random_secret()?, &random_secret()?);
-            if let Verdict::Accepted = self.send(&probe).await? {
-                return fail("the server accepts a client that does not exist; the server cannot authenticate clients");
-            }
-        }
-        // A request without credentials may be rejected with any error.
-        if let Ok(Verdict::Accepted) = self.send(&Probe::without_credentials()).await {
-            return fail("the server accepts a request without credentials; the server cannot authenticate clients");
-        }
-        self.accepted.note_rejected_unknown_client();
-        Ok(())
-    }
-
-    async fn send(&self, probe: &Probe) -> Result<Verdict, BoxError> {
-        let request = probe.request(&self.url, self.endpoint)?;
-        let response = tokio::time::timeout(TIMEOUT, self.service.clone().oneshot(request)).await??;
-        self.endpoint.verdict(&response)
+        let server = Server { service, limits: Limits::new(), memory };
+        Ok(ServerAuthenticator(Arc::new(State::new(server, Probes::new(methods, send_as)))))
     }
 }
 
@@ -227,19 +256,19 @@ impl Service<Credentials> for ServerAuthenticator {
     }
 
     fn call(&mut self, credentials: Credentials) -> Self::Future {
-        let server = Arc::clone(&self.0);
-        Box::pin(async move { server.authenticate(credentials).await })
+        let state = Arc::clone(&self.0);
+        Box::pin(async move { state.authenticate(credentials).await })
     }
 }
 
 impl fmt::Debug for ServerAuthenticator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerAuthenticator").field("endpoint", &self.0.url).finish_non_exhaustive()
+        f.debug_struct("ServerAuthenticator").field("methods", &self.0.methods()).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for ServerAuthenticatorBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServerAuthenticatorBuilder").field("endpoint", &self.url).finish_non_exhaustive()
+        f.debug_struct("ServerAuthenticatorBuilder").field("methods", &self.methods).finish_non_exhaustive()
     }
 }

@@ -1,151 +1,174 @@
-use crate::{
-    client_auth::{AuthenticationMethod, Credentials},
-    protocol::{ClientId, Sensitive, basic_authorization, basic_header},
-    random,
+//! What is known about the methods of the server before any client: whether the server rejects a client that does not exist.
+
+use super::{
+    answer::{Answer, NoAnswer},
+    attempt::Attempt,
+    method::ServerMethod,
+    server::{Server, Usable},
 };
-use bytes::Bytes;
-use data_encoding::BASE64;
-use http::{HeaderValue, Request, Response, StatusCode, header};
-use serde_json::Value;
-use tower::BoxError;
+use crate::{client_auth::AuthenticationMethod, locks, random};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
-/// The endpoint of the server at which clients are tried.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum ProbeEndpoint {
-    Introspection,
-    Token,
+/// How long the result of a probe counts.
+const VALID: Duration = Duration::from_secs(3600);
+/// How long the result counts if a method could not be tried.
+const VALID_IN_PART: Duration = Duration::from_secs(60);
+/// The time between the first two probes that fail. Each further failure doubles the time.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+const LIMITED: &str = "the server limits the questions; wait, or raise the limit of the server for this address";
+
+/// Why no client can be authenticated at the server.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProbeError {
+    /// The server does not tell a client that does not exist from other clients, with any method. Only another configuration
+    /// helps. The text has the answers of the server.
+    #[error(
+        "the server does not tell right secrets from wrong ones: {0}; give each client a `Client::secret_sha256` in its \
+         record, or use another method"
+    )]
+    CannotTell(String),
+    /// The server did not answer, or limits the questions. The text has the problem.
+    #[error("the server cannot be asked: {0}")]
+    Unavailable(String),
 }
 
-/// The verdict of the server on a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Accepted,
-    Rejected,
+/// The methods of the server, and the result of the latest probe.
+pub(super) struct Probes {
+    methods: Vec<(ServerMethod, String)>,
+    send_as: Option<AuthenticationMethod>,
+    usable: Mutex<Option<(Arc<[Usable]>, Instant)>>,
+    /// The latest failure. Held while the server is probed.
+    failure: tokio::sync::Mutex<Option<Failure>>,
 }
 
-/// A client id and a secret that are tried at the server.
-pub(super) struct Probe {
-    pub(super) method: AuthenticationMethod,
-    pub(super) client_id: ClientId,
-    secret: Sensitive,
-    /// The `Authorization` header of the client, for a server that decodes the header in its own way.
-    authorization: Option<HeaderValue>,
+struct Failure {
+    error: ProbeError,
+    wait: Duration,
+    until: Instant,
 }
 
-impl Probe {
-    /// The probe for the credentials of a request, or `None` if the credentials have an empty secret or two possible
-    /// client ids. In the second case, the answer of the server does not say which client the server accepted.
-    pub(super) fn new(credentials: &Credentials) -> Option<Self> {
-        let mut readings = credentials.readings();
-        let (client_id, secret) = readings.next()?;
-        if secret.is_empty() || readings.any(|(other, secret)| other != client_id || secret.is_empty()) {
-            return None;
+/// What a probe found out about one method.
+enum Found {
+    Usable(Usable),
+    CannotTell(String),
+    Unavailable(String),
+}
+
+impl Probes {
+    pub(super) fn new(methods: Vec<(ServerMethod, String)>, send_as: Option<AuthenticationMethod>) -> Self {
+        Self { methods, send_as, usable: Mutex::default(), failure: tokio::sync::Mutex::default() }
+    }
+
+    pub(super) fn send_as(&self) -> Option<AuthenticationMethod> {
+        self.send_as
+    }
+
+    /// Every method, with its endpoint.
+    pub(super) fn methods(&self) -> &[(ServerMethod, String)] {
+        &self.methods
+    }
+
+    /// The methods that the latest probe found usable.
+    pub(super) fn known(&self) -> Option<Arc<[Usable]>> {
+        let usable = locks::lock(&self.usable);
+        usable.as_ref().filter(|(_, until)| Instant::now() < *until).map(|(usable, _)| Arc::clone(usable))
+    }
+
+    /// The methods that are usable. Probes the server if that is not known; after a failure not at once again.
+    pub(super) async fn usable(&self, server: &Server) -> Result<Arc<[Usable]>, ProbeError> {
+        if let Some(usable) = self.known() {
+            return Ok(usable);
         }
-        Some(Self {
-            method: credentials.method(),
-            client_id: client_id.into(),
-            secret: Sensitive::new(secret.to_owned()),
-            authorization: credentials.authorization().cloned(),
-        })
-    }
-
-    /// A probe with a client id and a secret that are made up.
-    pub(super) fn made_up(method: AuthenticationMethod, client_id: &str, secret: &str) -> Self {
-        Self { method, client_id: client_id.into(), secret: Sensitive::new(secret.to_owned()), authorization: None }
-    }
-
-    /// A probe without any credentials.
-    pub(super) fn without_credentials() -> Self {
-        Self::made_up(AuthenticationMethod::ClientSecretPost, "", "")
-    }
-
-    /// A probe of the same client with another secret, which consists of unreserved characters.
-    ///
-    /// The server gets the client id in the same encoding. In another encoding, the server may read another id, and then
-    /// rejects an unknown client instead of a wrong secret.
-    pub(super) fn with_secret(&self, secret: &str) -> Result<Self, BoxError> {
-        let mut other = Self::made_up(self.method, self.client_id.as_str(), secret);
-        if let Some(client_id) = self.encoded_client_id() {
-            other.authorization = Some(basic_header(&[&client_id[..], b":", secret.as_bytes()].concat())?);
+        let mut failure = self.failure.lock().await;
+        if let Some(usable) = self.known() {
+            return Ok(usable);
         }
-        Ok(other)
-    }
-
-    /// The client id in the encoding in which the server gets the id. `None` without an `Authorization` header.
-    pub(super) fn encoded_client_id(&self) -> Option<Vec<u8>> {
-        let token = self.authorization.as_ref()?.as_bytes().strip_prefix(b"Basic ")?;
-        let mut pair = BASE64.decode(token).ok()?;
-        pair.truncate(pair.iter().position(|byte| *byte == b':')?);
-        Some(pair)
-    }
-
-    /// The parts in which two different probes of one method differ.
-    pub(super) fn identity(&self) -> [&[u8]; 3] {
-        let authorization = self.authorization.as_ref().map(HeaderValue::as_bytes).unwrap_or_default();
-        [self.client_id.as_str().as_bytes(), self.secret.expose().as_bytes(), authorization]
-    }
-
-    /// The HTTP request that sends the probe.
-    pub(super) fn request(&self, url: &str, endpoint: ProbeEndpoint) -> Result<Request<Bytes>, BoxError> {
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        match endpoint {
-            ProbeEndpoint::Introspection => form.append_pair("token", &random_secret()?),
-            ProbeEndpoint::Token => form.append_pair("grant_type", "client_credentials"),
-        };
-        let mut request = Request::post(url)
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::ACCEPT, "application/json");
-        match self.method {
-            AuthenticationMethod::ClientSecretPost if self.client_id.as_str().is_empty() => {}
-            AuthenticationMethod::ClientSecretPost => {
-                form.append_pair("client_id", self.client_id.as_str())
-                    .append_pair("client_secret", self.secret.expose());
+        if let Some(failure) = failure.as_ref().filter(|failure| Instant::now() < failure.until) {
+            return Err(failure.error.clone());
+        }
+        match self.probe(server).await {
+            Ok((usable, valid)) => {
+                *failure = None;
+                *locks::lock(&self.usable) = Some((Arc::clone(&usable), Instant::now() + valid));
+                Ok(usable)
             }
-            AuthenticationMethod::ClientSecretBasic => request = request.header(header::AUTHORIZATION, self.basic()?),
-        }
-        Ok(request.body(Bytes::from(form.finish()))?)
-    }
-
-    fn basic(&self) -> Result<HeaderValue, BoxError> {
-        if let Some(authorization) = &self.authorization {
-            return Ok(authorization.clone());
-        }
-        Ok(basic_authorization(self.client_id.as_str(), self.secret.expose())?)
-    }
-}
-
-impl ProbeEndpoint {
-    /// Reads the verdict from the response. A response that neither accepts nor rejects the client is an error.
-    pub(super) fn verdict(self, response: &Response<Bytes>) -> Result<Verdict, BoxError> {
-        let status = response.status();
-        let body: Option<Value> = serde_json::from_slice(response.body()).ok();
-        let member = |name: &str| body.as_ref().and_then(|body| body.get(name));
-        let is_success = match self {
-            // The token of the probe is made up. A server that calls the token active has checked nothing.
-            Self::Introspection => member("active").and_then(Value::as_bool) == Some(false),
-            Self::Token => member("access_token").is_some_and(Value::is_string),
-        };
-        let error = member("error").and_then(Value::as_str);
-        match status {
-            StatusCode::OK if is_success => Ok(Verdict::Accepted),
-            // RFC 6749 section 5.2 permits 401 and 400 for `invalid_client`.
-            StatusCode::UNAUTHORIZED => Ok(Verdict::Rejected),
-            StatusCode::BAD_REQUEST if error == Some("invalid_client") => Ok(Verdict::Rejected),
-            _ => Err(match error {
-                Some(error) if is_error_code(error) => format!("the server answered {status} with `{error}`"),
-                _ => format!("the server answered {status}, which neither accepts nor rejects the client"),
+            Err(error) => {
+                tracing::error!(problem = %error, "no client can be authenticated");
+                let wait = failure.as_ref().map_or(FIRST_WAIT, |failure| (failure.wait * 2).min(LONGEST_WAIT));
+                // Several servers that start together do not ask together.
+                let until = Instant::now() + wait.mul_f64(0.75 + random::fraction() / 2.0);
+                *failure = Some(Failure { error: error.clone(), wait, until });
+                Err(error)
             }
-            .into()),
         }
     }
-}
 
-/// Whether the text has the form of an error code of RFC 6749. Such a text is safe for a log line.
-fn is_error_code(error: &str) -> bool {
-    error.len() <= 64 && error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
-}
+    async fn probe(&self, server: &Server) -> Result<(Arc<[Usable]>, Duration), ProbeError> {
+        let (mut usable, mut cannot_tell, mut unavailable) = (Vec::new(), Vec::new(), Vec::new());
+        for (method, url) in &self.methods {
+            match self.probe_method(server, *method, url).await {
+                Found::Usable(found) => usable.push(found),
+                Found::CannotTell(problem) => cannot_tell.push(format!("{method}: {problem}")),
+                Found::Unavailable(problem) => unavailable.push(format!("{method}: {problem}")),
+            }
+        }
+        if usable.is_empty() {
+            return Err(match unavailable.is_empty() {
+                true => ProbeError::CannotTell(cannot_tell.join("; ")),
+                false => ProbeError::Unavailable(unavailable.join("; ")),
+            });
+        }
+        let valid = if unavailable.is_empty() { VALID } else { VALID_IN_PART };
+        for problem in cannot_tell.iter().chain(&unavailable) {
+            tracing::info!(problem, "a method of client authentication is not used");
+        }
+        Ok((usable.into(), valid))
+    }
 
-/// Returns a text that nobody can guess.
-pub(super) fn random_secret() -> Result<String, BoxError> {
-    Ok(random::text::<24>().ok_or("the system has no randomness")?)
+    /// Tries a client that does not exist, and a request without credentials.
+    async fn probe_method(&self, server: &Server, method: ServerMethod, url: &str) -> Found {
+        let (mut made_up, mut problems) = (Vec::new(), Vec::new());
+        let sent_as = match &self.send_as {
+            Some(method) => std::slice::from_ref(method),
+            None => AuthenticationMethod::ALL,
+        };
+        for sent_as in sent_as {
+            let attempt = match Attempt::made_up(*sent_as) {
+                Ok(attempt) => attempt,
+                Err(error) => return Found::Unavailable(error.to_string()),
+            };
+            match server.ask(method, url, &attempt, None).await {
+                Ok(Answer::Success) => {
+                    return Found::CannotTell("the server accepts a client that does not exist".into());
+                }
+                Ok(Answer::Refused(refusal))
+                    if method != ServerMethod::Introspection && refusal.follows_authentication() =>
+                {
+                    problems.push(format!(
+                        "the server answers {refusal} to a client that does not exist, as if the client were \
+                         authenticated"
+                    ));
+                }
+                Ok(Answer::Refused(refusal)) => made_up.push((*sent_as, refusal)),
+                Ok(Answer::Limited(_)) => return Found::Unavailable(LIMITED.to_owned()),
+                Err(NoAnswer::Unavailable(problem)) => return Found::Unavailable(problem),
+                Err(NoAnswer::Unclear(problem)) => problems.push(problem),
+            }
+        }
+        if made_up.is_empty() {
+            problems.dedup();
+            return Found::CannotTell(problems.join(", "));
+        }
+        // A request without credentials may be rejected with any error.
+        match server.ask(method, url, &Attempt::nobody(), None).await {
+            Ok(Answer::Success) => Found::CannotTell("the server accepts a request without credentials".into()),
+            Err(NoAnswer::Unavailable(problem)) => Found::Unavailable(problem),
+            _ => Found::Usable(Usable { method, url: url.to_owned(), made_up }),
+        }
+    }
 }

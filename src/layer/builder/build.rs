@@ -59,6 +59,7 @@ impl TokenExchangeBuilder {
             signer,
             policy: self.policy,
             authenticator: self.authenticator,
+            record_secrets_first: self.record_secrets_first,
             http_is_default: self.http.is_none(),
             fetcher: Fetcher { http: self.http.unwrap_or_else(default_service), clock: settings.clock.clone() },
             verifiers: self.verifiers,

@@ -103,6 +103,13 @@ reasons! {
         "Compare the client id and the secret with the client's record: {Client::new} and {Client::secret}. If the \
         layer has a `TokenExchangeBuilder::client_authenticator`, look there. Many such events in a short time mean \
         that somebody guesses secrets.";
+    /// The client made too many attempts to authenticate, at this server or at the server that authenticates the clients.
+    TooManyClientAttempts = "too_many_client_attempts",
+        request("too many attempts to authenticate; try again later")
+            .error(ErrorCode::TemporarilyUnavailable)
+            .status(StatusCode::TOO_MANY_REQUESTS),
+        "Somebody guesses secrets, or a client repeats a request with a wrong secret: correct the secret. If regular \
+        clients are limited, raise the limit of the server that authenticates the clients.";
     /// The `client_id` in the form differs from the authenticated client.
     ClientIdMismatch = "client_id_mismatch", request("client_id does not match the authenticated client"),
         "Fix the client: omit `client_id`, or send the id of the client whose secret the request has.";
@@ -400,6 +407,10 @@ reasons! {
     AuthenticatorUnavailable = "authenticator_unavailable", UNAVAILABLE,
         "The detail has the error of the `TokenExchangeBuilder::client_authenticator`. For an unknown client, the \
         authenticator must answer `Authentication::Rejected` instead of an error.";
+    /// No client can be authenticated until the configuration changes.
+    AuthenticatorMisconfigured = "authenticator_misconfigured", BROKEN,
+        "The detail says what is wrong. Change the `TokenExchangeBuilder::client_authenticator`, or write the secrets \
+        of the clients into their records with {Client::secret_sha256}.";
     /// The client authenticator panicked.
     AuthenticatorPanicked = "authenticator_panicked", BROKEN,
         "The service of `TokenExchangeBuilder::client_authenticator` has a defect. The message of the panic is on \

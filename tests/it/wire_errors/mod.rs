@@ -660,6 +660,17 @@ fn failures() -> Vec<Row> {
             let away = tower::service_fn(|_: Credentials| async { Err::<Authentication, _>(CANARY) });
             plan().with(|builder| builder.client_authenticator(away))
         }),
+        broken("an authenticator that cannot work", Reason::AuthenticatorMisconfigured, || {
+            let problem = || Authentication::Misconfigured { problem: "no method works; use another".to_owned() };
+            let wrong = tower::service_fn(move |_: Credentials| async move { Ok::<_, Infallible>(problem()) });
+            plan().with(|builder| builder.client_authenticator(wrong))
+        }),
+        unavailable("too many attempts of a client", Reason::TooManyClientAttempts, || {
+            let wait = || Authentication::TooManyAttempts { retry_after: Duration::from_millis(1500) };
+            let limits = tower::service_fn(move |_: Credentials| async move { Ok::<_, Infallible>(wait()) });
+            plan().with(|builder| builder.client_authenticator(limits))
+        })
+        .status(429),
         broken("an authenticator that panics", Reason::AuthenticatorPanicked, || {
             let panics = tower::service_fn(|credentials: Credentials| async move {
                 assert_eq!(credentials.readings().count(), 0, "{CANARY}, as the test wants");
@@ -766,7 +777,7 @@ fn check(row: &Row, reply: &Reply) {
     let headers = &reply.headers;
     let mut expected = BTreeSet::from(["content-type", "cache-control", "pragma"]);
     expected.extend(row.challenged.then_some("www-authenticate"));
-    expected.extend((row.status == 503).then_some("retry-after"));
+    expected.extend(matches!(row.status, 429 | 503).then_some("retry-after"));
     assert_eq!(header_names(headers), expected, "{name}");
     assert!(headers.keys().all(|name| headers.get_all(name).iter().count() == 1), "{name}: {headers:?}");
     assert_eq!(headers["content-type"], "application/json", "{name}");
