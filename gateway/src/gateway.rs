@@ -74,10 +74,14 @@ impl Gateway {
             .http(http)
             .signer(config.signer.clone())
             .max_lifetime(settings.limits.max_lifetime)
+            .max_targets(settings.limits.max_targets)
             .revocations(stores.revocations)
             .audit(stores.audit.clone());
         if settings.audit.optional {
             builder = builder.best_effort_audit();
+        }
+        if settings.limits.strict_scope {
+            builder = builder.strict_scope();
         }
         for path in endpoints.token() {
             builder = builder.endpoint(path);

@@ -133,12 +133,15 @@ impl Config {
 
     /// Checks the rules that the types cannot express.
     fn check(&self) -> anyhow::Result<()> {
-        let Settings { listen, paths, log, .. } = &*self.settings;
+        let Settings { listen, paths, limits, log, .. } = &*self.settings;
         if listen.admin == listen.address && listen.admin.port() != 0 {
             return Err(self.wrong("listen.admin", "this is `listen.address` too; give another address"));
         }
         if log.level.as_ref().is_some_and(|level| level.parse::<LevelFilter>().is_err()) {
             return Err(self.wrong("log.level", "unknown level; give `error`, `warn`, `info` or `debug`"));
+        }
+        if !(1..=8).contains(&limits.max_targets) {
+            return Err(self.wrong("limits.max_targets", "out of range; give 1 to 8"));
         }
         if self.document.rules.is_none() {
             let file = self.records.as_ref().unwrap_or(&self.main);

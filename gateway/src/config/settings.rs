@@ -88,6 +88,8 @@ pub(crate) struct Upstream {
     /// The issuer identifier of the authorization server, which is the `iss` of the tokens of the gateway too.
     pub(crate) issuer: String,
     pub(crate) ca: Option<PathBuf>,
+    /// The name in the certificate of the server. Default: the host of `url`.
+    pub(crate) tls_server_name: Option<String>,
     #[serde(default)]
     pub(crate) authenticate_clients_by: ClientAuthentication,
     /// The product whose documented tokens the server has.
@@ -204,6 +206,10 @@ pub(crate) struct Limits {
     /// The longest lifetime of an issued token.
     #[serde(deserialize_with = "duration")]
     pub(crate) max_lifetime: Duration,
+    /// The most targets of one request, from 1 to 8.
+    pub(crate) max_targets: usize,
+    /// Whether a request is refused if a part of the requested scope cannot be granted.
+    pub(crate) strict_scope: bool,
 }
 
 impl Default for Limits {
@@ -215,6 +221,8 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(30),
             max_lifetime: Duration::from_secs(300),
+            max_targets: 1,
+            strict_scope: false,
         }
     }
 }

@@ -1,6 +1,6 @@
 use super::{
     Peer,
-    headers::{join_cookies, remove_from_proxies, remove_hop_by_hop, requested_upgrade},
+    headers::{join_cookies, remove_from_proxies, remove_hop_by_hop, requested_upgrade, takes_trailers},
 };
 use data_encoding::BASE64;
 use http::{
@@ -119,6 +119,16 @@ impl ForwardingBuilder {
     }
 }
 
+/// A host without the port, if the port is the default of the scheme.
+pub(crate) fn without_default_port<'a>(scheme: &str, host: &'a str) -> &'a str {
+    let port = match scheme {
+        "https" => ":443",
+        "http" => ":80",
+        _ => return host,
+    };
+    host.strip_suffix(port).unwrap_or(host)
+}
+
 fn origin(url: &str) -> Option<(Scheme, Authority, Option<PathAndQuery>)> {
     let parts = url.parse::<Uri>().ok()?.into_parts();
     let scheme = parts.scheme.filter(|scheme| matches!(scheme.as_str(), "http" | "https"))?;
@@ -131,7 +141,8 @@ impl Forwarding {
         ForwardingBuilder::default()
     }
 
-    /// Returns whether a request is for the public host or one of the other [`hosts`](ForwardingBuilder::hosts). Answer any
+    /// Returns whether a request is for the public host or one of the other [`hosts`](ForwardingBuilder::hosts). The default
+    /// port of the public URL's scheme makes no difference (RFC 9110 section 4.2.3). Answer any
     /// other request with 421 (RFC 9110 section 15.5.20): the server may believe any `Host`.
     ///
     /// ```
@@ -141,7 +152,7 @@ impl Forwarding {
     /// let forwarding = Forwarding::builder().server("http://10.0.0.7:3000").public_url("https://as.example");
     /// let forwarding = forwarding.hosts(["as.internal:8443"]).build()?;
     /// let accepts = |host| forwarding.accepts_host_of(&Request::get("/").header("host", host).body(()).unwrap());
-    /// assert!(accepts("AS.example") && accepts("as.internal:8443"));
+    /// assert!(accepts("AS.example") && accepts("as.example:443") && accepts("as.internal:8443"));
     /// assert!(!accepts("as.internal") && !accepts("as.example.evil") && !accepts(""));
     /// # Ok::<(), token_exchange_gateway::forward::ForwardingError>(())
     /// ```
@@ -149,7 +160,13 @@ impl Forwarding {
         let host = request.uri().authority().map(Authority::as_str);
         let host = host.or_else(|| request.headers().get(header::HOST)?.to_str().ok()).unwrap_or_default();
         let mut names = self.hosts.iter().chain([&self.public_host]);
-        names.any(|name| name == "*" || name.eq_ignore_ascii_case(host))
+        let short = |host| without_default_port(&self.public_scheme, host);
+        names.any(|name| name == "*" || short(name).eq_ignore_ascii_case(short(host)))
+    }
+
+    /// Whether the gateway reaches the server over TLS.
+    pub(crate) fn server_has_tls(&self) -> bool {
+        self.server_scheme == Scheme::HTTPS
     }
 
     /// Returns the scheme and the host of the public URL.
@@ -159,7 +176,8 @@ impl Forwarding {
 
     /// Turns the request of a client into a request of the gateway to the server, over HTTP/1.1.
     ///
-    /// The URI is that of the server. The headers that concern the connection are removed. `Host` is the host that the client
+    /// The URI is that of the server. The headers that concern the connection are removed. A client that takes trailers (`TE`,
+    /// RFC 9110 section 10.1.4) gets the trailers of the server. `Host` is the host that the client
     /// asked for. `Forwarded` (RFC 7239), `X-Forwarded-*`, `Via` (RFC 9110 section 7.6.3) and `Client-Cert` (RFC 9440) say who
     /// the client is, by the [`Peer`] in the extensions. The path, the query and all other headers stay as they are.
     ///
@@ -168,6 +186,7 @@ impl Forwarding {
     /// let requests bypass every layer in front of the server.
     pub fn forward(&self, parts: &mut Parts) -> Option<HeaderValue> {
         let upgrade = requested_upgrade(parts);
+        let takes_trailers = takes_trailers(&parts.headers);
         let peer = parts.extensions.get::<Peer>().cloned();
         let host = parts.uri.authority().and_then(|host| HeaderValue::try_from(host.as_str()).ok());
         let host = host.or_else(|| parts.headers.get(header::HOST).cloned());
@@ -186,6 +205,9 @@ impl Forwarding {
         if let Some(protocol) = &upgrade {
             headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
             headers.insert(header::UPGRADE, protocol.clone());
+        } else if takes_trailers {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }
         join_cookies(headers);
         remove_from_proxies(headers, self.behind_proxy);
@@ -345,10 +367,46 @@ mod tests {
         for request in others.chain([request().version(Version::HTTP_2), request().method("POST")]) {
             let mut parts = request.body(()).unwrap().into_parts().0;
             assert_eq!(forwarding().forward(&mut parts), None);
-            for gone in ["connection", "upgrade", "http2-settings", "x-hop", "te", "expect"] {
+            for gone in ["upgrade", "http2-settings", "x-hop", "expect"] {
                 assert!(!parts.headers.contains_key(gone), "{gone}");
             }
+            // Only a client that takes trailers names another header of the connection.
+            let takes_trailers = parts.headers.contains_key("te");
+            assert_eq!(
+                parts.headers.get("connection").map(HeaderValue::as_bytes),
+                takes_trailers.then_some(&b"te"[..])
+            );
             assert_eq!(parts.version, Version::HTTP_11);
+        }
+    }
+
+    #[test]
+    fn only_trailers_pass_of_the_transfer_codings() {
+        for (te, passed) in [("trailers", true), ("gzip, Trailers;q=1", true), ("gzip", false), ("trailersx", false)] {
+            let parts = forwarded(&forwarding(), Request::get("/").header("te", te).header("trailer", "x-sum"), None);
+            assert_eq!(parts.headers.get("te").map(HeaderValue::as_bytes), passed.then_some(&b"trailers"[..]), "{te}");
+            assert_eq!(parts.headers["trailer"], "x-sum");
+        }
+    }
+
+    #[test]
+    fn the_default_port_names_the_same_host() {
+        let accepts = |public: &str, host: &str| {
+            let forwarding = Forwarding::builder().server("http://10.0.0.7").public_url(public).build().unwrap();
+            forwarding.accepts_host_of(&Request::get("/").header("host", host).body(()).unwrap())
+        };
+        for (public, host, expected) in [
+            ("https://as.example", "as.example:443", true),
+            ("https://as.example:443", "as.example", true),
+            ("http://as.example", "as.example:80", true),
+            ("https://[2001:db8::1]", "[2001:db8::1]:443", true),
+            ("https://as.example", "as.example:80", false),
+            ("http://as.example", "as.example:443", false),
+            ("https://as.example", "as.example:8443", false),
+            ("https://as.example", "as.example:443:443", false),
+            ("https://as.example:8443", "as.example", false),
+        ] {
+            assert_eq!(accepts(public, host), expected, "{public} {host}");
         }
     }
 

@@ -1,14 +1,13 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header, request::Parts};
 
 /// Headers that concern one connection and not the message (RFC 9110 section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 9] = [
+const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
     HeaderName::from_static("http2-settings"),
     HeaderName::from_static("keep-alive"),
     header::PROXY_AUTHORIZATION,
     HeaderName::from_static("proxy-connection"),
     header::TE,
-    header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
@@ -51,6 +50,13 @@ pub(super) fn requested_upgrade(parts: &Parts) -> Option<HeaderValue> {
     let mut protocols = parts.headers.get_all(header::UPGRADE).iter();
     let first = protocols.next().filter(|_| is_upgrade && protocols.next().is_none())?;
     first.as_bytes().eq_ignore_ascii_case(b"websocket").then(|| first.clone())
+}
+
+/// Whether the client takes trailers: fields after the body, such as a checksum.
+pub(super) fn takes_trailers(headers: &HeaderMap) -> bool {
+    let codings = headers.get_all(header::TE).iter().filter_map(|value| value.to_str().ok());
+    let mut names = codings.flat_map(|codings| codings.split(',')).filter_map(|coding| coding.split(';').next());
+    names.any(|name| name.trim().eq_ignore_ascii_case("trailers"))
 }
 
 /// Joins several `Cookie` headers into one: HTTP/2 allows several, HTTP/1.1 does not (RFC 9113 section 8.2.3).

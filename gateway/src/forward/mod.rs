@@ -12,3 +12,5 @@ pub use forwarding::{Forwarding, ForwardingBuilder, ForwardingError};
 pub use headers::remove_hop_by_hop;
 pub use peer::Peer;
 pub use proxy::Proxy;
+
+pub(crate) use forwarding::without_default_port;

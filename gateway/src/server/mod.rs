@@ -1,6 +1,7 @@
 //! The connections of clients: their number, their time limits, TLS, and their end.
 
 pub(crate) mod front;
+mod lingering;
 pub(crate) mod tls;
 mod trace_context;
 
@@ -17,6 +18,7 @@ use hyper_util::{
     server::{conn::auto::Builder, graceful::GracefulShutdown},
     service::TowerToHyperService,
 };
+use lingering::Lingering;
 use std::{
     convert::Infallible,
     net::SocketAddr,
@@ -98,7 +100,7 @@ pub(crate) async fn serve<S>(
                 requested.notify_one();
                 request.extensions_mut().insert(peer.clone());
                 request.extensions_mut().insert(permit.clone());
-                request.map(Body::new)
+                Lingering::wrap(request).map(Body::new)
             });
             let connection = http.serve_connection_with_upgrades(TokioIo::new(io), TowerToHyperService::new(service));
             let mut connection = pin!(watcher.watch(connection.into_owned()));

@@ -1,3 +1,4 @@
+use crate::forward::without_default_port;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response, Uri, uri::Parts};
@@ -50,7 +51,9 @@ impl<S, T> ByOrigin<S, T> {
 
 fn origin(uri: &Uri) -> Option<(String, String)> {
     let Parts { scheme, authority, .. } = uri.clone().into_parts();
-    Some((scheme?.to_string(), authority?.as_str().to_ascii_lowercase()))
+    let (scheme, authority) = (scheme?.to_string(), authority?.as_str().to_ascii_lowercase());
+    let host = without_default_port(&scheme, &authority).to_owned();
+    Some((scheme, host))
 }
 
 impl<S, T> Service<Request<Bytes>> for ByOrigin<S, T>
@@ -98,6 +101,7 @@ mod tests {
         for (url, asked, answer) in [
             ("https://as.example/t", "https://as.example/jwks", "inside"),
             ("https://as.example", "https://AS.example/", "inside"),
+            ("https://as.example", "https://as.example:443/jwks", "inside"),
             ("https://as.example", "http://as.example/", "outside"),
             ("https://as.example", "https://as.example:8443/", "outside"),
             ("https://as.example", "https://as.example.evil/", "outside"),

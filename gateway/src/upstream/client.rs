@@ -1,16 +1,19 @@
 use super::body_timeout::BodyTimeout;
 use axum::body::Body;
 use futures_util::future::BoxFuture;
-use http::{Request, Response};
+use http::{Method, Request, Response};
+use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{Client, Error, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
 use std::{
+    error::Error as _,
     fmt,
+    io::{self, ErrorKind},
     sync::Arc,
     task::{Context, Poll},
     time::Duration,
@@ -23,6 +26,9 @@ const IDLE: Duration = Duration::from_secs(4);
 
 /// The HTTP client for the authorization server behind the gateway: HTTP/1.1, with or without TLS, with a pool of
 /// connections. Bodies stream.
+///
+/// The server may close a pooled connection while the client sends a request. The client then repeats a `GET` or `HEAD` without
+/// body once, on a new connection (RFC 9110 section 9.2.2).
 ///
 /// The client connects to any address, because the operator names the server. For URLs from other sources use
 /// [`HttpFetch`](tower_token_exchange::fetch::HttpFetch).
@@ -39,15 +45,20 @@ const IDLE: Duration = Duration::from_secs(4);
 /// ```
 #[derive(Clone)]
 pub struct PooledClient {
-    client: Client<HttpsConnector<HttpConnector>, BodyTimeout<Body>>,
+    pooled: HttpClient,
+    /// The same client without a pool, for a request that is repeated.
+    fresh: HttpClient,
     body_timeout: Duration,
 }
+
+type HttpClient = Client<HttpsConnector<HttpConnector>, BodyTimeout<Body>>;
 
 /// Builds a [`PooledClient`].
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct PooledClientBuilder {
     roots: Option<RootCertStore>,
+    server_name: Option<ServerName<'static>>,
     connect_timeout: Duration,
     body_timeout: Duration,
 }
@@ -56,6 +67,12 @@ impl PooledClientBuilder {
     /// Trusts these certificates, and no others. Default: the public authorities of webpki-roots.
     pub fn roots(mut self, roots: RootCertStore) -> Self {
         self.roots = Some(roots);
+        self
+    }
+
+    /// Sets the name that the certificate of the server must have. Default: the host of each request's URI.
+    pub fn server_name(mut self, name: ServerName<'static>) -> Self {
+        self.server_name = Some(name);
         self
     }
 
@@ -87,13 +104,21 @@ impl PooledClientBuilder {
         tcp.set_nodelay(true);
         // The addresses of a name share the time, so that one dead address leaves time for the next.
         tcp.set_connect_timeout(Some(self.connect_timeout));
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1();
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .http1_preserve_header_case(true)
-            .build(connector.wrap_connector(tcp));
-        Ok(PooledClient { client, body_timeout: self.body_timeout })
+        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        let connector = match self.server_name {
+            Some(name) => connector.with_server_name_resolver(FixedServerNameResolver::new(name)),
+            None => connector,
+        };
+        let connector = connector.enable_http1().wrap_connector(tcp);
+        let client = |idle_connections| {
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE)
+                .pool_max_idle_per_host(idle_connections)
+                .http1_preserve_header_case(true)
+                .build(connector.clone())
+        };
+        Ok(PooledClient { pooled: client(usize::MAX), fresh: client(0), body_timeout: self.body_timeout })
     }
 }
 
@@ -101,7 +126,7 @@ impl PooledClient {
     /// Starts a builder.
     pub const fn builder() -> PooledClientBuilder {
         let (connect_timeout, body_timeout) = (Duration::from_secs(5), Duration::from_secs(30));
-        PooledClientBuilder { roots: None, connect_timeout, body_timeout }
+        PooledClientBuilder { roots: None, server_name: None, connect_timeout, body_timeout }
     }
 }
 
@@ -116,9 +141,49 @@ impl Service<Request<Body>> for PooledClient {
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let timeout = self.body_timeout;
-        let response = self.client.request(request.map(|body| BodyTimeout::new(body, timeout)));
-        Box::pin(async move { Ok(response.await?) })
+        let again = repeated(&request).map(|request| (self.fresh.clone(), request));
+        let response = self.pooled.request(request.map(|body| BodyTimeout::new(body, timeout)));
+        Box::pin(async move {
+            match (response.await, again) {
+                (Err(error), Some((client, request))) if connection_was_closed(&error) => {
+                    Ok(client.request(request.map(|body| BodyTimeout::new(body, timeout))).await?)
+                }
+                (response, _) => Ok(response?),
+            }
+        })
     }
+}
+
+/// A copy of a request that can be sent twice: the second request has no other effect than the first.
+fn repeated(request: &Request<Body>) -> Option<Request<Body>> {
+    let can_repeat = matches!(*request.method(), Method::GET | Method::HEAD) && request.body().is_end_stream();
+    can_repeat.then(|| {
+        let mut copy = Request::new(Body::empty());
+        *copy.method_mut() = request.method().clone();
+        *copy.uri_mut() = request.uri().clone();
+        *copy.version_mut() = request.version();
+        *copy.headers_mut() = request.headers().clone();
+        *copy.extensions_mut() = request.extensions().clone();
+        copy
+    })
+}
+
+/// Whether the server closed the connection before it answered.
+fn connection_was_closed(error: &Error) -> bool {
+    let says_so = |cause: &(dyn std::error::Error + 'static)| {
+        let http = cause.downcast_ref::<hyper::Error>();
+        let kind = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+        http.is_some_and(|error| error.is_incomplete_message() || error.is_canceled())
+            || matches!(kind, Some(ErrorKind::ConnectionReset | ErrorKind::BrokenPipe))
+    };
+    let mut cause = error.source().filter(|_| !error.is_connect());
+    while let Some(error) = cause {
+        if says_so(error) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 impl fmt::Debug for PooledClient {

@@ -20,6 +20,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
+use rustls::pki_types::ServerName;
 use tower::ServiceExt;
 use tower_token_exchange::{
     fetch::{HttpFetch, in_process},
@@ -42,6 +43,17 @@ pub(crate) fn pooled_client(config: &Config) -> anyhow::Result<PooledClient> {
     let mut client = PooledClient::builder().connect_timeout(upstream.connect_timeout);
     if let Some(path) = &upstream.ca {
         client = client.roots(config.roots("upstream.ca", path)?);
+    }
+    if let Some(name) = &upstream.tls_server_name {
+        if !config.forwarding.server_has_tls() {
+            let help = "`upstream.url` is not https; write an https URL, or remove this key";
+            return Err(config.wrong("upstream.tls_server_name", help));
+        }
+        let name = ServerName::try_from(name.clone()).map_err(|_| {
+            let help = "not a host name; give the name in the certificate of the server, such as `as.example`";
+            config.wrong("upstream.tls_server_name", help)
+        })?;
+        client = client.server_name(name);
     }
     Ok(client.body_timeout(limits.body_timeout).build()?)
 }

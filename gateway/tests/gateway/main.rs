@@ -105,11 +105,17 @@ impl World {
 
     /// An exchange of a token of Alice for one at `billing`.
     fn exchange(&self) -> Vec<u8> {
+        self.exchange_with(&[])
+    }
+
+    /// An exchange with further parameters.
+    fn exchange_with(&self, more: &[(&str, &str)]) -> Vec<u8> {
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", tower_token_exchange::GRANT_TYPE)
             .append_pair("subject_token", &own_token(&self.folder, ISSUER))
             .append_pair("subject_token_type", "urn:ietf:params:oauth:token-type:access_token")
             .append_pair("audience", "billing")
+            .extend_pairs(more)
             .finish();
         let length = form.len();
         let head = format!(

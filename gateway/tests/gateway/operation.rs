@@ -217,6 +217,31 @@ fn limits_hold_and_idle_connections_end() {
 }
 
 #[test]
+fn targets_and_scopes_have_settings() {
+    let two_targets = [("audience", "ledger")];
+    let unknown_scope = [("scope", "read unknown")];
+    for (limits, client, more, expected) in [
+        ("", "", &[][..], 200),
+        ("", "", &two_targets, 400),
+        ("max_targets = 2", "", &two_targets, 200),
+        ("", "", &unknown_scope, 200),
+        ("strict_scope = true", "", &unknown_scope, 400),
+        ("strict_scope = true", "ignored_scopes = [\"unknown\"]", &unknown_scope, 200),
+    ] {
+        let world = World::start(|configuration| {
+            let configuration = configuration.replace("[audit]", &format!("[limits]\n{limits}\n\n[audit]"));
+            let configuration =
+                configuration.replace("[[client]]\nid = \"orders\"", &format!("[[client]]\nid = \"orders\"\n{client}"));
+            let ledger = "[[target]]\nid = \"ledger\"\ncallers = [\"orders\"]\nscopes = [\"read\"]\n\n[[rule]]";
+            let configuration = configuration.replace("[[rule]]", ledger);
+            configuration.replace("targets = \"billing\"", "targets = [\"billing\", \"ledger\"]")
+        });
+        let (status, body) = world.send(&world.exchange_with(more));
+        assert_eq!(status, expected, "{limits} {client} {more:?}: {body}");
+    }
+}
+
+#[test]
 fn an_answer_that_is_not_read_is_dropped() {
     let world = World::start(|configuration| {
         configuration.replace("[audit]", "[limits]\nconnections = 3\nbody_timeout = \"1s\"\n\n[audit]")

@@ -15,12 +15,15 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
-use token_exchange_gateway::forward::{Forwarding, Proxy};
+use token_exchange_gateway::{
+    forward::{Forwarding, Proxy},
+    upstream::PooledClient,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -167,4 +170,53 @@ async fn bodies_stream_both_ways() {
     let proxy = Proxy::new(client, forwarding("http://10.0.0.7:3000"));
     let response = proxy.oneshot(Request::post("/x?y=z").body(body).unwrap()).await.unwrap();
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "early");
+}
+
+/// A server that answers one request on each connection, and closes the connection when the next request arrives. Returns
+/// the address, and the first lines of all requests.
+async fn server_that_closes() -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, seen) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
+    let all = Arc::clone(&seen);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let all = Arc::clone(&all);
+            tokio::spawn(async move {
+                for is_first in [true, false] {
+                    let mut head = Vec::new();
+                    while !head.ends_with(b"\r\n\r\n") {
+                        let Ok(byte) = stream.read_u8().await else { return };
+                        head.push(byte);
+                    }
+                    all.lock().unwrap().push(String::from_utf8_lossy(&head).lines().next().unwrap().to_owned());
+                    if is_first {
+                        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+                    }
+                }
+            });
+        }
+    });
+    (address, seen)
+}
+
+#[tokio::test]
+async fn a_read_on_a_closed_connection_is_repeated() {
+    for (method, body, status, times) in [
+        ("GET", "", StatusCode::OK, 2),
+        ("HEAD", "", StatusCode::OK, 2),
+        ("POST", "", StatusCode::BAD_GATEWAY, 1),
+        ("DELETE", "", StatusCode::BAD_GATEWAY, 1),
+        ("GET", "body", StatusCode::BAD_GATEWAY, 1),
+    ] {
+        let (address, seen) = server_that_closes().await;
+        let proxy = Proxy::new(PooledClient::builder().build().unwrap(), forwarding(&format!("http://{address}")));
+        let first = proxy.clone().oneshot(request("/first")).await.unwrap();
+        assert_eq!(first.status(), StatusCode::OK);
+        first.into_body().collect().await.unwrap();
+        let again = Request::builder().method(method).uri("/again?x=y").body(Body::from(body)).unwrap();
+        let answer = proxy.oneshot(again).await.unwrap();
+        assert_eq!(answer.status(), status, "{method} {body}");
+        let line = format!("{method} /again?x=y HTTP/1.1");
+        assert_eq!(seen.lock().unwrap().iter().filter(|seen| **seen == line).count(), times, "{method} {body}");
+    }
 }

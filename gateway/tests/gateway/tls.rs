@@ -192,17 +192,23 @@ async fn the_certificate_of_the_server_is_checked() {
             let _ = stream.shutdown().await;
         }
     });
-    for (ca, expected) in [(theirs.pem(), 200), (others.pem(), 502)] {
+    let other_name = "\ntls_server_name = \"as.example\"";
+    for (ca, name, expected) in [
+        (theirs.pem(), "", 200),
+        (others.pem(), "", 502),
+        (theirs.pem(), "\ntls_server_name = \"localhost\"", 200),
+        (theirs.pem(), other_name, 502),
+    ] {
         let answered = tokio::task::spawn_blocking(move || {
             let world = World::start_in(|folder, configuration| {
                 folder.write("upstream.pem", &ca);
                 let begin = configuration.find("url = ").unwrap();
                 let end = begin + configuration[begin..].find('\n').unwrap();
-                let url = format!("url = \"https://127.0.0.1:{upstream}\"\nca = \"upstream.pem\"");
+                let url = format!("url = \"https://127.0.0.1:{upstream}\"\nca = \"upstream.pem\"{name}");
                 format!("{}{url}{}", &configuration[..begin], &configuration[end..])
             });
             world.send(&world.request("GET /page HTTP/1.1"))
         });
-        assert_eq!(answered.await.unwrap().0, expected);
+        assert_eq!(answered.await.unwrap().0, expected, "{name}");
     }
 }

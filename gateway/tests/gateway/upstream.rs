@@ -89,7 +89,11 @@ fn is_whole(request: &[u8]) -> bool {
     let body = &request[end + 4..];
     let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
     match (header("content-length:"), header("transfer-encoding:")) {
-        (_, Some(_)) => body.ends_with(b"0\r\n\r\n"),
+        // The last chunk is empty, and trailers may follow.
+        (_, Some(_)) => {
+            let has_last = body.starts_with(b"0\r\n") || body.windows(5).any(|window| window == b"\r\n0\r\n");
+            has_last && body.ends_with(b"\r\n\r\n")
+        }
         (Some(length), None) => body.len() >= length.parse().unwrap(),
         (None, None) => true,
     }

@@ -248,7 +248,58 @@ fn headers_for_proxies_are_replaced() {
     for gone in ["x-real-ip", "client-cert", "x-forwarded-prefix", "proxy-authorization", "te", "x-hop"] {
         assert_eq!(header(gone), "", "{gone}");
     }
+    // The default port names the same host.
+    let with_port = b"GET / HTTP/1.1\r\nHost: gateway.test:80\r\nConnection: close\r\n\r\n";
+    assert!(exchange_bytes(world.gateway.port, with_port).unwrap().starts_with(b"HTTP/1.1 200 "));
     // The gateway does not answer for another host.
     let other = b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n";
     assert!(exchange_bytes(world.gateway.port, other).unwrap().starts_with(b"HTTP/1.1 421 "));
+}
+
+#[test]
+fn trailers_pass_both_ways() {
+    let world = World::start(|configuration| configuration);
+    let chunks = "4\r\nbody\r\n0\r\nX-Sum: 1\r\n\r\n";
+    world
+        .upstream
+        .answers("/sum", format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n{chunks}"));
+    for (te, passes) in [("TE: trailers\n", true), ("", false)] {
+        let head = format!("POST /sum HTTP/1.1\n{te}Transfer-Encoding: chunked\nTrailer: X-Sum");
+        let mut request = world.request(&head);
+        if passes {
+            let end = b"Connection: close\r\n\r\n";
+            request.truncate(request.len() - end.len());
+            request.extend(b"Connection: close, TE\r\n\r\n");
+        }
+        let answer = exchange_bytes(world.gateway.port, &[request, chunks.into()].concat()).unwrap();
+        let answer = String::from_utf8(answer).unwrap().to_lowercase();
+        assert_eq!(answer.ends_with("0\r\nx-sum: 1\r\n\r\n"), passes, "{answer}");
+        let seen = String::from_utf8(world.upstream.seen("/sum")).unwrap().to_lowercase();
+        assert!(seen.ends_with("0\r\nx-sum: 1\r\n\r\n"), "{seen}");
+        assert_eq!(seen.contains("te: trailers\r\n"), passes, "{seen}");
+    }
+}
+
+#[test]
+fn a_body_over_the_limit_gets_its_answer() {
+    let world = World::start(|configuration| configuration);
+    let body = vec![b'x'; 8 * 1024 * 1024];
+    let form = "Content-Type: application/x-www-form-urlencoded";
+    let length = body.len();
+    let sized = world.request(&format!("POST /token HTTP/1.1\n{form}\nContent-Length: {length}"));
+    let chunked = world.request(&format!("POST /token HTTP/1.1\n{form}\nTransfer-Encoding: chunked"));
+    let chunk = [format!("{length:x}\r\n").into_bytes(), body.clone(), b"\r\n0\r\n\r\n".to_vec()].concat();
+    for (head, body) in [(sized, body), (chunked, chunk)] {
+        // The whole body is sent before the answer is read.
+        let answer = exchange_bytes(world.gateway.port, &[head, body].concat()).expect("no reset connection");
+        assert!(answer.starts_with(b"HTTP/1.1 413 "), "{}", String::from_utf8_lossy(&answer));
+    }
+    // The gateway does not read without end.
+    let mut stream = TcpStream::connect(("127.0.0.1", world.gateway.port)).unwrap();
+    let endless = "Content-Length: 1000000000";
+    stream.write_all(&world.request(&format!("POST /token HTTP/1.1\n{form}\n{endless}"))).unwrap();
+    let piece = [b'x'; 65536];
+    let sent = (0..1000).take_while(|_| stream.write_all(&piece).is_ok()).count();
+    assert!(sent < 1000, "the connection ends before 64 MiB");
+    assert_eq!(world.get("/").0, 404);
 }
