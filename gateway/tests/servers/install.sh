@@ -14,7 +14,7 @@ python3 -m venv "$parts/venv"
 "$parts/venv/bin/pip" install --quiet --disable-pip-version-check -r "$parts/requirements.txt"
 
 debian="$parts/debian"
-rm -rf "$debian/root"
+rm -rf "$debian"
 mkdir -p "$debian/lists/partial" "$debian/archives/partial" "$debian/root"
 options=(-o Dir::State::Lists="$debian/lists" -o Dir::Cache="$debian" -o Debug::NoLocking=1 -o APT::Sandbox::User=)
 apt-get --quiet --quiet update "${options[@]}"

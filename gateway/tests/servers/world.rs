@@ -4,7 +4,7 @@ use super::process::{Folder, Gateway, free_port, get, wait_for};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Value, json};
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     env, fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -18,6 +18,10 @@ pub(crate) struct Server {
     pub(crate) script: &'static str,
     /// A page that the server answers with 200 when it is ready.
     pub(crate) ready: &'static str,
+    /// The clients that send their secrets in the body.
+    pub(crate) posts: &'static [&'static str],
+    /// The options of `keygen` for the key of the gateway.
+    pub(crate) keygen: &'static [&'static str],
     pub(crate) metadata: Metadata,
     /// An ordinary page, and a text of it.
     pub(crate) page: (&'static str, &'static str),
@@ -29,9 +33,8 @@ pub(crate) struct Server {
 pub(crate) enum Metadata {
     /// From the metadata at this path.
     At(&'static str),
-    /// From the documentation: issuer, authorization, token, introspection, revocation and key set.
-    #[allow(dead_code)]
-    Written([&'static str; 6]),
+    /// From the documentation.
+    Written(&'static [(&'static str, &'static str)]),
 }
 
 pub(crate) struct Login {
@@ -58,16 +61,49 @@ impl Drop for Running {
     }
 }
 
+/// What is printed if the test fails.
+struct Reports {
+    server: &'static str,
+    folder: PathBuf,
+    /// The refused requests of the clients.
+    refusals: RefCell<Vec<String>>,
+}
+
+impl Reports {
+    /// The reason and the detail of the last event of the audit.
+    fn last_refusal(&self) -> [Value; 2] {
+        let audit = fs::read_to_string(self.folder.join("audit.jsonl")).unwrap_or_default();
+        let event: Value = audit.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
+        ["reason", "detail"].map(|name| event[name].clone())
+    }
+}
+
+impl Drop for Reports {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        println!("{}:\n{}", self.server, self.refusals.borrow().join("\n"));
+        for name in ["audit.jsonl", "log", "server.log"] {
+            let text = fs::read_to_string(self.folder.join(name)).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            println!("{name}:\n{}", lines[lines.len().saturating_sub(5)..].join("\n"));
+        }
+    }
+}
+
+/// The fields are dropped in their order: the folder at the end.
 pub(crate) struct World {
     pub(crate) server: Server,
     parts: PathBuf,
-    folder: Folder,
     gateway: Gateway,
     endpoints: Value,
     configuration: String,
     ran: Instant,
     first: Cell<Option<Duration>>,
+    reports: Reports,
     _running: Running,
+    folder: Folder,
 }
 
 pub(crate) fn secret(client: &str) -> String {
@@ -87,77 +123,25 @@ pub(crate) fn claims(token: &str) -> Value {
 impl World {
     /// Starts the server, and then the gateway.
     pub(crate) fn start(server: Server) -> Self {
-        let parts = PathBuf::from(
-            env::var_os("SERVERS_DIR").expect("SERVERS_DIR names the folder of the servers that `.ci/run` installs"),
-        );
+        let parts = env::var_os("SERVERS_DIR").map(PathBuf::from);
+        let parts = parts.expect("SERVERS_DIR names the folder of the servers that `.ci/run` installs");
         let folder = Folder::new();
-        fs::create_dir(folder.0.join("server")).unwrap();
-        let (port, upstream, admin) = (free_port(), free_port(), free_port());
-        let url = format!("http://127.0.0.1:{port}");
-        let running = run(&parts, &server, upstream, &url, &folder);
+        let reports = Reports { server: server.name, folder: folder.0.clone(), refusals: RefCell::default() };
+        let ports = [free_port(), free_port(), free_port()];
+        let [port, _, upstream] = ports;
+        let running = run(&parts, &server, upstream, &format!("http://127.0.0.1:{port}"), &folder);
         wait_for(&format!("{} is ready", server.name), || {
             get(upstream, server.ready).is_some_and(|(status, _)| status == 200)
         });
 
         let ran = Instant::now();
-        let fill = |text: String| {
-            let text = text.replace("{port}", &port.to_string()).replace("{admin}", &admin.to_string());
-            text.replace("{upstream}", &upstream.to_string())
-        };
-        let sources = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers"));
-        let read = |path: &str| fill(fs::read_to_string(sources.join(path)).unwrap());
-        let configuration = read(&format!("{}/gateway.toml", server.name));
-        let issuer = configuration.lines().find_map(|line| line.strip_prefix("issuer = ")).unwrap().to_owned();
-        folder.write("gateway.toml", &configuration);
-        folder.write("records.toml", &read("records.toml").replace("\"{issuer}\"", &issuer));
-        folder.write("gateway.secret", &secret("gateway"));
-        folder.keygen("active.pem");
+        let configuration = configure(&server, ports, &folder);
         let gateway = Gateway::start(&folder);
-        let mut reported = Value::Null;
-        wait_for(&format!("the gateway is ready in front of {}", server.name), || {
-            if !gateway.is_ready() && reported != gateway.health() {
-                reported = gateway.health();
-                println!("{}: {reported}", server.name);
-            }
-            gateway.is_ready()
-        });
-
-        let mut endpoints: Value = match server.metadata {
-            Metadata::At(path) => {
-                let (status, body) = get(port, path).unwrap();
-                assert_eq!(status, 200, "{body}");
-                serde_json::from_str(&body).unwrap()
-            }
-            Metadata::Written(paths) => {
-                let names = [
-                    "issuer",
-                    "authorization_endpoint",
-                    "token_endpoint",
-                    "introspection_endpoint",
-                    "revocation_endpoint",
-                    "jwks_uri",
-                ];
-                names
-                    .into_iter()
-                    .zip(paths)
-                    .map(|(name, path)| (name.to_owned(), json!(format!("{url}{path}"))))
-                    .collect()
-            }
-        };
-        endpoints["auth"] = json!({ "billing-api": "client_secret_post" });
-        endpoints["user"] = json!({ "name": server.user[0], "password": server.user[1], "email": format!("{}@users.example", server.user[0]) });
+        wait_for(&format!("the gateway is ready in front of {}", server.name), || gateway.is_ready());
+        let endpoints = endpoints(&server, &gateway);
         folder.write("endpoints.json", &endpoints.to_string());
-        Self {
-            server,
-            parts,
-            folder,
-            gateway,
-            endpoints,
-            configuration,
-            ran,
-            first: Cell::new(None),
-            _running: running,
-        }
+        let first = Cell::new(None);
+        Self { server, parts, gateway, endpoints, configuration, ran, first, reports, _running: running, folder }
     }
 
     /// The time between the running server and the first exchange.
@@ -172,6 +156,11 @@ impl World {
     /// The lines of the configuration that are not empty. The clients, targets and rules are in a file of their own.
     pub(crate) fn lines(&self) -> usize {
         self.configuration.lines().filter(|line| !line.trim().is_empty()).count()
+    }
+
+    /// Why the last exchange was refused, as the audit says.
+    pub(crate) fn reason(&self) -> String {
+        text(&self.reports.last_refusal()[0])
     }
 
     pub(crate) fn issuer(&self) -> String {
@@ -214,30 +203,52 @@ impl World {
     fn script(&self, program: &mut Command, command: &str, arguments: &[&str]) -> Value {
         let done = program.arg(self.folder.0.join("endpoints.json")).arg(command).args(arguments).output().unwrap();
         let error = String::from_utf8_lossy(&done.stderr);
-        assert!(done.status.success(), "{command}: {error}\n{}", self.reports());
+        assert!(done.status.success(), "{command}: {error}");
         let answer: Value = serde_json::from_slice(&done.stdout).unwrap();
         if answer.get("error").is_some() {
-            println!("{}: {command}: {answer} {}", self.server.name, self.last_reason());
+            let [reason, detail] = self.reports.last_refusal();
+            self.reports.refusals.borrow_mut().push(format!("{command}: {answer} {reason} {detail}"));
         }
         answer
     }
+}
 
-    /// Why the last exchange was refused, as the audit says.
-    fn last_reason(&self) -> String {
-        let audit = fs::read_to_string(self.folder.0.join("audit.jsonl")).unwrap_or_default();
-        let event: Value = audit.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
-        format!("{} {}", event["reason"], event["detail"])
+/// Writes the files of the gateway as an operator does, and returns the configuration.
+fn configure(server: &Server, ports: [u16; 3], folder: &Folder) -> String {
+    let sources = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers"));
+    let mut configuration = fs::read_to_string(sources.join(server.name).join("gateway.toml")).unwrap();
+    for (name, port) in ["{port}", "{admin}", "{upstream}"].into_iter().zip(ports) {
+        configuration = configuration.replace(name, &port.to_string());
     }
+    let issuer = configuration.lines().find_map(|line| line.strip_prefix("issuer = ")).unwrap();
+    let records = fs::read_to_string(sources.join("records.toml")).unwrap().replace("\"{issuer}\"", issuer);
+    folder.write("gateway.toml", &configuration);
+    folder.write("records.toml", &records);
+    folder.write("gateway.secret", &secret("gateway"));
+    for arguments in [&[&["keygen", "active.pem"], server.keygen].concat()[..], &["check", "--online"]] {
+        let done = folder.run(arguments);
+        let output = [done.stdout, done.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        assert!(done.status.success(), "{arguments:?}: {output}");
+    }
+    configuration
+}
 
-    /// The last events of the audit and of the log, for the message of a failed test.
-    fn reports(&self) -> String {
-        let last = |name: &str| {
-            let text = fs::read_to_string(self.folder.0.join(name)).unwrap_or_default();
-            let lines: Vec<&str> = text.lines().collect();
-            lines[lines.len().saturating_sub(5)..].join("\n")
-        };
-        [last("audit.jsonl"), last("log"), last("server.log")].join("\n\n")
-    }
+/// What the clients know: the endpoints, their methods of authentication, and the user.
+fn endpoints(server: &Server, gateway: &Gateway) -> Value {
+    let mut endpoints: Value = match server.metadata {
+        Metadata::At(path) => {
+            let (status, body) = get(gateway.port, path).unwrap();
+            assert_eq!(status, 200, "{body}");
+            serde_json::from_str(&body).unwrap()
+        }
+        Metadata::Written(endpoints) => {
+            endpoints.iter().map(|(name, path)| ((*name).to_owned(), json!(gateway.url() + path))).collect()
+        }
+    };
+    let [name, password] = server.user;
+    endpoints["auth"] = server.posts.iter().map(|client| ((*client).to_owned(), json!("client_secret_post"))).collect();
+    endpoints["user"] = json!({ "name": name, "password": password, "email": format!("{name}@users.example") });
+    endpoints
 }
 
 fn run(parts: &Path, server: &Server, port: u16, url: &str, folder: &Folder) -> Running {
@@ -245,7 +256,9 @@ fn run(parts: &Path, server: &Server, port: u16, url: &str, folder: &Folder) -> 
     let log = || fs::OpenOptions::new().create(true).append(true).open(folder.0.join("server.log")).unwrap();
     let mut command = Command::new(program);
     command.arg(parts.join(server.name).join(server.script)).args([&port.to_string(), url]);
-    command.arg(folder.0.join("server")).env("AUTHLIB_INSECURE_TRANSPORT", "1");
+    let own = folder.0.join("server");
+    fs::create_dir(&own).unwrap();
+    command.arg(own).env("AUTHLIB_INSECURE_TRANSPORT", "1");
     command.stdin(Stdio::null()).stdout(log()).stderr(log());
     Running(command.spawn().unwrap())
 }
