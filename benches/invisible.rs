@@ -15,8 +15,9 @@ use std::{
 use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, Service};
 use tower_token_exchange::{
-    Client, Target, TokenExchange, TokenExchangeLayer,
+    Client, Target, TokenExchange, TokenExchangeBuilder, TokenExchangeLayer,
     policy::{Rule, Subjects},
+    revocation::MemoryRevocations,
     signing::{Algorithm, LocalSigner},
 };
 
@@ -46,15 +47,25 @@ impl Service<Request<Body>> for Bare {
 }
 
 fn layered() -> TokenExchange<Bare> {
-    TokenExchangeLayer::builder("https://as.example")
+    with(|builder| builder)
+}
+
+/// The layer with guard and all endpoints, which compares each path in all spellings.
+fn guarded() -> TokenExchange<Bare> {
+    with(|builder| {
+        let builder = builder.guard().introspection_endpoint("/introspect").revocation_endpoint("/revoke");
+        builder.revocations(MemoryRevocations::new(100))
+    })
+}
+
+fn with(configure: impl FnOnce(TokenExchangeBuilder) -> TokenExchangeBuilder) -> TokenExchange<Bare> {
+    let builder = TokenExchangeLayer::builder("https://as.example")
         .endpoint("/token")
         .clients([Client::new("orders").secret("a-long-and-random-secret")])
         .targets([Target::new("billing").allow_clients(["orders"]).scopes(["read"])])
         .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
-        .signer(LocalSigner::generate(Algorithm::ES256).expect("a key"))
-        .build()
-        .expect("a layer")
-        .layer(Bare)
+        .signer(LocalSigner::generate(Algorithm::ES256).expect("a key"));
+    configure(builder).build().expect("a layer").layer(Bare)
 }
 
 fn runtime() -> Runtime {
@@ -64,6 +75,11 @@ fn runtime() -> Runtime {
 /// A request to another path. The path shows that the request is not a token exchange.
 fn elsewhere() -> Request<Body> {
     Request::get("/userinfo").header(header::AUTHORIZATION, "Bearer x").body(Body::empty()).expect("a request")
+}
+
+/// A request to a path with several dots and slashes.
+fn asset() -> Request<Body> {
+    Request::get("/assets//v1.2/../style.css").body(Body::empty()).expect("a request")
 }
 
 /// JSON to the token endpoint. The media type shows that the request is not a token exchange.
@@ -101,6 +117,16 @@ fn a1_bare_elsewhere(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn a2_layer_elsewhere(bencher: Bencher<'_, '_>) {
     bench(bencher, layered(), elsewhere);
+}
+
+#[divan::bench]
+fn a3_guard_elsewhere(bencher: Bencher<'_, '_>) {
+    bench(bencher, guarded(), elsewhere);
+}
+
+#[divan::bench]
+fn a4_guard_asset(bencher: Bencher<'_, '_>) {
+    bench(bencher, guarded(), asset);
 }
 
 #[divan::bench]

@@ -150,3 +150,38 @@ fn endpoints_are_read_again() {
     wait_for("the problem is logged", || world.folder.read("log").contains("the endpoints before still count"));
     world.issued();
 }
+
+#[test]
+fn ordinary_traffic_passes_whatever_is_wrong() {
+    let metadata = |member: &str, value: &str| {
+        let mut metadata = json!({
+            "issuer": ISSUER, "token_endpoint": format!("{ISSUER}/token"), "jwks_uri": format!("{ISSUER}/jwks"),
+            "introspection_endpoint": format!("{ISSUER}/introspect"),
+        });
+        metadata[member] = value.into();
+        answer(200, &metadata.to_string())
+    };
+    for (name, answer_of_server) in [
+        ("an error", answer(500, "")),
+        ("a page", answer(200, "<html>")),
+        ("no metadata", answer(404, "")),
+        ("another issuer", metadata("issuer", "https://other.example")),
+        ("no token endpoint", metadata("token_endpoint", "")),
+        ("a token endpoint elsewhere", metadata("token_endpoint", "https://other.example/token")),
+        ("keys elsewhere", metadata("jwks_uri", "https://other.example/jwks")),
+        ("two endpoints at one path", metadata("introspection_endpoint", &format!("{ISSUER}//token"))),
+    ] {
+        let world = World::waiting(|_, configuration| with_paths(&configuration, ""));
+        for path in [OPENID, OAUTH] {
+            world.upstream.answers(path, answer_of_server.clone());
+        }
+        wait_for("the problem is known", || {
+            world.gateway.health()["waiting_for"].as_str().is_some_and(|why| why != "not checked yet")
+        });
+        world.upstream.answers("/login", answer(200, "login"));
+        assert_eq!(world.get("/login"), (200, "login".to_owned()), "{name}");
+        assert_eq!(world.post("/login", "user=alice"), (200, "login".to_owned()), "{name}");
+        assert_eq!(world.post("/token", "grant_type=refresh_token").0, 200, "{name}");
+        assert_eq!(world.send(&world.exchange()).0, 503, "{name}");
+    }
+}
