@@ -51,6 +51,7 @@ const MAX_NAMED: usize = 20;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a document with clients, targets, issuers and rules")]
 #[must_use]
 #[non_exhaustive]

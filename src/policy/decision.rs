@@ -156,6 +156,7 @@ impl Grant {
 /// assert_eq!("impersonation".parse(), Ok(Semantics::Impersonation));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline, rename_all = "snake_case"))]
 pub enum Semantics {
     /// The token names the actor in the `act` claim.
     Delegation,

@@ -8,6 +8,7 @@ const MAX_KEY_ID_BYTES: usize = 256;
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
         $(#[$doc])*
         pub struct $name(Arc<str>);
 

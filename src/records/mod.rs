@@ -13,6 +13,7 @@ mod names;
 mod party;
 mod place;
 mod registry;
+pub(crate) mod schema;
 mod target;
 #[cfg(feature = "toml")]
 mod toml_file;

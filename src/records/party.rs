@@ -7,6 +7,7 @@ use std::fmt;
 /// A `sub` is unique only within its issuer (RFC 7519 section 4.1.2). Two parties with the same `sub` and different
 /// issuers are different parties.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Party {
     /// The issuer of the name.

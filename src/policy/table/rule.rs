@@ -59,6 +59,7 @@ pub struct Rule {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline, rename_all = "snake_case"))]
 pub enum Effect {
     /// The rule allows the exchange.
     #[default]

@@ -3,6 +3,7 @@ use crate::{
     policy::Semantics,
     records::{
         Party, Wording,
+        schema::schema_of,
         values::{self, WordOr},
     },
 };
@@ -13,41 +14,64 @@ const ANY: &str = "any";
 
 /// The keys of a rule in a document. Most keys are named like the method of [`Rule`] that they stand for.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct RuleDocument {
+    /// The name of the rule in the audit. Default: the position in the table.
     id: Option<String>,
+    /// Whether the rule allows or denies the exchange. Default: `allow`.
     #[serde(default)]
     effect: Effect,
+    /// The clients that the rule is for.
     clients: Names,
+    /// The subjects that the rule is for.
     subjects: Subjects,
+    /// The targets that the rule is for.
     targets: Names,
+    /// The actors that the rule is for. Default: `client`.
     actors: Option<Actors>,
+    /// The scope tokens that an allow rule grants at most.
     scopes: Option<Names>,
+    /// Whether issued tokens name the actor (`delegation`), or do not (`impersonation`). Default: `delegation`.
     #[serde(default)]
     grant: Vec<Semantics>,
+    /// The longest lifetime of issued tokens, such as `5m`. Default: the limit of the records.
     max_lifetime: Option<String>,
+    /// The most actors in the `act` chain of issued tokens. Default: the limit of the layer.
     max_depth: Option<usize>,
+    /// Whether the request needs an actor token.
     #[serde(default)]
     require_actor_token: bool,
+    /// Whether the issued token must be bound to its sender.
     #[serde(default)]
     require_sender_constraint: bool,
+    /// The accepted values of the `acr` of the subject token (RFC 9470).
     require_acr: Option<Vec<String>>,
+    /// The longest time since the login of the subject, such as `15m` (RFC 9470).
     max_auth_age: Option<String>,
+    /// Whether the rule only tells in the audit what the rule would change.
     #[serde(default)]
     shadow: bool,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct SubjectsDocument {
+    /// The issuer of the subjects. Default: every issuer.
     issuer: Option<String>,
+    /// The type of the subject tokens: a URI, `access_token`, `id_token` or `jwt`.
     #[serde(rename = "type")]
     token_type: Option<String>,
+    /// The subjects, by the `sub` that the issuer uses.
     names: Option<Vec<String>>,
+    /// Groups that the `groups` claim of the subject token must contain, all of them.
     #[serde(default)]
     groups: Vec<String>,
+    /// Claims of the subject token, with the values that the claims must have or contain.
     #[serde(default)]
     claims: Map<String, Value>,
+    /// Whether the rule is also for clients that act for themselves.
     #[serde(default)]
     or_clients: bool,
 }
@@ -143,3 +167,11 @@ impl<'de> Deserialize<'de> for Actors {
         }
     }
 }
+
+schema_of!(Rule as RuleDocument, "A rule: who may exchange what, or may not.");
+schema_of!(Names as Either<Any, OneOrMore<String>>, "The word `any`, one name, or a list of names.");
+schema_of!(Subjects as Either<Any, SubjectsDocument>, "The word `any`, or conditions that all must hold.");
+schema_of!(
+    Actors as Either<ClientItself, Either<Any, Vec<Party>>>,
+    "The word `client` or `any`, or a list of parties."
+);

@@ -1,36 +1,55 @@
 use super::Client;
-use crate::records::{ClientId, Party, TargetId, Wording, values};
+use crate::records::{ClientId, Party, TargetId, Wording, schema::schema_of, values};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// The keys of a client in a document.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "the record of a client")]
 struct ClientDocument {
+    /// The client id.
     id: ClientId,
+    /// The secret, of at least 16 characters, or a list of secrets. Prefer `secret_sha256`.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::records::schema::OneOrMore<String>"))]
     #[serde(default, deserialize_with = "values::one_or_more")]
     secret: Vec<String>,
+    /// The SHA-256 hash of the secret in hexadecimal, or a list of such hashes. The secret must be long and random.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::records::schema::OneOrMore<String>"))]
     #[serde(default, deserialize_with = "values::one_or_more")]
     secret_sha256: Vec<String>,
+    /// Whether the client may not exchange tokens. The client can still introspect and revoke its tokens.
     #[serde(default)]
     without_exchange: bool,
+    /// The ids of the targets that the client may request. Default: every target that lists the client in `callers`.
     targets: Option<Vec<TargetId>>,
+    /// The most scope tokens that issued tokens of the client can have. Default: no limit beside the others.
     scopes: Option<Vec<String>>,
+    /// The id of the target of a request that names none.
     default_target: Option<TargetId>,
+    /// The scope tokens that a subject token without a scope counts as. Default: none.
     #[serde(default)]
     scopes_for_scopeless_subjects: Vec<String>,
+    /// Scope tokens that a library of the client requests by itself. The layer ignores these.
     #[serde(default)]
     ignored_scopes: Vec<String>,
+    /// The longest lifetime of issued tokens of the client, such as `5m`. Default: the limit of the layer.
     max_lifetime: Option<String>,
+    /// Whether the client may exchange tokens that were issued to the client itself.
     #[serde(default)]
     allow_self_exchange: bool,
+    /// Whether the client may exchange subject tokens with several audiences.
     #[serde(default)]
     allow_several_audiences: bool,
+    /// Whether an actor may occur twice in the `act` chain.
     #[serde(default)]
     allow_repeated_actors: bool,
+    /// Whether the client may request the token type `jwt`.
     #[serde(default)]
     allow_jwt_output: bool,
+    /// The parties that the client may present as actors.
     #[serde(default)]
     carries: Vec<Party>,
+    /// The tenants whose tokens the client may present, for issuers with several tenants.
     #[serde(default)]
     tenants: Vec<String>,
 }
@@ -67,3 +86,5 @@ impl<'de> Deserialize<'de> for Client {
         Self::try_from(ClientDocument::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
+
+schema_of!(Client as ClientDocument, "A client of the token endpoint.");

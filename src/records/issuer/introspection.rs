@@ -51,6 +51,7 @@ pub struct Introspection {
 
 /// The tokens of an issuer about which the introspection endpoint is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum IntrospectedTokens {

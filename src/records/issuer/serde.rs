@@ -7,6 +7,7 @@ use crate::{
     jose::{Algorithm, KeySet},
     records::{
         IssuerId, Wording,
+        schema::schema_of,
         values::{self, OneOrMany, WordOr},
     },
 };
@@ -19,133 +20,199 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 /// The keys of an issuer in a document.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "the record of an issuer")]
 struct IssuerDocument {
+    /// The issuer identifier: the exact `iss` of the tokens. Required without `preset`.
     issuer: Option<IssuerId>,
+    /// A well-known issuer, which sets the usual values of the other keys. Required without `issuer`.
     preset: Option<WordOr<PresetDocument>>,
+    /// The key set of the issuer (RFC 7517).
     jwks: Option<Map<String, Value>>,
+    /// The URL of the key set.
     jwks_uri: Option<String>,
+    /// Whether the metadata of the issuer names the URL of the key set. Default: `false`.
     #[serde(default)]
     discovery: bool,
+    /// The introspection endpoint of the issuer, for tokens that are not signed JWTs.
     introspection: Option<IntrospectionDocument>,
+    /// The algorithms of the signatures. Default: all that the layer knows.
     algorithms: Option<Vec<String>>,
+    /// What the tokens look like, one table for each type. Default: `jwt`.
     #[serde(default)]
     tokens: OneOrMany<TokensDocument>,
+    /// Whether access tokens need no `typ: at+jwt` in the header. Default: `false`.
     #[serde(default)]
     allow_untyped_access_tokens: bool,
+    /// The values of `aud` that mean this authorization server. Default: its issuer identifier.
     our_names: Option<Vec<String>>,
+    /// How far the clock of the issuer may be ahead, such as `10s`, at most 60 s.
     leeway: Option<String>,
+    /// The greatest age of a token, such as `1h`. Default: only `exp` limits the age.
     max_age: Option<String>,
+    /// The accepted tenants of an issuer whose tokens name their tenant.
     tenants: Option<TenantsDocument>,
+    /// The names of the subjects here: `"keep"`, `{ prefix = "…" }` or `{ claim = "…" }`. Required.
     subjects: Option<WordOr<SubjectsDocument>>,
+    /// The names of clients at the issuer, and the client here that each name means.
     #[serde(default)]
     client_names: NameMap,
+    /// The clients that may present every token of the issuer.
     presenters: Option<Vec<String>>,
+    /// Whether actor tokens of this issuer are accepted. Default: `false`.
     #[serde(default)]
     allow_actor_tokens: bool,
+    /// Whether the claim `act` of the issuer is trusted. Default: `false`.
     #[serde(default)]
     trust_act: bool,
+    /// Whether the claim `may_act` of the issuer permits the named client to present the token. Default: `false`.
     #[serde(default)]
     trust_may_act: bool,
+    /// The `acr` values of the issuer, and the value here that each means.
     #[serde(default)]
     acr: NameMap,
+    /// The claims that issued tokens may repeat. Default: none.
     claims: Option<Vec<String>>,
 }
 
 /// A table with the name of a vendor and its parameters. A vendor without parameters can also be a word.
 #[derive(Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a preset, such as `{ google = {} }`")]
 struct PresetDocument {
+    /// A realm of Keycloak.
     keycloak: Option<Keycloak>,
+    /// A tenant of Microsoft Entra ID.
     entra_id: Option<EntraId>,
+    /// An authorization server of Okta.
     okta: Option<Okta>,
+    /// A domain of Auth0.
     auth0: Option<Auth0>,
+    /// Google.
     google: Option<Google>,
+    /// The service accounts of a Kubernetes cluster.
     kubernetes: Option<Kubernetes>,
+    /// A SPIFFE trust domain.
     spiffe: Option<Spiffe>,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Keycloak {
+    /// The URL of Keycloak, without the realm.
     base: String,
+    /// The name of the realm.
     realm: String,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct EntraId {
+    /// The id of the tenant.
     tenant: String,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Okta {
+    /// The issuer identifier.
     issuer: String,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Auth0 {
+    /// The domain, such as `example.eu.auth0.com`.
     domain: String,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Google {}
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Kubernetes {
+    /// The issuer identifier of the cluster.
     issuer: String,
+    /// The audience of the tokens.
     audience: String,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct Spiffe {
+    /// The trust domain, without scheme.
     trust_domain: String,
+    /// The URL of the trust bundle.
     bundle_uri: String,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct IntrospectionDocument {
+    /// The URL of the endpoint.
     endpoint: String,
+    /// The client id of this server at the endpoint.
     client_id: Option<String>,
+    /// The secret for `client_id`.
     client_secret: Option<String>,
+    /// A file with the secret for `client_id`.
     client_secret_file: Option<PathBuf>,
+    /// A bearer token for the endpoint, in place of `client_id`.
     bearer_token: Option<String>,
+    /// A file with the bearer token.
     bearer_token_file: Option<PathBuf>,
+    /// The tokens about which the endpoint is asked. Default: `opaque`.
     #[serde(default)]
     introspect: IntrospectedTokens,
+    /// Whether an answer without `token_type` is about an access token. Default: `false`.
     #[serde(default)]
     allow_missing_token_type: bool,
+    /// The values of `token_type` that mean an access token, beside `Bearer`.
     #[serde(default)]
     token_types: Vec<String>,
+    /// How long answers are remembered. Default: not at all.
     #[cfg(feature = "introspection-cache")]
     cache: Option<CacheDocument>,
 }
 
 #[cfg(feature = "introspection-cache")]
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct CacheDocument {
+    /// The number of answers.
     entries: u64,
+    /// The time for an answer, such as `10s`.
     time_to_live: String,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct TenantsDocument {
+    /// The claim with the tenant.
     claim: String,
+    /// The accepted tenants.
     accepted: Vec<String>,
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 struct SubjectsDocument {
+    /// The text before each `sub`.
     prefix: Option<String>,
+    /// The claim that has the name.
     claim: Option<String>,
 }
 
@@ -323,3 +390,7 @@ fn algorithm(name: &str) -> Result<Algorithm, String> {
         format!("algorithms: `{name}` is not an algorithm: use {}", known.join(", "))
     })
 }
+
+schema_of!(Issuer as IssuerDocument, "An issuer of subject tokens and actor tokens.");
+
+schema_of!(NameMap as BTreeMap<String, String>, "A map of names to names.");

@@ -22,6 +22,7 @@ use std::fmt;
 /// # let _ = server;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ServerPreset {

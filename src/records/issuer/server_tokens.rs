@@ -4,7 +4,7 @@ use super::{
 };
 use crate::{
     protocol::TokenType,
-    records::{Wording, values::OneOrMany},
+    records::{Wording, schema::schema_of, values::OneOrMany},
 };
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -44,3 +44,5 @@ impl<'de> Deserialize<'de> for ServerTokens {
         token_document::rules(tokens, Some(&TokenType::ACCESS_TOKEN)).map(Self).map_err(D::Error::custom)
     }
 }
+
+schema_of!(ServerTokens as OneOrMany<TokensDocument>, "What the tokens of the server look like.");

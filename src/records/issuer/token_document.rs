@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 /// What the tokens of one type look like.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "a table that describes tokens")]
 pub(super) struct TokensDocument {
     /// The declared type: a URI, or one of the short names `jwt`, `access_token` and `id_token`.
@@ -34,9 +35,11 @@ pub(super) struct TokensDocument {
     #[serde(default)]
     audiences: Vec<String>,
     /// The claim that names the client that the token was issued to, or a list of which the first present claim counts.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::records::schema::OneOrMore<String>"))]
     #[serde(default, deserialize_with = "values::one_or_more")]
     presenter_claim: Vec<String>,
     /// The claim with the scope (a string or an array of strings), or a list of which the first present claim counts.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::records::schema::OneOrMore<String>"))]
     #[serde(default, deserialize_with = "values::one_or_more")]
     scope_claim: Vec<String>,
     /// The claim that names the subject of a token without `sub`.

@@ -1,27 +1,39 @@
 use super::Target;
-use crate::records::{ClientId, TargetId, Wording, values};
+use crate::records::{ClientId, TargetId, Wording, schema::schema_of, values};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::collections::BTreeMap;
 
 /// The keys of a target in a document.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, expecting = "the record of a target")]
 struct TargetDocument {
+    /// The id of the target. Requests can name the target with this id as `audience`.
     id: TargetId,
+    /// URIs by which requests can name the target as `resource`.
     #[serde(default)]
     resources: Vec<String>,
+    /// More names by which requests can name the target as `audience`.
     #[serde(default)]
     audiences: Vec<String>,
+    /// The `aud` claim of issued tokens for the target. Default: the id.
     aud: Option<String>,
+    /// The client that is the service behind the target. This client may exchange tokens with the `aud` of the target.
     owner: Option<ClientId>,
+    /// The ids of the clients that may get tokens for the target. Default: none.
     #[serde(default)]
     callers: Vec<ClientId>,
+    /// The scope tokens that issued tokens for the target can have. Default: none.
     #[serde(default)]
     scopes: Vec<String>,
+    /// The scope tokens of the target that each scope token of a subject token is worth. Default: each is worth itself.
     translate: Option<BTreeMap<String, Vec<String>>>,
+    /// The claims of the subject token that issued tokens repeat. Default: none.
     #[serde(default)]
     claims: Vec<String>,
+    /// The longest lifetime of issued tokens for the target, such as `5m`. Default: the limit of the layer.
     max_lifetime: Option<String>,
+    /// The `typ` in the header of issued tokens for the target. Default: `at+jwt`.
     token_typ: Option<String>,
 }
 
@@ -53,3 +65,5 @@ impl<'de> Deserialize<'de> for Target {
         Self::try_from(TargetDocument::deserialize(deserializer)?).map_err(D::Error::custom)
     }
 }
+
+schema_of!(Target as TargetDocument, "A target: a service that tokens are issued for.");
