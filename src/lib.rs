@@ -138,6 +138,7 @@
 //! | `fetch` | yes | [`fetch::HttpFetch`], the HTTP client for key sets, metadata and introspection |
 //! | `tonic` | | tonic's `Body` is a [`RequestBody`](body::RequestBody) |
 //! | `introspection-cache` | | introspection answers can be cached for a short time |
+//! | `schema` | | the records and rules of a document have a JSON Schema (`schemars`) |
 //! | `server-authenticator` | | [`client_auth::ServerAuthenticator`]: another authorization server authenticates the clients |
 //! | `revocation-file` | | [`revocation::FileRevocations`]: revocations in a file |
 //! | `toml` | | [`records::TomlFile`]: mistakes in a TOML file are reported with their line |

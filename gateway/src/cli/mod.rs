@@ -6,6 +6,7 @@ mod banner;
 mod check;
 mod explain;
 mod keygen;
+mod schema;
 mod try_exchange;
 
 pub(crate) use banner::banner;
@@ -58,6 +59,8 @@ enum Command {
     Explain(explain::Explain),
     /// Make a signing key
     Keygen(keygen::Keygen),
+    /// Print the JSON Schema of the configuration file, for editors
+    Schema,
     /// Exchange a token at a running server, and print the claims of the issued token
     Try(try_exchange::Try),
 }
@@ -86,6 +89,7 @@ async fn execute(command: Command) -> Result<(), Failure> {
         Command::Check { config, online } => check::run(&config, online).await,
         Command::Explain(options) => explain::run(&options).await,
         Command::Keygen(options) => keygen::run(&options).await,
+        Command::Schema => schema::run(),
         Command::Try(options) => try_exchange::run(&options).await,
     }
 }

@@ -32,6 +32,13 @@ use tower_token_exchange::{
 };
 use tracing::level_filters::LevelFilter;
 
+/// The JSON Schema of the configuration file.
+pub(crate) fn schema() -> schemars::Schema {
+    let mut schema = schemars::schema_for!(File);
+    schema.insert("title".to_owned(), "The configuration of token-exchange-gateway".into());
+    schema
+}
+
 /// A configuration that was read and checked.
 pub(crate) struct Config {
     pub(crate) settings: Arc<Settings>,

@@ -1,8 +1,9 @@
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{
     Deserialize, Deserializer,
     de::{SeqAccess, Visitor},
 };
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// One path, or several spellings of it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,5 +48,19 @@ impl<'de> Visitor<'de> for Paths {
             }
         }
         Ok(PathList(list))
+    }
+}
+
+impl JsonSchema for PathList {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "paths".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }] })
     }
 }

@@ -1,6 +1,7 @@
 //! The configuration file as serde reads it. `gateway.toml` documents every key.
 
 use super::path_list::PathList;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error};
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 use tower_token_exchange::{
@@ -9,35 +10,50 @@ use tower_token_exchange::{
     records::{IntrospectedTokens, ServerPreset, ServerTokens},
 };
 
-/// The whole file.
-#[derive(Deserialize)]
+/// Clients, targets and rules decide who may exchange what; the other tables say where the gateway listens and which server
+/// is behind it.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
+    /// Where the gateway listens.
     pub(super) listen: Listen,
+    /// The authorization server.
     pub(super) upstream: Upstream,
+    /// The paths of the endpoints of the server, where the metadata are wrong or missing.
     #[serde(default)]
     pub(super) paths: Paths,
+    /// How the keys of other issuers are fetched.
     #[serde(default)]
     pub(super) fetch: Fetch,
+    /// Where revocations are kept.
     #[serde(default)]
     pub(super) revocations: Revocations,
+    /// Where audit events are written.
     #[serde(default)]
     pub(super) audit: Audit,
+    /// Limits of requests and tokens.
     #[serde(default)]
     pub(super) limits: Limits,
+    /// The log of the gateway.
     #[serde(default)]
     pub(super) log: Log,
+    /// The keys of the gateway.
     pub(super) keys: Keys,
     /// A file with the clients, targets, issuers and rules.
     pub(super) records: Option<PathBuf>,
+    /// The clients.
     #[serde(default)]
     pub(super) client: Vec<Client>,
+    /// The targets: the services that tokens are issued for.
     #[serde(default)]
     pub(super) target: Vec<Target>,
+    /// The issuers of subject tokens and actor tokens, beside the authorization server.
     #[serde(default)]
     pub(super) issuer: Vec<Issuer>,
+    /// The rules, in order. A file without rules needs `rule = []`.
     #[serde(default)]
     pub(super) rule: Vec<Rule>,
+    /// Whether every subject comes from another issuer. Default: `false`.
     #[serde(default)]
     pub(super) federated_subjects_only: bool,
 }
@@ -55,38 +71,48 @@ pub(crate) struct Settings {
     pub(crate) log: Log,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Listen {
+    /// The address and port for clients, such as `127.0.0.1:8080`.
+    #[schemars(with = "String")]
     pub(crate) address: SocketAddr,
-    /// The address for health and metrics.
+    /// The address and port for health, readiness and metrics. Default: `127.0.0.1:9090`.
+    #[schemars(with = "String")]
     #[serde(default = "default_admin")]
     pub(crate) admin: SocketAddr,
+    /// The certificate. Default: no TLS.
     pub(crate) tls: Option<Tls>,
-    /// Accepted hosts, beside the host of the issuer. `*` stands for any host.
+    /// Accepted hosts, beside the host of the issuer. `*` stands for any host. Default: none.
     #[serde(default)]
     pub(crate) hosts: Vec<String>,
+    /// Whether a proxy in front of the gateway writes `X-Forwarded-*` and removes those of its clients. Default: `false`.
     #[serde(default)]
     pub(crate) behind_proxy: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Tls {
+    /// A file with the certificate chain, in PEM.
     pub(crate) certificate: PathBuf,
+    /// A file with the private key, in PEM.
     pub(crate) key: PathBuf,
+    /// A file with the authorities of client certificates, in PEM.
     pub(crate) client_ca: Option<PathBuf>,
+    /// Whether every client needs a certificate. Default: `false`.
     #[serde(default)]
     pub(crate) require_client_certificate: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Upstream {
-    /// The URL of the authorization server, for the gateway.
+    /// The URL of the authorization server, as the gateway reaches it, without a path.
     pub(crate) url: String,
     /// The issuer identifier of the authorization server, which is the `iss` of the tokens of the gateway too.
     pub(crate) issuer: String,
+    /// A file with the authorities that are trusted in place of the public authorities, in PEM.
     pub(crate) ca: Option<PathBuf>,
     /// The name in the certificate of the server. Default: the host of `url`.
     pub(crate) tls_server_name: Option<String>,
@@ -99,17 +125,23 @@ pub(crate) struct Upstream {
     pub(crate) tokens: ServerTokens,
     /// The credentials of the gateway for the introspection of opaque tokens.
     pub(crate) introspection: Option<Introspection>,
-    /// How long an accepted client secret is not checked again.
+    /// How long an accepted client secret is not checked again, at most 5 min. Default: `60s`.
+    #[schemars(with = "DurationText")]
     #[serde(default = "seconds::<60>", deserialize_with = "duration")]
     pub(crate) remember_clients: Duration,
+    /// The time for a connection. Default: `5s`.
+    #[schemars(with = "DurationText")]
     #[serde(default = "seconds::<5>", deserialize_with = "duration")]
     pub(crate) connect_timeout: Duration,
+    /// The time for the head of an answer. Default: `30s`.
+    #[schemars(with = "DurationText")]
     #[serde(default = "seconds::<30>", deserialize_with = "duration")]
     pub(crate) response_timeout: Duration,
 }
 
 /// How the gateway checks the secret of a client at the authorization server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[schemars(inline)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ClientAuthentication {
     #[default]
@@ -117,10 +149,12 @@ pub(crate) enum ClientAuthentication {
     ClientCredentials,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Introspection {
+    /// The client id of the gateway at the server.
     pub(crate) client_id: String,
+    /// A file with the secret of the gateway.
     pub(crate) client_secret_file: PathBuf,
     /// The tokens about which the server is asked. Default: as the preset says, else opaque tokens.
     pub(crate) introspect: Option<IntrospectedTokens>,
@@ -134,76 +168,94 @@ pub(crate) struct Introspection {
 
 /// Paths of endpoints that differ from the metadata. A server without metadata needs the token, introspection and revocation
 /// endpoint; an empty array says that the server has no such endpoint.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Paths {
+    /// The token endpoint, one path or several spellings.
     pub(crate) token: Option<PathList>,
+    /// The key set.
     pub(crate) jwks: Option<PathList>,
+    /// The introspection endpoint, or `[]` if the server has none.
     pub(crate) introspection: Option<PathList>,
+    /// The revocation endpoint, or `[]` if the server has none.
     pub(crate) revocation: Option<PathList>,
     /// Places of the metadata, beside the well-known places.
     pub(crate) metadata: Option<PathList>,
 }
 
 /// How the keys of other issuers are fetched.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Fetch {
+    /// Whether keys may be fetched from private addresses. Default: `false`.
     pub(crate) allow_private_addresses: bool,
+    /// Whether keys may be fetched from loopback addresses without TLS. Default: `false`.
     pub(crate) allow_loopback_http: bool,
+    /// A file with authorities that are trusted beside the public authorities, in PEM.
     pub(crate) ca: Option<PathBuf>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Keys {
+    /// The key that signs.
     pub(super) active: KeyFile,
+    /// Keys that will sign soon, or that signed until now.
     #[serde(default)]
     pub(super) published: Vec<KeyFile>,
 }
 
 /// A file with a private key: a JWK, or PKCS#8 in PEM.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KeyFile {
+    /// A file with a private key: a JWK, or PKCS#8 in PEM.
     pub(super) file: PathBuf,
-    /// The algorithm of a key in PEM. Default: the usual algorithm of such a key, `ES256` or `RS256` for example.
+    /// The algorithm. Default: the usual algorithm of such a key, such as `ES256` or `RS256`.
     pub(super) algorithm: Option<String>,
+    /// The key id. Default: the thumbprint of the key.
     pub(super) kid: Option<String>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Revocations {
-    /// Default: revocations are kept in memory.
+    /// The file. Default: revocations are kept in memory, and lost at a restart.
     pub(crate) file: Option<PathBuf>,
+    /// The most revocations. Default: 100000.
     pub(crate) capacity: Option<usize>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Audit {
-    /// Default: standard output.
+    /// The file. Default: standard output.
     pub(crate) file: Option<PathBuf>,
-    /// Whether the gateway issues a token although its audit event cannot be written.
+    /// Whether tokens are issued although the audit event cannot be written. Default: `false`.
     pub(crate) optional: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
+    /// The most connections. Default: 10000.
     pub(crate) connections: NonZeroU32,
+    /// The most requests at a time. Each request counts until its answer begins. Default: 1024.
     pub(crate) concurrent_requests: NonZeroU32,
-    /// The time for the head of a request, for an idle connection, and for the answer to an HTTP/2 ping.
+    /// The time for the head of a request, for an idle connection, and for the answer to an HTTP/2 ping. Default: `30s`.
+    #[schemars(with = "DurationText")]
     #[serde(deserialize_with = "duration")]
     pub(crate) header_timeout: Duration,
-    /// The time between two pieces of a request's body, and the time in which a client takes a piece of an answer.
+    /// The time between two pieces of a request body, and until a client reads from an answer. Default: `30s`.
+    #[schemars(with = "DurationText")]
     #[serde(deserialize_with = "duration")]
     pub(crate) body_timeout: Duration,
-    /// How long requests may take to finish at a shutdown.
+    /// The time for open requests at a shutdown. Default: `30s`.
+    #[schemars(with = "DurationText")]
     #[serde(deserialize_with = "duration")]
     pub(crate) drain: Duration,
-    /// The longest lifetime of an issued token.
+    /// The longest lifetime of an issued token. Default: `5m`.
+    #[schemars(with = "DurationText")]
     #[serde(deserialize_with = "duration")]
     pub(crate) max_lifetime: Duration,
     /// The most targets of one request, from 1 to 8.
@@ -227,13 +279,19 @@ impl Default for Limits {
     }
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Log {
+    /// Whether log lines are JSON. Default: `false`.
     pub(crate) json: bool,
-    /// Default: `info`.
+    /// The least level of a line: `error`, `warn`, `info` or `debug`. Default: `info`.
     pub(crate) level: Option<String>,
 }
+
+/// A duration, such as `30s` or `5m`.
+#[derive(JsonSchema)]
+#[schemars(inline)]
+struct DurationText(#[expect(dead_code, reason = "the type exists for its schema")] String);
 
 fn default_admin() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 9090))

@@ -13,6 +13,7 @@ mod paths;
 #[path = "../process.rs"]
 mod process;
 mod proxy;
+mod schema;
 mod server_tokens;
 mod tls;
 mod upstream;
