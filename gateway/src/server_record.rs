@@ -35,11 +35,11 @@ pub(crate) fn statements(config: &Config) -> Vec<String> {
 /// The record without its endpoints.
 fn described(config: &Config) -> Issuer {
     let upstream = &config.settings.upstream;
-    let server = match upstream.preset {
+    let server = match config.preset {
         Some(preset) => preset.record(&upstream.issuer),
         None => Issuer::new(&upstream.issuer).of_another_server(),
     };
-    upstream.tokens.describe(server)
+    config.server_tokens.describe(server)
 }
 
 /// The keys that are not in the configuration follow the preset.
@@ -47,7 +47,7 @@ fn introspection(config: &Config, endpoint: String, secret: &str) -> Introspecti
     let upstream = &config.settings.upstream;
     let settings = upstream.introspection.clone().unwrap_or_default();
     let mut introspection = Introspection::basic(endpoint, &settings.client_id, secret);
-    if let Some(preset) = upstream.preset {
+    if let Some(preset) = config.preset {
         introspection = preset.introspection(introspection);
     }
     if let Some(tokens) = settings.introspect {

@@ -8,7 +8,7 @@ pub(crate) fn banner(config: &Config, address: SocketAddr, admin: SocketAddr) {
     eprintln!("token exchange in front of {}", settings.upstream.url);
     eprintln!("  listens      {scheme}://{address}, admin http://{admin}");
     eprintln!("  trusts       {}, also for the secrets of the clients", settings.upstream.issuer);
-    if let Some(preset) = settings.upstream.preset {
+    if let Some(preset) = config.preset {
         eprintln!("  preset       {preset}");
     }
     statements(config).iter().for_each(|statement| eprintln!("  its tokens   {statement}"));

@@ -27,7 +27,7 @@ use std::{
 };
 use tower_token_exchange::{
     ConfigError, Document,
-    records::{LocateError, TomlFile},
+    records::{LocateError, ServerPreset, ServerTokens, TomlFile},
     signing::{Algorithm, AlgorithmError, KeyId, LocalSigner, PublishedKeys, Signer},
 };
 use tracing::level_filters::LevelFilter;
@@ -44,6 +44,10 @@ pub(crate) struct Config {
     pub(crate) settings: Arc<Settings>,
     pub(crate) forwarding: Forwarding,
     pub(crate) document: Document,
+    /// The product whose documented tokens the server has.
+    pub(crate) preset: Option<ServerPreset>,
+    /// What the tokens of the server look like, in addition to the preset.
+    pub(crate) server_tokens: ServerTokens,
     pub(crate) signer: Signer,
     pub(crate) published: PublishedKeys,
     main: TomlFile,
@@ -72,7 +76,7 @@ impl Config {
         let main = TomlFile::read(path)?;
         let File {
             listen,
-            upstream,
+            mut upstream,
             paths,
             fetch,
             revocations,
@@ -131,9 +135,23 @@ impl Config {
             ForwardingError::PublicUrl(_) => wrong(&main, "upstream.issuer", error),
             _ => wrong(&main, "upstream.url", error),
         })?;
+        // A description of tokens is a part of the records, whose changes count without a restart.
+        let (preset, server_tokens) = (upstream.preset.take(), std::mem::take(&mut upstream.tokens));
         let settings = Settings { listen, upstream, paths, fetch, revocations, audit, limits, log };
         let settings = Arc::new(settings);
-        let config = Self { settings, forwarding, document, signer, published, main, records, key_files, record_files };
+        let config = Self {
+            settings,
+            forwarding,
+            document,
+            preset,
+            server_tokens,
+            signer,
+            published,
+            main,
+            records,
+            key_files,
+            record_files,
+        };
         config.check()?;
         Ok(config)
     }

@@ -186,3 +186,15 @@ fn opaque_tokens_follow_the_preset() {
         assert_eq!(found, expected.map(|sub| json!(sub)).map_err(str::to_owned), "{keys}");
     }
 }
+
+#[test]
+fn a_changed_description_counts_at_once() {
+    let server = Server::start("");
+    let token = server.token(json!({}), json!({ "scp": ["read"], "cid": "web" }));
+    assert_eq!(server.exchange("orders", &token, "billing"), Err("token_type_confused".to_owned()));
+    let text = server.folder.read("gateway.toml");
+    server.folder.write("gateway.toml", &text.replace("\n[paths]", "preset = \"okta\"\n\n[paths]"));
+    wait_for("the tokens of the server are known", || server.exchange("orders", &token, "billing").is_ok());
+    server.folder.write("gateway.toml", &text);
+    wait_for("the tokens of the server are unknown again", || server.exchange("orders", &token, "billing").is_err());
+}

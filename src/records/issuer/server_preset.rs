@@ -158,7 +158,7 @@ impl ServerPreset {
             Self::EntraIdV1 => facts::entra_id(TokenType::ACCESS_TOKEN, "1.0", "appid").allow_untyped(),
             Self::Cognito => access_token().allow_untyped().require_value("token_use", "access").allow_absent_aud(),
             Self::Hydra => access_token().allow_untyped().scope_claims(["scp", "scope"]).allow_empty_aud(),
-            Self::Spring => access_token().allow_untyped().scope_claim("scope"),
+            Self::Spring => access_token().allow_untyped().scope_claim("scope").presenter_claims(["client_id", "aud"]),
             Self::IdentityServer => access_token().scope_claim("scope").allow_absent_aud(),
             Self::DjangoOauthToolkit | Self::Doorkeeper => access_token().subject_claim("username").allow_absent_aud(),
             Self::LemonLdap => access_token().allow_untyped().allow_absent_aud(),

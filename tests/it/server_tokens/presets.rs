@@ -4,7 +4,10 @@ use super::{
     *,
 };
 use std::{collections::BTreeMap, fmt::Write};
-use tower_token_exchange::records::{Introspection, ServerPreset};
+use tower_token_exchange::{
+    policy::{Names, Rule, Subjects},
+    records::{Introspection, ServerPreset},
+};
 
 /// A server with all samples: its keys, each token, and the answers of its introspection endpoint.
 struct Everything {
@@ -107,6 +110,27 @@ async fn the_client_of_a_token_may_exchange_the_token() {
             let token = everything.server.sign(&header, &claims);
             assert!(exchanged(&mut world, &token).await.is_ok(), "{}", sample.name);
         }
+    }
+}
+
+/// Where the server uses one name for the client and for its subject, the token is not the token of a user.
+#[tokio::test]
+async fn a_token_of_a_client_is_no_users_token() {
+    use ServerPreset::*;
+    let everything = Everything::new();
+    let users_only = || Rule::allow(Names::any(), Subjects::any(), Names::any()).scopes(Names::any());
+    for preset in [OidcProvider, BetterAuth, Okta, Cognito, Hydra, LaravelPassport, Spring, IdentityServer, Glewlwyd] {
+        let of_preset = |sample: &Sample| sample.of == Some(preset);
+        let sample = samples().into_iter().find(of_preset).unwrap();
+        let Form::Jwt(header, claims) = sample.form else { panic!("{preset}") };
+        let header = changed(json!({ "alg": "ES256", "kid": everything.server.key.key_id() }), header);
+        let record = preset.record(AS).keys(everything.server.keys());
+        let record = record.refine(access_token().presenters(["orders"]));
+        let mut world = plan_of([record]).with(|builder| builder.rules([users_only()])).start().await;
+        let of_user = everything.server.sign(&header, &claims);
+        assert!(exchanged(&mut world, &of_user).await.is_ok(), "{preset}");
+        let of_client = everything.server.sign(&header, &changed(claims, json!({ "sub": "web" })));
+        assert_eq!(exchanged(&mut world, &of_client).await, Err(Reason::PolicyNoRule), "{preset}");
     }
 }
 
