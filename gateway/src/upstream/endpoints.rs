@@ -1,7 +1,8 @@
 use super::{http_client, proxy};
-use crate::config::{Config, Paths, Settings};
+use crate::config::{Config, Paths};
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::{Request, Response, StatusCode};
 use std::{fmt, time::Duration};
 use tower::ServiceExt;
@@ -40,37 +41,45 @@ impl Endpoints {
     /// The metadata is asked for if one path is missing, also if the path is optional: without it, the server would answer
     /// questions about tokens that it does not know. What is not known at the moment is taken from `before`.
     pub(crate) async fn find(config: &Config, before: Option<&Self>) -> anyhow::Result<Self> {
-        let Settings { paths, upstream, .. } = &*config.settings;
         let http = http_client(config, &proxy(config)?)?;
-        let Paths { token, jwks, introspection, revocation, .. } = paths.clone();
-        let mut configured = [token, jwks, introspection, revocation].map(|paths| paths.map(Vec::from));
+        let Paths { token, jwks, introspection, revocation, .. } = config.settings.paths.clone();
+        let configured = [token, jwks, introspection, revocation].map(|paths| paths.map(Vec::from));
         let mut has_metadata = false;
+        let mut found: [Vec<String>; 4] = Default::default();
         if configured.iter().any(Option::is_none) {
-            let urls = metadata_paths(config).into_iter().map(|path| config.public_url(&path));
-            match ServerMetadata::fetch_from(&upstream.issuer, urls, http.clone()).await {
-                Ok(metadata) => {
-                    has_metadata = true;
-                    let members = ["token_endpoint", "jwks_uri", "introspection_endpoint", "revocation_endpoint"];
-                    for (member, paths) in members.into_iter().zip(&mut configured) {
-                        let Some(url) = metadata.url_of(member).filter(|_| paths.is_none()) else { continue };
-                        let found = metadata.path_of(member).with_context(|| {
-                            format!(
-                                "`{member}` is `{url}`, which is not at the issuer's host; set the path in `[paths]`"
-                            )
-                        })?;
-                        *paths = Some(vec![found.to_owned()]);
-                    }
-                }
-                Err(error) => can_do_without(&error, &configured, before)?,
+            let Documents { documents, problem } = Documents::fetch(config, &http).await;
+            has_metadata = !documents.is_empty();
+            let members = ["token_endpoint", "jwks_uri", "introspection_endpoint", "revocation_endpoint"];
+            for (document, at) in documents.iter().flat_map(|document| (0..members.len()).map(move |at| (document, at)))
+            {
+                found[at].extend(path_of(document, members[at]).filter(|_| configured[at].is_none()).transpose()?);
+            }
+            match (problem, before.filter(|_| has_metadata)) {
+                (Some(problem), _) if !has_metadata => can_do_without(&problem, &configured, before)?,
+                // A document that cannot be read now may have had endpoints that the other document does not have.
+                (Some(problem), Some(before)) if !problem.has_no_metadata() => before.add_to(&mut found, &configured),
+                _ => {}
             }
         }
-        let [token, jwks, introspection, revocation] = configured.map(Option::unwrap_or_default);
+        let mut paths = configured.into_iter().zip(found).map(|(configured, found)| configured.unwrap_or(found));
+        let [token, jwks, introspection, revocation] =
+            std::array::from_fn(|_| unique(paths.next().unwrap_or_default()));
         if token.is_empty() {
             return Err(anyhow!("the metadata has no `token_endpoint`; set the path in `[paths]`"));
         }
         let mut found = Self { token, jwks, introspection, revocation, server_keys: None, has_metadata };
         found.server_keys = found.find_keys(config, &http, before).await;
         Ok(found)
+    }
+
+    /// Adds these paths, where the configuration has none.
+    fn add_to(&self, found: &mut [Vec<String>; 4], configured: &[Option<Vec<String>>; 4]) {
+        let own = [&self.token, &self.jwks, &self.introspection, &self.revocation];
+        for ((found, own), _) in
+            found.iter_mut().zip(own).zip(configured).filter(|(_, configured)| configured.is_none())
+        {
+            found.extend(own.iter().cloned());
+        }
     }
 
     /// Looks for the place at which the server publishes usable keys.
@@ -127,6 +136,50 @@ impl Endpoints {
     pub(crate) fn server_keys(&self) -> Option<&str> {
         self.server_keys.as_deref()
     }
+}
+
+/// The metadata of the server. One document may name endpoints that another document does not name.
+struct Documents {
+    documents: Vec<ServerMetadata>,
+    /// Why a place has no document: a problem that may pass, if there is one.
+    problem: Option<DiscoveryError>,
+}
+
+impl Documents {
+    /// Asks all places at the same time.
+    async fn fetch(config: &Config, http: &(impl HttpService + Clone)) -> Self {
+        let issuer = &config.settings.upstream.issuer;
+        let urls = metadata_paths(config).into_iter().map(|path| config.public_url(&path));
+        let answers = join_all(urls.map(|url| ServerMetadata::fetch_from(issuer, [url], http.clone()))).await;
+        let (mut documents, mut problem) = (Vec::new(), None::<DiscoveryError>);
+        for answer in answers {
+            match answer {
+                Ok(document) => documents.push(document),
+                Err(error) if problem.as_ref().is_none_or(DiscoveryError::has_no_metadata) => problem = Some(error),
+                Err(_) => {}
+            }
+        }
+        Self { documents, problem }
+    }
+}
+
+/// The path of an endpoint that a document names.
+fn path_of(document: &ServerMetadata, member: &str) -> Option<anyhow::Result<String>> {
+    let url = document.url_of(member)?;
+    let path = document.path_of(member).map(str::to_owned).with_context(|| {
+        format!("`{member}` is `{url}`, which is not at the issuer's host; set the path in `[paths]`")
+    });
+    Some(path)
+}
+
+fn unique(paths: Vec<String>) -> Vec<String> {
+    let mut unique = Vec::new();
+    for path in paths {
+        if !unique.contains(&path) {
+            unique.push(path);
+        }
+    }
+    unique
 }
 
 /// The places at which the server may have metadata.

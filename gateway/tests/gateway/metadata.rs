@@ -92,6 +92,33 @@ fn a_page_at_one_place_does_not_hide_metadata() {
 }
 
 #[test]
+fn endpoints_of_all_documents_count() {
+    let with = |members: &[(&str, &str)]| {
+        let members = members.iter().map(|(name, path)| ((*name).to_owned(), json!(format!("{ISSUER}{path}"))));
+        let mut metadata = json!({ "issuer": ISSUER });
+        metadata.as_object_mut().unwrap().extend(members);
+        answer(200, &metadata.to_string())
+    };
+    let world = World::waiting(|_, configuration| with_paths(&configuration, ""));
+    let oauth = with(&[("token_endpoint", "/token"), ("revocation_endpoint", "/revoke")]);
+    world.upstream.answers(OAUTH, oauth.clone());
+    world.upstream.answers(OPENID, with(&[("token_endpoint", "/token"), ("jwks_uri", "/jwks")]));
+    wait_for("token exchange is available", || world.gateway.health()["waiting_for"].is_null());
+    assert_eq!(json_at(&world, OPENID)["revocation_endpoint"], format!("{ISSUER}/revoke"));
+    // The server would confirm a revocation of a token that it does not know.
+    world.upstream.answers("/revoke", answer(200, "of the server"));
+    assert_eq!(world.post("/revoke", &format!("token={}", world.issued())), (200, String::new()));
+
+    // While one document cannot be read, its endpoints stay.
+    world.upstream.answers(OAUTH, answer(503, ""));
+    world.upstream.answers(OPENID, with(&[("token_endpoint", "/token"), ("jwks_uri", "/v2/jwks")]));
+    let log = "token /token, keys /v2/jwks and /jwks, introspection none, revocation /revoke";
+    wait_for("the new endpoint counts", || world.folder.read("log").contains(log));
+    world.upstream.answers(OAUTH, oauth);
+    assert_eq!(world.post("/revoke", &format!("token={}", world.issued())), (200, String::new()));
+}
+
+#[test]
 fn metadata_at_a_configured_place_count() {
     let metadata = json!({ "issuer": ISSUER, "token_endpoint": format!("{ISSUER}/token") });
     let world = world_with("/tenant/metadata", &metadata, "[paths]\nmetadata = [\"/tenant/metadata\"]");
