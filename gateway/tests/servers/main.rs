@@ -194,6 +194,10 @@ fn exchanged(world: &World, token: &str) -> [String; 2] {
         world.exchanged();
         let verified = world.python("verify", &[&issued, "https://billing.example"]);
         assert_eq!(verified, world.node("verify", &[&issued, "https://billing.example"]));
+        if world.signs_with_rsa() {
+            let answers = world.node("verify-with-rs256", &[&issued, "https://billing.example"]);
+            assert_eq!(answers, json!({ "jsonwebtoken": verified, "express": verified }));
+        }
         assert_eq!(verified["sub"], subject);
         assert_eq!(verified["act"], json!({ "sub": "orders-api" }));
         assert_eq!(verified["iss"], world.issuer());

@@ -163,6 +163,13 @@ impl World {
         text(&self.reports.last_refusal()[0])
     }
 
+    /// Whether the metadata name RS256, which is then the only algorithm that many resource servers know.
+    pub(crate) fn signs_with_rsa(&self) -> bool {
+        self.endpoints["id_token_signing_alg_values_supported"]
+            .as_array()
+            .is_some_and(|algorithms| algorithms.contains(&json!("RS256")))
+    }
+
     pub(crate) fn issuer(&self) -> String {
         text(&self.endpoints["issuer"])
     }

@@ -87,7 +87,8 @@ def fill():
 
 class Server(BaseApplication):
     def load_config(self):
-        for name, value in {"bind": f"127.0.0.1:{port}", "workers": 1, "threads": 4}.items():
+        settings = {"bind": f"127.0.0.1:{port}", "workers": 1, "threads": 4, "control_socket_disable": True}
+        for name, value in settings.items():
             self.cfg.set(name, value)
 
     def load(self):
