@@ -1,7 +1,8 @@
 //! The layers of the gateway, made from one configuration.
 
 use crate::{
-    config::{ClientAuthentication, Config},
+    client_authentication,
+    config::Config,
     documents::DocumentsLayer,
     own_endpoints,
     server_record::records,
@@ -19,24 +20,26 @@ use std::{
 };
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_token_exchange::{
-    TokenExchangeLayer, audit::JsonLinesSink, client_auth::ServerAuthenticator, metadata::Additions,
+    TokenExchangeLayer,
+    audit::JsonLinesSink,
+    client_auth::{ProbeError, ServerAuthenticator},
+    metadata::Additions,
 };
 
 /// The service that answers every request, from the exchange to the reverse proxy.
 pub(crate) type App = BoxCloneSyncService<Request<Body>, Response<Body>, Infallible>;
-
-/// The largest number of clients whose accepted secret is remembered.
-const REMEMBERED_CLIENTS: u64 = 10_000;
 
 /// The layers, and what watches them.
 #[derive(Clone)]
 pub(crate) struct Gateway {
     pub(crate) exchange: TokenExchangeLayer,
     pub(crate) documents: DocumentsLayer,
-    pub(crate) authenticator: ServerAuthenticator,
+    /// `None` if the records have the secrets of all clients.
+    pub(crate) authenticator: Option<ServerAuthenticator>,
     pub(crate) audit: JsonLinesSink,
     pub(crate) endpoints: Endpoints,
     proxy: Proxy,
+    behind_proxy: bool,
     upstream_is_up: Arc<AtomicBool>,
 }
 
@@ -51,32 +54,20 @@ impl Gateway {
         let proxy = proxy(config)?;
         let settings = &config.settings;
         let http = http_client(config, &proxy)?;
-        let url = |path: &str| config.public_url(path);
-        let authenticator = match (settings.upstream.authenticate_clients_by, endpoints.introspection().first()) {
-            (ClientAuthentication::Introspection, Some(path)) => ServerAuthenticator::by_introspection(url(path)),
-            (ClientAuthentication::ClientCredentials, _) => {
-                ServerAuthenticator::by_client_credentials(url(&endpoints.token()[0]))
-            }
-            (ClientAuthentication::Introspection, None) => {
-                let help = "the server has no introspection endpoint; write `client_credentials`";
-                return Err(config.wrong("upstream.authenticate_clients_by", help));
-            }
-        };
-        let authenticator = authenticator
-            .http(http.clone())
-            .cache(REMEMBERED_CLIENTS, settings.upstream.remember_clients)
-            .build()
-            .map_err(|error| config.wrong("upstream.remember_clients", error.help()))?;
+        let authenticator = client_authentication::authenticator(config, &endpoints, http.clone())?;
         let mut builder = TokenExchangeLayer::builder(&settings.upstream.issuer)
             .guard()
             .document(records(config, &endpoints)?)
-            .client_authenticator(authenticator.clone())
+            .record_secrets_first()
             .http(http)
             .signer(config.signer.clone())
             .max_lifetime(settings.limits.max_lifetime)
             .max_targets(settings.limits.max_targets)
             .revocations(stores.revocations)
             .audit(stores.audit.clone());
+        if let Some(authenticator) = &authenticator {
+            builder = builder.client_authenticator(authenticator.clone());
+        }
         if settings.audit.optional {
             builder = builder.best_effort_audit();
         }
@@ -94,8 +85,16 @@ impl Gateway {
         }
         let exchange = builder.build().map_err(|error| config.wrong_records(&error))?;
         let documents = documents(config, &endpoints)?;
-        let upstream_is_up = Arc::default();
-        Ok(Self { exchange, documents, authenticator, audit: stores.audit, endpoints, proxy, upstream_is_up })
+        Ok(Self {
+            exchange,
+            documents,
+            authenticator,
+            audit: stores.audit,
+            endpoints,
+            proxy,
+            behind_proxy: settings.listen.behind_proxy,
+            upstream_is_up: Arc::default(),
+        })
     }
 
     /// The whole service: the exchange around the documents around the reverse proxy.
@@ -111,7 +110,8 @@ impl Gateway {
                 }
             }
         });
-        let service = self.exchange.layer(server);
+        let (service, behind_proxy) = (self.exchange.layer(server), self.behind_proxy);
+        let service = service.map_request(move |request| client_authentication::with_address(request, behind_proxy));
         App::new(service.map_response(|response| response.map(Body::new)))
     }
 
@@ -122,6 +122,11 @@ impl Gateway {
         self.exchange.rotate_signer(config.signer.clone()).map_err(|error| config.wrong_records(&error))?;
         self.documents.publish(config.published.clone());
         Ok(())
+    }
+
+    /// Why no client can be authenticated.
+    pub(crate) async fn client_problem(&self) -> Option<ProbeError> {
+        self.authenticator.as_ref()?.probe().await.err()
     }
 
     /// Whether the authorization server answered the latest question for its documents.

@@ -12,6 +12,7 @@
 mod admin;
 mod answer;
 pub mod cli;
+mod client_authentication;
 mod config;
 mod diagnosis;
 pub mod documents;

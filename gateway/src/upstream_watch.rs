@@ -2,7 +2,8 @@
 
 use crate::{
     admin::Health,
-    config::{Config, in_toml_words},
+    client_authentication,
+    config::Config,
     diagnosis::{Depth, diagnose_gateway},
     gateway::{App, Gateway},
     stores::Stores,
@@ -147,8 +148,8 @@ impl UpstreamWatch {
         // Looking at the keys starts a fetch of keys that are too old.
         gateway.exchange.readiness();
         if self.health.clients.borrow().is_some() {
-            let probe = gateway.authenticator.probe().await;
-            self.health.clients.send_replace(probe.err().map(|error| in_toml_words(&error.to_string())));
+            let problem = gateway.client_problem().await;
+            self.health.clients.send_replace(problem.as_ref().map(client_authentication::in_words));
         }
         if gateway.upstream_is_up() && self.diagnosis.next <= Instant::now() {
             self.diagnose(config, gateway).await;

@@ -1,4 +1,4 @@
-use crate::{config::Config, server_record::statements, stores::DEFAULT_CAPACITY};
+use crate::{client_authentication, config::Config, server_record::statements, stores::DEFAULT_CAPACITY};
 use std::net::SocketAddr;
 
 /// Prints to standard error what the gateway trusts, who may exchange what, and which limits apply.
@@ -7,7 +7,8 @@ pub(crate) fn banner(config: &Config, address: SocketAddr, admin: SocketAddr) {
     let scheme = if settings.listen.tls.is_some() { "https" } else { "http" };
     eprintln!("token exchange in front of {}", settings.upstream.url);
     eprintln!("  listens      {scheme}://{address}, admin http://{admin}");
-    eprintln!("  trusts       {}, also for the secrets of the clients", settings.upstream.issuer);
+    eprintln!("  trusts       {}", settings.upstream.issuer);
+    eprintln!("  clients      {}", client_authentication::described(config));
     if let Some(preset) = config.preset {
         eprintln!("  preset       {preset}");
     }

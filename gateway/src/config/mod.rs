@@ -4,7 +4,7 @@ mod path_list;
 mod settings;
 mod words;
 
-pub(crate) use settings::{ClientAuthentication, Log, Paths, Settings};
+pub(crate) use settings::{ClientAuthentication, Log, Paths, SecretMethod, Settings};
 pub(crate) use words::in_toml_words;
 
 use crate::{
@@ -26,7 +26,7 @@ use std::{
     sync::Arc,
 };
 use tower_token_exchange::{
-    ConfigError, Document,
+    Client, ConfigError, Document,
     records::{LocateError, ServerPreset, ServerTokens, TomlFile},
     signing::{Algorithm, AlgorithmError, KeyId, LocalSigner, PublishedKeys, Signer},
 };
@@ -175,6 +175,13 @@ impl Config {
                 "rule",
                 "there are no rules; add a `[[rule]]`, or `rule = []` to allow no exchange",
             ));
+        }
+        if self.settings.upstream.authenticate_clients_by == ClientAuthentication::Records {
+            let lacks_secret = |client: &Client| client.may_exchange() && !client.has_secret();
+            if let Some(position) = self.document.clients.iter().position(lacks_secret) {
+                let help = "no secret, and `upstream.authenticate_clients_by` is \"records\"; add `secret_sha256`";
+                return Err(anyhow!(self.at_record(&format!("client[{position}].id"), help)));
+            }
         }
         let upstream = &self.settings.upstream.issuer;
         if let Some(position) = self.document.issuers.iter().position(|issuer| issuer.id() == upstream) {

@@ -118,6 +118,8 @@ pub(crate) struct Upstream {
     pub(crate) tls_server_name: Option<String>,
     #[serde(default)]
     pub(crate) authenticate_clients_by: ClientAuthentication,
+    /// The method by which the server gets the secrets of the clients. Default: the method of the client.
+    pub(crate) send_secrets_as: Option<SecretMethod>,
     /// The product whose documented tokens the server has.
     pub(crate) preset: Option<ServerPreset>,
     /// What the tokens of the server look like, in addition to the preset.
@@ -125,9 +127,10 @@ pub(crate) struct Upstream {
     pub(crate) tokens: ServerTokens,
     /// The credentials of the gateway for the introspection of opaque tokens.
     pub(crate) introspection: Option<Introspection>,
-    /// How long an accepted client secret is not checked again, at most 5 min. Default: `60s`.
+    /// How long an accepted client secret is not checked again, at most 5 min. With `0s`, a secret is checked each time.
+    /// Default: `60s`.
     #[schemars(with = "DurationText")]
-    #[serde(default = "seconds::<60>", deserialize_with = "duration")]
+    #[serde(default = "seconds::<60>", deserialize_with = "duration_or_zero")]
     pub(crate) remember_clients: Duration,
     /// The time for a connection. Default: `5s`.
     #[schemars(with = "DurationText")]
@@ -139,14 +142,48 @@ pub(crate) struct Upstream {
     pub(crate) response_timeout: Duration,
 }
 
-/// How the gateway checks the secret of a client at the authorization server.
+/// How the gateway checks the secret of a client. A client whose record has a secret is always checked by that secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[schemars(inline)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ClientAuthentication {
+    /// At the server, by the first method that works.
     #[default]
+    Auto,
+    /// At the server, by introspection of a token that does not exist.
     Introspection,
+    /// At the server, by the client credentials grant.
     ClientCredentials,
+    /// At the server, by an authorization code that does not exist.
+    AuthorizationCode,
+    /// At the server, by a refresh token that does not exist.
+    RefreshToken,
+    /// By the secrets in the records alone.
+    Records,
+}
+
+/// How a secret is sent to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, JsonSchema)]
+#[schemars(inline)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SecretMethod {
+    /// In the `Authorization` header.
+    ClientSecretBasic,
+    /// In the form.
+    ClientSecretPost,
+}
+
+impl ClientAuthentication {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "the first method that works",
+            Self::Introspection => "introspection",
+            Self::ClientCredentials => "client credentials",
+            Self::AuthorizationCode => "an authorization code that does not exist",
+            Self::RefreshToken => "a refresh token that does not exist",
+            Self::Records => "records",
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -301,10 +338,14 @@ const fn seconds<const SECONDS: u64>() -> Duration {
     Duration::from_secs(SECONDS)
 }
 
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+fn duration_or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let duration = humantime::parse_duration(&text)
-        .map_err(|_| D::Error::custom(format!("`{text}` is not a duration; write one such as `30s` or `5m`")))?;
+    humantime::parse_duration(&text)
+        .map_err(|_| D::Error::custom(format!("`{text}` is not a duration; write one such as `30s` or `5m`")))
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let duration = duration_or_zero(deserializer)?;
     if duration.is_zero() {
         return Err(D::Error::custom("the duration is zero; give a longer one"));
     }

@@ -3,7 +3,8 @@
 mod connection;
 
 use crate::{
-    config::{Config, in_toml_words},
+    client_authentication::in_words,
+    config::Config,
     gateway::Gateway,
     stores::Stores,
     upstream::{Endpoints, ServerKeys, http_client, metadata_paths, proxy},
@@ -204,9 +205,13 @@ async fn keys(config: &Config, gateway: &Gateway) -> Vec<Finding> {
 
 /// Checks that the server can tell a client with the right secret from others.
 async fn client_authentication(gateway: &Gateway) -> Result<String, Problem> {
-    match gateway.authenticator.probe().await {
-        Ok(()) => Ok("the server tells right secrets from wrong ones".to_owned()),
-        Err(error) => Err(Problem::fatal(in_toml_words(&error.to_string()))),
+    let Some(authenticator) = &gateway.authenticator else { return Ok("by the secrets in the records".to_owned()) };
+    match gateway.client_problem().await {
+        None => {
+            let method = authenticator.chosen_method().map(|method| format!(", by {method}")).unwrap_or_default();
+            Ok(format!("the server rejects a client that does not exist{method}"))
+        }
+        Some(error) => Err(Problem::fatal(in_words(&error))),
     }
 }
 

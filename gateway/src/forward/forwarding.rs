@@ -9,6 +9,7 @@ use http::{
     uri::{Authority, PathAndQuery, Scheme},
 };
 use std::net::IpAddr;
+use tower_token_exchange::client_auth::ClientAddress;
 
 /// The rules by which requests are passed on to one server.
 ///
@@ -210,7 +211,9 @@ impl Forwarding {
             headers.insert(header::TE, HeaderValue::from_static("trailers"));
         }
         join_cookies(headers);
-        remove_from_proxies(headers, self.behind_proxy);
+        // Only the gateway itself asks with the address of a client and without a peer, and has written the headers.
+        let is_question = peer.is_none() && parts.extensions.get::<ClientAddress>().is_some();
+        remove_from_proxies(headers, self.behind_proxy || is_question);
         self.describe_client(headers, peer.as_ref(), host.as_ref());
         if let Some(host) = host {
             headers.insert(header::HOST, host);
@@ -278,6 +281,24 @@ mod tests {
 
     fn peer(address: &str) -> Peer {
         Peer::new(SocketAddr::new(address.parse().unwrap(), 50_000))
+    }
+
+    #[test]
+    fn a_question_names_the_client() {
+        let address = ClientAddress::new("192.0.2.7".parse().unwrap());
+        let question = || {
+            let request = Request::post("https://as.example/introspect").extension(address.clone());
+            request.header("x-forwarded-for", "192.0.2.7").header("forwarded", "for=192.0.2.7")
+        };
+        for forwarding in [forwarding(), forwarding_of_proxy()] {
+            let parts = forwarded(&forwarding, question(), None);
+            assert_eq!(parts.headers["x-forwarded-for"], "192.0.2.7");
+            assert_eq!(parts.headers["forwarded"], "for=192.0.2.7");
+            assert_eq!(parts.headers["x-forwarded-proto"], "https");
+        }
+        // A request with a peer is a request of a client, whatever its extensions.
+        let parts = forwarded(&forwarding(), question(), Some(peer("203.0.113.9")));
+        assert_eq!(parts.headers["x-forwarded-for"], "203.0.113.9");
     }
 
     #[test]

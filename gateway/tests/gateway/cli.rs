@@ -60,6 +60,12 @@ fn check_names_the_line_and_the_fix() {
         ("the same address twice", swap("127.0.0.1:9090", "127.0.0.1:8080")),
         ("an unknown log level", swap("[audit]", "[log]\nlevel = \"verbose\"\n\n[audit]")),
         ("a wrong duration", swap("[audit]", "[limits]\ndrain = \"30 parsecs\"\n\n[audit]")),
+        (
+            "a client without a secret",
+            swap("authenticate_clients_by = \"client_credentials\"", "authenticate_clients_by = \"records\""),
+        ),
+        ("an unknown way to send secrets", swap("[paths]", "send_secrets_as = \"private_key_jwt\"\n\n[paths]")),
+        ("a long memory", swap("[paths]", "remember_clients = \"6m\"\n\n[paths]")),
         ("a limit of zero", swap("[audit]", "[limits]\nconnections = 0\n\n[audit]")),
         ("too many targets", swap("[audit]", "[limits]\nmax_targets = 9\n\n[audit]")),
         ("no token endpoint", swap("token = \"/token\"", "token = []")),

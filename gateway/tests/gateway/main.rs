@@ -6,6 +6,7 @@
 
 mod check_online;
 mod cli;
+mod client_authentication;
 mod documents;
 mod metadata;
 mod operation;

@@ -242,4 +242,14 @@ impl Client {
     pub fn id(&self) -> &ClientId {
         &self.id
     }
+
+    /// Whether the record has a secret.
+    pub fn has_secret(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
+    /// Whether the client may exchange tokens: not after [`deny_exchange`](Self::deny_exchange).
+    pub fn may_exchange(&self) -> bool {
+        self.may_exchange
+    }
 }
