@@ -198,3 +198,39 @@ fn a_changed_description_counts_at_once() {
     server.folder.write("gateway.toml", &text);
     wait_for("the tokens of the server are unknown again", || server.exchange("orders", &token, "billing").is_err());
 }
+
+#[test]
+fn explain_names_the_keys_of_the_server() {
+    let server = Server::start("");
+    let explained = |token: &str| {
+        server.folder.write("subject.jwt", token);
+        let arguments = ["explain", "--client", "orders", "--token", "subject.jwt", "--target", "billing"];
+        String::from_utf8(server.folder.run(&arguments).stdout).unwrap()
+    };
+    // A claim with the value `null` is absent in the token.
+    let with = |changes: &Value| {
+        let mut claims = json!({ "client_id": "web", "scope": "read" });
+        claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+        claims
+    };
+    let typed = json!({ "typ": "at+jwt" });
+    for (header, changes, key) in [
+        (json!({}), json!({}), "`upstream.tokens.allow_untyped`"),
+        (typed.clone(), json!({ "scope": ["read"] }), "`upstream.tokens.scope_claim`"),
+        (typed.clone(), json!({ "sub": null }), "`upstream.tokens.subject_claim`"),
+        (typed.clone(), json!({ "aud": null }), "`upstream.tokens.absent_aud`"),
+        (typed.clone(), json!({ "aud": [] }), "`upstream.tokens.empty_aud`"),
+        (typed.clone(), json!({ "aud": ["https://orders.example", "x"] }), "`upstream.tokens.ignored_audiences`"),
+        (typed.clone(), json!({ "aud": "account" }), "`upstream.tokens.presenters`"),
+        (typed.clone(), json!({ "iss": null }), "`upstream.tokens.allow_absent_iss`"),
+        (json!({ "typ": "at+jwt", "alg": "HS256" }), json!({}), "`upstream.introspection.introspect`"),
+    ] {
+        let text = explained(&server.token(header, with(&changes)));
+        assert!(text.contains(key), "{changes}: {text}");
+    }
+    // The record of another issuer has other keys.
+    let foreign = explained(&server.token(typed, with(&json!({ "iss": "https://idp.example" }))));
+    assert!(foreign.contains("[[issuer]]") && !foreign.contains("upstream.tokens"), "{foreign}");
+    // An opaque token without a description.
+    assert!(explained("zq9opaque").contains("`upstream.introspection`"));
+}
