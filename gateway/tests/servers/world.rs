@@ -18,8 +18,6 @@ pub(crate) struct Server {
     pub(crate) script: &'static str,
     /// A page that the server answers with 200 when it is ready.
     pub(crate) ready: &'static str,
-    /// The clients that send their secrets in the body.
-    pub(crate) posts: &'static [&'static str],
     /// The options of `keygen` for the key of the gateway.
     pub(crate) keygen: &'static [&'static str],
     pub(crate) metadata: Metadata,
@@ -253,7 +251,7 @@ fn endpoints(server: &Server, gateway: &Gateway) -> Value {
         }
     };
     let [name, password] = server.user;
-    endpoints["auth"] = server.posts.iter().map(|client| ((*client).to_owned(), json!("client_secret_post"))).collect();
+    endpoints["auth"] = json!({ "billing-api": "client_secret_post" });
     endpoints["user"] = json!({ "name": name, "password": password, "email": format!("{name}@users.example") });
     endpoints
 }
