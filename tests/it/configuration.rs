@@ -384,19 +384,19 @@ fn mistakes_of_issuers() -> Vec<Mistake> {
             "issuer `https://idp.example`: keys: ",
             "P-256",
         ),
-        ("a path as the URL of keys", uri("/jwks.json"), "issuer `https://idp.example`: jwks_uri: ", "absolute URL"),
-        ("an empty URL of keys", uri(""), "issuer `https://idp.example`: jwks_uri: ", "absolute URL"),
+        ("a path as the URL of keys", uri("/jwks.json"), "issuer `https://idp.example`: jwks_uri: ", "`https` URL"),
+        ("an empty URL of keys", uri(""), "issuer `https://idp.example`: jwks_uri: ", "`https` URL"),
         (
             "a URL of keys without a scheme",
             uri("idp.example/jwks.json"),
             "issuer `https://idp.example`: jwks_uri: ",
-            "absolute URL",
+            "`https` URL",
         ),
         (
             "a URL of keys with a space",
             uri("https://idp example/jwks.json"),
             "issuer `https://idp.example`: jwks_uri: ",
-            "absolute URL",
+            "`https` URL",
         ),
         (
             "a URL of keys with http",
@@ -414,7 +414,7 @@ fn mistakes_of_issuers() -> Vec<Mistake> {
             "an empty URL of keys, with an HTTP service",
             uri("").http(away),
             "issuer `https://idp.example`: jwks_uri: ",
-            "absolute URL",
+            "`https` URL",
         ),
         (
             "no subjects",

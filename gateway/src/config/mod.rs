@@ -12,6 +12,7 @@ use crate::{
     forward::{Forwarding, ForwardingError},
 };
 use anyhow::anyhow;
+use http::Uri;
 use path_list::PathList;
 use rustls::{
     RootCertStore,
@@ -22,6 +23,7 @@ use settings::{File, KeyFile};
 use std::{
     fmt::Display,
     fs,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -169,12 +171,8 @@ impl Config {
             return Err(self.wrong("limits.max_targets", "out of range; give 1 to 8"));
         }
         if self.document.rules.is_none() {
-            let file = self.records.as_ref().unwrap_or(&self.main);
-            return Err(wrong(
-                file,
-                "rule",
-                "there are no rules; add a `[[rule]]`, or `rule = []` to allow no exchange",
-            ));
+            let help = "there are no rules; add a `[[rule]]`, or `rule = []` to allow no exchange";
+            return Err(self.wrong_record("rule", help));
         }
         if self.settings.upstream.authenticate_clients_by == ClientAuthentication::Records {
             let lacks_secret = |client: &Client| client.may_exchange() && !client.has_secret();
@@ -185,10 +183,9 @@ impl Config {
         }
         let upstream = &self.settings.upstream.issuer;
         if let Some(position) = self.document.issuers.iter().position(|issuer| issuer.id() == upstream) {
-            let file = self.records.as_ref().unwrap_or(&self.main);
             let help = "this is `upstream.issuer`, whose tokens `[upstream.tokens]` describes; move the keys of `tokens` \
                         there, use `[upstream.introspection]`, and remove this record";
-            return Err(wrong(file, &format!("issuer[{position}].issuer"), help));
+            return Err(self.wrong_record(&format!("issuer[{position}].issuer"), help));
         }
         let Paths { token, jwks, introspection, revocation, metadata } = paths;
         for (name, paths) in [
@@ -206,7 +203,32 @@ impl Config {
         if token.as_ref().is_some_and(|paths| paths.iter().next().is_none()) {
             return Err(self.wrong("paths.token", "no path; give the path of the token endpoint, or remove the key"));
         }
+        self.check_issuers()
+    }
+
+    /// Checks that the gateway may ever fetch the keys and the introspection answers of the other issuers.
+    fn check_issuers(&self) -> anyhow::Result<()> {
+        let own = self.public_url("/");
+        for (position, issuer) in self.document.issuers.iter().enumerate() {
+            for (key, url) in issuer.fetched_urls() {
+                let Ok(uri) = url.parse::<Uri>() else { continue };
+                let is_loopback = uri.host().is_some_and(is_loopback);
+                let is_allowed = is_loopback && self.settings.fetch.allow_loopback_http;
+                if uri.scheme_str() == Some("http") && !url.starts_with(&own) && !is_allowed {
+                    let help = match is_loopback {
+                        true => "the gateway fetches nothing without TLS; set `fetch.allow_loopback_http`",
+                        false => "the gateway fetches nothing without TLS; give an `https` URL",
+                    };
+                    return Err(self.wrong_record(&format!("issuer[{position}].{key}"), help));
+                }
+            }
+        }
         Ok(())
+    }
+
+    /// An error at a key of the records, with its line.
+    fn wrong_record(&self, key: &str, help: impl Display) -> anyhow::Error {
+        wrong(self.records.as_ref().unwrap_or(&self.main), key, help)
     }
 
     /// The same configuration, with the settings of a process that runs already.
@@ -300,6 +322,12 @@ impl Config {
 /// no number.
 fn upstream_key(key: &str) -> String {
     format!("upstream.{}", key.replacen("tokens[0]", "tokens", 1))
+}
+
+/// Whether a host in a URL is a loopback address.
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.map_or(host == "localhost", |address| address.is_loopback())
 }
 
 fn wrong(file: &TomlFile, key: &str, help: impl Display) -> anyhow::Error {

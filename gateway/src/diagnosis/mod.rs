@@ -132,15 +132,19 @@ async fn paths(config: &Config, gateway: &Gateway, http: &impl HttpService, dept
             Depth::Every => member != "jwks_uri",
             Depth::TokenEndpoint => member == "token_endpoint",
         };
+        let (mut known, mut missing) = (Vec::new(), Vec::new());
         for path in paths.iter().filter(|_| is_asked) {
-            let result = match has_endpoint(config, http, path).await {
-                Some(false) => {
-                    let text = format!("the server has no endpoint at `{path}` (status 404); correct `{key}`");
-                    Err(Problem { text, is_fatal: member == "token_endpoint" })
-                }
-                _ => Ok(path.clone()),
-            };
-            findings.push(Finding::new(key, result));
+            let is_missing = has_endpoint(config, http, path).await == Some(false);
+            if is_missing { &mut missing } else { &mut known }.push(path.as_str());
+        }
+        if !known.is_empty() {
+            findings.push(Finding::new(key, Ok(known.join(" and "))));
+        }
+        if !missing.is_empty() {
+            let missing = missing.join("` and `");
+            let text = format!("the server has no endpoint at `{missing}` (status 404); correct `{key}`");
+            let is_fatal = member == "token_endpoint" && known.is_empty();
+            findings.push(Finding::new(key, Err(Problem { text, is_fatal })));
         }
     }
     findings.push(Finding::new(
@@ -236,7 +240,7 @@ async fn dry_run(config: &Config, gateway: &Gateway) -> Result<String, Problem> 
         return match refusal.reason {
             Reason::IntrospectionUnavailable => {
                 let text = format!(
-                    "a token cannot be introspected: {detail}; check the id and the secret in `upstream.introspection`, and \
+                    "the introspection of a made-up token failed: {detail}; check the id and the secret in `upstream.introspection`, and \
                      that the server lets this client introspect tokens"
                 );
                 Err(Problem { text, is_fatal: gateway.endpoints.server_keys().is_none() })

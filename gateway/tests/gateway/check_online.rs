@@ -194,6 +194,12 @@ const WRONG: &[(&str, Change)] = &[
             ),
         );
     }),
+    ("a record of the server itself", |set_up| {
+        set_up.replace(
+            "[[rule]]",
+            &format!("[[issuer]]\nissuer = \"{ISSUER}\"\njwks_uri = \"{ISSUER}/jwks\"\n\n[[rule]]"),
+        );
+    }),
     ("keys that can never be fetched", |set_up| {
         set_up.replace(
             "[[rule]]",

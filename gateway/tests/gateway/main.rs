@@ -126,6 +126,12 @@ impl World {
         [self.request(&head), form.into()].concat()
     }
 
+    /// The same exchange at another path.
+    fn exchange_at(&self, path: &str) -> Vec<u8> {
+        let exchange = String::from_utf8(self.exchange()).unwrap();
+        exchange.replacen("POST /token ", &format!("POST {path} "), 1).into_bytes()
+    }
+
     /// Sends bytes, and returns the status and the body of the answer.
     fn send(&self, request: &[u8]) -> (u16, String) {
         let answer = exchange_bytes(self.gateway.port, request).unwrap();

@@ -28,8 +28,7 @@ fn every_spelling_of_a_path_is_the_endpoint() {
         world.upstream.answers(path, answer(200, "of the server"));
     }
     for ((token, introspection), revocation) in tokens.iter().zip(introspections).zip(revocations) {
-        let exchange = String::from_utf8(world.exchange()).unwrap().replace("POST /token ", &format!("POST {token} "));
-        let (status, body) = world.send(exchange.as_bytes());
+        let (status, body) = world.send(&world.exchange_at(token));
         assert_eq!(status, 200, "{token}: {body}");
         let body: Value = serde_json::from_str(&body).unwrap();
         let form = format!("token={}", body["access_token"].as_str().unwrap());

@@ -229,7 +229,7 @@ impl ServerAuthenticatorBuilder {
         if let Some((_, url)) = methods.iter().find(|(_, url)| !is_absolute(url)) {
             return Err(ConfigError::new(
                 "endpoint",
-                format!("`{url}` is not an absolute URL; include the scheme and the host"),
+                format!("`{url}` is not an `http` or `https` URL; give the URL in full"),
             ));
         }
         if time_to_live > MAX_TIME_TO_LIVE {

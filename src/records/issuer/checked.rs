@@ -108,13 +108,7 @@ impl IssuerRecord {
 
     /// The URLs that the layer's HTTP service has to reach, with the field that names each.
     pub(crate) fn fetched_urls(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let keys = match &self.keys {
-            Some(KeySource::Remote(uri)) => Some(("jwks_uri", uri.as_str())),
-            Some(KeySource::Discovered) => Some(("discovery", self.id.as_str())),
-            Some(KeySource::Fixed(_)) | None => None,
-        };
-        let asked = self.introspection.as_ref().filter(|introspection| introspection.http.is_none());
-        keys.into_iter().chain(asked.map(|introspection| ("introspection", introspection.endpoint.as_str())))
+        super::fetched_urls(&self.id, self.keys.as_ref(), self.introspection.as_ref())
     }
 }
 
@@ -288,7 +282,7 @@ impl Check<'_> {
                 Err(place.wrong("jwks_uri", "has user information: give an HTTP service that adds credentials"))
             }
             Some(KeySource::Remote(uri)) if !is_absolute(uri) => {
-                Err(place.wrong("jwks_uri", format!("`{uri}` is not an absolute URL: give a URL with scheme and host")))
+                Err(place.wrong("jwks_uri", format!("`{uri}` is not an `http` or `https` URL: give the URL in full")))
             }
             Some(KeySource::Discovered) if id.contains('?') || web_uri(id).is_none() => {
                 let help = format!(
@@ -344,7 +338,7 @@ impl Check<'_> {
             return wrong("the endpoint has user information: give the credentials separately");
         }
         if !is_absolute(endpoint) {
-            return wrong(&format!("`{endpoint}` is not an absolute URL: give a URL with scheme and host"));
+            return wrong(&format!("`{endpoint}` is not an `http` or `https` URL: give the URL in full"));
         }
         #[cfg(feature = "introspection-cache")]
         match self.record.introspection.as_ref().and_then(|record| record.cache) {

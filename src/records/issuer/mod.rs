@@ -183,6 +183,18 @@ impl Issuer {
         }
     }
 
+    /// The URLs that the layer fetches for this record, with the key of each in a document.
+    ///
+    /// ```
+    /// use tower_token_exchange::Issuer;
+    ///
+    /// let idp = Issuer::new("https://idp.example").jwks_uri("https://idp.example/jwks.json");
+    /// assert_eq!(idp.fetched_urls().collect::<Vec<_>>(), [("jwks_uri", "https://idp.example/jwks.json")]);
+    /// ```
+    pub fn fetched_urls(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        fetched_urls(&self.id, self.keys.as_ref(), self.introspection.as_ref())
+    }
+
     /// Sets a fixed key set.
     pub fn keys(mut self, keys: KeySet) -> Self {
         self.set_keys(KeySource::Fixed(keys));
@@ -416,4 +428,19 @@ impl Issuer {
         self.keys_are_preset = false;
         self.keys = Some(keys);
     }
+}
+
+/// The URLs that the HTTP service of the layer has to reach, with the key of each.
+fn fetched_urls<'a>(
+    id: &'a IssuerId,
+    keys: Option<&'a KeySource>,
+    introspection: Option<&'a Introspection>,
+) -> impl Iterator<Item = (&'static str, &'a str)> {
+    let keys = match keys {
+        Some(KeySource::Remote(uri)) => Some(("jwks_uri", uri.as_str())),
+        Some(KeySource::Discovered) => Some(("discovery", id.as_str())),
+        Some(KeySource::Fixed(_)) | None => None,
+    };
+    let asked = introspection.filter(|introspection| introspection.http.is_none());
+    keys.into_iter().chain(asked.map(|introspection| ("introspection", introspection.endpoint.as_str())))
 }

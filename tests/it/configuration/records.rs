@@ -94,11 +94,11 @@ pub(super) fn mistakes() -> Vec<Mistake> {
         "ASCII",
     );
     add("an endpoint with a password", asks(at("https://u:p@x.example/i")), field.clone(), "separately");
-    add("an endpoint that is a path", asks(at("/introspect")), field.clone(), "absolute URL");
-    add("an empty endpoint URL", asks(at("")), field.clone(), "absolute URL");
-    add("an endpoint without a scheme", asks(at("idp.example/introspect")), field.clone(), "absolute URL");
+    add("an endpoint that is a path", asks(at("/introspect")), field.clone(), "`https` URL");
+    add("an empty endpoint URL", asks(at("")), field.clone(), "`https` URL");
+    add("an endpoint without a scheme", asks(at("idp.example/introspect")), field.clone(), "`https` URL");
     add("an endpoint with http", asks(at("http://idp.example/introspect")), field.clone(), "`http`");
-    add("an endpoint that is a file", asks(at("file:///introspect")), field.clone(), "absolute URL");
+    add("an endpoint that is a file", asks(at("file:///introspect")), field.clone(), "`https` URL");
     #[cfg(feature = "introspection-cache")]
     {
         let cached = |entries, seconds| asks(endpoint().cache(entries, Duration::from_secs(seconds)));
