@@ -147,12 +147,36 @@ impl ServerMetadata {
         values.iter().filter_map(Value::as_str).map(str::to_owned).collect()
     }
 
-    /// The path of the URL in a member, if the URL has the scheme, host and port of the issuer.
+    /// The path of the URL in a member, if the URL has the scheme, host and port of the issuer. The default port makes no
+    /// difference.
     pub fn path_of(&self, member: &str) -> Option<&str> {
+        self.path_at_issuer(self.url_of(member)?)
+    }
+
+    /// The path of an endpoint for clients that authenticate with certificates (`mtls_endpoint_aliases`, RFC 8705
+    /// section 5), if its URL has the scheme, host and port of the issuer.
+    ///
+    /// ```
+    /// use tower_token_exchange::metadata::ServerMetadata;
+    ///
+    /// let document = br#"{ "issuer": "https://as.example",
+    ///     "mtls_endpoint_aliases": { "token_endpoint": "https://as.example/mtls/token" } }"#;
+    /// let metadata = ServerMetadata::parse(document, "https://as.example")?;
+    /// assert_eq!(metadata.mtls_path_of("token_endpoint"), Some("/mtls/token"));
+    /// # Ok::<(), tower_token_exchange::metadata::MetadataError>(())
+    /// ```
+    pub fn mtls_path_of(&self, member: &str) -> Option<&str> {
+        self.path_at_issuer(self.members.get("mtls_endpoint_aliases")?.get(member)?.as_str()?)
+    }
+
+    fn path_at_issuer<'a>(&self, url: &'a str) -> Option<&'a str> {
         let issuer: Uri = self.issuer.parse().ok()?;
         let (scheme, authority) = (issuer.scheme_str()?, issuer.authority()?.as_str());
-        let path = self.url_of(member)?.strip_prefix(scheme)?.strip_prefix("://")?.strip_prefix(authority)?;
-        path.starts_with('/').then_some(path)
+        let rest = url.strip_prefix(scheme)?.strip_prefix("://")?;
+        let (host, path) = rest.split_at(rest.find('/')?);
+        let port = if scheme == "https" { ":443" } else { ":80" };
+        let short = |host: &str| host.strip_suffix(port).unwrap_or(host).to_owned();
+        (short(host) == short(authority)).then_some(path)
     }
 
     /// The location of the issuer's key set: an absolute `http` or `https` URI without user information and fragment, and
@@ -253,13 +277,21 @@ mod tests {
         for (url, path) in [
             ("https://as.example/t/token", Some("/t/token")),
             ("https://as.example/", Some("/")),
+            ("https://as.example:443/t/token", Some("/t/token")),
+            ("https://as.example//token", Some("//token")),
             ("https://as.example", None),
+            ("https://as.example?/token", None),
+            ("https://x@as.example/token", None),
+            ("https://as.example:80/token", None),
             ("https://as.example.evil/token", None),
             ("https://as.example:8443/token", None),
             ("http://as.example/token", None),
         ] {
-            let metadata = parse(json!({ "issuer": ISSUER, "token_endpoint": url })).unwrap();
+            let aliases = json!({ "token_endpoint": url });
+            let metadata = json!({ "issuer": ISSUER, "token_endpoint": url, "mtls_endpoint_aliases": aliases });
+            let metadata = parse(metadata).unwrap();
             assert_eq!((metadata.url_of("token_endpoint"), metadata.path_of("token_endpoint")), (Some(url), path));
+            assert_eq!(metadata.mtls_path_of("token_endpoint"), path);
         }
         for wrong in [json!({ "issuer": "https://as.example" }), json!({}), json!([]), json!({ "issuer": [ISSUER] })] {
             assert!(parse(wrong.clone()).is_err(), "{wrong}");

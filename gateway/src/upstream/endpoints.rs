@@ -52,7 +52,10 @@ impl Endpoints {
             let members = ["token_endpoint", "jwks_uri", "introspection_endpoint", "revocation_endpoint"];
             for (document, at) in documents.iter().flat_map(|document| (0..members.len()).map(move |at| (document, at)))
             {
-                found[at].extend(path_of(document, members[at]).filter(|_| configured[at].is_none()).transpose()?);
+                if configured[at].is_none() {
+                    found[at].extend(path_of(document, members[at]).transpose()?);
+                    found[at].extend(document.mtls_path_of(members[at]).map(str::to_owned));
+                }
             }
             match (problem, before.filter(|_| has_metadata)) {
                 (Some(problem), _) if !has_metadata => can_do_without(&problem, &configured, before)?,

@@ -119,6 +119,17 @@ fn endpoints_of_all_documents_count() {
 }
 
 #[test]
+fn endpoints_for_certificates_count() {
+    let metadata = json!({
+        "issuer": ISSUER, "token_endpoint": format!("{ISSUER}:80/token"), "revocation_endpoint": format!("{ISSUER}/revoke"),
+        "mtls_endpoint_aliases": { "revocation_endpoint": format!("{ISSUER}/mtls/revoke"), "token_endpoint": "https://m/t" },
+    });
+    let world = world_with(OPENID, &metadata, "");
+    world.upstream.answers("/mtls/revoke", answer(200, "of the server"));
+    assert_eq!(world.post("/mtls/revoke", &format!("token={}", world.issued())), (200, String::new()));
+}
+
+#[test]
 fn metadata_at_a_configured_place_count() {
     let metadata = json!({ "issuer": ISSUER, "token_endpoint": format!("{ISSUER}/token") });
     let world = world_with("/tenant/metadata", &metadata, "[paths]\nmetadata = [\"/tenant/metadata\"]");
