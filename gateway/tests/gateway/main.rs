@@ -15,6 +15,7 @@ mod paths;
 mod process;
 mod proxy;
 mod schema;
+mod servers_page;
 mod server_tokens;
 mod tls;
 mod upstream;
