@@ -412,3 +412,27 @@ async fn an_unreadable_secret_does_not_authenticate() {
         }
     }
 }
+
+/// A wrong secret is a failed login, so it is tried with few methods.
+#[tokio::test]
+async fn a_wrong_secret_is_tried_with_few_methods() {
+    let server = SERVERS.iter().find(|server| server.name == "Authlib").unwrap();
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let questions = Arc::clone(&asked);
+    let http = service_fn(move |request: Request<Bytes>| {
+        if credentials(&request).is_some_and(|(id, _)| id == "granted") {
+            questions.lock().unwrap().push(request.uri().path().to_owned());
+        }
+        async move { Ok::<_, Infallible>(server.answer(&request)) }
+    });
+    let auto = ServerAuthenticator::auto(TOKEN_ENDPOINT, Some(INTROSPECTION_ENDPOINT));
+    let authenticator = auto.http(http).build().unwrap();
+    let basic = AuthenticationMethod::ClientSecretBasic;
+    assert_eq!(ask(&authenticator, basic, "granted", "wrong").await, Authentication::Rejected);
+    assert_eq!(*asked.lock().unwrap(), ["/introspect", "/token"]);
+    // As soon as a method has authenticated the client, only this method is used.
+    ask(&authenticator, basic, "granted", &secret_of("granted")).await;
+    asked.lock().unwrap().clear();
+    assert_eq!(ask(&authenticator, basic, "granted", "wrong").await, Authentication::Rejected);
+    assert_eq!(*asked.lock().unwrap(), ["/introspect"]);
+}

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tower::{ServiceExt, service_fn};
 use tower_token_exchange::{
     Reason,
-    client_auth::{Authentication, AuthenticationMethod, ClientAddress, Credentials, ServerAuthenticator},
+    client_auth::{Authentication, AuthenticationMethod, ClientAddress, Credentials, ProbeError, ServerAuthenticator},
     fetch::HttpFetch,
 };
 
@@ -128,4 +128,22 @@ async fn too_many_attempts_are_answered_with_429() {
     assert_eq!(reply.headers["retry-after"], "7");
     assert_eq!(reply.json()["error"], "temporarily_unavailable");
     assert_eq!(world.event().await.reason, Some(Reason::TooManyClientAttempts));
+}
+
+#[tokio::test]
+async fn probes_wait_as_the_server_asks() {
+    let questions = Arc::new(Mutex::new(0));
+    let asked = Arc::clone(&questions);
+    let limits = service_fn(move |_: http::Request<bytes::Bytes>| {
+        *asked.lock().unwrap() += 1;
+        let response = http::Response::builder().status(429).header("retry-after", "3").body(bytes::Bytes::new());
+        async { Ok::<_, std::convert::Infallible>(response.unwrap()) }
+    });
+    let auto = ServerAuthenticator::auto("https://as.example/token", Some("https://as.example/introspect"));
+    let authenticator = auto.http(limits).build().unwrap();
+    for _ in 0..25 {
+        assert!(matches!(authenticator.probe().await, Err(ProbeError::Unavailable(_))));
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(*questions.lock().unwrap(), 1);
 }

@@ -9,7 +9,7 @@ use ring::digest::{SHA256, digest};
 use std::{
     collections::HashMap,
     hash::Hash,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -37,11 +37,19 @@ pub(super) struct Asker {
 
 impl Asker {
     pub(super) fn new(client_id: &ClientId, address: Option<&ClientAddress>) -> Self {
-        let address = address.map(ClientAddress::address);
+        let address = address.map(|address| network(address.address()));
         let text = format!("{address:?} {}", client_id.as_str());
         let mut name = [0; 32];
         name.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
         Self { address, name }
+    }
+}
+
+/// The address, or the network of an IPv6 address: whoever has one such address has 2^64.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 
@@ -159,6 +167,16 @@ mod tests {
             (0..100).filter_map(|n| limits.enter(&asker(&format!("client-{n}"), "192.0.2.1")).ok()).collect();
         assert_eq!(taken.len(), QUESTIONS / 2);
         assert!(limits.enter(&asker("orders", "192.0.2.2")).is_ok());
+    }
+
+    #[test]
+    fn an_ipv6_network_counts_as_one_address() {
+        let limits = Limits::new();
+        let clients = ["2001:db8::1", "2001:db8::2", "2001:db8::ffff:1", "2001:db8:0:0:f::"];
+        let taken: Vec<_> = clients.map(|address| limits.enter(&asker("orders", address)).ok().unwrap()).into();
+        assert_eq!(limits.enter(&asker("orders", "2001:db8::3")).err(), Some(PAUSE));
+        assert!(limits.enter(&asker("orders", "2001:db8:0:1::1")).is_ok());
+        drop(taken);
     }
 
     #[test]

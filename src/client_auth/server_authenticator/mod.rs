@@ -77,7 +77,7 @@ const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(300);
 ///
 /// If an outer layer puts the [`ClientAddress`](super::ClientAddress) into the request, the server is told the address. At
 /// most 64 questions are asked at a time, for at most 4 different credentials of one client at one address, and for at most 32
-/// of one address. If a client exceeds a limit, or if the server answers 429, the client gets 429 with `Retry-After`. Until
+/// of one address; an IPv6 network of 64 bits counts as one address. If a client exceeds a limit, or if the server answers 429, the client gets 429 with `Retry-After`. Until
 /// then, the server is not asked about this client at this address. The longest wait is 5 min.
 ///
 /// ```
@@ -148,7 +148,8 @@ impl ServerAuthenticator {
     /// token endpoint.
     ///
     /// The methods are tried in the order of [`ServerMethod::ALL`]. A method counts only if the server tells the client from
-    /// a client that does not exist, and its secret from a wrong secret. For an hour, the authenticator asks about a client
+    /// a client that does not exist, and its secret from a wrong secret. A client that the token endpoint rejects with
+    /// `invalid_client` is not asked about there again. For an hour, the authenticator asks about a client
     /// only with the method that authenticated the client. [`chosen_method`](Self::chosen_method) and the log say which
     /// method works.
     ///

@@ -15,7 +15,7 @@ use std::{
 /// How long the result of a probe counts.
 const VALID: Duration = Duration::from_secs(3600);
 /// How long the result counts if a method could not be tried.
-const VALID_IN_PART: Duration = Duration::from_secs(60);
+const VALID_IN_PART: Duration = Duration::from_secs(600);
 /// The time between the first two probes that fail. Each further failure doubles the time.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -57,6 +57,8 @@ enum Found {
     Usable(Usable),
     CannotTell(String),
     Unavailable(String),
+    /// The server limits the questions; the time until the next one.
+    Limited(Duration),
 }
 
 impl Probes {
@@ -97,31 +99,40 @@ impl Probes {
                 *locks::lock(&self.usable) = Some((Arc::clone(&usable), Instant::now() + valid));
                 Ok(usable)
             }
-            Err(error) => {
+            Err((error, asked_for)) => {
                 tracing::error!(problem = %error, "no client can be authenticated");
                 let wait = failure.as_ref().map_or(FIRST_WAIT, |failure| (failure.wait * 2).min(LONGEST_WAIT));
                 // Several servers that start together do not ask together.
-                let until = Instant::now() + wait.mul_f64(0.75 + random::fraction() / 2.0);
+                let until = Instant::now() + wait.mul_f64(0.75 + random::fraction() / 2.0).max(asked_for);
                 *failure = Some(Failure { error: error.clone(), wait, until });
                 Err(error)
             }
         }
     }
 
-    async fn probe(&self, server: &Server) -> Result<(Arc<[Usable]>, Duration), ProbeError> {
+    /// Tries every method. The error comes with the time for which the server asked to wait.
+    async fn probe(&self, server: &Server) -> Result<(Arc<[Usable]>, Duration), (ProbeError, Duration)> {
         let (mut usable, mut cannot_tell, mut unavailable) = (Vec::new(), Vec::new(), Vec::new());
+        let mut asked_for = Duration::ZERO;
         for (method, url) in &self.methods {
             match self.probe_method(server, *method, url).await {
                 Found::Usable(found) => usable.push(found),
                 Found::CannotTell(problem) => cannot_tell.push(format!("{method}: {problem}")),
                 Found::Unavailable(problem) => unavailable.push(format!("{method}: {problem}")),
+                Found::Limited(wait) => {
+                    asked_for = wait;
+                    unavailable.push(format!("{method}: {LIMITED}"));
+                    // Another method would be one more question.
+                    break;
+                }
             }
         }
         if usable.is_empty() {
-            return Err(match unavailable.is_empty() {
+            let error = match unavailable.is_empty() {
                 true => ProbeError::CannotTell(cannot_tell.join("; ")),
                 false => ProbeError::Unavailable(unavailable.join("; ")),
-            });
+            };
+            return Err((error, asked_for));
         }
         let valid = if unavailable.is_empty() { VALID } else { VALID_IN_PART };
         for problem in cannot_tell.iter().chain(&unavailable) {
@@ -155,7 +166,7 @@ impl Probes {
                     ));
                 }
                 Ok(Answer::Refused(refusal)) => made_up.push((*sent_as, refusal)),
-                Ok(Answer::Limited(_)) => return Found::Unavailable(LIMITED.to_owned()),
+                Ok(Answer::Limited(wait)) => return Found::Limited(wait),
                 Err(NoAnswer::Unavailable(problem)) => return Found::Unavailable(problem),
                 Err(NoAnswer::Unclear(problem)) => problems.push(problem),
             }
@@ -167,6 +178,7 @@ impl Probes {
         // A request without credentials may be rejected with any error.
         match server.ask(method, url, &Attempt::nobody(), None).await {
             Ok(Answer::Success) => Found::CannotTell("the server accepts a request without credentials".into()),
+            Ok(Answer::Limited(wait)) => Found::Limited(wait),
             Err(NoAnswer::Unavailable(problem)) => Found::Unavailable(problem),
             _ => Found::Usable(Usable { method, url: url.to_owned(), made_up }),
         }

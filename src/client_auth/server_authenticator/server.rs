@@ -35,7 +35,10 @@ pub(super) struct Usable {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Accepted(Evidence),
-    Rejected,
+    Rejected {
+        /// Whether the server says that the client is not authenticated.
+        is_clear: bool,
+    },
     /// The server gives the same answer to a client that does not exist, but the answer is not a usual rejection.
     Untold(Refusal),
     /// The server accepts any secret for this client.
@@ -50,14 +53,15 @@ impl Usable {
             Answer::Limited(wait) => return Verdict::Limited(wait),
             Answer::Refused(refusal) => refusal,
         };
+        let is_clear = refusal.rejects_client();
         if self.method == ServerMethod::Introspection {
-            return Verdict::Rejected;
+            return Verdict::Rejected { is_clear };
         }
         let is_made_up = self.made_up.iter().any(|(sent_as, known)| *sent_as == attempt.method() && *known == refusal);
         match refusal {
-            refusal if is_made_up && !refusal.rejects_client() => Verdict::Untold(refusal),
+            refusal if is_made_up && !is_clear => Verdict::Untold(refusal),
             refusal if !is_made_up && refusal.follows_authentication() => Verdict::Accepted(Evidence::Error),
-            _ => Verdict::Rejected,
+            _ => Verdict::Rejected { is_clear },
         }
     }
 
@@ -100,9 +104,9 @@ impl Server {
             };
             match next {
                 Verdict::Accepted(_) if *is_right => {}
-                Verdict::Rejected | Verdict::Untold(_) if !is_right => {}
+                Verdict::Rejected { .. } | Verdict::Untold(_) if !is_right => {}
                 Verdict::Limited(wait) => return Ok(Verdict::Limited(wait)),
-                Verdict::Rejected | Verdict::Untold(_) => return Ok(Verdict::Rejected),
+                Verdict::Rejected { .. } | Verdict::Untold(_) => return Ok(Verdict::Rejected { is_clear: false }),
                 Verdict::Accepted(evidence) | Verdict::AnySecret(evidence) => return Ok(Verdict::AnySecret(evidence)),
             }
         }

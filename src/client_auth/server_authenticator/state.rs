@@ -83,8 +83,14 @@ impl State {
             Err(error) => return Err(error.into()),
         };
         let (mut is_rejected, mut untold) = (false, Vec::new());
+        // The attempts that the token endpoint rejected clearly. Another grant would be one more failed login.
+        let mut done: Vec<&Attempt> = Vec::new();
         for (usable, attempt) in self.questions(&usable, attempts) {
             let (client_id, method) = (attempt.client_id(), usable.method);
+            let is_at_token_endpoint = method != ServerMethod::Introspection;
+            if is_at_token_endpoint && done.iter().any(|done| std::ptr::eq(*done, attempt)) {
+                continue;
+            }
             match self.server.judge(usable, attempt, address).await? {
                 Verdict::Accepted(_) => {
                     self.note_success(method);
@@ -110,7 +116,11 @@ impl State {
                         "{method}: the server answers {refusal} to this client and to a client that does not exist"
                     ));
                 }
-                Verdict::Rejected | Verdict::Untold(_) => is_rejected = true,
+                Verdict::Rejected { is_clear } => {
+                    is_rejected = true;
+                    done.extend((is_clear && is_at_token_endpoint).then_some(attempt));
+                }
+                Verdict::Untold(_) => is_rejected = true,
             }
         }
         if is_rejected {
