@@ -7,6 +7,7 @@ usage: client.py <endpoints.json> <command> <args>
   introspect <client_id> <token>
   revoke <client_id> <token>
   verify <token> <audience>
+  spellings <client_id> <subject_token> <audience>
 
 The commands that take no secret use the right one. The file has the metadata of the server, and `auth` with the
 authentication method of each client that does not use client_secret_basic.
@@ -14,7 +15,10 @@ authentication method of each client that does not use client_secret_basic.
 
 import json
 import sys
+from base64 import b64encode
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlencode, urlsplit
 
 import jwt
 from browser import browse
@@ -68,13 +72,42 @@ def revoke(client_id, token):
     return {"revoked": client(client_id).revoke_token(token)}
 
 
+def spellings(client_id, subject, audience):
+    """Revokes issued tokens at other spellings of the path. Returns the status, and whether the token is still good."""
+    url = urlsplit(endpoints["revocation_endpoint"])
+    path = url.path.replace("//", "/")
+    folder, name = path.rsplit("/", 1) if not path.endswith("/") else path[:-1].rsplit("/", 1)
+    escaped = f"%{ord(name[0]):02X}{name[1:]}"
+    oauth = client(client_id)
+    credentials = b64encode(f"{client_id}:{client_id}-secret-0123456789abcdef".encode()).decode()
+    headers = {"Authorization": f"Basic {credentials}", "Content-Type": "application/x-www-form-urlencoded"}
+    found = {}
+    for spelled in (
+        path,
+        f"/{path}",
+        path[:-1] if path.endswith("/") else f"{path}/",
+        f"{folder}//{name}",
+        f"{folder}/./{name}",
+        f"{folder}/x/../{name}",
+        f"{folder}/{escaped}",
+        f"{folder}%2F{name}",
+        path.upper(),
+        f"{path};v=1",
+    ):
+        token = exchange(client_id, None, subject, audience)["access_token"]
+        connection = HTTPConnection(url.hostname, url.port)
+        connection.request("POST", spelled, urlencode({"token": token}), headers)
+        found[spelled] = [connection.getresponse().status, oauth.introspect_token(token)["active"]]
+    return found
+
+
 def verify(token, audience):
     key = jwt.PyJWKClient(endpoints["jwks_uri"]).get_signing_key_from_jwt(token)
     algorithms = ["ES256", "EdDSA", "RS256"]
     return jwt.decode(token, key, algorithms=algorithms, audience=audience, issuer=endpoints["issuer"])
 
 
-commands = {run.__name__: run for run in (login, refresh, exchange, introspect, revoke, verify)}
+commands = {run.__name__: run for run in (login, refresh, exchange, introspect, revoke, verify, spellings)}
 try:
     print(json.dumps(commands[sys.argv[2]](*sys.argv[3:]), default=str))
 except OAuth2Error as failure:

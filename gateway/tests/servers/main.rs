@@ -162,6 +162,7 @@ fn passes(server: Server) {
         }
         next_hop_and_revocation(&world, &first, &second);
         strangers_are_refused(&world, &token);
+        no_spelling_pretends_to_revoke(&world, &token);
         if let Some(id_token) = answer["id_token"].as_str() {
             let refused = world.python("exchange", &["orders-api", &secret("orders-api"), id_token, "billing"]);
             assert_eq!((&refused["error"], &*world.reason()), (&json!("invalid_request"), "token_type_confused"));
@@ -230,6 +231,14 @@ fn strangers_are_refused(world: &World, token: &str) {
     assert_eq!(answer["error"], "unauthorized_client", "{answer}");
     let answer = world.python("exchange", &["billing-api", &secret("billing-api"), token, "archive"]);
     assert_eq!((&answer["error"], &*world.reason()), (&json!("invalid_request"), "presenter_unrelated"));
+}
+
+/// However the path of the revocation endpoint is spelled, nobody says that a token is revoked while the token is good.
+fn no_spelling_pretends_to_revoke(world: &World, token: &str) {
+    let answers = world.python("spellings", &["orders-api", token, "billing"]);
+    let answers = answers.as_object().unwrap();
+    assert!(answers.values().all(|answer| *answer != json!([200, true])), "{answers:?}");
+    assert!(answers.values().filter(|answer| **answer == json!([200, false])).count() >= 7, "{answers:?}");
 }
 
 /// The server itself introspects and revokes its tokens.
