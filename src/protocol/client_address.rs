@@ -1,5 +1,5 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -46,7 +46,10 @@ impl ClientAddress {
             headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).map(str::to_owned).collect()
         };
         let listed = before(&X_FORWARDED_FOR);
-        let last = listed.last().and_then(|list| list.rsplit(',').next()?.trim().parse::<IpAddr>().ok());
+        // Some proxies write the port too.
+        let parse = |text: &str| text.parse().ok().or_else(|| Some(text.parse::<SocketAddr>().ok()?.ip()));
+        let last: Option<IpAddr> =
+            listed.last().and_then(|list| list.rsplit(',').next()).and_then(|text| parse(text.trim()));
         let with = |list: Vec<String>, own: String| {
             let all: Vec<String> = list.into_iter().chain([own.clone()]).collect();
             HeaderValue::try_from(all.join(", ")).or_else(|_| HeaderValue::try_from(own))
@@ -125,6 +128,7 @@ mod tests {
             (&["203.0.113.9"][..], "203.0.113.9", "203.0.113.9, 10.0.0.1"),
             (&["6.6.6.6, 203.0.113.9"], "203.0.113.9", "6.6.6.6, 203.0.113.9, 10.0.0.1"),
             (&["6.6.6.6", "203.0.113.9"], "203.0.113.9", "6.6.6.6, 203.0.113.9, 10.0.0.1"),
+            (&["203.0.113.9:4711"], "203.0.113.9", "203.0.113.9:4711, 10.0.0.1"),
             (&["unknown"], "10.0.0.1", "unknown, 10.0.0.1"),
             (&[], "10.0.0.1", "10.0.0.1"),
         ] {

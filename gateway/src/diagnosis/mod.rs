@@ -4,7 +4,7 @@ mod connection;
 
 use crate::{
     client_authentication::in_words,
-    config::Config,
+    config::{Config, in_toml_words},
     gateway::Gateway,
     stores::Stores,
     upstream::{Endpoints, ServerKeys, http_client, metadata_paths, proxy},
@@ -14,7 +14,12 @@ use http::{Request, StatusCode, header};
 use std::{fmt, time::Duration};
 use tower::ServiceExt;
 use tower_token_exchange::{
-    Document, GRANT_TYPE, Reason, TokenType, audit::Stage, jwks::KeyState, metadata::ServerMetadata, plug::HttpService,
+    Document, GRANT_TYPE, Reason, TokenType,
+    audit::Stage,
+    client_auth::{Authentication, AuthenticationMethod, Credentials},
+    jwks::KeyState,
+    metadata::ServerMetadata,
+    plug::HttpService,
     service::is_same_path,
 };
 
@@ -105,7 +110,7 @@ pub(crate) async fn diagnose_gateway(config: &Config, gateway: &Gateway, depth: 
     let http = http_client(config, &proxy(config)?)?;
     let mut findings = paths(config, gateway, &http, depth).await;
     findings.extend(keys(config, gateway).await);
-    findings.push(Finding::new("client authentication", client_authentication(gateway).await));
+    findings.push(Finding::new("client authentication", client_authentication(config, gateway, depth).await));
     findings.push(Finding::new("dry run", dry_run(config, gateway).await));
     Ok(findings)
 }
@@ -207,15 +212,26 @@ async fn keys(config: &Config, gateway: &Gateway) -> Vec<Finding> {
     findings
 }
 
-/// Checks that the server can tell a client with the right secret from others.
-async fn client_authentication(gateway: &Gateway) -> Result<String, Problem> {
+/// Checks that the server can tell a client with the right secret from others. If the gateway has credentials of its own, the
+/// server is asked about these too.
+async fn client_authentication(config: &Config, gateway: &Gateway, depth: Depth) -> Result<String, Problem> {
     let Some(authenticator) = &gateway.authenticator else { return Ok("by the secrets in the records".to_owned()) };
-    match gateway.client_problem().await {
-        None => {
-            let method = authenticator.chosen_method().map(|method| format!(", by {method}")).unwrap_or_default();
-            Ok(format!("the server rejects a client that does not exist{method}"))
-        }
-        Some(error) => Err(Problem::fatal(in_words(&error))),
+    if let Some(error) = gateway.client_problem().await {
+        return Err(Problem::fatal(in_words(&error)));
+    }
+    let method = || authenticator.chosen_method().map(|method| format!(", by {method}")).unwrap_or_default();
+    let rejects = format!("the server rejects a client that does not exist{}", method());
+    let Some(own) = config.settings.upstream.introspection.as_ref().filter(|_| matches!(depth, Depth::Every)) else {
+        return Ok(rejects);
+    };
+    let secret = config.text_of("upstream.introspection.client_secret_file", &own.client_secret_file);
+    let secret = secret.map_err(|error| Problem::new(error.to_string()))?;
+    let own = Credentials::new(AuthenticationMethod::ClientSecretBasic, &own.client_id, secret.trim());
+    match authenticator.clone().oneshot(own).await {
+        Ok(Authentication::Client(_)) => Ok(format!("the server accepts the gateway itself{}", method())),
+        Ok(Authentication::Misconfigured { problem }) => Err(Problem::fatal(in_toml_words(&problem))),
+        // The dry run says what is wrong with the credentials of the gateway.
+        _ => Ok(rejects),
     }
 }
 

@@ -170,6 +170,10 @@ const WRONG: &[(&str, Change)] = &[
     ("a server that accepts any secret", |set_up| {
         set_up.server.answers("/introspect", answer(200, r#"{"active":false}"#));
     }),
+    ("a server that gives all clients one answer", |set_up| {
+        set_up.replace("clients_by = \"introspection\"", "clients_by = \"client_credentials\"");
+        set_up.server.answers("/token", answer(403, "{}"));
+    }),
     ("a server that limits the questions", |set_up| set_up.server.answers("/introspect", answer(429, ""))),
     ("a server with RSA keys", |set_up| {
         set_up.server.answers("/jwks", answer(200, &key_set(Algorithm::RS256, "of-the-server")));
