@@ -20,10 +20,10 @@ pub(crate) struct TrustedKeys {
 
 #[derive(Clone)]
 struct IssuerKeys {
-    /// The fixed key set of the record, and the keys of the signer if the issuer is this authorization server.
+    /// The fixed key set of the record. If the record describes issued tokens too, also the keys of the signer.
     fixed: KeySet,
-    /// The keys of the signer that the record does not name. Only this layer signs with these keys.
-    signer: KeySet,
+    /// The keys of the signer, if issued tokens have a record of their own. These keys verify no other token.
+    issued: KeySet,
     remote: Option<Arc<RemoteKeys>>,
 }
 
@@ -39,24 +39,26 @@ impl TrustedKeys {
         };
         let keys_of = |issuer: &IssuerRecord| {
             let own = if registry.is_own(&issuer.id) { signer_keys.clone() } else { KeySet::empty() };
-            let signer = match &issuer.keys {
-                Some(KeySource::Fixed(keys)) => own.without(keys),
-                _ => own.clone(),
+            let (named, source) = match &issuer.keys {
+                Some(KeySource::Fixed(keys)) => (keys.clone(), None),
+                Some(KeySource::Remote(uri)) => (KeySet::empty(), Some(Source::Address(uri.clone()))),
+                Some(KeySource::Discovered) => {
+                    (KeySet::empty(), Some(Source::Discovered(Discovery::new(issuer.id.to_string()))))
+                }
+                None => (KeySet::empty(), None),
             };
-            let (fixed, source) = match &issuer.keys {
-                Some(KeySource::Fixed(keys)) => (keys.union(&own), None),
-                Some(KeySource::Remote(uri)) => (own, Some(Source::Address(uri.clone()))),
-                Some(KeySource::Discovered) => (own, Some(Source::Discovered(Discovery::new(issuer.id.to_string())))),
-                None => (own, None),
+            let (issued, fixed) = match registry.issued() {
+                Some(_) => (own.without(&named), named),
+                None => (KeySet::empty(), named.union(&own)),
             };
-            IssuerKeys { fixed, signer, remote: source.map(|source| remote(issuer, source)) }
+            IssuerKeys { fixed, issued, remote: source.map(|source| remote(issuer, source)) }
         };
         Self { by_issuer: registry.issuers().map(|issuer| (issuer.id.clone(), keys_of(issuer))).collect() }
     }
 
     /// Whether a key of the signer verifies a token of this authorization server, so that this layer issued the token.
     pub(crate) fn verifies_as_issued(&self, own: &IssuerId, check: impl Fn(&KeySet) -> KeyMatch) -> bool {
-        self.by_issuer.get(own).is_some_and(|keys| check(&keys.signer) == KeyMatch::Verified)
+        self.by_issuer.get(own).is_some_and(|keys| check(&keys.issued) == KeyMatch::Verified)
     }
 
     /// Looks for the key of a token in the key sets of an issuer: first in the fixed key set, then in the fetched one.
@@ -71,7 +73,9 @@ impl TrustedKeys {
         check: impl Fn(&KeySet) -> KeyMatch,
     ) -> Result<KeyMatch, Rejection> {
         let Some(keys) = self.by_issuer.get(&issuer.id) else { return Ok(KeyMatch::NoKey) };
-        let in_fixed = check(&keys.fixed);
+        // A key of the signer with the name in the token did not sign the token: otherwise the token would be an issued one.
+        let in_issued = if check(&keys.issued) == KeyMatch::Mismatch { KeyMatch::Mismatch } else { KeyMatch::NoKey };
+        let in_fixed = check(&keys.fixed).max(in_issued);
         let Some(remote) = keys.remote.as_ref().filter(|_| in_fixed != KeyMatch::Verified) else {
             return Ok(in_fixed);
         };
@@ -109,10 +113,11 @@ impl TrustedKeys {
     }
 
     fn report(&self) -> Readiness {
-        let with_keys = self.by_issuer.iter().filter(|(_, keys)| keys.remote.is_some() || !keys.fixed.is_empty());
+        let known = |keys: &IssuerKeys| keys.fixed.len() + keys.issued.len();
+        let with_keys = self.by_issuer.iter().filter(|(_, keys)| keys.remote.is_some() || known(keys) > 0);
         let readiness = |(issuer, keys): (&IssuerId, &IssuerKeys)| {
             let remote: Option<KeyHealth> = keys.remote.as_ref().map(|remote| remote.health());
-            IssuerReadiness::new(issuer, keys.fixed.len(), remote)
+            IssuerReadiness::new(issuer, known(keys), remote)
         };
         Readiness { issuers: with_keys.map(readiness).collect() }
     }

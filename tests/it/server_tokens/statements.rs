@@ -286,6 +286,11 @@ async fn issued_tokens_keep_their_own_rules() {
     let own = world.own.clone();
     let look_alike = own.sign(&own.header("JWT"), &claims);
     assert_eq!(exchanged(&mut world, &look_alike).await, Err(Reason::TokenTypeConfused));
+    // The layer never issues a token without `kid`, so the record of the server does not cover such a token either.
+    let nameless = own.sign(&json!({ "alg": "ES256", "typ": "JWT" }), &claims);
+    assert_eq!(exchanged(&mut world, &nameless).await, Err(Reason::TokenSignatureInvalid));
+    let forged = server.sign(&own.header("at+jwt"), &claims);
+    assert_eq!(exchanged(&mut world, &forged).await, Err(Reason::TokenSignatureInvalid));
     // The same form with a key of the server is good.
     assert_eq!(exchanged(&mut world, &first).await, Ok(("alice".into(), "read".into())));
 }
