@@ -206,10 +206,16 @@ impl Config {
         self.check_issuers()
     }
 
-    /// Checks that the gateway may ever fetch the keys and the introspection answers of the other issuers.
+    /// Checks that clients can present the tokens of the other issuers, and that the gateway may ever fetch their keys and
+    /// introspection answers.
     fn check_issuers(&self) -> anyhow::Result<()> {
         let own = self.public_url("/");
         for (position, issuer) in self.document.issuers.iter().enumerate() {
+            if !issuer.can_be_presented() {
+                let help = "no client can present a token of this issuer; list clients in `presenters`, or map the names that \
+                            the issuer gives to clients with `client_names`";
+                return Err(self.wrong_record(&format!("issuer[{position}]"), help));
+            }
             for (key, url) in issuer.fetched_urls() {
                 let Ok(uri) = url.parse::<Uri>() else { continue };
                 let is_loopback = uri.host().is_some_and(is_loopback);

@@ -125,9 +125,19 @@ fn check_names_the_line_and_the_fix() {
         ("an allow rule without scopes", swap("targets = \"billing\"\nscopes = [\"read\"]", "targets = \"billing\"")),
         ("a number in place of a string", swap("id = \"orders\"", "id = 7")),
         ("an array in place of a string", swap("[[client]]", "[fetch]\nca = []\n\n[[client]]")),
-        ("a preset without its table", swap("[[client]]", "[[issuer]]\npreset = \"google\"\n\n[[client]]")),
+        (
+            "a preset without its table",
+            swap("[[client]]", "[[issuer]]\npreset = \"google\"\npresenters = [\"orders\"]\n\n[[client]]"),
+        ),
         ("a preset that needs settings", swap("[[client]]", "[[issuer]]\npreset = \"okta\"\n\n[[client]]")),
         ("a misspelt preset", swap("[[client]]", "[[issuer]]\npreset = \"gogle\"\n\n[[client]]")),
+        (
+            "an issuer whose tokens no client can present",
+            swap(
+                "[[client]]",
+                "[[issuer]]\nissuer = \"https://idp.example\"\ndiscovery = true\nsubjects = { prefix = \"idp|\" }\n\n[[client]]",
+            ),
+        ),
         ("a short secret", swap("id = \"orders\"", "id = \"orders\"\nsecret = \"short\"")),
         ("no rules", plain().split("[[rule]]").next().unwrap().to_owned()),
         ("records in both files", format!("records = \"records.toml\"\n{}", plain())),

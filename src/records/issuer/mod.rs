@@ -183,6 +183,29 @@ impl Issuer {
         }
     }
 
+    /// Whether the record of a foreign issuer states a relation by which a client can present a token, or permits actor
+    /// tokens.
+    ///
+    /// Every subject token of another issuer is refused if [`map_client`](Self::map_client),
+    /// [`allow_presenters`](Self::allow_presenters), [`TokenRules::presenters`] and
+    /// [`trust_may_act`](Self::trust_may_act) are all missing.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Issuer, records::SubjectMapping};
+    ///
+    /// let idp = Issuer::new("https://idp.example").discovery().map_subjects(SubjectMapping::Prefix("idp|".into()));
+    /// assert!(!idp.can_be_presented());
+    /// assert!(idp.map_client("orders-frontend", "orders").can_be_presented());
+    /// ```
+    pub fn can_be_presented(&self) -> bool {
+        let names_presenters = self.tokens.iter().any(|rules| !rules.presenters.is_empty());
+        !self.clients.is_empty()
+            || !self.presenters.is_empty()
+            || names_presenters
+            || self.trusts_may_act
+            || self.actor_tokens
+    }
+
     /// The URLs that the layer fetches for this record, with the key of each in a document.
     ///
     /// ```
