@@ -361,6 +361,26 @@ async fn auto_finds_a_method_for_each_client() {
     }
 }
 
+/// Authlib takes only HTTP Basic at its introspection endpoint, and both ways at its token endpoint.
+#[tokio::test]
+async fn a_client_may_send_its_secret_in_both_ways() {
+    let server = SERVERS.iter().find(|server| server.name == "Authlib").unwrap();
+    let http = service_fn(move |request: Request<Bytes>| {
+        let is_refused = request.uri().path() == "/introspect" && !request.headers().contains_key("authorization");
+        let no = || Response::builder().status(401).body(r#"{"error":"invalid_client"}"#.into()).unwrap();
+        let answer = if is_refused { no() } else { server.answer(&request) };
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    let auto = ServerAuthenticator::auto(TOKEN_ENDPOINT, Some(INTROSPECTION_ENDPOINT));
+    let authenticator = auto.http(http).build().unwrap();
+    let [basic, post] = [AuthenticationMethod::ClientSecretBasic, AuthenticationMethod::ClientSecretPost];
+    for method in [basic, post, basic] {
+        let answer = ask(&authenticator, method, "granted", &secret_of("granted")).await;
+        assert_eq!(answer, Authentication::Client("granted".into()), "{method}");
+        assert_eq!(ask(&authenticator, method, "granted", "wrong").await, Authentication::Rejected, "{method}");
+    }
+}
+
 /// A server that locks a client after some wrong secrets, and answers then as if every secret were right.
 #[tokio::test]
 async fn a_lock_does_not_authenticate() {

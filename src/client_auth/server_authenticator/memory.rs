@@ -1,5 +1,6 @@
 use super::{attempt::Attempt, method::ServerMethod};
 use crate::{
+    client_auth::AuthenticationMethod,
     metrics,
     protocol::{ClientAddress, ClientId},
 };
@@ -32,8 +33,9 @@ pub(super) struct Memory {
     accepted: Option<Cache<[u8; 32], ()>>,
     proofs_by_success: Cache<[u8; 32], ()>,
     proofs_by_error: Cache<[u8; 32], ()>,
-    /// The method by which the server accepted a client.
-    methods: Cache<ClientId, ServerMethod>,
+    /// The method by which the server accepted a client that sent its secret in this way. A server can take a secret in one
+    /// way at one endpoint, and in another way at another endpoint.
+    methods: Cache<(ClientId, AuthenticationMethod), ServerMethod>,
 }
 
 impl Memory {
@@ -63,12 +65,12 @@ impl Memory {
         if let Some(accepted) = &self.accepted {
             accepted.insert(self.hash(&attempt.identity()), ());
         }
-        self.methods.insert(attempt.client_id().clone(), method);
+        self.methods.insert((attempt.client_id().clone(), attempt.method()), method);
     }
 
-    /// The method by which the server accepted this client within the last hour.
-    pub(super) fn method_of(&self, client_id: &ClientId) -> Option<ServerMethod> {
-        self.methods.get(client_id)
+    /// The method by which the server accepted this client within the last hour, in the way of this attempt.
+    pub(super) fn method_of(&self, attempt: &Attempt) -> Option<ServerMethod> {
+        self.methods.get(&(attempt.client_id().clone(), attempt.method()))
     }
 
     /// Whether the server was seen to reject a wrong secret in place of these credentials.

@@ -140,7 +140,7 @@ impl State {
         let mut order: Vec<&Usable> = usable.iter().collect();
         order.sort_by_key(|usable| Some(&usable.method) != first);
         let of_client = |attempt: &Attempt| {
-            let known = self.server.memory.method_of(attempt.client_id());
+            let known = self.server.memory.method_of(attempt);
             known.filter(|known| usable.iter().any(|usable| usable.method == *known))
         };
         let pairs = order.into_iter().flat_map(|usable| attempts.iter().map(move |attempt| (usable, attempt)));
