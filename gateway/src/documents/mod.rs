@@ -24,7 +24,7 @@ const MAX_KEEP: Duration = Duration::from_secs(24 * 60 * 60);
 /// the server can then verify the tokens of the gateway.
 ///
 /// The layer changes only a `GET` or `HEAD` request for one of the paths, in any spelling
-/// ([`is_same_path`](tower_token_exchange::service::is_same_path)). All other requests pass unchanged. The layer asks the
+/// ([`is_same_path`]). All other requests pass unchanged. The layer asks the
 /// server for the whole document, without compression, and removes the headers that describe the bytes of the original, such
 /// as `ETag`. Compress outside of this layer.
 ///
