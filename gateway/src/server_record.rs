@@ -3,7 +3,7 @@
 use crate::{config::Config, upstream::Endpoints};
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::Value;
-use tower_token_exchange::{Document, Issuer, records::Introspection};
+use tower_token_exchange::{Document, Issuer, TokenType, records::Introspection, token::Claims};
 
 /// The records of the configuration, and the record of the authorization server as the last issuer.
 pub(crate) fn records(config: &Config, endpoints: &Endpoints) -> anyhow::Result<Document> {
@@ -30,6 +30,11 @@ pub(crate) fn statements(config: &Config) -> Vec<String> {
         server = server.introspection(introspection(config, String::new(), ""));
     }
     server.statements()
+}
+
+/// Made-up tokens as the configuration describes the tokens of the server.
+pub(crate) fn sample_claims(config: &Config, audience: &str, scope: &str) -> Vec<(TokenType, Claims)> {
+    described(config).sample_claims(audience, scope)
 }
 
 /// The record without its endpoints.

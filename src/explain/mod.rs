@@ -46,7 +46,8 @@ use crate::{
     client_auth::{Authentication, Authenticator},
     exchange::Exchange,
     plug::boxed,
-    protocol::{ClientId, Sender, basic_authorization},
+    protocol::{ClientId, Sender, TokenType, basic_authorization},
+    token::{Claims, Verification},
 };
 use http::{HeaderMap, header::AUTHORIZATION};
 use notes::Notes;
@@ -62,6 +63,16 @@ pub(crate) async fn explain(exchange: &Exchange, client_id: &str, form: &[u8]) -
     let (headers, form) = (authorization_of(client_id), without_proofs(form));
     let outcome = exchange.decide(&mut notes, Sender::without_address(&headers), &form).await;
     notes.explanation(outcome.err())
+}
+
+/// Explains a request as [`explain`] does, as if the issuer vouched for a subject token with these claims.
+pub(crate) async fn explain_claims(exchange: &Exchange, client_id: &str, form: &[u8], claims: Claims) -> Explanation {
+    let answer = Verification::Verified(claims);
+    let verifier = boxed(tower::service_fn(move |_| std::future::ready(Ok::<_, Infallible>(answer.clone()))));
+    let types = [TokenType::ACCESS_TOKEN, TokenType::JWT, TokenType::ID_TOKEN];
+    let mut exchange = exchange.clone();
+    exchange.verifier.plugs.extend(types.map(|token_type| (token_type, verifier.clone())));
+    explain(&exchange, client_id, form).await
 }
 
 /// Returns an authenticator that accepts every request as a request of this client.

@@ -14,6 +14,7 @@ use crate::{
     records::ConfigError,
     service::{ServiceState, TokenExchange},
     signing::Signer,
+    token::Claims,
 };
 use assemble::Parts;
 use check::check_signer;
@@ -173,6 +174,47 @@ impl TokenExchangeLayer {
     /// ```
     pub async fn explain(&self, client_id: &str, form: &[u8]) -> Explanation {
         explain::explain(&self.state.current.exchange(), client_id, form).await
+    }
+
+    /// Explains a request as [`explain`](Self::explain) does, as if the issuer that the claims name vouched for a subject
+    /// token with these claims. The `subject_token` of the form can be any text.
+    ///
+    /// Use this method to try a description of tokens before a real token is at hand
+    /// ([`Issuer::sample_claims`](crate::Issuer::sample_claims)).
+    ///
+    /// ```
+    /// use tower_token_exchange::{
+    ///     Client, Target, TokenExchangeLayer,
+    ///     audit::Outcome,
+    ///     policy::{Rule, Subjects},
+    ///     signing::{Algorithm, LocalSigner},
+    ///     token::Claims,
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = TokenExchangeLayer::builder("https://as.example")
+    ///     .clients([Client::new("orders").secret("a-long-and-random-secret")])
+    ///     .targets([
+    ///         Target::new("orders").audience_claim("https://orders.example").served_by("orders").scopes(["read"]),
+    ///         Target::new("billing").allow_clients(["orders"]).scopes(["read"]),
+    ///     ])
+    ///     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])])
+    ///     .signer(LocalSigner::generate(Algorithm::ES256)?)
+    ///     .build()?;
+    ///
+    /// let form = "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&audience=billing\
+    ///     &subject_token=any&subject_token_type=urn:ietf:params:oauth:token-type:access_token";
+    /// let claims = Claims::from_json(
+    ///     r#"{ "iss": "https://as.example", "sub": "alice", "aud": "https://orders.example", "client_id": "web",
+    ///          "scope": "read", "exp": 9999999999 }"#,
+    /// )?;
+    /// let explanation = layer.explain_claims("orders", form.as_bytes(), claims).await;
+    /// assert_eq!(explanation.outcome, Outcome::Issued);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn explain_claims(&self, client_id: &str, form: &[u8], claims: Claims) -> Explanation {
+        explain::explain_claims(&self.state.current.exchange(), client_id, form, claims).await
     }
 
     /// Waits until the audit sink has received every event. Call this method after the server has stopped.

@@ -6,12 +6,16 @@ use crate::{
     client_authentication::in_words,
     config::{Config, in_toml_words},
     gateway::Gateway,
+    server_record::{in_words_of_upstream, sample_claims},
     stores::Stores,
     upstream::{Endpoints, ServerKeys, http_client, metadata_paths, proxy},
 };
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 use tower::ServiceExt;
 use tower_token_exchange::{
     Document, GRANT_TYPE, Reason, TokenType,
@@ -28,6 +32,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most pairs of clients and targets that a dry run tries.
 const MAX_PAIRS: usize = 200;
+
+/// A scope token that no server has.
+const MADE_UP_SCOPE: &str = "a-made-up-scope";
 
 /// A token that no server has issued.
 const MADE_UP_TOKEN: &str = "a-made-up-token-of-the-gateway";
@@ -111,6 +118,7 @@ pub(crate) async fn diagnose_gateway(config: &Config, gateway: &Gateway, depth: 
     let mut findings = paths(config, gateway, &http, depth).await;
     findings.extend(keys(config, gateway).await);
     findings.push(Finding::new("client authentication", client_authentication(config, gateway, depth).await));
+    findings.push(Finding::new("description of tokens", described_tokens(config, gateway).await));
     findings.push(Finding::new("dry run", dry_run(config, gateway).await));
     Ok(findings)
 }
@@ -238,16 +246,9 @@ async fn client_authentication(config: &Config, gateway: &Gateway, depth: Depth)
 /// Explains an exchange of a token that nobody issued, for the first pair of a client and a target that gets as far as the
 /// token. The exchange asks the server about the token with the credentials of the gateway, if the server introspects tokens.
 async fn dry_run(config: &Config, gateway: &Gateway) -> Result<String, Problem> {
-    let form = |target: &str| {
-        form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", GRANT_TYPE)
-            .append_pair("subject_token", MADE_UP_TOKEN)
-            .append_pair("subject_token_type", TokenType::ACCESS_TOKEN.as_str())
-            .append_pair("audience", target)
-            .finish()
-    };
     for (client, target) in pairs(&config.document) {
-        let explanation = gateway.exchange.explain(client, form(target).as_bytes()).await;
+        let explanation =
+            gateway.exchange.explain(client, exchange_form(target, &TokenType::ACCESS_TOKEN).as_bytes()).await;
         let Some(refusal) = explanation.refusal else { continue };
         if explanation.stages.last().is_none_or(|last| last.stage < Stage::Tokens) {
             continue;
@@ -265,6 +266,51 @@ async fn dry_run(config: &Config, gateway: &Gateway) -> Result<String, Problem> 
         };
     }
     Err(Problem::fatal("no client may exchange a token for any target; add a client to `callers` of a `[[target]]`"))
+}
+
+/// Explains exchanges of made-up tokens that look as `[upstream]` describes the tokens of the server, as if the server vouched
+/// for them. At least one client must be able to present such a token.
+async fn described_tokens(config: &Config, gateway: &Gateway) -> Result<String, Problem> {
+    let expires_at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() + 300;
+    let mut problem = None;
+    for (client, target) in pairs(&config.document) {
+        for (token_type, mut claims) in sample_claims(config, client, MADE_UP_SCOPE) {
+            claims.insert("exp", expires_at);
+            let form = exchange_form(target, &token_type);
+            let explanation = gateway.exchange.explain_claims(client, form.as_bytes(), claims).await;
+            let stage = explanation.stages.last().map_or(Stage::Request, |last| last.stage);
+            match explanation.refusal {
+                // The scope of the sample is made up, and the rules may be for certain subjects.
+                Some(refusal) if stage < Stage::Status && refusal.reason != Reason::ScopeEmpty => {
+                    if stage >= Stage::Tokens {
+                        problem = Some(refusal);
+                    }
+                }
+                _ => return Ok(format!("client `{client}` can present tokens that look as described")),
+            }
+        }
+    }
+    match problem {
+        Some(refusal) => {
+            let text = format!(
+                "no client can present a token that looks as described: {} {}",
+                refusal.meaning, refusal.remedy
+            );
+            Err(Problem::fatal(in_words_of_upstream(&text)))
+        }
+        // The dry run says that no client may exchange tokens.
+        None => Ok("not tried, because no client may exchange tokens".to_owned()),
+    }
+}
+
+/// The form of an exchange of a made-up token.
+fn exchange_form(target: &str, token_type: &TokenType) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .append_pair("grant_type", GRANT_TYPE)
+        .append_pair("subject_token", MADE_UP_TOKEN)
+        .append_pair("subject_token_type", token_type.as_str())
+        .append_pair("audience", target)
+        .finish()
 }
 
 /// The ids of clients and targets, each client with each target.

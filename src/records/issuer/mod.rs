@@ -5,6 +5,7 @@ mod facts;
 mod introspection;
 mod kind;
 mod presets;
+mod sample;
 mod serde;
 mod server_preset;
 mod server_tokens;
