@@ -292,10 +292,8 @@ async fn described_tokens(config: &Config, gateway: &Gateway) -> Result<String, 
     }
     match problem {
         Some(refusal) => {
-            let text = format!(
-                "no client can present a token that looks as described: {} {}",
-                refusal.meaning, refusal.remedy
-            );
+            let (detail, remedy) = (refusal.detail.as_deref().unwrap_or(refusal.meaning), &refusal.remedy);
+            let text = format!("no client can present a token that looks as described: {detail}. {remedy}");
             Err(Problem::fatal(in_words_of_upstream(&text)))
         }
         // The dry run says that no client may exchange tokens.

@@ -207,7 +207,7 @@ const WRONG: &[(&str, Change)] = &[
     ("an audience that no target has", |set_up| {
         set_up.replace("[keys]", "[upstream.tokens]\nabsent_aud = \"https://order.example\"\n\n[keys]");
     }),
-    ("presenters that may not exchange", |set_up| {
+    ("an audience of another client", |set_up| {
         set_up.replace("[keys]", "[upstream.tokens]\nempty_aud = \"https://billing.example\"\n\n[keys]");
     }),
     ("keys that can never be fetched", |set_up| {
