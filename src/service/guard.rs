@@ -5,6 +5,7 @@
 use super::{
     grant_type::{form_contains_exchange_grant, json_contains_exchange_grant},
     media::Media,
+    path::EmptySegments,
 };
 use crate::protocol::{Reason, lenient_percent_decode};
 
@@ -43,13 +44,16 @@ impl GuardCheck {
 
 /// Whether a lenient server could take this path for the path of the endpoint.
 pub(super) fn are_similar(endpoint: &str, path: &str) -> bool {
-    // A path of these characters has one reading only, for which no list is needed. Most paths of requests are such.
-    let has_one_reading = |path: &str| path.bytes().all(|byte| byte.is_ascii_graphic() && !b"%\\;".contains(&byte));
-    if has_one_reading(endpoint) && has_one_reading(path) {
-        return is_similar_list(plain_segments(endpoint), plain_segments(path));
-    }
-    let (wanted, found) = (lenient_segments(endpoint), lenient_segments(path));
-    is_similar_list(wanted.iter().rev().map(String::as_str), found.iter().rev().map(String::as_str))
+    // The segments of a path of these characters need no list. Most paths of requests are such.
+    let is_plain = |path: &str| path.bytes().all(|byte| byte.is_ascii_graphic() && !b"%\\;".contains(&byte));
+    let are_plain = is_plain(endpoint) && is_plain(path);
+    EmptySegments::ALL.into_iter().any(|empty| {
+        if are_plain {
+            return is_similar_list(plain_segments(endpoint, empty), plain_segments(path, empty));
+        }
+        let (wanted, found) = (lenient_segments(endpoint, empty), lenient_segments(path, empty));
+        is_similar_list(wanted.iter().rev().map(String::as_str), found.iter().rev().map(String::as_str))
+    })
 }
 
 /// Compares two lists of segments, from the last to the first.
@@ -74,8 +78,8 @@ fn is_similar_list<'a>(mut wanted: impl Iterator<Item = &'a str>, mut found: imp
         }
 }
 
-/// The segments of a path that has one reading only, from the last to the first.
-fn plain_segments(path: &str) -> impl Iterator<Item = &str> {
+/// The segments of a path without escapes, backslashes and parameters, from the last to the first.
+fn plain_segments(path: &str, empty: EmptySegments) -> impl Iterator<Item = &str> {
     let mut removed = 0_usize;
     path.rsplit('/').filter_map(move |segment| {
         if segment == ".." {
@@ -84,6 +88,9 @@ fn plain_segments(path: &str) -> impl Iterator<Item = &str> {
         }
         let name = segment.trim_end_matches('.');
         if name.is_empty() {
+            if empty == EmptySegments::Last && segment != "." {
+                removed = removed.saturating_sub(1);
+            }
             return None;
         }
         if removed > 0 {
@@ -98,7 +105,7 @@ fn plain_segments(path: &str) -> impl Iterator<Item = &str> {
 ///
 /// Such a server decodes escapes repeatedly, ignores letter case, removes path parameters, empty segments and dot
 /// segments, and cuts off a segment at a NUL and its ends at white space, control characters and dots.
-fn lenient_segments(path: &str) -> Vec<String> {
+fn lenient_segments(path: &str, empty: EmptySegments) -> Vec<String> {
     // Path parameters are removed first, so that a broken escape in a parameter does not hide the path before the parameter.
     let without_parameters = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
     let mut unescaped = without_parameters.collect::<Vec<_>>().join("/");
@@ -114,10 +121,11 @@ fn lenient_segments(path: &str) -> Vec<String> {
         }
         let name = name.trim_matches(|c: char| c.is_whitespace() || c.is_control());
         let name = name.trim_end_matches(|c: char| c == '.' || c.is_whitespace());
-        if !name.is_empty() {
+        if !name.is_empty() || (empty == EmptySegments::Last && segment != ".") {
             segments.push(name.to_owned());
         }
     }
+    segments.retain(|name| !name.is_empty());
     segments
 }
 
@@ -147,13 +155,23 @@ mod tests {
             ("/token", "/a/token", false),
             ("/a/token", "/token", false),
             ("/a.b/token", "/a/token", false),
+            ("/a/token", "/A//../token", true),
+            ("/token", "/A//../Token", true),
+            ("/a/token", "/A/./../token", false),
+            ("/a/token", "/A/.../../token", true),
+            ("/a/token", "/a/%20/%2e%2e/Token", true),
+            ("/a/token", "/a/;x/../Token", true),
+            ("/a/token", "/a\\\\..\\token", true),
+            ("/b/token", "/a//../token", false),
         ] {
             assert_eq!(are_similar(endpoint, path), expected, "{endpoint} {path}");
-            // A path with one reading has the same reading in the other comparison.
-            let (wanted, found) = (lenient_segments(endpoint), lenient_segments(path));
-            let lists = [&wanted, &found].map(|list| list.iter().rev().map(String::as_str));
-            let [wanted, found] = lists;
-            assert_eq!(is_similar_list(wanted, found), expected, "{endpoint} {path}");
+            // A path that needs no list has the same segments in the other comparison.
+            let is_similar = EmptySegments::ALL.into_iter().any(|empty| {
+                let (wanted, found) = (lenient_segments(endpoint, empty), lenient_segments(path, empty));
+                let [wanted, found] = [&wanted, &found].map(|list| list.iter().rev().map(String::as_str));
+                is_similar_list(wanted, found)
+            });
+            assert_eq!(is_similar, expected, "{endpoint} {path}");
         }
     }
 }

@@ -3,6 +3,9 @@
 /// Doubled slashes, a slash at the end, dot segments, the letter case of percent escapes, and escapes of unreserved
 /// characters make no difference. Every other difference counts, also the letter case. The function does not allocate.
 ///
+/// A path such as `/api//../token` names two places: some servers remove the empty segment first, and others remove it with
+/// the dot segments. The path is the same as both.
+///
 /// ```
 /// use tower_token_exchange::service::is_same_path;
 ///
@@ -17,21 +20,42 @@ pub fn is_same_path(endpoint: &str, path: &str) -> bool {
     if endpoint == path {
         return true;
     }
-    let (mut wanted, mut found) = (segments_from_the_end(endpoint), segments_from_the_end(path));
-    loop {
-        match (wanted.next(), found.next()) {
-            (None, None) => return true,
-            (Some(wanted), Some(found)) if unescaped(wanted).eq(unescaped(found)) => {}
-            _ => return false,
+    EmptySegments::ALL.into_iter().any(|empty| {
+        let (mut wanted, mut found) = (segments_from_the_end(endpoint, empty), segments_from_the_end(path, empty));
+        loop {
+            match (wanted.next(), found.next()) {
+                (None, None) => return true,
+                (Some(wanted), Some(found)) if unescaped(wanted).eq(unescaped(found)) => {}
+                _ => return false,
+            }
         }
-    }
+    })
+}
+
+/// When a server removes the empty segments of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EmptySegments {
+    /// Before the dot segments, so that `..` removes the name before an empty segment.
+    First,
+    /// After the dot segments, so that `..` removes an empty segment (RFC 3986 section 5.2.4).
+    Last,
+}
+
+impl EmptySegments {
+    pub(super) const ALL: [Self; 2] = [Self::First, Self::Last];
 }
 
 /// The segments that are neither empty nor dot segments, from the last to the first: this order needs no list.
-fn segments_from_the_end(path: &str) -> impl Iterator<Item = &str> {
+fn segments_from_the_end(path: &str, empty: EmptySegments) -> impl Iterator<Item = &str> {
     let mut removed = 0_usize;
     path.rsplit('/').filter(move |segment| {
-        if segment.is_empty() || unescaped(segment).eq(*b".") {
+        if segment.is_empty() {
+            if empty == EmptySegments::Last {
+                removed = removed.saturating_sub(1);
+            }
+            return false;
+        }
+        if unescaped(segment).eq(*b".") {
             return false;
         }
         if unescaped(segment).eq(*b"..") {
@@ -87,6 +111,13 @@ mod tests {
             ("/api/token", "/api//token", true),
             ("/api/token", "/../api/./x/y/../../token", true),
             ("/api/token", "/api/x/%2E%2e/token", true),
+            ("/api/token", "/api//../token", true),
+            ("/token", "/api//../token", true),
+            ("/api/token", "/api//x/..//%2e%2e/token", true),
+            ("/api/token", "//api///../../token", true),
+            ("/api/token", "/api//../../token", false),
+            ("/token", "/token//..", true),
+            ("/a/token", "/api//../token", false),
             ("/api/token", "/%61pi/t%6Fken", true),
             ("/a%2fb", "/a%2Fb", true),
             ("/a%2fb", "/a/b", false),
