@@ -19,6 +19,12 @@ pub(crate) fn fraction() -> f64 {
     random::<2>().map_or(0.5, |bytes| f64::from(u16::from_be_bytes(bytes)) / 65_536.0)
 }
 
+/// Fills the slice with random bytes. Returns `None` if the system has no randomness.
+#[cfg(feature = "server-authenticator")]
+pub(crate) fn fill(bytes: &mut [u8]) -> Option<()> {
+    SystemRandom::new().fill(bytes).ok()
+}
+
 fn random<const BYTES: usize>() -> Option<[u8; BYTES]> {
     let mut bytes = [0; BYTES];
     SystemRandom::new().fill(&mut bytes).ok().map(|()| bytes)

@@ -433,6 +433,52 @@ async fn an_unreadable_secret_does_not_authenticate() {
     }
 }
 
+/// A server that accepts any secret of a public client, but refuses some requests before it looks at the client.
+#[tokio::test]
+async fn no_other_refusal_proves_that_secrets_count() {
+    const LIMIT: usize = 400;
+    type Refuses = fn(usize, usize, &str) -> Option<&'static str>;
+    let cases: [(&str, Refuses); 4] = [
+        ("long requests", |length, _, _| (length > LIMIT).then_some("400 invalid_client")),
+        ("every second request", |_, number, _| (number % 2 == 1).then_some("403")),
+        ("secrets of a public client, unless empty", |_, _, secret| (secret != "0").then_some(NO)),
+        ("secrets of a public client, unless `null`", |_, _, secret| (secret != "null").then_some(NO)),
+    ];
+    for (name, refuses) in cases {
+        for sent_as in AuthenticationMethod::ALL {
+            for first in [0, 1] {
+                let number = Arc::new(Mutex::new(first));
+                let http = service_fn(move |request: Request<Bytes>| {
+                    let header = request.headers().get("authorization").map_or(0, |header| header.len());
+                    let length = header + request.body().len();
+                    let answer = match credentials(&request) {
+                        Some((id, secret)) if id == "public" => {
+                            let mut number = number.lock().unwrap();
+                            *number += 1;
+                            refuses(length, *number, &secret).unwrap_or(GOOD)
+                        }
+                        _ => NO,
+                    };
+                    let (status, error) = answer.split_once(' ').unwrap_or((answer, ""));
+                    let body = match status {
+                        "200" => r#"{"active":false}"#.to_owned(),
+                        _ => format!(r#"{{"error":"{error}"}}"#),
+                    };
+                    let response = Response::builder().status(status).body(body.into()).unwrap();
+                    async { Ok::<_, Infallible>(response) }
+                });
+                let authenticator =
+                    ServerAuthenticator::by_introspection(INTROSPECTION_ENDPOINT).http(http).build().unwrap();
+                let long = (LIMIT / 2..LIMIT).step_by(10).map(|length| "x".repeat(length));
+                for secret in long.chain(["0", "null", "wrong"].map(str::to_owned)) {
+                    let answer = ask(&authenticator, *sent_as, "public", &secret).await;
+                    assert_eq!(answer, Authentication::Rejected, "{name}, {sent_as}: {secret}");
+                }
+            }
+        }
+    }
+}
+
 /// A wrong secret is a failed login, so it is tried with few methods.
 #[tokio::test]
 async fn a_wrong_secret_is_tried_with_few_methods() {

@@ -18,6 +18,10 @@ use tower::BoxError;
 const MAX_ATTEMPTS: usize = 2;
 /// Every character that is not unreserved (RFC 3986 section 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// The words that a server can take for a missing value.
+const MISSING: [&str; 6] = ["0", "null", "nil", "none", "undefined", "false"];
+/// The groups of letters and digits, from the first to the last of each group. The digits of escapes have groups of their own.
+const GROUPS: [(u8, u8); 5] = [(b'0', b'9'), (b'a', b'f'), (b'g', b'z'), (b'A', b'F'), (b'G', b'Z')];
 
 /// A client id and a secret that are tried at the server. Not `Debug`, because the secret must not be shown.
 pub(super) struct Attempt {
@@ -73,15 +77,15 @@ impl Attempt {
         Self { client_id: "".into(), sent: Sent::Nothing }
     }
 
-    /// The same client with a wrong secret, in the same encoding: a random text in front of the secret.
+    /// The same client with a wrong secret, in the same encoding: the secret with random letters and digits in the places of
+    /// its own.
     ///
-    /// The wrong secret has every character of the secret. A server that stumbles over one of them, and answers as if there
-    /// were no credentials, then gives the same answer to both.
+    /// The wrong secret has the length and every special character of the secret. A server that cannot read one of them, and
+    /// answers as if there were no credentials or as if they were wrong, then gives the same answer to both.
     pub(super) fn with_wrong_secret(&self) -> Result<Self, BoxError> {
-        let random = random_text()?;
         let sent = match &self.sent {
-            Sent::Basic { id, secret } => Sent::Basic { id: id.clone(), secret: [random.as_bytes(), secret].concat() },
-            Sent::Post { secret } => Sent::Post { secret: random + secret },
+            Sent::Basic { id, secret } => Sent::Basic { id: id.clone(), secret: wrong_secret(secret)? },
+            Sent::Post { secret } => Sent::Post { secret: String::from_utf8(wrong_secret(secret.as_bytes())?)? },
             Sent::Nothing => Sent::Nothing,
         };
         Ok(Self { client_id: self.client_id.clone(), sent })
@@ -165,9 +169,54 @@ fn is_printable(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
-/// Whether no server can read the text as an empty secret. Servers remove spaces, stop at a NUL, or drop broken escapes.
+/// Whether no server can read the text as an empty secret. Servers remove spaces and characters outside of ASCII, stop at a
+/// NUL, drop broken escapes, or take a word such as `0` or `null` for a missing value.
 fn is_secret(text: &str) -> bool {
-    is_printable(text) && text.chars().any(char::is_alphanumeric)
+    let word = text.trim_matches(|c: char| !c.is_alphanumeric());
+    is_printable(text)
+        && !has_control_escape(text.as_bytes())
+        && !MISSING.iter().any(|missing| word.eq_ignore_ascii_case(missing))
+        && replaceable(text.as_bytes()).next().is_some()
+}
+
+/// Whether a server that decodes the escapes it can read gets a control character.
+fn has_control_escape(text: &[u8]) -> bool {
+    let value = |escape: &[u8]| u8::from_str_radix(std::str::from_utf8(escape.strip_prefix(b"%")?).ok()?, 16).ok();
+    text.windows(3).filter_map(value).any(|byte| byte.is_ascii_control())
+}
+
+/// The places of the letters and digits of ASCII that are no part of a percent escape, whole or broken.
+fn replaceable(text: &[u8]) -> impl Iterator<Item = usize> {
+    let mut of_escape = 0;
+    let is_replaceable = move |(_, byte): &(usize, &u8)| match (of_escape, byte) {
+        (0, b'%') => {
+            of_escape = 2;
+            false
+        }
+        (0, byte) => byte.is_ascii_alphanumeric(),
+        _ => {
+            of_escape -= 1;
+            false
+        }
+    };
+    text.iter().enumerate().filter(is_replaceable).map(|(place, _)| place)
+}
+
+/// Replaces each letter and digit by a random other one of the same group.
+fn wrong_secret(secret: &[u8]) -> Result<Vec<u8>, BoxError> {
+    let mut random = vec![0; secret.len()];
+    random::fill(&mut random).ok_or("the system has no randomness")?;
+    let mut wrong = secret.to_vec();
+    for place in replaceable(secret) {
+        let byte = secret[place];
+        let Some((first, last)) = GROUPS.into_iter().find(|(first, last)| (*first..=*last).contains(&byte)) else {
+            continue;
+        };
+        let number = last - first + 1;
+        let step = 1 + random[place] % (number - 1);
+        wrong[place] = first + (byte - first + step) % number;
+    }
+    Ok(wrong)
 }
 
 /// Returns a text that nobody can guess.
@@ -250,26 +299,63 @@ mod tests {
 
     #[test]
     fn no_server_gets_an_empty_secret() {
-        for secret in ["", " ", "%20", "+", "%2B", "%00", "%00x", "%", "%%", "%zz\n", "%C2%A0", "\u{0}x", "?", "--"] {
+        for secret in [
+            "",
+            " ",
+            "%20",
+            "+",
+            "%2B",
+            "%00",
+            "%00x",
+            "%",
+            "%%",
+            "%zz\n",
+            "%C2%A0",
+            "\u{0}x",
+            "?",
+            "--",
+            "%zz",
+            "%zz%2",
+            "é",
+            "%C3%A9",
+            "%00x%zz",
+            "%%00x",
+            "0",
+            "0+",
+            "%30",
+            "null",
+            "Undefined",
+            "false",
+        ] {
             for send_as in [None, Some(AuthenticationMethod::ClientSecretPost)] {
                 assert_eq!(sent(format!("orders:{secret}").as_bytes(), send_as), [], "{secret:?}");
             }
         }
         assert_eq!(sent(b"ord%00ers:secret", None), []);
-        assert_eq!(sent(b"orders:%zz", None).len(), 1);
+        for secret in ["x%zz", "00", "0x", "nullify", "1"] {
+            assert_eq!(sent(format!("orders:{secret}").as_bytes(), None).len(), 1, "{secret}");
+        }
     }
 
     #[test]
-    fn a_wrong_secret_has_the_same_encoding() {
-        for pair in ["orders:a%2Bb", "orders:100%", "my%2Dclient:secret", "orders:s\u{e9}"] {
+    fn a_wrong_secret_has_the_same_form() {
+        for pair in ["orders:a%2Bb", "orders:100%", "my%2Dclient:secret", "orders:s\u{e9}", "orders:x%2541", "orders:1"]
+        {
             for attempt in Attempt::all(&credentials(pair.as_bytes()), None) {
                 let wrong = attempt.with_wrong_secret().unwrap();
                 let ([method, id, secret], [wrong_method, wrong_id, wrong_secret]) =
                     (attempt.identity(), wrong.identity());
                 assert_eq!((method, id), (wrong_method, wrong_id));
-                assert!(wrong_secret.ends_with(secret) && wrong_secret.len() >= secret.len() + 32);
-                assert_ne!(attempt.with_wrong_secret().unwrap().identity(), wrong.identity());
+                assert_eq!(wrong_secret.len(), secret.len());
+                let replaceable: Vec<usize> = replaceable(secret).collect();
+                for (place, (wrong, right)) in wrong_secret.iter().zip(secret).enumerate() {
+                    assert_eq!(wrong != right, replaceable.contains(&place), "{pair}");
+                    assert_eq!(wrong.is_ascii_digit(), right.is_ascii_digit(), "{pair}");
+                }
             }
         }
+        let long = Attempt::all(&credentials(b"orders:zq9sXecretA"), None);
+        let wrong = || long[0].with_wrong_secret().unwrap().identity()[2].to_vec();
+        assert_ne!(wrong(), wrong());
     }
 }

@@ -57,13 +57,16 @@ const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(300);
 /// * A client id that does not exist, and a request without credentials. The authenticator tries both before the first
 ///   client, and once an hour. If no method tells them from a client, exchanges are answered with 500 (`server_error`), and
 ///   the audit and the log have the cause.
-/// * The same client with a wrong secret, in the same encoding. The authenticator tries a wrong secret when the server
+/// * The same client with a wrong secret of the same length, in the same encoding. The server must reject the wrong secret as
+///   it rejects a client that does not exist, or with 401 or `invalid_client`: any other refusal can have another cause, such
+///   as a limit of the requests. The authenticator tries a wrong secret when the server
 ///   accepts a secret for the first time, and again after an hour. If the server accepted the secret with an error, the
 ///   authenticator tries a wrong secret before and after the secret, and again after 5 min: an error can change its meaning
 ///   for a moment, for example while the server locks a client. If the server accepts the wrong secret too, the client is
 ///   rejected. A public client, which has no secret, is therefore always rejected.
 ///
-/// An empty secret, or a secret that a server could read as empty, is never sent. Accepted credentials are remembered for a
+/// An empty secret, or a secret that a server could read as empty or missing (such as `0` or `null`), is never sent. A secret
+/// needs a letter or a digit of ASCII outside of percent escapes. Accepted credentials are remembered for a
 /// short time ([`cache`](ServerAuthenticatorBuilder::cache)) as a hash with a key that only this process has.
 ///
 /// # Encodings

@@ -38,6 +38,9 @@ pub(super) enum Verdict {
     Rejected {
         /// Whether the server says that the client is not authenticated.
         is_clear: bool,
+        /// Whether the server also answers so to a client that does not exist, or says so clearly. Any other refusal can
+        /// have another cause, such as a limit of the requests.
+        is_usual: bool,
     },
     /// The server gives the same answer to a client that does not exist, but the answer is not a usual rejection.
     Untold(Refusal),
@@ -54,14 +57,15 @@ impl Usable {
             Answer::Refused(refusal) => refusal,
         };
         let is_clear = refusal.rejects_client();
-        if self.method == ServerMethod::Introspection {
-            return Verdict::Rejected { is_clear };
-        }
         let is_made_up = self.made_up.iter().any(|(sent_as, known)| *sent_as == attempt.method() && *known == refusal);
+        let is_usual = is_clear || is_made_up;
+        if self.method == ServerMethod::Introspection {
+            return Verdict::Rejected { is_clear, is_usual };
+        }
         match refusal {
             refusal if is_made_up && !is_clear => Verdict::Untold(refusal),
             refusal if !is_made_up && refusal.follows_authentication() => Verdict::Accepted(Evidence::Error),
-            _ => Verdict::Rejected { is_clear },
+            _ => Verdict::Rejected { is_clear, is_usual },
         }
     }
 
@@ -104,9 +108,19 @@ impl Server {
             };
             match next {
                 Verdict::Accepted(_) if *is_right => {}
-                Verdict::Rejected { .. } | Verdict::Untold(_) if !is_right => {}
+                Verdict::Rejected { is_usual: true, .. } | Verdict::Untold(_) if !is_right => {}
                 Verdict::Limited(wait) => return Ok(Verdict::Limited(wait)),
-                Verdict::Rejected { .. } | Verdict::Untold(_) => return Ok(Verdict::Rejected { is_clear: false }),
+                Verdict::Rejected { is_usual, .. } => {
+                    if !is_usual && !is_right {
+                        tracing::warn!(
+                            client_id = %attempt.client_id(), method = %usable.method,
+                            "the server refuses a wrong secret of this client in another way than a client that does not \
+                             exist; the client is rejected"
+                        );
+                    }
+                    return Ok(Verdict::Rejected { is_clear: false, is_usual });
+                }
+                Verdict::Untold(_) => return Ok(Verdict::Rejected { is_clear: false, is_usual: true }),
                 Verdict::Accepted(evidence) | Verdict::AnySecret(evidence) => return Ok(Verdict::AnySecret(evidence)),
             }
         }

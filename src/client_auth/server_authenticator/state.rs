@@ -116,7 +116,7 @@ impl State {
                         "{method}: the server answers {refusal} to this client and to a client that does not exist"
                     ));
                 }
-                Verdict::Rejected { is_clear } => {
+                Verdict::Rejected { is_clear, .. } => {
                     is_rejected = true;
                     done.extend((is_clear && is_at_token_endpoint).then_some(attempt));
                 }
