@@ -120,6 +120,10 @@ impl ServerAuthenticator {
     ///
     /// The authenticator asks about a token that does not exist; the server authenticates the client before the server
     /// answers. The request changes nothing at the server. The clients need the permission to use that endpoint.
+    ///
+    /// Everybody who may use that endpoint counts as a client. If the server also lets users or APIs introspect tokens with
+    /// a name and a secret of their own, a user with the name of a client would count as the client: ask such a server by
+    /// another method.
     pub fn by_introspection(endpoint: impl Into<String>) -> ServerAuthenticatorBuilder {
         ServerAuthenticatorBuilder::new([(ServerMethod::Introspection, endpoint.into())])
     }
@@ -149,6 +153,9 @@ impl ServerAuthenticator {
 
     /// Authenticates clients with whatever method works: at the introspection endpoint, if the server has one, and at the
     /// token endpoint.
+    ///
+    /// If the introspection endpoint authenticates others than clients, give `None`
+    /// ([`by_introspection`](Self::by_introspection)).
     ///
     /// The methods are tried in the order of [`ServerMethod::ALL`]. A method counts only if the server tells the client from
     /// a client that does not exist, and its secret from a wrong secret. A client that the token endpoint rejects with
