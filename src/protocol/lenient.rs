@@ -25,13 +25,18 @@ pub(crate) fn any_string(json: &[u8], mut condition: impl FnMut(&str) -> bool) -
 
 fn is_named(found: &str, wanted: &[u8]) -> bool {
     let found = trimmed(found.split('\0').next().unwrap_or_default());
+    // Some servers skip brackets before a name, and after a name the rest that begins with a bracket.
+    let found = found.trim_start_matches(['[', ']']);
     let Some((start, rest)) = found.as_bytes().split_at_checked(wanted.len()) else { return false };
     // Some servers replace `.`, ` ` and `[` in a name by `_`.
     let reads_as = |(is, wanted): (&u8, &u8)| {
         is.eq_ignore_ascii_case(wanted) || (*wanted == b'_' && matches!(is, b'.' | b' ' | b'['))
     };
     // Some servers take `grant_type[0]` and `grant_type.0` for elements of a list.
-    let ends = rest.trim_ascii().is_empty() || rest.trim_ascii().starts_with(b"[") || rest.starts_with(b".");
+    let ends = rest.trim_ascii().is_empty()
+        || rest.trim_ascii().starts_with(b"[")
+        || rest.starts_with(b"]")
+        || rest.starts_with(b".");
     start.iter().zip(wanted).all(reads_as) && ends
 }
 

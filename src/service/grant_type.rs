@@ -40,6 +40,11 @@ mod tests {
             format!("grant+type={grant}"),
             format!("grant[type={grant}"),
             format!("grant_type+[]={grant}"),
+            format!("[grant_type]={grant}"),
+            format!("grant_type]={grant}"),
+            format!("]grant_type={grant}"),
+            format!("[[grant_type]]x={grant}"),
+            format!("%5Bgrant_type%5D={grant}"),
             format!("%EF%BB%BFgrant_type%00x={grant}"),
             format!("%u0067rant_type={grant}"),
             format!("%U0067rant_type={grant}"),
@@ -57,6 +62,7 @@ mod tests {
             &format!("grant-type={grant}"),
             &format!("g.ant_type={grant}"),
             &format!("scope={grant}"),
+            &format!("x[grant_type]={grant}"),
             &format!("{grant}=grant_type"),
         ] {
             assert!(!form_contains_exchange_grant(form.as_bytes()), "{form}");

@@ -13,10 +13,11 @@ use tower_token_exchange::client_auth::ClientAddress;
 
 /// The rules by which requests are passed on to one server.
 ///
-/// A client can write headers that only proxies should write: `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `Client-Cert` and
-/// `Client-Cert-Chain`, also with `_` in place of `-`, which many servers read as the same header. The server does not
-/// receive them. The server receives the values of the gateway instead. If the server believes other headers, such as
-/// `True-Client-IP`, remove them in a layer of your own.
+/// A client can write headers that only proxies should write: `Forwarded`, `X-Forwarded-*`, `X-Real-IP`, `Client-Cert*` and
+/// the headers of well-known products for client addresses (`True-Client-IP`, `CF-Connecting-IP`, …), client certificates
+/// (`SSL-Client-*`, `X-SSL-*`, `X-ARR-ClientCert`, …) and other paths (`X-Original-URL`, `X-Rewrite-URL`), also with `_` in
+/// place of `-`, which many servers read as the same header. The server does not receive them. The server receives the
+/// values of the gateway instead. If the server believes other headers, remove them in a layer of your own.
 ///
 /// ```
 /// use http::Request;
@@ -237,7 +238,8 @@ impl Forwarding {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("\"[{address}]\""),
         };
-        let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
+        // A quotation mark would end the value, and the rest of the host would be read as other parameters.
+        let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default().replace(['"', '\\'], "");
         let forwarded = format!("for={node};host=\"{host}\";proto={scheme}");
         for (name, last) in [("x-forwarded-for", &address.to_string()), ("forwarded", &forwarded)] {
             let before = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
@@ -350,6 +352,64 @@ mod tests {
         let twice = Request::get("/").header("x-forwarded-proto", "gopher").header("x-forwarded-proto", "https");
         let known = self::forwarded(&forwarding_of_proxy(), twice, Some(peer("2001:db8::1")));
         assert_eq!(known.headers.get_all("x-forwarded-proto").iter().collect::<Vec<_>>(), ["https"]);
+    }
+
+    #[test]
+    fn headers_of_proxy_products_are_removed() {
+        for name in [
+            "ssl_client_cert",
+            "SSL-Client-Cert",
+            "SSL-Client-Verify",
+            "X-SSL-Client-Cert",
+            "X-SSL-Client-S-DN",
+            "X-ARR-ClientCert",
+            "X-Client-Cert",
+            "X-Amzn-Mtls-Clientcert",
+            "True-Client-IP",
+            "CF-Connecting-IP",
+            "Fastly-Client-IP",
+            "X-Client-IP",
+            "X-Cluster-Client-IP",
+            "X-Azure-ClientIP",
+            "X-Original-URL",
+            "X-Original-Forwarded-For",
+            "X-Rewrite-URL",
+            "X-Remote-User",
+        ] {
+            let request = || Request::get("/").header(name, "forged");
+            let stranger = forwarded(&forwarding(), request(), Some(peer("203.0.113.9")));
+            assert!(!stranger.headers.contains_key(name), "{name}");
+            let known = forwarded(&forwarding_of_proxy(), request(), Some(peer("2001:db8::1")));
+            assert_eq!(known.headers.contains_key(name), !name.contains('_'), "{name} of a proxy");
+        }
+    }
+
+    #[test]
+    fn connection_cannot_remove_what_decides() {
+        for name in [
+            "content-type",
+            "content-encoding",
+            "content-length",
+            "authorization",
+            "cookie",
+            "dpop",
+            "traceparent",
+            "x-request-id",
+            "x-forwarded-for",
+            "client-cert",
+        ] {
+            let request = Request::get("/").header("connection", format!("{name}, x-hop")).header("x-hop", "1");
+            let parts = forwarded(&forwarding_of_proxy(), request.header(name, "kept"), Some(peer("2001:db8::1")));
+            assert!(parts.headers[name].to_str().unwrap().starts_with("kept"), "{name}");
+            assert!(!parts.headers.contains_key("x-hop"), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_host_cannot_add_to_forwarded() {
+        let request = Request::get("/").header("host", r#"a";for=6.6.6.6;host="b"#);
+        let parts = forwarded(&forwarding(), request, Some(peer("203.0.113.9")));
+        assert_eq!(parts.headers["forwarded"], r#"for=203.0.113.9;host="a;for=6.6.6.6;host=b";proto=http"#);
     }
 
     #[test]

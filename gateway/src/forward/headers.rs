@@ -12,11 +12,63 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 
-/// Prefixes of headers that a server believes because it expects a proxy to write them.
-const FROM_PROXIES: [&str; 4] = ["forwarded", "x-forwarded-", "x-real-ip", "client-cert"];
+/// Prefixes of headers that a server believes because it expects a proxy to write them: who the client is, which certificate
+/// the client has, and which path the client asked for.
+const FROM_PROXIES: [&str; 25] = [
+    "cf-connecting-ip",
+    "cf-ipcountry",
+    "client-cert",
+    "client-ip",
+    "fastly-client-ip",
+    "fly-client-ip",
+    "forwarded",
+    "ssl-client-",
+    "true-client-ip",
+    "x-amzn-mtls-",
+    "x-appengine-user-ip",
+    "x-arr-clientcert",
+    "x-azure-clientip",
+    "x-client-cert",
+    "x-client-ip",
+    "x-client-verify",
+    "x-cluster-client-ip",
+    "x-envoy-external-address",
+    "x-forwarded-",
+    "x-original-",
+    "x-originating-ip",
+    "x-real-ip",
+    "x-remote-",
+    "x-rewrite-url",
+    "x-ssl-",
+];
 
-/// Removes the headers that concern only the connection that a message came on: `Connection`, every header that
-/// `Connection` names, and the other headers of RFC 9110 section 7.6.1.
+/// Prefixes of headers that `Connection` never removes: what decides about a request, and what proxies in front add.
+const NEVER_NOMINATED: [&str; 17] = [
+    "authorization",
+    "b3",
+    "baggage",
+    "content-",
+    "cookie",
+    "date",
+    "dpop",
+    "host",
+    "origin",
+    "referer",
+    "set-cookie",
+    "traceparent",
+    "tracestate",
+    "www-authenticate",
+    "x-b3-",
+    "x-correlation-id",
+    "x-request-id",
+];
+
+/// Removes the headers that concern only the connection that a message came on: `Connection`, the headers that `Connection`
+/// names, and the other headers of RFC 9110 section 7.6.1.
+///
+/// `Connection` cannot name what decides about a message, such as `Content-Type`, `Authorization`, `Cookie` and `Host`, nor
+/// what a proxy in front adds, such as `X-Forwarded-For` and `X-Request-Id`. Otherwise a client could remove what a layer in
+/// front has judged.
 ///
 /// ```
 /// let mut headers = http::HeaderMap::new();
@@ -33,10 +85,16 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
+        .filter(may_be_nominated)
         .collect();
     for name in named.iter().chain(&HOP_BY_HOP) {
         headers.remove(name);
     }
+}
+
+fn may_be_nominated(name: &HeaderName) -> bool {
+    let as_read = name.as_str().replace('_', "-");
+    !NEVER_NOMINATED.iter().chain(&FROM_PROXIES).any(|prefix| as_read.starts_with(prefix))
 }
 
 /// The value of `Upgrade`, if the request asks to change to `websocket`. Only HTTP/1.1 has upgrades (RFC 9110 section 7.8).
