@@ -14,7 +14,8 @@ pub(crate) fn records(config: &Config, endpoints: &Endpoints) -> anyhow::Result<
     if let Some(settings) = &config.settings.upstream.introspection {
         let secret = config.text_of("upstream.introspection.client_secret_file", &settings.client_secret_file)?;
         let path = endpoints.introspection().first().ok_or_else(|| {
-            config.wrong("upstream.introspection", "the server has no introspection endpoint; remove this key")
+            config.wrong("upstream.introspection", "the metadata of the server name no introspection endpoint; set `paths.introspection` if there is one, or remove this \
+             key")
         })?;
         server = server.introspection(introspection(config, config.public_url(path), secret.trim()));
     }

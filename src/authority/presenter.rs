@@ -41,8 +41,11 @@ pub(super) fn check(
         || subject.issuer.lists_presenter(&subject.token_type, &client.id);
     if !is_related {
         let issued_to = subject.presenter.as_deref().unwrap_or("(unnamed)");
-        let detail =
-            format!("client `{}` presents a token issued to `{issued_to}` for {:?}", client.id, subject.audience);
+        let audience = match subject.audience.as_slice() {
+            [] => "no audience".to_owned(),
+            names => format!("{names:?}"),
+        };
+        let detail = format!("client `{}` presents a token issued to `{issued_to}` for {audience}", client.id);
         return Err(refuse(Reason::PresenterUnrelated).with_detail(detail));
     }
     let has_several = subject.audience.iter().any(|name| *name != subject.audience[0]);

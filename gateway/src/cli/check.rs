@@ -19,13 +19,13 @@ pub(super) async fn run(path: &Path, online: bool) -> Result<(), Failure> {
     if online {
         check_online(&config).await?;
     }
-    anstream::println!("{SUCCESS}ok:{SUCCESS:#} {}", path.display());
+    say!("{SUCCESS}ok:{SUCCESS:#} {}", path.display());
     Ok(())
 }
 
 async fn check_online(config: &Config) -> Result<(), Failure> {
     let findings = diagnose(config).await.or_exit(Exit::Failed)?;
-    findings.iter().for_each(|finding| println!("{finding}"));
+    findings.iter().for_each(|finding| say!("{finding}"));
     match findings.iter().filter(|finding| finding.problem().is_some()).count() {
         0 => Ok(()),
         1 => Err(anyhow!("the check found 1 problem")).or_exit(Exit::Failed),

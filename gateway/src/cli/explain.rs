@@ -53,15 +53,16 @@ pub(super) async fn run(options: &Explain) -> Result<(), Failure> {
     };
     let explanation = gateway.exchange.explain(&options.client, form.trim().as_bytes()).await;
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&explanation).or_exit(Exit::Failed)?);
+        say!("{}", serde_json::to_string_pretty(&explanation).or_exit(Exit::Failed)?);
     } else {
         let text = in_toml_words(&explanation.to_string());
-        print!("{}", if is_of_server(&config, &form) { in_words_of_upstream(&text) } else { text });
-        println!("\nRecords and rules:\n");
+        let text = if is_of_server(&config, &form) { in_words_of_upstream(&text) } else { text };
+        say!("{}", text.trim_end_matches('\n'));
+        say!("\nRecords and rules:\n");
         let records = explanation.records.iter().map(|record| (&record.place, &record.says));
         let rules = explanation.rules.iter().take(LISTED_RULES).map(|rule| (&rule.place, &rule.says));
         for (place, text) in records.chain(rules) {
-            println!("    {}", config.at_record(place, text));
+            say!("    {}", config.at_record(place, text));
         }
     }
     match explanation.refusal {

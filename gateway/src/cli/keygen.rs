@@ -11,7 +11,7 @@ use rsa::{
 };
 use std::{
     fs::OpenOptions,
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 use tower_token_exchange::signing::{Algorithm, LocalSigner};
@@ -35,14 +35,19 @@ pub(super) struct Keygen {
 pub(super) async fn run(options: &Keygen) -> Result<(), Failure> {
     let Keygen { algorithm, like_upstream, config, file } = options;
     let algorithm = if *like_upstream { of_upstream(config).await? } else { *algorithm };
-    let key = write_key(algorithm, file).map_err(|error| anyhow!("{}: {error:#}", file.display()));
+    let key = write_key(algorithm, file).map_err(|error| {
+        let exists =
+            error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::AlreadyExists);
+        let help = if exists { "; give another name, because a key is never replaced" } else { "" };
+        anyhow!("{}: {error:#}{help}", file.display())
+    });
     let key = key.or_exit(Exit::Failed)?;
-    println!("{}\n  algorithm  {algorithm}\n  kid        {}", file.display(), key.key_id());
+    say!("{}\n  algorithm  {algorithm}\n  kid        {}", file.display(), key.key_id());
     // The gateway takes RS256 for an RSA key.
     if is_rsa(algorithm) && algorithm != Algorithm::RS256 {
-        println!("Name the algorithm in the configuration: `{{ file = \"…\", algorithm = \"{algorithm}\" }}`.");
+        say!("Name the algorithm in the configuration: `{{ file = \"…\", algorithm = \"{algorithm}\" }}`.");
     }
-    println!("Use the first key as `keys.active`. List a later key in `keys.published` until every verifier knows it.");
+    say!("Use the first key as `keys.active`. List a later key in `keys.published` until every verifier knows it.");
     Ok(())
 }
 

@@ -1,6 +1,9 @@
 //! The command line.
 
-#![allow(clippy::print_stdout, reason = "the commands print their results")]
+/// Prints a line to standard output, with colours if standard output is a terminal.
+macro_rules! say {
+    ($($text:tt)*) => { $crate::cli::print_line(format_args!($($text)*)) };
+}
 
 mod banner;
 mod check;
@@ -16,7 +19,8 @@ use anstyle::{AnsiColor, Style};
 use anyhow::anyhow;
 use clap::{Parser, Subcommand};
 use std::{
-    fs,
+    fmt, fs,
+    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -80,6 +84,16 @@ pub fn run() -> ExitCode {
             anstream::eprintln!("{ERROR}error:{ERROR:#} {error:#}");
             exit.into()
         }
+    }
+}
+
+/// A reader such as `head` may close standard output before the end.
+fn print_line(line: fmt::Arguments<'_>) {
+    match writeln!(anstream::stdout(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            anstream::eprintln!("{WARNING}warning:{WARNING:#} standard output: {error}");
+        }
+        _ => {}
     }
 }
 

@@ -5,6 +5,6 @@ use crate::{
 
 /// Prints the JSON Schema of the configuration file.
 pub(super) fn run() -> Result<(), Failure> {
-    println!("{}", serde_json::to_string_pretty(&config::schema()).or_exit(Exit::Failed)?);
+    say!("{}", serde_json::to_string_pretty(&config::schema()).or_exit(Exit::Failed)?);
     Ok(())
 }

@@ -4,7 +4,7 @@ use anyhow::anyhow;
 use bytes::Bytes;
 use clap::Args;
 use data_encoding::{BASE64, BASE64URL_NOPAD};
-use http::{Request, header};
+use http::{Request, StatusCode, header};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use tower::ServiceExt;
@@ -53,10 +53,7 @@ pub(super) async fn run(options: &Try) -> Result<(), Failure> {
     let response = http.oneshot(request).await.or_exit(Exit::Failed)?;
     let answer: Value = serde_json::from_slice(response.body()).unwrap_or(Value::Null);
     let Some(token) = answer["access_token"].as_str().filter(|_| response.status().is_success()) else {
-        let [error, description] = ["error", "error_description"].map(|member| answer[member].as_str().unwrap_or("?"));
-        let status = response.status();
-        let refusal = anyhow!("{status}: {error}, {description}; the audit log of the server names the reason");
-        return Err(refusal).or_exit(Exit::Failed);
+        return Err(refusal(response.status(), &answer)).or_exit(Exit::Failed);
     };
     let decoded = |at: usize| {
         let segment = token.split('.').nth(at).unwrap_or_default();
@@ -68,6 +65,30 @@ pub(super) async fn run(options: &Try) -> Result<(), Failure> {
         "issued_token_type": answer["issued_token_type"], "token_type": answer["token_type"],
         "expires_in": answer["expires_in"], "scope": answer["scope"], "header": decoded(0), "claims": decoded(1),
     });
-    println!("{}", serde_json::to_string_pretty(&shown).or_exit(Exit::Failed)?);
+    say!("{}", serde_json::to_string_pretty(&shown).or_exit(Exit::Failed)?);
     Ok(())
+}
+
+/// What a refusal means for somebody who tries an exchange.
+fn refusal(status: StatusCode, answer: &Value) -> anyhow::Error {
+    let member = |name: &str| answer[name].as_str().unwrap_or_default();
+    let (error, description) = (member("error"), member("error_description"));
+    match (status, error) {
+        (StatusCode::NOT_FOUND, _) => {
+            anyhow!(
+                "{status}: there is no token endpoint at this URL; `check --online` prints its path as `paths.token`"
+            )
+        }
+        (StatusCode::MISDIRECTED_REQUEST, _) => anyhow!(
+            "{status}: the gateway does not serve this host; use the host of `upstream.issuer`, or add the host to `listen.hosts`"
+        ),
+        (_, "unsupported_grant_type") => {
+            anyhow!("{status}: {error}; this is not the token endpoint of a gateway, give the URL of the gateway")
+        }
+        (_, "") => anyhow!("{status}: the answer is not an answer of a token endpoint; correct `--url`"),
+        _ => anyhow!(
+            "{status}: {error}, {description}; the audit of the gateway (`audit.file`, or the output of `serve`) names the \
+             reason, and `token-exchange-gateway explain` says what to do"
+        ),
+    }
 }

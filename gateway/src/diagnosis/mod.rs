@@ -12,6 +12,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
+use serde_json::Value;
 use std::{
     fmt,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -32,6 +33,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most pairs of clients and targets that a dry run tries.
 const MAX_PAIRS: usize = 200;
+
+/// The most folders above the token endpoint in which metadata are looked for.
+const MAX_FOLDERS: usize = 5;
 
 /// A scope token that no server has.
 const MADE_UP_SCOPE: &str = "a-made-up-scope";
@@ -160,14 +164,34 @@ async fn paths(config: &Config, gateway: &Gateway, http: &impl HttpService, dept
             findings.push(Finding::new(key, Err(Problem { text, is_fatal })));
         }
     }
-    findings.push(Finding::new(
-        "metadata",
-        Ok(match metadata {
-            Ok(_) => "found".to_owned(),
-            Err(error) => format!("none, the paths are those of the configuration ({error})"),
-        }),
-    ));
+    let result = match metadata {
+        Ok(_) => Ok("found".to_owned()),
+        Err(error) => match other_issuer(config, gateway, http).await {
+            Some((place, issuer)) => Err(Problem::fatal(format!(
+                "the server has metadata at `{place}`, and they name the issuer `{issuer}`; correct `upstream.issuer`"
+            ))),
+            None => Ok(format!("none, the paths are those of the configuration ({error})")),
+        },
+    };
+    findings.push(Finding::new("metadata", result));
     findings
+}
+
+/// Looks for metadata above the token endpoint, because an issuer can have a path. Returns the place and the issuer.
+async fn other_issuer(config: &Config, gateway: &Gateway, http: &impl HttpService) -> Option<(String, String)> {
+    let token = gateway.endpoints.token().first()?;
+    let folders = token.char_indices().filter(|(_, c)| *c == '/').map(|(end, _)| &token[..end]);
+    for folder in folders.take(MAX_FOLDERS) {
+        let place = format!("{folder}/.well-known/openid-configuration");
+        let request = Request::get(config.public_url(&place)).body(Bytes::new()).ok()?;
+        let response = tokio::time::timeout(TIMEOUT, http.clone().oneshot(request)).await.ok()?.ok()?;
+        let metadata: Option<Value> = serde_json::from_slice(response.body()).ok();
+        let issuer = metadata.as_ref().and_then(|metadata| metadata["issuer"].as_str());
+        if let Some(issuer) = issuer.filter(|issuer| *issuer != config.settings.upstream.issuer) {
+            return Some((place, issuer.to_owned()));
+        }
+    }
+    None
 }
 
 /// Whether the server answers a form at this path. `None` if the answer does not tell.

@@ -208,7 +208,10 @@ fn can_do_without(
     if error.has_no_metadata() && are_known && is_new {
         return Ok(());
     }
-    Err(anyhow!("{error}; or set `token`, `introspection` and `revocation` in `[paths]`, `[]` for a missing endpoint"))
+    Err(anyhow!(
+        "no metadata: {error}; correct `upstream.issuer`, which is the `iss` of the server with its path (such as `/o`), or, if \
+         the server has no metadata, set `token`, `introspection` and `revocation` in `[paths]` (`[]` for a missing endpoint)"
+    ))
 }
 
 /// Whether the answer is a key set with a usable key. `None` if a later answer may be another.

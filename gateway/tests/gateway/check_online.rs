@@ -139,6 +139,14 @@ const WRONG: &[(&str, Change)] = &[
         set_up.url(&format!("https://127.0.0.1:{port}"));
     }),
     ("no metadata and no paths", |set_up| set_up.server.answers(OAUTH, answer(404, ""))),
+    ("an issuer without its path", |set_up| {
+        set_up.server.answers(OAUTH, answer(404, ""));
+        let metadata = json!({ "issuer": format!("{ISSUER}/o") });
+        set_up.server.answers("/o/.well-known/openid-configuration", answer(200, &metadata.to_string()));
+        set_up.server.answers("/o/token", answer(401, INVALID_CLIENT));
+        let paths = "token = \"/o/token\"\njwks = \"/jwks\"\nintrospection = \"/introspect\"\nrevocation = \"/revoke\"";
+        set_up.replace("[keys]", &format!("[paths]\n{paths}\n\n[keys]"));
+    }),
     ("a page in place of the metadata", |set_up| {
         for path in [OPENID, OAUTH] {
             set_up.server.answers(path, answer(200, "<html>not found</html>"));

@@ -178,6 +178,26 @@ fn keygen_makes_a_key_like_the_servers() {
     assert!(report.starts_with("exit 1\n") && report.contains("`--algorithm ES256`"), "{report}");
 }
 
+#[test]
+fn try_says_what_an_answer_means() {
+    let (folder, upstream) = (Folder::new(), Upstream::start());
+    folder.write("token", "a-token");
+    folder.write("secret", "a-secret");
+    for (status, body, expected) in [
+        (404, "<html>", "`check --online` prints its path"),
+        (421, "", "add the host to `listen.hosts`"),
+        (400, r#"{"error":"unsupported_grant_type"}"#, "give the URL of the gateway"),
+        (200, "<html>", "correct `--url`"),
+        (400, r#"{"error":"invalid_request","error_description":"refused"}"#, "the audit of the gateway"),
+    ] {
+        upstream.answers("/token", crate::answer(status, body));
+        let url = format!("http://127.0.0.1:{}/token", upstream.port);
+        let options = ["--client", "orders", "--secret-file", "secret", "--token", "token", "--target", "billing"];
+        let report = output(&folder, &[&["try", "--url", &url], &options[..]].concat());
+        assert!(report.starts_with("exit 1\n") && report.contains(expected), "{report}");
+    }
+}
+
 /// A token with a wrong signature: these requests are refused before the signature matters.
 fn token(claims: Value) -> String {
     let segment = |json: Value| BASE64URL_NOPAD.encode(json.to_string().as_bytes());

@@ -269,7 +269,7 @@ fn the_gateway_waits_for_every_endpoint() {
     let world = World::waiting(|_, configuration| configuration.replace("revocation = \"/revoke\"\n", ""));
     let why = || world.gateway.health()["waiting_for"].as_str().unwrap_or_default().to_owned();
     wait_for("the gateway asks the server", || {
-        why().contains("status 404; or set `token`, `introspection` and `revocation` in `[paths]`")
+        why().contains("set `token`, `introspection` and `revocation` in `[paths]`")
     });
     // Meanwhile the files change: a wrong key file is refused, and a shadow rule is taken over.
     let plain = configuration(0, 0, ISSUER, world.upstream.port).replace("revocation = \"/revoke\"\n", "");

@@ -13,6 +13,16 @@ fn the_schema_is_current() {
     assert!(String::from_utf8(printed.stdout).unwrap() == SCHEMA, "`gateway.schema.json` is out of date");
 }
 
+#[test]
+fn a_reader_may_close_the_output() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_token-exchange-gateway"));
+    let piped = std::process::Stdio::piped;
+    let mut child = command.arg("schema").stdout(piped()).stderr(piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let done = child.wait_with_output().unwrap();
+    assert!(done.status.success() && done.stderr.is_empty(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
 /// The keys of an object of the schema, with the schema of each.
 fn properties(schema: &Value) -> Vec<(&String, &Value)> {
     schema["properties"].as_object().map(|keys| keys.iter().collect()).unwrap_or_default()

@@ -115,8 +115,8 @@ reasons! {
         "Fix the client: omit `client_id`, or send the id of the client whose secret the request has.";
     /// The client is authenticated, but may not use the exchange grant.
     GrantNotAllowed = "grant_not_allowed", GRANT,
-        "If the client may exchange tokens, add its record with `TokenExchangeBuilder::clients`, and remove \
-        {Client::deny_exchange} from the record.";
+        "If the client may exchange tokens and has no record, add a record with its id with \
+        `TokenExchangeBuilder::clients`. If the client has a record with {Client::deny_exchange}, remove that setting.";
     /// The request has a `DPoP` proof, which the layer does not support.
     DpopUnsupported = "dpop_unsupported", request("DPoP is not supported").error(ErrorCode::InvalidDpopProof),
         "Disable DPoP in the client for requests to this endpoint.";
@@ -301,8 +301,8 @@ reasons! {
     PresenterUnrelated = "presenter_unrelated", DENIED,
         "The detail names the party that the token belongs to. If the client is the service that the token is for, \
         set {Target::served_by}. If the token was issued to the client, set {Client::allow_self_exchange}. For a \
-        foreign issuer, use {Issuer::map_client}. If the `aud` of the issuer's tokens does not name the service, list \
-        the clients in {TokenRules::presenters}. Otherwise the token was stolen or passed on.";
+        foreign issuer, use {Issuer::map_client}. If the tokens have no `aud`, set {TokenRules::absent_aud}; if the \
+        `aud` does not name the service, list the clients in {TokenRules::presenters}. Otherwise the token was stolen or passed on.";
     /// The subject token has several audiences, which the client's record does not permit.
     SeveralAudiences = "several_audiences", DENIED,
         "Configure the issuer to write tokens for one audience: with several audiences, each of them can use the \
@@ -421,8 +421,8 @@ reasons! {
         {Issuer::jwks_uri}. `HttpFetch::builder` has options for private addresses and for a private CA.";
     /// The introspection endpoint of the issuer did not answer.
     IntrospectionUnavailable = "introspection_unavailable", UNAVAILABLE,
-        "The detail has the status or the problem. For a status of 401, check the credentials in \
-        {Issuer::introspection}. Otherwise check that this server can reach the endpoint.";
+        "The detail has the status or the problem. For a status of 400, 401 or 403, check the \
+        credentials in {Issuer::introspection}. Otherwise check that this server can reach the endpoint.";
     /// The token verifier did not answer.
     TokenVerifierUnavailable = "token_verifier_unavailable", UNAVAILABLE,
         "The detail has the error of the `TokenExchangeBuilder::token_verifier`. For a token that is not genuine, the \
