@@ -207,6 +207,13 @@ impl Registry {
         })
     }
 
+    /// The foreign issuer whose subject has this name here, if a token of another server with our issuer identifier has the
+    /// name. Only a token that the layer issued can name a foreign subject.
+    pub(crate) fn issuer_of_foreign_name(&self, issuer: &Arc<IssuerRecord>, sub: &str) -> Option<IssuerId> {
+        let issued = self.issued.as_ref().filter(|issued| issuer.own && !Arc::ptr_eq(issued, issuer));
+        issued.and_then(|_| self.origin_of(sub)).map(|party| party.iss)
+    }
+
     fn add_client(&mut self, client: &Client, position: usize, names: &Names, problems: &mut Problems) {
         match self.clients.entry(client.id.clone()) {
             Entry::Occupied(_) => problems.add(given_twice(&client.place(position), "id")),

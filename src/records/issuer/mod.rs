@@ -285,6 +285,9 @@ impl Issuer {
     /// behind a gateway. The layer reads the tokens that it issued itself by their own rules.
     ///
     /// A record that names keys needs no such statement.
+    ///
+    /// Only the layer issues tokens for subjects of foreign issuers. A token of the other server is refused if its subject has
+    /// the name that a subject of a foreign issuer has here ([`SubjectMapping::Prefix`]).
     pub fn of_another_server(mut self) -> Self {
         self.is_of_another_server = true;
         self

@@ -307,6 +307,24 @@ async fn issued_tokens_are_not_for_every_presenter() {
     assert!(exchanged(&mut world, &of_server).await.is_ok());
 }
 
+/// Attack: at a server whose users choose their names, a user takes the name that a subject of another issuer has here.
+#[tokio::test]
+async fn a_server_cannot_name_foreign_subjects() {
+    let server = server();
+    let mut world = in_front_of(&server, access_token().subject_claim("username")).await;
+    for changes in [json!({ "sub": "idp|bob" }), json!({ "sub": null, "username": "idp|bob" })] {
+        let token = server.access_token(changes.clone());
+        assert_eq!(exchanged(&mut world, &token).await, Err(Reason::TokenSubjectInvalid), "{changes}");
+    }
+    for name in ["idp", "bob|idp|", "IDP|bob"] {
+        let token = server.access_token(json!({ "sub": name }));
+        assert_eq!(exchanged(&mut world, &token).await, Ok((name.into(), "read write".into())));
+    }
+    // An issued token has such a name after an exchange.
+    let issued = world.own.access_token(json!({ "sub": "idp|bob" }));
+    assert_eq!(exchanged(&mut world, &issued).await, Ok(("idp|bob".into(), "read write".into())));
+}
+
 #[tokio::test]
 async fn a_record_without_keys_describes_issued_tokens() {
     let record = Issuer::new(AS).accept(access_token().require("tenant"));
