@@ -16,8 +16,10 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// How long the gateway waits before it asks again for endpoints that it does not know.
-const RETRY: Duration = Duration::from_secs(2);
+/// How long the gateway waits before it asks again for endpoints that it does not know: the first time, and at most. Each
+/// failure doubles the time.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
 /// How often the gateway asks the authorization server again.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -71,6 +73,7 @@ impl UpstreamWatch {
 
     /// Asks the server from time to time, and after a change of the configuration.
     pub(crate) async fn run(mut self) {
+        let mut retry = FIRST_RETRY;
         loop {
             let config = Arc::clone(&self.config.borrow_and_update());
             self.find_endpoints(&config).await;
@@ -79,8 +82,9 @@ impl UpstreamWatch {
                     self.ask(&config, &gateway).await;
                     INTERVAL
                 }
-                None => RETRY,
+                None => retry,
             };
+            retry = (retry * 2).min(LONGEST_RETRY);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 changed = self.config.changed() => {
@@ -88,6 +92,7 @@ impl UpstreamWatch {
                         return;
                     }
                     self.diagnosis = Schedule::now();
+                    retry = FIRST_RETRY;
                 }
             }
         }
