@@ -159,7 +159,7 @@ impl Registry {
 
     /// The help for an issuer that has no record.
     pub(crate) fn unknown_issuer(&self, id: impl AsRef<str>) -> String {
-        unknown("issuer", id, self.issuers.keys())
+        format!("{}; this server is `{}`", unknown("issuer", id, self.issuers.keys()), self.own_issuer)
     }
 
     /// Whether any issuer's record accepts tokens of a type.
