@@ -47,6 +47,17 @@ pub(super) fn subject<'a>(
     Ok((sub.ok_or_else(refused)?, assumption))
 }
 
+/// Whether the subject is a user: another claim than `sub` names the subject, and no client is named in that claim.
+pub(super) fn is_user(rules: Option<&TokenRules>, claims: &Claims) -> bool {
+    let claim = rules.and_then(|rules| rules.subject_claim.as_deref()).filter(|_| !claims.contains("sub"));
+    let named = rules.map_or(&[][..], |rules| &rules.presenter_claims);
+    let names_clients = |claim: &str| match named {
+        [] => matches!(claim, "client_id" | "azp"),
+        named => named.iter().any(|named| named == claim),
+    };
+    claim.is_some_and(|claim| !names_clients(claim))
+}
+
 /// Returns the audience: the claim `aud`, or what the record says about tokens that name nobody.
 pub(super) fn audience(rules: Option<&TokenRules>, claims: &Claims) -> Result<Audience, Rejection> {
     let named = claims.audience().map_err(invalid)?;

@@ -24,6 +24,8 @@ pub(crate) struct VerifiedToken {
     pub(crate) presenter: Option<String>,
     /// Whether the issuer uses one name for the subject and for the client that the token was issued to.
     pub(crate) presenter_is_subject: bool,
+    /// Whether a claim that never names a client names the subject.
+    pub(crate) subject_is_user: bool,
     /// `None` if the token has no scope claim. An empty scope is `Some`.
     pub(crate) scope: Option<Scope>,
     /// The claim `exp`, rounded down.
@@ -50,7 +52,8 @@ impl VerifiedToken {
             return Err(invalid(Invalid("jti")));
         }
         let presenter = meaning::presenter(rules, &claims)?;
-        let presenter_is_subject = presenter.as_deref().is_some_and(sub_is_presenter);
+        let subject_is_user = meaning::is_user(rules, &claims);
+        let presenter_is_subject = !subject_is_user && presenter.as_deref().is_some_and(sub_is_presenter);
         let scope = meaning::scope(rules, &claims)?;
         let has_no_issuer =
             (!claims.contains("iss")).then(|| format!("no `iss`: `{}` vouches for the token", issuer.id));
@@ -63,6 +66,7 @@ impl VerifiedToken {
             audience_is_waived: audience.is_waived,
             presenter,
             presenter_is_subject,
+            subject_is_user,
             scope,
             assumptions,
             issuer,

@@ -178,6 +178,10 @@ impl Verifier {
         issuer_rules::check_token_rules(declared, &issuer, &typ, &claims)?;
         let token = VerifiedToken::read(issuer, own, declared.clone(), claims)?;
         kinds::check_not_client_assertion(role, &token)?;
+        if token.own && token.subject_is_user && self.registry.client(&token.sub).is_some() {
+            let detail = format!("a user has the name of client `{}`", token.sub);
+            return Err(refuse(Reason::TokenSubjectInvalid).with_detail(detail));
+        }
         if let Some(other) = self.registry.issuer_of_foreign_name(&token.issuer, &token.sub) {
             let detail =
                 format!("the name belongs to the subjects of `{other}`, by `subjects` of the record of that issuer");

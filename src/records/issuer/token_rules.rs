@@ -147,6 +147,9 @@ impl TokenRules {
     /// The value has to be a string. A token with `sub` keeps its `sub`, so the issuer must not use one name for a `sub`
     /// and for the value of this claim.
     ///
+    /// Unless the claim also names the client that the token was issued to, such as `client_id`, the subject is a user. A token
+    /// of our own issuer is refused if its user has the id of a client.
+    ///
     /// Default: a token without `sub` is refused.
     pub fn subject_claim(mut self, claim: impl Into<String>) -> Self {
         self.subject_claim = Some(claim.into());

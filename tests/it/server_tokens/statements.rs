@@ -325,6 +325,20 @@ async fn a_server_cannot_name_foreign_subjects() {
     assert_eq!(exchanged(&mut world, &issued).await, Ok(("idp|bob".into(), "read write".into())));
 }
 
+/// Attack: at a server whose users choose their names, a user takes the id of a client, and logs in at this client.
+#[tokio::test]
+async fn a_user_cannot_have_a_client_name() {
+    let server = server();
+    let token = server.access_token(json!({ "sub": null, "username": "orders", "client_id": "orders" }));
+    let mut world = in_front_of(&server, access_token().subject_claim("username")).await;
+    assert_eq!(exchanged(&mut world, &token).await, Err(Reason::TokenSubjectInvalid));
+    // The client itself has no name of a user.
+    let of_client = server.access_token(json!({ "sub": null, "client_id": "orders" }));
+    let mut world = in_front_of(&server, access_token().subject_claim("client_id")).await;
+    let answer = exchanged(&mut world, &of_client).await;
+    assert_ne!(answer, Err(Reason::TokenSubjectInvalid));
+}
+
 #[tokio::test]
 async fn a_record_without_keys_describes_issued_tokens() {
     let record = Issuer::new(AS).accept(access_token().require("tenant"));
