@@ -19,7 +19,7 @@ pub(crate) fn empty(status: StatusCode) -> Response<Body> {
     response
 }
 
-/// An answer whose body is JSON. Nobody may keep the answer.
+/// An answer whose body is JSON. No cache may store the answer.
 pub(crate) fn json(status: StatusCode, body: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;

@@ -16,6 +16,7 @@ mod client_authentication;
 mod config;
 mod diagnosis;
 pub mod documents;
+mod exchange_form;
 mod exit;
 pub mod forward;
 mod gateway;

@@ -164,10 +164,8 @@ impl UpstreamWatch {
     /// Looks for problems that keep exchanges from succeeding. The log has each new problem.
     async fn diagnose(&mut self, config: &Config, gateway: &Gateway) {
         let Ok(findings) = diagnose_gateway(config, gateway, Depth::TokenEndpoint).await else { return };
-        let (found, before): (Vec<_>, _) = (
-            findings.into_iter().filter(|finding| finding.problem().is_some()).collect(),
-            self.health.problems.borrow().clone(),
-        );
+        let found: Vec<_> = findings.into_iter().filter(|finding| finding.problem().is_some()).collect();
+        let before = self.health.problems.borrow().clone();
         for finding in found.iter().filter(|finding| !before.contains(finding)) {
             let problem = finding.problem().map_or("", |problem| &problem.text);
             tracing::warn!(about = finding.about, problem, "a check of the authorization server failed");

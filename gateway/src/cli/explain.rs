@@ -1,6 +1,7 @@
-use super::{WARNING, exchange_form, read};
+use super::{WARNING, read};
 use crate::{
     config::{Config, in_toml_words},
+    exchange_form::exchange_form,
     exit::{Exit, Failure, OrExit},
     gateway::Gateway,
     server_record::{in_words_of_upstream, is_of_server},
@@ -10,6 +11,7 @@ use crate::{
 use anyhow::anyhow;
 use clap::Args;
 use std::path::PathBuf;
+use tower_token_exchange::TokenType;
 
 /// How many rules are listed with their lines.
 const LISTED_RULES: usize = 5;
@@ -48,7 +50,9 @@ pub(super) async fn run(options: &Explain) -> Result<(), Failure> {
     let gateway = Gateway::new(&config, endpoints, Stores::none()).or_exit(Exit::Misconfigured)?;
     let form = match (&options.form, &options.token, &options.target) {
         (Some(form), _, _) => read(form)?,
-        (None, Some(token), Some(target)) => exchange_form(&read(token)?, target, options.scope.as_deref()),
+        (None, Some(token), Some(target)) => {
+            exchange_form(read(token)?.trim(), &TokenType::ACCESS_TOKEN, target, options.scope.as_deref())
+        }
         _ => return Err(anyhow!("give `--form`, or `--token` and `--target`")).or_exit(Exit::Misconfigured),
     };
     let explanation = gateway.exchange.explain(&options.client, form.trim().as_bytes()).await;

@@ -1,7 +1,7 @@
 use crate::{
     config::Config,
     exit::{Exit, Failure, OrExit},
-    upstream::{Endpoints, ServerKeys},
+    upstream::{Endpoints, ServerKeys, http_client, metadata, proxy},
 };
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -55,7 +55,9 @@ pub(super) async fn run(options: &Keygen) -> Result<(), Failure> {
 async fn of_upstream(config: &Path) -> Result<Algorithm, Failure> {
     let config = Config::read_before_keys(config).or_exit(Exit::Misconfigured)?;
     let endpoints = Endpoints::find(&config, None).await.or_exit(Exit::Failed)?;
-    let keys = ServerKeys::fetch(&config, &endpoints).await.or_exit(Exit::Failed)?;
+    let http = proxy(&config).and_then(|proxy| http_client(&config, &proxy)).or_exit(Exit::Failed)?;
+    let metadata = metadata(&config, &http).await.ok();
+    let keys = ServerKeys::fetch(&config, &http, &endpoints, metadata.as_ref()).await.or_exit(Exit::Failed)?;
     keys.algorithm()
         .with_context(|| {
             let place = config.public_url(endpoints.jwks().first().map_or("", String::as_str));

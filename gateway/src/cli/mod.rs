@@ -24,7 +24,6 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tower_token_exchange::{GRANT_TYPE, TokenType};
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -106,19 +105,6 @@ async fn execute(command: Command) -> Result<(), Failure> {
         Command::Schema => schema::run(),
         Command::Try(options) => try_exchange::run(&options).await,
     }
-}
-
-/// The form of a token exchange request.
-fn exchange_form(token: &str, target: &str, scope: Option<&str>) -> String {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", GRANT_TYPE)
-        .append_pair("subject_token", token.trim())
-        .append_pair("subject_token_type", TokenType::ACCESS_TOKEN.as_str())
-        .append_pair("audience", target);
-    if let Some(scope) = scope {
-        form.append_pair("scope", scope);
-    }
-    form.finish()
 }
 
 /// Reads a file that the command line names.

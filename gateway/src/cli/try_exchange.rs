@@ -1,5 +1,8 @@
-use super::{exchange_form, read};
-use crate::exit::{Exit, Failure, OrExit};
+use super::read;
+use crate::{
+    exchange_form::exchange_form,
+    exit::{Exit, Failure, OrExit},
+};
 use anyhow::anyhow;
 use bytes::Bytes;
 use clap::Args;
@@ -8,7 +11,7 @@ use http::{Request, StatusCode, header};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use tower::ServiceExt;
-use tower_token_exchange::fetch::HttpFetch;
+use tower_token_exchange::{TokenType, fetch::HttpFetch};
 
 #[derive(Args)]
 pub(super) struct Try {
@@ -44,7 +47,8 @@ pub(super) async fn run(options: &Try) -> Result<(), Failure> {
     let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
     let secret = read(&options.secret_file)?;
     let credentials = BASE64.encode(format!("{}:{}", encode(&options.client), encode(secret.trim())).as_bytes());
-    let form = exchange_form(&read(&options.token)?, &options.target, options.scope.as_deref());
+    let token = read(&options.token)?;
+    let form = exchange_form(token.trim(), &TokenType::ACCESS_TOKEN, &options.target, options.scope.as_deref());
     let request = Request::post(&options.url)
         .header(header::AUTHORIZATION, format!("Basic {credentials}"))
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")

@@ -232,9 +232,14 @@ impl Config {
         Ok(())
     }
 
+    /// The file with the records.
+    fn records_file(&self) -> &TomlFile {
+        self.records.as_ref().unwrap_or(&self.main)
+    }
+
     /// An error at a key of the records, with its line.
     fn wrong_record(&self, key: &str, help: impl Display) -> anyhow::Error {
-        wrong(self.records.as_ref().unwrap_or(&self.main), key, help)
+        wrong(self.records_file(), key, help)
     }
 
     /// The same configuration, with the settings of a process that runs already.
@@ -291,7 +296,7 @@ impl Config {
 
     /// The mistakes that the layer found in the records, one per line.
     pub(crate) fn wrong_records(&self, error: &ConfigError) -> anyhow::Error {
-        let file = self.records.as_ref().unwrap_or(&self.main);
+        let file = self.records_file();
         // The record of the authorization server comes after the issuers of the document.
         let server = format!("issuer[{}].", self.document.issuers.len());
         let lines = error.problems().iter().map(|problem| {
@@ -309,7 +314,7 @@ impl Config {
 
     /// A text about a record, with its file and line.
     pub(crate) fn at_record(&self, place: &str, text: &str) -> String {
-        self.records.as_ref().unwrap_or(&self.main).wrong(place, in_toml_words(text)).to_string()
+        self.records_file().wrong(place, in_toml_words(text)).to_string()
     }
 
     /// The files whose changes count without a restart.

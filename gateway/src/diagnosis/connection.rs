@@ -1,5 +1,8 @@
-use super::{Problem, TIMEOUT};
-use crate::{config::Config, upstream::pooled_client};
+use super::Problem;
+use crate::{
+    config::Config,
+    upstream::{TIMEOUT, pooled_client},
+};
 use axum::body::Body;
 use http::Request;
 use rustls::{CertificateError, Error as TlsError};

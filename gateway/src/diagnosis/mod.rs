@@ -5,31 +5,30 @@ mod connection;
 use crate::{
     client_authentication::in_words,
     config::{Config, in_toml_words},
+    exchange_form::exchange_form,
     gateway::Gateway,
     server_record::{in_words_of_upstream, sample_claims},
     stores::Stores,
-    upstream::{Endpoints, ServerKeys, http_client, metadata_paths, proxy},
+    upstream::{Endpoints, ServerKeys, ask, http_client, metadata, proxy},
 };
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use serde_json::Value;
 use std::{
     fmt,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 use tower::ServiceExt;
 use tower_token_exchange::{
-    Document, GRANT_TYPE, Reason, TokenType,
+    Document, Reason, TokenType,
     audit::Stage,
     client_auth::{Authentication, AuthenticationMethod, Credentials},
+    explain::Explanation,
     jwks::KeyState,
-    metadata::ServerMetadata,
+    metadata::{DiscoveryError, ServerMetadata},
     plug::HttpService,
     service::is_same_path,
 };
-
-/// The time for one answer of the server.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The most pairs of clients and targets that a dry run tries.
 const MAX_PAIRS: usize = 200;
@@ -119,8 +118,9 @@ pub(crate) async fn diagnose(config: &Config) -> anyhow::Result<Vec<Finding>> {
 /// Looks at everything that an exchange of this gateway needs, if the server answers.
 pub(crate) async fn diagnose_gateway(config: &Config, gateway: &Gateway, depth: Depth) -> anyhow::Result<Vec<Finding>> {
     let http = http_client(config, &proxy(config)?)?;
-    let mut findings = paths(config, gateway, &http, depth).await;
-    findings.extend(keys(config, gateway).await);
+    let metadata = metadata(config, &http).await;
+    let mut findings = paths(config, gateway, &http, &metadata, depth).await;
+    findings.extend(keys(config, gateway, &http, metadata.as_ref().ok()).await);
     findings.push(Finding::new("client authentication", client_authentication(config, gateway, depth).await));
     findings.push(Finding::new("description of tokens", described_tokens(config, gateway).await));
     findings.push(Finding::new("dry run", dry_run(config, gateway).await));
@@ -128,9 +128,13 @@ pub(crate) async fn diagnose_gateway(config: &Config, gateway: &Gateway, depth: 
 }
 
 /// Compares the configured paths with the metadata, and asks whether there is an endpoint at each path.
-async fn paths(config: &Config, gateway: &Gateway, http: &impl HttpService, depth: Depth) -> Vec<Finding> {
-    let urls = metadata_paths(config).into_iter().map(|path| config.public_url(&path));
-    let metadata = ServerMetadata::fetch_from(&config.settings.upstream.issuer, urls, http.clone()).await;
+async fn paths(
+    config: &Config,
+    gateway: &Gateway,
+    http: &impl HttpService,
+    metadata: &Result<ServerMetadata, DiscoveryError>,
+    depth: Depth,
+) -> Vec<Finding> {
     let endpoints = &gateway.endpoints;
     let mut findings = Vec::new();
     for (key, member, paths) in [
@@ -184,7 +188,7 @@ async fn other_issuer(config: &Config, gateway: &Gateway, http: &impl HttpServic
     for folder in folders.take(MAX_FOLDERS) {
         let place = format!("{folder}/.well-known/openid-configuration");
         let request = Request::get(config.public_url(&place)).body(Bytes::new()).ok()?;
-        let response = tokio::time::timeout(TIMEOUT, http.clone().oneshot(request)).await.ok()?.ok()?;
+        let response = ask(http, request).await.ok()?;
         let metadata: Option<Value> = serde_json::from_slice(response.body()).ok();
         let issuer = metadata.as_ref().and_then(|metadata| metadata["issuer"].as_str());
         if let Some(issuer) = issuer.filter(|issuer| *issuer != config.settings.upstream.issuer) {
@@ -201,12 +205,17 @@ async fn has_endpoint(config: &Config, http: &impl HttpService, path: &str) -> O
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Bytes::from(form))
         .ok()?;
-    let response = tokio::time::timeout(TIMEOUT, http.clone().oneshot(request)).await.ok()?.ok()?;
+    let response = ask(http, request).await.ok()?;
     Some(response.status() != StatusCode::NOT_FOUND)
 }
 
 /// Looks at the keys of the server, of the gateway and of the other issuers.
-async fn keys(config: &Config, gateway: &Gateway) -> Vec<Finding> {
+async fn keys(
+    config: &Config,
+    gateway: &Gateway,
+    http: &impl HttpService,
+    metadata: Option<&ServerMetadata>,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     let own = config.signer.algorithm();
     if gateway.endpoints.server_keys().is_none() && config.settings.upstream.introspection.is_none() {
@@ -216,7 +225,7 @@ async fn keys(config: &Config, gateway: &Gateway) -> Vec<Finding> {
     if gateway.endpoints.server_keys().is_some() {
         findings.push(Finding::new(
             "key kinds",
-            match ServerKeys::fetch(config, &gateway.endpoints).await {
+            match ServerKeys::fetch(config, http, &gateway.endpoints, metadata).await {
                 Ok(keys) => match keys.difference_to(own) {
                     Some(difference) => Err(Problem::new(difference)),
                     None => Ok(format!("the gateway signs with {own}, as the server does")),
@@ -271,12 +280,10 @@ async fn client_authentication(config: &Config, gateway: &Gateway, depth: Depth)
 /// token. The exchange asks the server about the token with the credentials of the gateway, if the server introspects tokens.
 async fn dry_run(config: &Config, gateway: &Gateway) -> Result<String, Problem> {
     for (client, target) in pairs(&config.document) {
-        let explanation =
-            gateway.exchange.explain(client, exchange_form(target, &TokenType::ACCESS_TOKEN).as_bytes()).await;
-        let Some(refusal) = explanation.refusal else { continue };
-        if explanation.stages.last().is_none_or(|last| last.stage < Stage::Tokens) {
-            continue;
-        }
+        let form = exchange_form(MADE_UP_TOKEN, &TokenType::ACCESS_TOKEN, target, None);
+        let explanation = gateway.exchange.explain(client, form.as_bytes()).await;
+        let stage = reached(&explanation);
+        let Some(refusal) = explanation.refusal.filter(|_| stage >= Stage::Tokens) else { continue };
         let detail = refusal.detail.unwrap_or_default();
         return match refusal.reason {
             Reason::IntrospectionUnavailable => {
@@ -300,9 +307,9 @@ async fn described_tokens(config: &Config, gateway: &Gateway) -> Result<String, 
     for (client, target) in pairs(&config.document) {
         for (token_type, mut claims) in sample_claims(config, client, MADE_UP_SCOPE) {
             claims.insert("exp", expires_at);
-            let form = exchange_form(target, &token_type);
+            let form = exchange_form(MADE_UP_TOKEN, &token_type, target, None);
             let explanation = gateway.exchange.explain_claims(client, form.as_bytes(), claims).await;
-            let stage = explanation.stages.last().map_or(Stage::Request, |last| last.stage);
+            let stage = reached(&explanation);
             match explanation.refusal {
                 // The scope of the sample is made up, and the rules may be for certain subjects.
                 Some(refusal) if stage < Stage::Status && refusal.reason != Reason::ScopeEmpty => {
@@ -325,14 +332,9 @@ async fn described_tokens(config: &Config, gateway: &Gateway) -> Result<String, 
     }
 }
 
-/// The form of an exchange of a made-up token.
-fn exchange_form(target: &str, token_type: &TokenType) -> String {
-    form_urlencoded::Serializer::new(String::new())
-        .append_pair("grant_type", GRANT_TYPE)
-        .append_pair("subject_token", MADE_UP_TOKEN)
-        .append_pair("subject_token_type", token_type.as_str())
-        .append_pair("audience", target)
-        .finish()
+/// The last stage that an exchange reached.
+fn reached(explanation: &Explanation) -> Stage {
+    explanation.stages.last().map_or(Stage::Request, |last| last.stage)
 }
 
 /// The ids of clients and targets, each client with each target.

@@ -93,8 +93,13 @@ pub fn remove_hop_by_hop(headers: &mut HeaderMap) {
 }
 
 fn may_be_nominated(name: &HeaderName) -> bool {
-    let as_read = name.as_str().replace('_', "-");
+    let as_read = as_read(name);
     !NEVER_NOMINATED.iter().chain(&FROM_PROXIES).any(|prefix| as_read.starts_with(prefix))
+}
+
+/// The name as many servers read it: with `-` in place of `_`.
+fn as_read(name: &HeaderName) -> String {
+    name.as_str().replace('_', "-")
 }
 
 /// The value of `Upgrade`, if the request asks to change to `websocket`. Only HTTP/1.1 has upgrades (RFC 9110 section 7.8).
@@ -131,7 +136,7 @@ pub(super) fn join_cookies(headers: &mut HeaderMap) {
 /// removed: no proxy writes those.
 pub(super) fn remove_from_proxies(headers: &mut HeaderMap, peer_is_believed: bool) {
     let is_removed = |name: &HeaderName| {
-        let as_read = name.as_str().replace('_', "-");
+        let as_read = as_read(name);
         FROM_PROXIES.iter().any(|prefix| as_read.starts_with(prefix)) && (!peer_is_believed || as_read != name.as_str())
     };
     let removed: Vec<HeaderName> = headers.keys().filter(|name| is_removed(name)).cloned().collect();

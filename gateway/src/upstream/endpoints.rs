@@ -1,19 +1,15 @@
-use super::{http_client, proxy};
+use super::{ask, http_client, proxy};
 use crate::config::{Config, Paths};
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::{Request, Response, StatusCode};
-use std::{fmt, time::Duration};
-use tower::ServiceExt;
+use std::fmt;
 use tower_token_exchange::{
     jwks::KeySet,
     metadata::{DiscoveryError, ServerMetadata},
     plug::HttpService,
 };
-
-/// How long the server may take for its key set.
-const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The paths at which the gateway answers itself if the server has no such endpoint.
 pub(crate) const OWN_KEY_SET: &str = "/token-exchange/jwks";
@@ -90,8 +86,7 @@ impl Endpoints {
         let before = before.filter(|before| before.jwks == self.jwks);
         for path in &self.jwks {
             let request = Request::get(config.public_url(path)).body(Bytes::new()).ok()?;
-            let response = tokio::time::timeout(TIMEOUT, http.clone().oneshot(request)).await;
-            match response.ok().and_then(Result::ok).and_then(|response| has_usable_keys(&response)) {
+            match ask(http, request).await.ok().and_then(|response| has_usable_keys(&response)) {
                 Some(true) => return Some(path.clone()),
                 Some(false) => {}
                 None => return before.map_or_else(|| Some(path.clone()), |before| before.server_keys.clone()),

@@ -16,14 +16,17 @@ use crate::{
     config::{Config, Settings},
     forward,
 };
+use anyhow::{Context, anyhow};
 use axum::body::Body;
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
 use http_body_util::Full;
 use rustls::pki_types::ServerName;
+use std::time::Duration;
 use tower::ServiceExt;
 use tower_token_exchange::{
     fetch::{HttpFetch, in_process},
+    metadata::{DiscoveryError, ServerMetadata},
     plug::HttpService,
 };
 
@@ -56,6 +59,23 @@ pub(crate) fn pooled_client(config: &Config) -> anyhow::Result<PooledClient> {
         client = client.server_name(name);
     }
     Ok(client.body_timeout(limits.body_timeout).build()?)
+}
+
+/// The time within which the server must answer a question of the gateway.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Sends a question of the gateway to the server. An error names the URL.
+pub(crate) async fn ask(http: &impl HttpService, request: Request<Bytes>) -> anyhow::Result<Response<Bytes>> {
+    let url = request.uri().to_string();
+    let response = tokio::time::timeout(TIMEOUT, http.clone().oneshot(request)).await;
+    let response = response.with_context(|| format!("{url}: no answer within {} s", TIMEOUT.as_secs()))?;
+    response.map_err(|error| anyhow!("{url}: {}", error.into()))
+}
+
+/// Fetches the first metadata document of the server.
+pub(crate) async fn metadata(config: &Config, http: &impl HttpService) -> Result<ServerMetadata, DiscoveryError> {
+    let places = metadata_paths(config).into_iter().map(|path| config.public_url(&path));
+    ServerMetadata::fetch_from(&config.settings.upstream.issuer, places, http.clone()).await
 }
 
 /// Makes the HTTP client of the exchange. Requests for the issuer's host go to the authorization server itself, all others go

@@ -1,15 +1,10 @@
-use super::{Endpoints, http_client, metadata_paths, proxy};
+use super::{Endpoints, ask};
 use crate::config::Config;
-use anyhow::{Context, anyhow, ensure};
+use anyhow::ensure;
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use serde_json::Value;
-use std::time::Duration;
-use tower::ServiceExt;
-use tower_token_exchange::{metadata::ServerMetadata, signing::Algorithm};
-
-/// The time within which the server must answer.
-const TIMEOUT: Duration = Duration::from_secs(5);
+use tower_token_exchange::{metadata::ServerMetadata, plug::HttpService, signing::Algorithm};
 
 /// The algorithms of the keys that the authorization server publishes.
 #[derive(Debug, PartialEq)]
@@ -22,22 +17,22 @@ pub(crate) struct ServerKeys {
 
 impl ServerKeys {
     /// Asks the server for its key set, if there is one. A server without metadata names no algorithm.
-    pub(crate) async fn fetch(config: &Config, endpoints: &Endpoints) -> anyhow::Result<Self> {
+    pub(crate) async fn fetch(
+        config: &Config,
+        http: &impl HttpService,
+        endpoints: &Endpoints,
+        metadata: Option<&ServerMetadata>,
+    ) -> anyhow::Result<Self> {
         let Some(path) = endpoints.server_keys().or_else(|| endpoints.jwks().first().map(String::as_str)) else {
             return Ok(Self { published: Vec::new(), named: Vec::new() });
         };
-        let (proxy, url) = (proxy(config)?, config.public_url(path));
+        let url = config.public_url(path);
         let request = Request::get(&url).header(header::ACCEPT, "application/json").body(Bytes::new())?;
-        let answer = tokio::time::timeout(TIMEOUT, http_client(config, &proxy)?.oneshot(request)).await;
-        let answer = answer.with_context(|| format!("{url}: no answer within {} s", TIMEOUT.as_secs()))?;
-        let answer = answer.map_err(|error| anyhow!("{url}: {}", error.into()))?;
+        let answer = ask(http, request).await?;
         let status = answer.status();
         ensure!(status == StatusCode::OK || status.is_client_error(), "{url}: status {status}");
         // A server that has no key set here publishes no keys.
         let key_set: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
-        let places = metadata_paths(config).into_iter().map(|path| config.public_url(&path));
-        let issuer = &config.settings.upstream.issuer;
-        let metadata = ServerMetadata::fetch_from(issuer, places, http_client(config, &proxy)?).await.ok();
         let named = metadata.map(|metadata| metadata.strings("id_token_signing_alg_values_supported"));
         Ok(Self::new(&key_set, &named.unwrap_or_default()))
     }
