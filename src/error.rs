@@ -3,6 +3,7 @@
 pub use crate::{
     protocol::{
         ErrorCode, ErrorProfile, KeyIdError, Reason, ReasonClass, Remedy, ScopeError, TokenTypeError, UnknownNameError,
+        document_key,
     },
     records::{ConfigError, ConfigErrorKind, ConfigProblem},
 };

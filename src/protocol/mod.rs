@@ -30,7 +30,7 @@ pub use error_profile::ErrorProfile;
 pub use ids::{ClientId, IssuerId, KeyId, KeyIdError, TargetId, TokenId};
 pub use named_values::UnknownNameError;
 pub use numeric_date::NumericDate;
-pub use reason::{Reason, Remedy};
+pub use reason::{Reason, Remedy, document_key};
 pub use reason_class::ReasonClass;
 pub use scope::{Scope, ScopeError, ScopeTokens};
 pub use token_type::{TokenType, TokenTypeError};

@@ -55,7 +55,7 @@ mod remedy;
 mod table;
 
 use super::reason_class::ReasonClass;
-pub use remedy::Remedy;
+pub use remedy::{Remedy, document_key};
 pub use table::Reason;
 
 named_values!(Reason, code, "a reason code");

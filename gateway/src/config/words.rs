@@ -1,7 +1,7 @@
 //! Messages in the words of somebody who writes TOML, and not Rust.
 
 use std::path::Path;
-use tower_token_exchange::records::LocateError;
+use tower_token_exchange::{error::document_key, records::LocateError};
 
 /// The TOML words for Rust names that are not the name of a key in a record.
 const WORDS: &[(&str, &str)] = &[
@@ -12,11 +12,6 @@ const WORDS: &[(&str, &str)] = &[
     ("Rule::allow", "[[rule]]"),
     ("Rule::deny", "[[rule]]"),
     ("Semantics::Delegation", "delegation"),
-    ("Issuer::keys", "issuer.jwks"),
-    ("Issuer::spiffe", "issuer.preset"),
-    ("Issuer::accept_types", "issuer.tokens"),
-    ("Issuer::allow_presenters", "issuer.presenters"),
-    ("Introspection::basic", "issuer.introspection"),
     ("HttpFetch::builder", "[fetch]"),
     ("LocalSigner::generate_pem", "token-exchange-gateway keygen"),
     ("TokenExchangeBuilder::clients", "[[client]]"),
@@ -35,16 +30,6 @@ const WORDS: &[(&str, &str)] = &[
     ("TokenExchangeLayer::explain", "token-exchange-gateway explain"),
 ];
 
-/// The TOML table for the methods of a Rust type.
-const TABLES: &[(&str, &str)] = &[
-    ("Client", "client"),
-    ("Target", "target"),
-    ("Issuer", "issuer"),
-    ("TokenRules", "issuer.tokens"),
-    ("Introspection", "issuer.introspection"),
-    ("Rule", "rule"),
-];
-
 /// Replaces the names of Rust methods by TOML keys: `` `Client::scopes` `` becomes `` `client.scopes` ``.
 pub(crate) fn in_toml_words(text: &str) -> String {
     // Every second piece is between backticks.
@@ -54,19 +39,12 @@ pub(crate) fn in_toml_words(text: &str) -> String {
 
 fn toml_word(code: &str) -> String {
     let path = code.split('(').next().unwrap_or(code);
-    let Some((type_name, method)) = path.split_once("::") else { return code.to_owned() };
+    let Some((_, method)) = path.split_once("::") else { return code.to_owned() };
     if let Some((_, word)) = WORDS.iter().find(|(known, _)| *known == path) {
         return (*word).to_owned();
     }
-    match table(type_name) {
-        Some(table) => format!("{table}.{method}"),
-        // An option of the library that the gateway does not have.
-        None => method.to_owned(),
-    }
-}
-
-fn table(type_name: &str) -> Option<&'static str> {
-    TABLES.iter().find(|(known, _)| *known == type_name).map(|(_, table)| *table)
+    // An option of the library that the gateway does not have keeps its name.
+    document_key(path).unwrap_or_else(|| method.to_owned())
 }
 
 /// A parser error such as `gateway.toml:2: unknown field …`, in other words.

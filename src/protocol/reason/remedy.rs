@@ -80,7 +80,7 @@ impl Remedy {
         let mut text = String::new();
         for (is_setting, piece) in self.pieces() {
             if is_setting {
-                text.push_str(&name(piece, key(piece)));
+                text.push_str(&name(piece, document_key(piece)));
             } else {
                 text.push_str(piece);
             }
@@ -94,8 +94,17 @@ impl Remedy {
     }
 }
 
-/// The key of a document for a method.
-fn key(method: &str) -> Option<String> {
+/// The key of a document for a method of a record, such as `target.owner` for `Target::served_by`. `None` for a method of
+/// another type.
+///
+/// ```
+/// use tower_token_exchange::error::document_key;
+///
+/// assert_eq!(document_key("Target::served_by").as_deref(), Some("target.owner"));
+/// assert_eq!(document_key("Issuer::max_age").as_deref(), Some("issuer.max_age"));
+/// assert_eq!(document_key("TokenExchangeBuilder::deadline"), None);
+/// ```
+pub fn document_key(method: &str) -> Option<String> {
     if let Some((_, key)) = KEYS.iter().find(|(known, _)| *known == method) {
         return Some((*key).to_owned());
     }
