@@ -168,6 +168,7 @@ mod issued;
 mod jose;
 pub mod jwks;
 mod layer;
+pub mod limits;
 mod locks;
 pub mod manual;
 pub mod metadata;

@@ -14,13 +14,14 @@ use std::{
 };
 
 /// The modules at the root of the library. A module may import from the modules before it, and from none after it.
-const ORDER: [&str; 29] = [
+const ORDER: [&str; 30] = [
     "clock",
     "locks",
     "random",
     "metrics",
     "protocol",
     "plug",
+    "limits",
     "settings",
     "body",
     "fetch",

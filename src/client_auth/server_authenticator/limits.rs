@@ -1,6 +1,7 @@
 //! The bounds of the questions, so that one client with many wrong secrets does not stop the others.
 
 use crate::{
+    limits::Peer,
     locks,
     protocol::{ClientAddress, ClientId},
 };
@@ -9,7 +10,6 @@ use ring::digest::{SHA256, digest};
 use std::{
     collections::HashMap,
     hash::Hash,
-    net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -19,44 +19,36 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 const QUESTIONS: usize = 64;
 /// The largest number of different credentials at a time that are checked for one client at one address.
 const OF_ONE_CLIENT: usize = 4;
-/// The largest number of different credentials at a time that are checked for one address.
-const OF_ONE_ADDRESS: usize = 32;
+/// The largest number of different credentials at a time that are checked for one peer.
+const OF_ONE_PEER: usize = 32;
 /// How long a client waits that exceeds one of these limits.
 const PAUSE: Duration = Duration::from_secs(1);
 /// The largest number of clients whose wait is remembered, and the longest time for which a wait is remembered.
 const WAITING_CLIENTS: u64 = 10_000;
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
 
-/// A client at an address. Other clients, and the same client at another address, have limits of their own.
+/// A client at a peer. Other clients, and the same client at another peer, have limits of their own.
 #[derive(Clone, Copy)]
 pub(super) struct Asker {
-    address: Option<IpAddr>,
-    /// The hash of the client id and the address, which is small even if the client id is long.
+    peer: Option<Peer>,
+    /// The hash of the client id and the peer, which is small even if the client id is long.
     name: [u8; 32],
 }
 
 impl Asker {
     pub(super) fn new(client_id: &ClientId, address: Option<&ClientAddress>) -> Self {
-        let address = address.map(|address| network(address.address()));
-        let text = format!("{address:?} {}", client_id.as_str());
+        let peer = address.map(Peer::from);
+        let text = format!("{peer:?} {}", client_id.as_str());
         let mut name = [0; 32];
         name.copy_from_slice(digest(&SHA256, text.as_bytes()).as_ref());
-        Self { address, name }
-    }
-}
-
-/// The address, or the network of an IPv6 address: whoever has one such address has 2^64.
-fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        Self { peer, name }
     }
 }
 
 pub(super) struct Limits {
     questions: Semaphore,
     by_client: Places<[u8; 32]>,
-    by_address: Places<IpAddr>,
+    by_peer: Places<Peer>,
     /// The clients that the server limits, and the end of their wait.
     waits: Cache<[u8; 32], Instant>,
 }
@@ -66,7 +58,7 @@ impl Limits {
         Self {
             questions: Semaphore::new(QUESTIONS),
             by_client: Places::new(OF_ONE_CLIENT),
-            by_address: Places::new(OF_ONE_ADDRESS),
+            by_peer: Places::new(OF_ONE_PEER),
             waits: Cache::builder().max_capacity(WAITING_CLIENTS).time_to_live(LONGEST_WAIT).build(),
         }
     }
@@ -80,8 +72,8 @@ impl Limits {
             }
         }
         let by_client = self.by_client.take(asker.name).ok_or(PAUSE)?;
-        let by_address = asker.address.map(|address| self.by_address.take(address).ok_or(PAUSE)).transpose()?;
-        Ok(Entry { _by_client: by_client, _by_address: by_address })
+        let by_peer = asker.peer.map(|peer| self.by_peer.take(peer).ok_or(PAUSE)).transpose()?;
+        Ok(Entry { _by_client: by_client, _by_peer: by_peer })
     }
 
     /// Remembers that the server limits a client.
@@ -98,7 +90,7 @@ impl Limits {
 /// The places of one client. Dropping the value gives the places back.
 pub(super) struct Entry {
     _by_client: Place<[u8; 32]>,
-    _by_address: Option<Place<IpAddr>>,
+    _by_peer: Option<Place<Peer>>,
 }
 
 /// A number of places for each key. Only keys with a taken place need memory.
@@ -157,7 +149,7 @@ mod tests {
         assert!(limits.enter(&there).is_ok() && limits.enter(&asker("billing", "192.0.2.1")).is_ok());
         drop(taken);
         assert!(limits.enter(&here).is_ok());
-        assert!(locks::lock(&limits.by_client.taken).is_empty() && locks::lock(&limits.by_address.taken).is_empty());
+        assert!(locks::lock(&limits.by_client.taken).is_empty() && locks::lock(&limits.by_peer.taken).is_empty());
     }
 
     #[test]
