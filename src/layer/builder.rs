@@ -135,10 +135,13 @@ impl TokenExchangeBuilder {
 
     /// Adds a token endpoint that has no fixed path, such as an endpoint with the tenant in its path.
     ///
-    /// The function says for each request whether the request is for the token endpoint. A request for which the function
-    /// returns [`EndpointMatch::Elsewhere`] passes unchecked. The function must therefore recognize every spelling that
-    /// the wrapped service accepts: [`EndpointMatch::from_paths`] and [`RequestHead::match_path`] find the spellings of a
-    /// path that a lenient server accepts.
+    /// The function says for each request whether the request is for the token endpoint. Without [`guard`](Self::guard), a
+    /// request for which the function returns [`EndpointMatch::Elsewhere`] passes unchecked. The function should therefore
+    /// recognize every spelling that the wrapped service accepts: [`EndpointMatch::from_paths`] and
+    /// [`RequestHead::match_path`] find the spellings of a path that a lenient server accepts.
+    ///
+    /// With guard, the layer asks the function again about the plain spellings of the path. The page
+    /// [`smuggling`](crate::manual::smuggling) says which spellings these are. The function must be fast and have no effects.
     ///
     /// ```
     /// use tower_token_exchange::{TokenExchangeLayer, service::EndpointMatch};
@@ -426,7 +429,8 @@ impl TokenExchangeBuilder {
     /// The setting is for a wrapped service that may know this grant itself. Every path that names the same place as an
     /// endpoint is then the endpoint ([`is_same_path`](crate::service::is_same_path)). The layer also reads forms with
     /// other methods than `POST`, forms at paths that a lenient server could take for the endpoint, and JSON bodies, and
-    /// refuses them if they ask for a token exchange. The layer answers any other body at the token endpoint with 415. The page
+    /// refuses them if they ask for a token exchange. The layer answers any other body at such a path with 415. Every path
+    /// below an endpoint is such a path, so with the endpoint `/` the rule holds for every request. The page
     /// [`smuggling`](crate::manual::smuggling) lists all cases.
     pub fn guard(mut self) -> Self {
         self.guard = true;

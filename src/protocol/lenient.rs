@@ -11,7 +11,7 @@ use std::{borrow::Cow, fmt};
 pub(crate) fn any_parameter(form: &[u8], name: &str, mut condition: impl FnMut(&str) -> bool) -> bool {
     form.split(|byte| matches!(byte, b'&' | b';')).any(|pair| {
         form_urlencoded::parse(pair).any(|(found, value)| {
-            is_named(&unescaped_utf16(&found), name.as_bytes()) && condition(trimmed_value(&unescaped_utf16(&value)))
+            is_named(&unescaped_utf16(&found), name.as_bytes()) && condition(trimmed(&unescaped_utf16(&value)))
         })
     })
 }
@@ -19,12 +19,18 @@ pub(crate) fn any_parameter(form: &[u8], name: &str, mut condition: impl FnMut(&
 /// Whether a condition holds for any string in a JSON text. Member names do not count. `None` if the text is not JSON.
 pub(crate) fn any_string(json: &[u8], mut condition: impl FnMut(&str) -> bool) -> Option<bool> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
-    let found = deserializer.deserialize_any(Search(&mut |text| condition(trimmed_value(text)))).ok()?;
+    let found = deserializer.deserialize_any(Search(&mut |text| condition(trimmed(text)))).ok()?;
     deserializer.end().ok().map(|()| found)
 }
 
+/// Whether a body could be JSON for a server that does not look at the media type. No form begins in this way.
+pub(crate) fn begins_like_json(body: &[u8]) -> bool {
+    let is_space = |byte: &u8| byte.is_ascii_whitespace() || b"\0\xef\xbb\xbf\xfe\xff".contains(byte);
+    body.iter().find(|byte| !is_space(byte)).is_some_and(|byte| b"{[\"/".contains(byte))
+}
+
 fn is_named(found: &str, wanted: &[u8]) -> bool {
-    let found = trimmed(found.split('\0').next().unwrap_or_default());
+    let found = trimmed(found);
     // Some servers skip brackets before a name, and after a name the rest that begins with a bracket.
     let found = found.trim_start_matches(['[', ']']);
     let Some((start, rest)) = found.as_bytes().split_at_checked(wanted.len()) else { return false };
@@ -41,7 +47,7 @@ fn is_named(found: &str, wanted: &[u8]) -> bool {
 }
 
 /// Decodes escapes such as `%u0067`, which some servers accept in addition to `%67`.
-fn unescaped_utf16(text: &str) -> Cow<'_, str> {
+pub(crate) fn unescaped_utf16(text: &str) -> Cow<'_, str> {
     if !text.contains("%u") && !text.contains("%U") {
         return Cow::Borrowed(text);
     }
@@ -64,13 +70,12 @@ fn unescaped_utf16(text: &str) -> Cow<'_, str> {
     Cow::Owned(read)
 }
 
-fn trimmed_value(text: &str) -> &str {
-    trimmed(text.split('\0').next().unwrap_or_default())
-}
-
-/// Removes the white space and the byte order mark that lenient servers ignore.
+/// Removes the white space, the control characters and the byte order mark that lenient servers ignore at the ends, and
+/// everything from a NUL on.
 fn trimmed(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')
+    let is_ignored = |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}';
+    let text = text.trim_start_matches(is_ignored);
+    text.split('\0').next().unwrap_or_default().trim_end_matches(is_ignored)
 }
 
 /// Looks at every string, also after the condition holds.

@@ -41,7 +41,7 @@ use form::Form;
 #[cfg(any(test, feature = "server-authenticator"))]
 pub(crate) use form::basic_header;
 pub(crate) use form::{basic_authorization, form_decode, form_encode, form_values, lenient_percent_decode};
-pub(crate) use lenient::{any_parameter, any_string};
+pub(crate) use lenient::{any_parameter, any_string, begins_like_json, unescaped_utf16};
 pub(crate) use media_type::media_type_of;
 pub(crate) use name::is_name;
 pub(crate) use named_values::named_values;

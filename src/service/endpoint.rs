@@ -1,4 +1,4 @@
-use super::{guard, is_same_path};
+use super::{is_same_path, similar};
 use http::{Extensions, HeaderMap, Method, Request, Uri};
 use std::fmt;
 
@@ -15,7 +15,8 @@ pub(crate) enum Endpoint {
 pub enum EndpointMatch {
     /// The request is not for a token endpoint. The layer passes the request to the wrapped service.
     Elsewhere,
-    /// A lenient server could take the request for a request to the token endpoint, such as `/Token.json` for `/token`.
+    /// A lenient server could take the request for a request to the token endpoint, such as `/Token.json` or `/token/x` for
+    /// `/token`.
     ///
     /// Without [`guard`](crate::TokenExchangeBuilder::guard), the layer passes the request to the wrapped service. With
     /// `guard`, the layer refuses a token exchange in the request.
@@ -40,7 +41,7 @@ impl EndpointMatch {
     pub fn from_paths(endpoint: &str, path: &str) -> Self {
         if is_same_path(endpoint, path) {
             Self::TokenEndpoint
-        } else if guard::are_similar(endpoint, path) {
+        } else if similar::are_similar(endpoint, path) {
             Self::Similar
         } else {
             Self::Elsewhere
@@ -84,6 +85,20 @@ impl Endpoint {
         match self {
             Self::Path(path) => match_path(path, request.uri().path(), guard),
             Self::When(matches) => matches(&RequestHead::new(request)),
+        }
+    }
+
+    /// Whether a lenient server could take a request with this path for a request to this endpoint.
+    ///
+    /// A function is asked about each plain spelling of the path. A path with too many spellings is similar.
+    pub(super) fn is_similar<B>(&self, request: &Request<B>, path: &str) -> bool {
+        match self {
+            Self::Path(endpoint) => EndpointMatch::from_paths(endpoint, path) != EndpointMatch::Elsewhere,
+            Self::When(matches) => {
+                let head = RequestHead::new(request);
+                let is_similar = |uri: &Uri| matches(&RequestHead { uri, ..head }) != EndpointMatch::Elsewhere;
+                similar::plain_spellings(path).is_none_or(|spellings| spellings.iter().any(is_similar))
+            }
         }
     }
 }

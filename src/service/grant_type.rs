@@ -14,7 +14,8 @@ pub(crate) fn json_contains_exchange_grant(json: &[u8]) -> Option<bool> {
 }
 
 fn is_exchange_grant(text: &str) -> bool {
-    text.eq_ignore_ascii_case(GRANT_TYPE)
+    // A server that ignores the letter case can take the Kelvin sign for a `k`, and `ſ` for an `s`.
+    text.eq_ignore_ascii_case(GRANT_TYPE) || (!text.is_ascii() && text.to_uppercase().to_lowercase() == GRANT_TYPE)
 }
 
 #[cfg(test)]
@@ -34,6 +35,10 @@ mod tests {
             format!("grant_type[]={grant}"),
             format!("grant_type=password;grant_type={grant}"),
             format!("grant_type=+{grant}+"),
+            format!("grant_type=%00%1f{grant}%1c%00x"),
+            format!("%00%01grant_type%02={grant}"),
+            format!("grant_type={}", grant.replace('k', "%E2%84%AA")),
+            format!("grant_type={}", grant.replace('s', "%C5%BF")),
             format!("grant_type={}", grant.to_uppercase()),
             format!("x=%ff&grant_type={grant}"),
             format!("grant.type={grant}"),

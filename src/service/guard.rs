@@ -5,9 +5,10 @@
 use super::{
     grant_type::{form_contains_exchange_grant, json_contains_exchange_grant},
     media::Media,
-    path::EmptySegments,
 };
-use crate::protocol::{Reason, lenient_percent_decode};
+use crate::protocol::{Reason, begins_like_json};
+use http::{HeaderMap, header};
+use std::borrow::Cow;
 
 /// The check of the body of a request that is not for the layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,103 +31,59 @@ impl GuardCheck {
     }
 
     /// Returns the reason to refuse the request with this body, or `None` if the request can pass.
+    ///
+    /// Some servers read a form or JSON without a look at the media type, so each body is read as both.
     pub(super) fn problem(self, body: &[u8]) -> Option<Reason> {
         match self {
-            Self::Form(reason) => form_contains_exchange_grant(body).then_some(reason),
-            Self::Json => match json_contains_exchange_grant(body) {
-                Some(false) => None,
-                Some(true) => Some(Reason::GrantInJson),
-                None => Some(Reason::BodyUnreadable),
-            },
+            Self::Form(reason) if form_contains_exchange_grant(body) => Some(reason),
+            Self::Form(_) => problem_of_form_as_json(body),
+            Self::Json if form_contains_exchange_grant(body) => Some(Reason::GrantInJson),
+            Self::Json => problem_of_json(body),
         }
     }
 }
 
-/// Whether a lenient server could take this path for the path of the endpoint.
-pub(super) fn are_similar(endpoint: &str, path: &str) -> bool {
-    // The segments of a path of these characters need no list. Most paths of requests are such.
-    let is_plain = |path: &str| path.bytes().all(|byte| byte.is_ascii_graphic() && !b"%\\;".contains(&byte));
-    let are_plain = is_plain(endpoint) && is_plain(path);
-    EmptySegments::ALL.into_iter().any(|empty| {
-        if are_plain {
-            return is_similar_list(plain_segments(endpoint, empty), plain_segments(path, empty));
-        }
-        let (wanted, found) = (lenient_segments(endpoint, empty), lenient_segments(path, empty));
-        is_similar_list(wanted.iter().rev().map(String::as_str), found.iter().rev().map(String::as_str))
-    })
+/// Returns the reason to refuse a form for a server that reads the form as JSON.
+pub(super) fn problem_of_form_as_json(form: &[u8]) -> Option<Reason> {
+    if begins_like_json(form) { problem_of_json(form) } else { None }
 }
 
-/// Compares two lists of segments, from the last to the first.
-fn is_similar_list<'a>(mut wanted: impl Iterator<Item = &'a str>, mut found: impl Iterator<Item = &'a str>) -> bool {
-    let (last_wanted, last_found) = match (wanted.next(), found.next()) {
-        (Some(wanted), Some(found)) => (wanted, found),
-        (None, None) => return true,
-        _ => return false,
-    };
-    // Some servers take `/token.json` for `/token` with a format.
-    let is_last = last_found.split_at_checked(last_wanted.len()).is_some_and(|(name, rest)| {
-        name.eq_ignore_ascii_case(last_wanted) && (rest.is_empty() || rest.starts_with('.'))
-    });
-    // The comparison allocates nothing, unlike one of lower-case copies.
-    is_last
-        && loop {
-            match (wanted.next(), found.next()) {
-                (None, None) => break true,
-                (Some(wanted), Some(found)) if wanted.eq_ignore_ascii_case(found) => {}
-                _ => break false,
-            }
-        }
+fn problem_of_json(json: &[u8]) -> Option<Reason> {
+    match json_contains_exchange_grant(json) {
+        Some(false) => None,
+        Some(true) => Some(Reason::GrantInJson),
+        None => Some(Reason::BodyUnreadable),
+    }
 }
 
-/// The segments of a path without escapes, backslashes and parameters, from the last to the first.
-fn plain_segments(path: &str, empty: EmptySegments) -> impl Iterator<Item = &str> {
-    let mut removed = 0_usize;
-    path.rsplit('/').filter_map(move |segment| {
-        if segment == ".." {
-            removed += 1;
-            return None;
-        }
-        let name = segment.trim_end_matches('.');
-        if name.is_empty() {
-            if empty == EmptySegments::Last && segment != "." {
-                removed = removed.saturating_sub(1);
-            }
-            return None;
-        }
-        if removed > 0 {
-            removed -= 1;
-            return None;
-        }
-        Some(name)
-    })
-}
-
-/// Splits a path into segments as the most lenient server does.
+/// Returns the reason to refuse a request for its headers: a cookie, or the query of a target in a header, is the grant.
 ///
-/// Such a server decodes escapes repeatedly, ignores letter case, removes path parameters, empty segments and dot
-/// segments, and cuts off a segment at a NUL and its ends at white space, control characters and dots.
-fn lenient_segments(path: &str, empty: EmptySegments) -> Vec<String> {
-    // Path parameters are removed first, so that a broken escape in a parameter does not hide the path before the parameter.
-    let without_parameters = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
-    let mut unescaped = without_parameters.collect::<Vec<_>>().join("/");
-    for _ in 0..3 {
-        unescaped = lenient_percent_decode(&unescaped).into_owned();
+/// Some servers read cookies and parameters from one collection.
+pub(super) fn problem_of_headers(headers: &HeaderMap) -> Option<Reason> {
+    if headers.get_all(header::COOKIE).iter().any(|cookies| form_contains_exchange_grant(cookies.as_bytes())) {
+        return Some(Reason::GrantInCookie);
     }
-    let mut segments: Vec<String> = Vec::new();
-    for segment in unescaped.to_lowercase().split(['/', '\\']) {
-        let name = segment.split([';', '\0']).next().unwrap_or_default();
-        if name == ".." {
-            segments.pop();
-            continue;
-        }
-        let name = name.trim_matches(|c: char| c.is_whitespace() || c.is_control());
-        let name = name.trim_end_matches(|c: char| c == '.' || c.is_whitespace());
-        if !name.is_empty() || (empty == EmptySegments::Last && segment != ".") {
-            segments.push(name.to_owned());
-        }
-    }
-    segments.retain(|name| !name.is_empty());
-    segments
+    let mut targets = targets_in_headers(headers);
+    let is_in_query = targets.any(|target| form_contains_exchange_grant(split_target(&target).1.as_bytes()));
+    is_in_query.then_some(Reason::GrantInQuery)
+}
+
+/// The targets that headers such as `X-Original-URL` name. Some servers read the path and the query from such a header.
+pub(super) fn targets_in_headers(headers: &HeaderMap) -> impl Iterator<Item = Cow<'_, str>> {
+    const ENDS: [&str; 3] = ["url", "uri", "path"];
+    let named = headers.iter().filter(|(name, _)| ENDS.iter().any(|end| name.as_str().ends_with(end)));
+    named.map(|(_, value)| String::from_utf8_lossy(value.as_bytes()))
+}
+
+/// The path and the query of a target: of a path, or of a URL.
+pub(super) fn split_target(target: &str) -> (&str, &str) {
+    let target = target.trim_ascii();
+    let target = match target.split_once("://") {
+        Some((_, rest)) => rest.find(['/', '\\', '?']).map_or("", |start| &rest[start..]),
+        None => target,
+    };
+    let target = target.split('#').next().unwrap_or_default();
+    target.split_once('?').unwrap_or((target, ""))
 }
 
 #[cfg(test)]
@@ -134,44 +91,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn similar_paths_are_found() {
-        for (endpoint, path, expected) in [
-            ("/token", "/token", true),
-            ("/token", "/TOKEN/", true),
-            ("/token", "//token.", true),
-            ("/token", "/token.json", true),
-            ("/token", "/token...", true),
-            ("/a/token", "/A./x/../token", true),
-            ("/token.php", "/token.PHP", true),
-            ("/token", "/x/%2e./token", true),
-            ("/token", "/%2574oken;%zz", true),
-            ("/", "/", true),
-            ("/", "", true),
-            ("/", "/token", false),
-            ("/token", "/", false),
-            ("/token", "/tokens", false),
-            ("/token", "/style.css", false),
-            ("/token", "/token/..", false),
-            ("/token", "/a/token", false),
-            ("/a/token", "/token", false),
-            ("/a.b/token", "/a/token", false),
-            ("/a/token", "/A//../token", true),
-            ("/token", "/A//../Token", true),
-            ("/a/token", "/A/./../token", false),
-            ("/a/token", "/A/.../../token", true),
-            ("/a/token", "/a/%20/%2e%2e/Token", true),
-            ("/a/token", "/a/;x/../Token", true),
-            ("/a/token", "/a\\\\..\\token", true),
-            ("/b/token", "/a//../token", false),
+    fn a_target_is_a_path_or_a_url() {
+        for (target, path, query) in [
+            ("/token", "/token", ""),
+            (" /token?a=b?c#d?e", "/token", "a=b?c"),
+            ("http://as.example/token?a=b", "/token", "a=b"),
+            ("http://as.example?a=b", "", "a=b"),
+            ("http://as.example", "", ""),
+            ("token", "token", ""),
         ] {
-            assert_eq!(are_similar(endpoint, path), expected, "{endpoint} {path}");
-            // A path that needs no list has the same segments in the other comparison.
-            let is_similar = EmptySegments::ALL.into_iter().any(|empty| {
-                let (wanted, found) = (lenient_segments(endpoint, empty), lenient_segments(path, empty));
-                let [wanted, found] = [&wanted, &found].map(|list| list.iter().rev().map(String::as_str));
-                is_similar_list(wanted, found)
-            });
-            assert_eq!(is_similar, expected, "{endpoint} {path}");
+            assert_eq!(split_target(target), (path, query), "{target}");
         }
     }
 }

@@ -11,6 +11,7 @@ mod grant_type;
 mod guard;
 mod media;
 mod path;
+mod similar;
 
 pub use endpoint::{EndpointMatch, RequestHead};
 pub use future::ResponseFuture;
@@ -165,6 +166,12 @@ enum Purpose {
     NoIssuedToken(IssuedTokenEndpoint, Media),
 }
 
+/// An endpoint for issued tokens that a request is for, or that a lenient server could take the request for.
+struct IssuedMatch {
+    endpoint: IssuedTokenEndpoint,
+    is_exact: bool,
+}
+
 /// The action for a request, by its body.
 enum Action {
     Pass,
@@ -175,19 +182,29 @@ enum Action {
 
 impl ServiceState {
     fn next_step<B: RequestBody>(&self, request: &Request<B>) -> NextStep {
-        let matches = self.endpoints.iter().map(|endpoint| endpoint.matches(request, self.guard));
-        let is_exact = match matches.max() {
-            Some(EndpointMatch::TokenEndpoint) => true,
-            Some(EndpointMatch::Similar) if self.guard => false,
-            _ => return self.next_step_for_issued_token(request),
+        let found = self.match_endpoint(request);
+        let issued = match found {
+            EndpointMatch::TokenEndpoint => None,
+            _ => self.match_issued_token_endpoint(request),
         };
+        if found == EndpointMatch::Elsewhere {
+            return issued.map_or(NextStep::Pass, |found| self.next_step_for_issued_token(request, found));
+        }
         // The method does not matter: the wrapped service may read the query of any request as a form.
         if request.uri().query().is_some_and(|query| form_contains_exchange_grant(query.as_bytes())) {
             return NextStep::Refuse(Reason::GrantInQuery);
         }
+        if self.guard
+            && let Some(reason) = guard::problem_of_headers(request.headers())
+        {
+            return NextStep::Refuse(reason);
+        }
+        if let Some(found) = issued {
+            return self.next_step_for_issued_token(request, found);
+        }
         let is_post = request.method() == Method::POST;
         match Media::from_headers(request.headers(), self.guard) {
-            Media::Form if is_post && is_exact => NextStep::Read(Purpose::Exchange),
+            Media::Form if is_post && found == EndpointMatch::TokenEndpoint => NextStep::Read(Purpose::Exchange),
             _ if !self.guard || request.body().is_end_stream() => NextStep::Pass,
             media => match GuardCheck::new(media, is_post) {
                 Ok(check) => NextStep::Read(Purpose::Guard(check)),
@@ -196,14 +213,41 @@ impl ServiceState {
         }
     }
 
-    fn next_step_for_issued_token<B: RequestBody>(&self, request: &Request<B>) -> NextStep {
+    /// Compares a request with the token endpoints. Without guard, no request is similar.
+    fn match_endpoint<B: RequestBody>(&self, request: &Request<B>) -> EndpointMatch {
+        let matches = self.endpoints.iter().map(|endpoint| endpoint.matches(request, self.guard));
+        let found = matches.max().unwrap_or(EndpointMatch::Elsewhere);
+        match found {
+            EndpointMatch::Similar if !self.guard => EndpointMatch::Elsewhere,
+            EndpointMatch::Elsewhere if self.guard && self.is_similar_in_another_way(request) => EndpointMatch::Similar,
+            found => found,
+        }
+    }
+
+    /// Whether a request names a token endpoint in a header, or in a spelling that the function for an endpoint does not
+    /// know. A request that cannot have the grant needs no answer.
+    fn is_similar_in_another_way<B: RequestBody>(&self, request: &Request<B>) -> bool {
+        let (uri, headers) = (request.uri(), request.headers());
+        if uri.query().is_none() && request.body().is_end_stream() && guard::problem_of_headers(headers).is_none() {
+            return false;
+        }
+        let is_similar = |path: &str| self.endpoints.iter().any(|endpoint| endpoint.is_similar(request, path));
+        let mut functions = self.endpoints.iter().filter(|endpoint| matches!(endpoint, Endpoint::When(_)));
+        functions.any(|endpoint| endpoint.is_similar(request, uri.path()))
+            || guard::targets_in_headers(headers).any(|target| is_similar(guard::split_target(&target).0))
+    }
+
+    fn match_issued_token_endpoint<B: RequestBody>(&self, request: &Request<B>) -> Option<IssuedMatch> {
         let endpoints = self.issued_token_endpoints.iter();
         let matches = endpoints.map(|(path, endpoint)| (match_path(path, request.uri().path(), self.guard), *endpoint));
-        let (is_exact, endpoint) = match matches.max_by_key(|(found, _)| *found) {
-            Some((EndpointMatch::TokenEndpoint, endpoint)) => (true, endpoint),
-            Some((EndpointMatch::Similar, endpoint)) => (false, endpoint),
-            _ => return NextStep::Pass,
-        };
+        match matches.max_by_key(|(found, _)| *found)? {
+            (EndpointMatch::Elsewhere, _) => None,
+            (found, endpoint) => Some(IssuedMatch { endpoint, is_exact: found == EndpointMatch::TokenEndpoint }),
+        }
+    }
+
+    fn next_step_for_issued_token<B: RequestBody>(&self, request: &Request<B>, found: IssuedMatch) -> NextStep {
+        let IssuedMatch { endpoint, is_exact } = found;
         // The wrapped service may read the token from the query, and would then answer for a token that it does not know.
         let query = request.uri().query().unwrap_or_default().as_bytes();
         if !query.is_empty() && IssuedTokens::new(&self.current.exchange()).any_in_form(query) {
@@ -230,17 +274,20 @@ impl ServiceState {
         };
         // The wrapped service never answers that an unread token is active. But any server may answer that an unknown token
         // is revoked (RFC 7009 section 2.2), so an unread revocation is refused.
-        let is_introspection = matches!(
-            purpose,
-            Purpose::IssuedToken(IssuedTokenEndpoint::Introspection)
-                | Purpose::NoIssuedToken(IssuedTokenEndpoint::Introspection, _)
-        );
+        let is_introspection = match purpose {
+            Purpose::IssuedToken(endpoint) => endpoint == IssuedTokenEndpoint::Introspection,
+            Purpose::NoIssuedToken(endpoint, _) => endpoint == IssuedTokenEndpoint::Introspection && !self.guard,
+            Purpose::Exchange | Purpose::Guard(_) => false,
+        };
         if self.forward_unread || is_introspection { Action::Pass } else { Action::Refuse(reason) }
     }
 
     fn action_for_complete_body(&self, purpose: Purpose, body: &Bytes) -> Action {
         match purpose {
             Purpose::Exchange if form_contains_exchange_grant(body) => Action::Exchange(body.clone()),
+            Purpose::Exchange if self.guard => {
+                guard::problem_of_form_as_json(body).map_or(Action::Pass, Action::Refuse)
+            }
             Purpose::Exchange => Action::Pass,
             Purpose::Guard(check) => check.problem(body).map_or(Action::Pass, Action::Refuse),
             Purpose::IssuedToken(endpoint) => {
@@ -251,7 +298,7 @@ impl ServiceState {
                         Action::IssuedToken { exchange, endpoint, token: Box::new(token), form: body.clone() }
                     }
                     None if tokens.any_in_form(body) => Action::Refuse(Reason::IssuedTokenMisplaced),
-                    None => Action::Pass,
+                    None => self.action_for_other_token(Media::Form, body),
                 }
             }
             Purpose::NoIssuedToken(_, media) => {
@@ -260,12 +307,19 @@ impl ServiceState {
                 let found =
                     if media == Media::Json { tokens.any_in_json(body) } else { Some(tokens.any_in_form(body)) };
                 match found {
-                    Some(false) => Action::Pass,
+                    Some(false) => self.action_for_other_token(media, body),
                     Some(true) => Action::Refuse(Reason::IssuedTokenMisplaced),
                     None => Action::Refuse(Reason::BodyUnreadable),
                 }
             }
         }
+    }
+
+    /// The action for a request at an endpoint for issued tokens that has no such token. The path of such an endpoint can be
+    /// below the path of a token endpoint.
+    fn action_for_other_token(&self, media: Media, body: &[u8]) -> Action {
+        let check = GuardCheck::new(media, true).ok().filter(|_| self.guard);
+        check.and_then(|check| check.problem(body)).map_or(Action::Pass, Action::Refuse)
     }
 
     /// Answers an exchange. Every attempt leaves exactly one audit event.

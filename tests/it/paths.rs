@@ -87,6 +87,40 @@ async fn the_guard_applies_to_a_function() {
 }
 
 #[tokio::test]
+async fn the_guard_covers_more_than_a_function() {
+    // The function knows one spelling of each path, as many functions do.
+    let plain = |request: &RequestHead<'_>| match request.uri.path() {
+        "/tenants/a/token" | "/token.php" => EndpointMatch::TokenEndpoint,
+        _ => EndpointMatch::Elsewhere,
+    };
+    let app = everywhere(plan().with(|builder| builder.endpoint_when(plain).guard()).builder.build().unwrap());
+    let refused = Some(Reason::GrantAtOtherPath);
+    for (path, header, reason) in [
+        ("/tenants/a/Token", "/", refused),
+        ("/tenants//a/./token/", "/", refused),
+        ("/tenants/%2561/token", "/", refused),
+        ("/tenants/a/token;x=y", "/", refused),
+        ("/tenants/a/token.json", "/", refused),
+        ("/tenants/a/token/x/y", "/", refused),
+        ("/index.php/tenants/a/token", "/", refused),
+        ("//host/tenants/a/token", "/", refused),
+        ("/token.php/x", "/", refused),
+        ("/other", "/tenants/a/Token", refused),
+        (&"/x".repeat(1000), "/", refused),
+        ("/tenants/b/token", "/", None),
+        ("/tenants/a", "/tenants/b/token", None),
+    ] {
+        let request = Request::post(path)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header("x-original-url", header)
+            .body(Body::from(encode(&exchange_form("x", &[]))))
+            .unwrap();
+        let response = app.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.extensions().get::<Reason>().copied(), reason, "{path} {header}");
+    }
+}
+
+#[tokio::test]
 async fn a_nested_router_hides_the_prefix() {
     let nested = |layer: TokenExchangeLayer| {
         Router::new().nest("/oauth", Router::new().route("/token", post(old)).layer(layer)).fallback(old)

@@ -72,6 +72,7 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
     let missing = Reason::GrantTypeMissing.code();
     let unreadable = Reason::BodyUnreadable.code();
     let (in_query, in_json) = (Reason::GrantInQuery.code(), Reason::GrantInJson.code());
+    let in_cookie = Reason::GrantInCookie.code();
     let (other_method, other_path) = (Reason::GrantInOtherMethod.code(), Reason::GrantAtOtherPath.code());
     let unsupported = Reason::UnsupportedGrantType.code();
     let malformed = Reason::MalformedForm.code();
@@ -106,6 +107,14 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
         ("a NUL after the name", with(&format!("grant_type%00x={GRANT}")), malformed, malformed),
         ("an array, as in `grant_type[]`", with(&format!("grant_type[]={GRANT}")), missing, missing),
         ("`.` for `_` in the name", with(&format!("grant.type={GRANT}")), missing, missing),
+        ("brackets around the name", with(&format!("[grant_type]={GRANT}")), missing, missing),
+        ("a control character before the value", with(&format!("grant_type=%01{GRANT}")), malformed, malformed),
+        (
+            "a letter of the value that has the same lower case",
+            with(&format!("grant_type={}", GRANT.replace('k', "%E2%84%AA"))),
+            unsupported,
+            unsupported,
+        ),
         ("a space for `_` in the name", with(&format!("grant+type={GRANT}")), missing, missing),
         ("`%u0067` for a letter of the name", with(&format!("%u0067rant_type={GRANT}")), malformed, malformed),
         (
@@ -126,6 +135,12 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
             form("").method("GET").at("/token?x=1&grant_type=urn:ietf:params:oauth:grant-type:token-exchange"),
             in_query,
             in_query,
+        ),
+        (
+            "in a cookie",
+            form(ordinary).header("cookie", "a=b; grant_type=urn:ietf:params:oauth:grant-type:token-exchange"),
+            PASSED,
+            in_cookie,
         ),
         ("a media type in upper case", good().typed("APPLICATION/X-WWW-FORM-URLENCODED"), ISSUED, ISSUED),
         (
@@ -149,6 +164,26 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
         ),
         ("a form with the media type `text/plain`", good().typed("text/plain"), PASSED, unreadable),
         ("a form without a media type", Attempt { headers: vec![], ..good() }, PASSED, unreadable),
+        ("a second media type in a header with `_`", good().header("content_type", "text/plain"), ISSUED, unreadable),
+        (
+            "a character set with a language",
+            good().typed("application/x-www-form-urlencoded; charset*=utf-16''x"),
+            ISSUED,
+            unreadable,
+        ),
+        ("JSON with the media type of a form", json(GRANT_TYPE).typed(FORM), PASSED, in_json),
+        (
+            "JSON before other text, with the media type of a form",
+            form(format!("{}x", json!({ "grant_type": GRANT_TYPE }))),
+            PASSED,
+            unreadable,
+        ),
+        (
+            "a form inside JSON",
+            form(json!([format!("&grant_type={GRANT_TYPE}&")]).to_string()).typed("application/json"),
+            PASSED,
+            in_json,
+        ),
         ("two media types", json(GRANT_TYPE).header("content-type", FORM), PASSED, unreadable),
         ("multipart", form(multipart).typed("multipart/form-data; boundary=x"), PASSED, unreadable),
         ("JSON", json(GRANT_TYPE), PASSED, in_json),
@@ -187,6 +222,29 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
         ("an escaped line break behind the path", good().at("/token%0a"), PASSED, other_path),
         ("a path escaped twice", good().at("/%2574oken"), PASSED, other_path),
         ("a path in upper case", good().at("/TOKEN"), PASSED, other_path),
+        ("`%u0074` for a letter of the path", good().at("/%u0074oken"), PASSED, other_path),
+        ("an escaped question mark behind the path", good().at("/token%3Fx"), PASSED, other_path),
+        ("below the path", good().at("/token/x"), PASSED, other_path),
+        ("below the path with a file extension", good().at("/token.php/x"), PASSED, other_path),
+        ("below the path, with another grant", form(ordinary).at("/token/x"), PASSED, PASSED),
+        ("the path below a program", good().at("/index.php/token"), PASSED, other_path),
+        ("the path behind a host", good().at("//as.example/token"), PASSED, other_path),
+        ("the path in `X-Original-URL`", good().at("/other").header("x-original-url", "/token"), PASSED, other_path),
+        (
+            "the path in `X_Rewrite_URL`, as a URL",
+            good().at("/other").header("x_rewrite_url", "http://as.example/Token?x"),
+            PASSED,
+            other_path,
+        ),
+        (
+            "in the query of `X-Original-URL`",
+            form("")
+                .method("GET")
+                .at("/other")
+                .header("x-original-url", "/token?grant_type=urn:ietf:params:oauth:grant-type:token-exchange"),
+            PASSED,
+            in_query,
+        ),
         ("an unrelated path", good().at("/other"), PASSED, PASSED),
     ]
 }

@@ -12,15 +12,20 @@ reasons! {
     GrantInQuery = "grant_in_query", request("token parameters belong in the body of a POST request"),
         "Fix the client: send the parameters in the body, as a form. Query strings end up in logs, so revoke the \
         tokens that the client sent.";
+    /// With guard: a cookie is the exchange grant. Some servers read cookies as parameters.
+    GrantInCookie = "grant_in_cookie", request("token parameters belong in the body of a POST request"),
+        "Fix the client: send the parameters in the body, as a form. If no client of yours sends such cookies, somebody \
+        may be looking for a way around the layer.";
     /// With guard: a form with the exchange grant came with a method other than `POST`.
     GrantInOtherMethod = "grant_in_other_method", request("token parameters belong in the body of a POST request"),
         "Fix the client: send token requests with `POST`. If no client of yours sends such requests, somebody may be \
         looking for a way around the layer.";
-    /// With guard: a form with the exchange grant came to a path that only resembles the path of the token endpoint.
+    /// With guard: a form with the exchange grant came to a path that a lenient server could take for the path of the token
+    /// endpoint, or that is below the endpoint, or with a header that names such a path.
     GrantAtOtherPath = "grant_at_other_path", request("token requests belong at the token endpoint"),
         "If the path is a token endpoint, add the path with `TokenExchangeBuilder::endpoint`. Otherwise fix the \
         client: use the exact path.";
-    /// With guard: a JSON body contains the exchange grant.
+    /// With guard: a JSON body, or a body that could be JSON, contains the exchange grant.
     GrantInJson = "grant_in_json", request("token parameters belong in a form"),
         "Fix the client: send a form (`application/x-www-form-urlencoded`) instead of JSON.";
     /// The body cannot be read as a form or as JSON. The token endpoint requires this only with guard, the endpoints for
