@@ -91,6 +91,11 @@ pub(super) const fn request(description: &'static str) -> ClientAnswer {
     ClientAnswer::new(ReasonClass::Request, ErrorCode::InvalidRequest, description)
 }
 
+/// The answer to a party that has to wait (RFC 6585 section 4).
+pub(super) const fn limited(description: &'static str) -> ClientAnswer {
+    request(description).error(ErrorCode::TemporarilyUnavailable).status(StatusCode::TOO_MANY_REQUESTS)
+}
+
 // `TOKEN` and `DENIED` share one text: an outsider must not be able to tell the two classes apart.
 const BAD_SUBJECT_OR_ACTOR: &str = "the subject token or the actor token is not acceptable";
 pub(super) const TOKEN: ClientAnswer =

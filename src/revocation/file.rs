@@ -1,10 +1,10 @@
-use super::{MemoryRevocations, RevocationQuestion, RevocationState, RevocationsFull};
+use super::{MemoryRevocations, RevocationQuestion, RevocationState, RevocationsFull, memory::Revocation};
 use crate::{
     locks::lock,
     protocol::{NumericDate, TokenId},
 };
 use futures_util::future::BoxFuture;
-use redb::{Database, DatabaseError, Durability, ReadableTable, TableDefinition};
+use redb::{Database, DatabaseError, Durability, ReadableTable, TableDefinition, TableError, WriteTransaction};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -14,14 +14,17 @@ use std::{
 };
 use tower::{BoxError, Service};
 
-/// The names of the revoked tokens with their expiry times in seconds since 1970.
-const REVOKED: TableDefinition<'_, &str, u64> = TableDefinition::new("revoked");
+/// The names of the revoked tokens, with their expiry times in seconds since 1970 and with the clients that had the tokens.
+const REVOKED: TableDefinition<'_, &str, (u64, &str)> = TableDefinition::new("revoked");
+/// The same table in an old file, which does not name the clients. The tables have one name, so that a version of the store
+/// that does not know the clients refuses the file, and does not take it for a file without revocations.
+const WITHOUT_HOLDERS: TableDefinition<'_, &str, u64> = TableDefinition::new("revoked");
 
 /// A [`RevocationStore`](super::RevocationStore) in a file. The revocations are kept when the process restarts.
 ///
 /// The store confirms a revocation as soon as the revocation is on the disk. The store also has every revocation in
-/// memory, so that an exchange never waits for the disk. The capacity is limited as in [`MemoryRevocations`]. Only one
-/// process at a time can open the file.
+/// memory, so that an exchange never waits for the disk. The capacity and the shares of the clients are limited as in
+/// [`MemoryRevocations`], also after a restart. Only one process at a time can open the file.
 ///
 /// ```
 /// use tower_token_exchange::revocation::FileRevocations;
@@ -116,12 +119,15 @@ impl FileRevocations {
         let file = Database::create(path)?;
         let memory = MemoryRevocations::new(capacity);
         let transaction = file.begin_write()?;
+        add_holders(&transaction)?;
         {
             let mut table = transaction.open_table(REVOKED)?;
-            table.retain(|_, until| until > now.seconds())?;
+            table.retain(|_, (until, _)| until > now.seconds())?;
             for entry in table.iter()? {
-                let (jti, until) = entry?;
-                memory.revoke(&jti.value().into(), now, NumericDate::from_seconds(until.value()))?;
+                let (jti, value) = entry?;
+                let (until, holder) = value.value();
+                let until = NumericDate::from_seconds(until);
+                memory.insert(Revocation { jti: jti.value().into(), holder: holder.into(), until })?;
             }
         }
         transaction.commit()?;
@@ -129,12 +135,25 @@ impl FileRevocations {
     }
 
     /// Writes to the file before writing to memory, so that the store never confirms a revocation that is not on the disk.
-    fn revoke(&self, jti: &TokenId, now: NumericDate, until: NumericDate) -> Result<(), BoxError> {
+    fn revoke(&self, revocation: Revocation, now: NumericDate) -> Result<RevocationState, BoxError> {
         let _guard = lock(&self.writing);
-        if !self.memory.is_new(jti, now, until) {
-            return Ok(());
+        if !self.memory.is_new(&revocation, now) {
+            return Ok(RevocationState::Revoked);
         }
-        let forgotten = self.memory.make_room(jti, now)?;
+        let forgotten = self.memory.forget_expired(now);
+        let state = self.memory.admit(&revocation);
+        let is_new = matches!(state, Ok(RevocationState::Revoked));
+        if is_new || !forgotten.is_empty() {
+            self.write(forgotten, is_new.then_some(&revocation))?;
+        }
+        if is_new {
+            self.memory.insert(revocation)?;
+        }
+        Ok(state?)
+    }
+
+    /// Removes the revocations of expired tokens from the file, and adds a revocation.
+    fn write(&self, forgotten: Vec<TokenId>, new: Option<&Revocation>) -> Result<(), BoxError> {
         let mut transaction = self.file.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         {
@@ -142,12 +161,33 @@ impl FileRevocations {
             for jti in forgotten {
                 table.remove(jti.as_str())?;
             }
-            table.insert(jti.as_str(), until.seconds())?;
+            if let Some(Revocation { jti, holder, until }) = new {
+                table.insert(jti.as_str(), (until.seconds(), holder.as_str()))?;
+            }
         }
-        transaction.commit()?;
-        self.memory.revoke(jti, now, until)?;
-        Ok(())
+        Ok(transaction.commit()?)
     }
+}
+
+/// Turns the table of an old file into a table with clients. Nobody knows the client of an old revocation, so the revocation
+/// counts for no client.
+fn add_holders(transaction: &WriteTransaction) -> Result<(), BoxError> {
+    match transaction.open_table(REVOKED) {
+        Ok(_) => return Ok(()),
+        Err(TableError::TableTypeMismatch { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let mut revocations = Vec::new();
+    for entry in transaction.open_table(WITHOUT_HOLDERS)?.iter()? {
+        let (jti, until) = entry?;
+        revocations.push((jti.value().to_owned(), until.value()));
+    }
+    transaction.delete_table(WITHOUT_HOLDERS)?;
+    let mut table = transaction.open_table(REVOKED)?;
+    for (jti, until) in &revocations {
+        table.insert(jti.as_str(), (*until, ""))?;
+    }
+    Ok(())
 }
 
 impl Service<RevocationQuestion> for FileRevocations {
@@ -165,13 +205,13 @@ impl Service<RevocationQuestion> for FileRevocations {
             match question {
                 RevocationQuestion::IsRevoked { jti } if this.memory.is_revoked(&jti) => Ok(RevocationState::Revoked),
                 RevocationQuestion::IsRevoked { .. } => Ok(RevocationState::NotRevoked),
-                // A known revocation needs no write to the disk.
-                RevocationQuestion::Revoke { jti, now, until } if !this.memory.is_new(&jti, now, until) => {
-                    Ok(RevocationState::Revoked)
-                }
-                RevocationQuestion::Revoke { jti, now, until } => {
-                    tokio::task::spawn_blocking(move || this.revoke(&jti, now, until)).await??;
-                    Ok(RevocationState::Revoked)
+                RevocationQuestion::Revoke { jti, holder, now, until } => {
+                    let revocation = Revocation { jti, holder, until };
+                    // A known revocation needs no write to the disk.
+                    if !this.memory.is_new(&revocation, now) {
+                        return Ok(RevocationState::Revoked);
+                    }
+                    tokio::task::spawn_blocking(move || this.revoke(revocation, now)).await?
                 }
             }
         })
@@ -197,7 +237,9 @@ mod tests {
         let far = NumericDate::from_seconds(u64::MAX);
         let at = NumericDate::from_seconds;
         let store = FileRevocations::open_at(&path, 2, at(10)).unwrap();
-        let revoke = |jti: &str, now, until| store.revoke(&jti.into(), at(now), until);
+        // Each token is of another client.
+        let revoke =
+            |jti: &str, now, until| store.revoke(Revocation { jti: jti.into(), holder: jti.into(), until }, at(now));
         revoke("a", 10, at(20)).unwrap();
         revoke("b", 10, far).unwrap();
         revoke("b", 10, far).unwrap();
@@ -224,5 +266,58 @@ mod tests {
         let unusable = FileRevocations::open(&path, 1).unwrap_err();
         assert!(matches!(unusable, RevocationFileError::Unusable { .. }), "{unusable}");
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// The path of a file for one test.
+    fn in_folder<T>(name: &str, test: impl FnOnce(&Path) -> T) -> T {
+        let folder = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let result = test(&folder.join("revocations.redb"));
+        std::fs::remove_dir_all(&folder).unwrap();
+        result
+    }
+
+    fn revoke(store: &FileRevocations, holder: &str, jti: &str) -> RevocationState {
+        let until = NumericDate::from_seconds(100);
+        let revocation = Revocation { jti: jti.into(), holder: holder.into(), until };
+        store.revoke(revocation, NumericDate::from_seconds(10)).unwrap()
+    }
+
+    #[test]
+    fn a_share_survives_a_restart() {
+        in_folder("revocation-shares", |path| {
+            let open = || FileRevocations::open_at(path, 4, NumericDate::from_seconds(10)).unwrap();
+            let share_used = RevocationState::ShareUsed { retry_at: NumericDate::from_seconds(100) };
+            let store = open();
+            assert_eq!(
+                ["a", "b", "c"].map(|jti| revoke(&store, "orders", jti))[1..],
+                [RevocationState::Revoked, share_used]
+            );
+            drop(store);
+            let again = open();
+            assert_eq!(revoke(&again, "orders", "c"), share_used);
+            assert_eq!(revoke(&again, "billing", "d"), RevocationState::Revoked);
+        });
+    }
+
+    #[test]
+    fn an_old_file_is_read() {
+        in_folder("revocation-old-file", |path| {
+            let old = Database::create(path).unwrap();
+            let transaction = old.begin_write().unwrap();
+            for (jti, until) in [("a", 100), ("b", 200), ("over", 5)] {
+                transaction.open_table(WITHOUT_HOLDERS).unwrap().insert(jti, until).unwrap();
+            }
+            transaction.commit().unwrap();
+            drop(old);
+            // The second start reads the file that the first start changed.
+            for _ in 0..2 {
+                let store = FileRevocations::open_at(path, 4, NumericDate::from_seconds(10)).unwrap();
+                let is_revoked = |jti: &str| store.memory.is_revoked(&jti.into());
+                assert!(is_revoked("a") && is_revoked("b") && !is_revoked("over"));
+            }
+            let store = FileRevocations::open_at(path, 4, NumericDate::from_seconds(10)).unwrap();
+            assert_eq!(revoke(&store, "orders", "c"), RevocationState::Revoked, "an old revocation is of no client");
+        });
     }
 }

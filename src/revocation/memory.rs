@@ -1,7 +1,7 @@
-use super::{RevocationQuestion, RevocationState};
+use super::{RevocationQuestion, RevocationState, shares::Shares};
 use crate::{
     locks::lock,
-    protocol::{NumericDate, TokenId},
+    protocol::{ClientId, NumericDate, TokenId},
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,6 +16,10 @@ use tower::Service;
 ///
 /// The store has room for a fixed number of revocations and keeps each of them until the token expires. A full store
 /// refuses a new revocation and never drops a revocation to make room.
+///
+/// No client can have more revocations in the store than there are free places. One client alone therefore fills at most
+/// half of the store, and two clients fill at most two thirds. A client that has its share gets
+/// [`RevocationState::ShareUsed`], and other clients can still revoke tokens.
 ///
 /// ```
 /// use tower_token_exchange::{
@@ -53,41 +57,70 @@ pub struct RevocationsFull {
     pub capacity: usize,
 }
 
+/// The revocation of one token.
+#[derive(Clone, Debug)]
+pub(super) struct Revocation {
+    pub(super) jti: TokenId,
+    /// The client to which the token was issued.
+    pub(super) holder: ClientId,
+    pub(super) until: NumericDate,
+}
+
 #[derive(Debug, Default)]
 struct Revoked {
-    until: HashMap<TokenId, NumericDate>,
+    until: HashMap<TokenId, (NumericDate, ClientId)>,
     /// The same revocations, by expiry time.
     by_expiry: BTreeSet<(NumericDate, TokenId)>,
+    shares: Shares,
 }
 
 impl MemoryRevocations {
-    /// A store with room for `capacity` revocations.
+    /// A store with room for `capacity` revocations. One client has room for half of them.
     pub fn new(capacity: usize) -> Self {
         Self { revoked: Arc::default(), capacity }
     }
 
-    pub(super) fn revoke(&self, jti: &TokenId, now: NumericDate, until: NumericDate) -> Result<(), RevocationsFull> {
-        if !self.is_new(jti, now, until) {
-            return Ok(());
+    fn revoke(&self, revocation: Revocation, now: NumericDate) -> Result<RevocationState, RevocationsFull> {
+        let mut revoked = self.lock();
+        if !revoked.is_new(&revocation, now) {
+            return Ok(RevocationState::Revoked);
         }
-        self.make_room(jti, now)?;
-        self.lock().insert(jti.clone(), until);
-        Ok(())
+        revoked.forget_expired(now);
+        let state = revoked.admit(&revocation, self.capacity)?;
+        if state == RevocationState::Revoked {
+            revoked.insert(revocation);
+        }
+        Ok(state)
     }
 
     /// Whether the revocation changes the store: the token has not expired, and the store does not have the revocation or
     /// would forget the revocation too early.
-    pub(super) fn is_new(&self, jti: &TokenId, now: NumericDate, until: NumericDate) -> bool {
-        until > now && self.lock().until.get(jti).is_none_or(|known| *known < until)
+    #[cfg(feature = "revocation-file")]
+    pub(super) fn is_new(&self, revocation: &Revocation, now: NumericDate) -> bool {
+        self.lock().is_new(revocation, now)
     }
 
-    /// Forgets the revocations of expired tokens and returns the names of these tokens. Fails if there is no room for
-    /// `jti` after that.
-    pub(super) fn make_room(&self, jti: &TokenId, now: NumericDate) -> Result<Vec<TokenId>, RevocationsFull> {
+    /// Forgets the revocations of expired tokens, and returns the names of these tokens.
+    #[cfg(feature = "revocation-file")]
+    pub(super) fn forget_expired(&self, now: NumericDate) -> Vec<TokenId> {
+        self.lock().forget_expired(now)
+    }
+
+    /// The state after another revocation: [`Revoked`](RevocationState::Revoked) if there is room.
+    #[cfg(feature = "revocation-file")]
+    pub(super) fn admit(&self, revocation: &Revocation) -> Result<RevocationState, RevocationsFull> {
+        self.lock().admit(revocation, self.capacity)
+    }
+
+    /// Adds a revocation that the file has.
+    #[cfg(feature = "revocation-file")]
+    pub(super) fn insert(&self, revocation: Revocation) -> Result<(), RevocationsFull> {
         let mut revoked = self.lock();
-        let forgotten = revoked.forget_expired(now);
-        let has_room = revoked.until.len() < self.capacity || revoked.until.contains_key(jti);
-        if has_room { Ok(forgotten) } else { Err(RevocationsFull { capacity: self.capacity }) }
+        if revoked.until.len() >= self.capacity && !revoked.until.contains_key(&revocation.jti) {
+            return Err(RevocationsFull { capacity: self.capacity });
+        }
+        revoked.insert(revocation);
+        Ok(())
     }
 
     pub(super) fn is_revoked(&self, jti: &TokenId) -> bool {
@@ -100,9 +133,28 @@ impl MemoryRevocations {
 }
 
 impl Revoked {
-    fn insert(&mut self, jti: TokenId, until: NumericDate) {
-        if let Some(before) = self.until.insert(jti.clone(), until) {
+    fn is_new(&self, Revocation { jti, until, .. }: &Revocation, now: NumericDate) -> bool {
+        *until > now && self.until.get(jti).is_none_or(|(known, _)| known < until)
+    }
+
+    fn admit(&self, revocation: &Revocation, capacity: usize) -> Result<RevocationState, RevocationsFull> {
+        let Revocation { jti, holder, .. } = revocation;
+        let free = capacity.saturating_sub(self.until.len());
+        if self.until.contains_key(jti) {
+            return Ok(RevocationState::Revoked);
+        }
+        match self.shares.retry_at(holder, free) {
+            Some(retry_at) => Ok(RevocationState::ShareUsed { retry_at }),
+            None if free == 0 => Err(RevocationsFull { capacity }),
+            None => Ok(RevocationState::Revoked),
+        }
+    }
+
+    fn insert(&mut self, Revocation { jti, holder, until }: Revocation) {
+        self.shares.add(&holder, until);
+        if let Some((before, holder)) = self.until.insert(jti.clone(), (until, holder)) {
             self.by_expiry.remove(&(before, jti.clone()));
+            self.shares.remove(&holder, before);
         }
         self.by_expiry.insert((until, jti));
     }
@@ -111,7 +163,9 @@ impl Revoked {
         let mut forgotten = Vec::new();
         while self.by_expiry.first().is_some_and(|(until, _)| *until <= now) {
             let Some((_, jti)) = self.by_expiry.pop_first() else { break };
-            self.until.remove(&jti);
+            if let Some((until, holder)) = self.until.remove(&jti) {
+                self.shares.remove(&holder, until);
+            }
             forgotten.push(jti);
         }
         forgotten
@@ -129,8 +183,8 @@ impl Service<RevocationQuestion> for MemoryRevocations {
 
     fn call(&mut self, question: RevocationQuestion) -> Self::Future {
         ready(match question {
-            RevocationQuestion::Revoke { jti, now, until } => {
-                self.revoke(&jti, now, until).map(|()| RevocationState::Revoked)
+            RevocationQuestion::Revoke { jti, holder, now, until } => {
+                self.revoke(Revocation { jti, holder, until }, now)
             }
             RevocationQuestion::IsRevoked { jti } if self.is_revoked(&jti) => Ok(RevocationState::Revoked),
             RevocationQuestion::IsRevoked { .. } => Ok(RevocationState::NotRevoked),
@@ -142,31 +196,86 @@ impl Service<RevocationQuestion> for MemoryRevocations {
 mod tests {
     use super::*;
 
+    const REVOKED: Result<RevocationState, RevocationsFull> = Ok(RevocationState::Revoked);
+
+    fn at(seconds: u64) -> NumericDate {
+        NumericDate::from_seconds(seconds)
+    }
+
+    impl MemoryRevocations {
+        fn try_revoke(
+            &self,
+            holder: &str,
+            jti: &str,
+            now: u64,
+            until: u64,
+        ) -> Result<RevocationState, RevocationsFull> {
+            self.revoke(Revocation { jti: jti.into(), holder: holder.into(), until: at(until) }, at(now))
+        }
+    }
+
+    fn share_used(retry_at: u64) -> Result<RevocationState, RevocationsFull> {
+        Ok(RevocationState::ShareUsed { retry_at: at(retry_at) })
+    }
+
     #[test]
     fn a_revocation_is_kept_until_the_token_expires() {
         let store = MemoryRevocations::new(2);
-        let revoke = |jti: &str, now, until| {
-            store.revoke(&jti.into(), NumericDate::from_seconds(now), NumericDate::from_seconds(until))
-        };
+        // Each token is of another client.
+        let revoke = |jti: &str, now, until| store.try_revoke(jti, jti, now, until);
         let is_revoked = |jti: &str| store.is_revoked(&jti.into());
         assert!(!is_revoked("a"));
         for jti in ["a", "b", "a"] {
-            assert_eq!(revoke(jti, 10, 20), Ok(()), "{jti}");
+            assert_eq!(revoke(jti, 10, 20), REVOKED, "{jti}");
         }
         assert_eq!(revoke("c", 19, 30), Err(RevocationsFull { capacity: 2 }));
         assert!(is_revoked("a") && is_revoked("b") && !is_revoked("c"));
-        assert_eq!(revoke("c", 20, 30), Ok(()));
+        assert_eq!(revoke("c", 20, 30), REVOKED);
         assert!(is_revoked("c") && !is_revoked("a"));
         // If two tokens have one name, the later expiry time counts.
         for until in [40, 35] {
-            assert_eq!(revoke("c", 21, until), Ok(()));
+            assert_eq!(revoke("c", 21, until), REVOKED);
         }
-        assert_eq!(revoke("b", 39, 50), Ok(()));
+        assert_eq!(revoke("b", 39, 50), REVOKED);
         assert!(is_revoked("c"));
-        assert_eq!(revoke("e", 40, 50), Ok(()));
+        assert_eq!(revoke("e", 40, 50), REVOKED);
         assert!(!is_revoked("c"));
         // The revocation of an expired token needs no room.
-        assert_eq!(revoke("d", 20, 20), Ok(()));
+        assert_eq!(revoke("d", 20, 20), REVOKED);
         assert!(!is_revoked("d"));
+    }
+
+    #[test]
+    fn one_client_leaves_room_for_others() {
+        let store = MemoryRevocations::new(100);
+        let take_share = |client: &str| {
+            let is_taken = |number: &u64| store.try_revoke(client, &format!("{client}-{number}"), 10, 20) == REVOKED;
+            (0..1000).take_while(is_taken).count()
+        };
+        let shares = ["greedy", "second", "third"].map(take_share);
+        assert_eq!(shares, [50, 25, 13], "each client leaves as many places free as it has");
+        // A client without revocations is served to the last place.
+        for client in 0..12 {
+            let client = format!("modest-{client}");
+            assert_eq!(store.try_revoke(&client, &client, 10, 20), REVOKED);
+        }
+        assert_eq!(store.try_revoke("late", "late", 10, 20), Err(RevocationsFull { capacity: 100 }));
+        // The known revocations of a client with a full share stay, and can be repeated.
+        assert_eq!(store.try_revoke("greedy", "greedy-0", 10, 20), REVOKED);
+    }
+
+    #[test]
+    fn a_share_is_free_when_the_store_says() {
+        let store = MemoryRevocations::new(4);
+        assert_eq!(store.try_revoke("orders", "a", 10, 20), REVOKED);
+        assert_eq!(store.try_revoke("orders", "b", 10, 30), REVOKED);
+        assert_eq!(store.try_revoke("orders", "c", 10, 40), share_used(20));
+        assert_eq!(store.try_revoke("billing", "d", 10, 100), REVOKED);
+        assert_eq!(store.try_revoke("orders", "c", 19, 40), share_used(20));
+        assert_eq!(store.try_revoke("orders", "c", 20, 40), REVOKED);
+        // One more place is not enough if others came meanwhile.
+        assert_eq!(store.try_revoke("reports", "e", 20, 100), REVOKED);
+        assert_eq!(store.try_revoke("orders", "f", 30, 50), share_used(40));
+        assert_eq!(store.try_revoke("orders", "f", 40, 50), REVOKED);
     }
 }

@@ -3,6 +3,7 @@
 #[cfg(feature = "revocation-file")]
 mod file;
 mod memory;
+mod shares;
 
 #[cfg(feature = "revocation-file")]
 pub use file::{FileRevocations, RevocationFileError};
@@ -10,8 +11,9 @@ pub use memory::{MemoryRevocations, RevocationsFull};
 
 use crate::{
     plug::{BoxPlug, Failing, Plug, ask},
-    protocol::{NumericDate, Reason, Rejection, TokenId, refuse},
+    protocol::{ClientId, NumericDate, Reason, Rejection, TokenId, refuse},
 };
+use std::time::Duration;
 
 pub(crate) type RevocationPart = BoxPlug<RevocationQuestion, RevocationState>;
 
@@ -22,6 +24,9 @@ const FAILING: Failing = Failing { unavailable: Reason::RevocationsUnavailable, 
 /// The layer tells the store about every revocation of a token that the layer issued (RFC 7009). The layer asks the
 /// store about every own token with a `jti` that is exchanged or introspected. If the store returns an error, the
 /// exchange, the introspection or the revocation is answered with 503.
+///
+/// A store that cannot grow without end gives each client a share, by the `holder` of
+/// [`Revoke`](RevocationQuestion::Revoke). A client that has its share gets [`RevocationState::ShareUsed`].
 ///
 /// [`MemoryRevocations`] loses the revocations when the process ends; `FileRevocations` (feature `revocation-file`) keeps
 /// the revocations. If several processes serve one authorization server, all of them need one shared store.
@@ -55,7 +60,7 @@ const FAILING: Failing = Failing { unavailable: Reason::RevocationsUnavailable, 
 /// # async fn main() {
 /// let store = store();
 /// let (now, expires_at) = (NumericDate::from_seconds(100), NumericDate::from_seconds(400));
-/// for question in [RevocationQuestion::revoke("a", now, expires_at), RevocationQuestion::is_revoked("a")] {
+/// for question in [RevocationQuestion::revoke("a", "orders", now, expires_at), RevocationQuestion::is_revoked("a")] {
 ///     assert!(matches!(store.clone().oneshot(question).await, Ok(RevocationState::Revoked)));
 /// }
 /// let other = store.oneshot(RevocationQuestion::is_revoked("b")).await;
@@ -83,6 +88,8 @@ pub enum RevocationQuestion {
     Revoke {
         /// The name of the token (RFC 7519 section 4.1.7).
         jti: TokenId,
+        /// The client to which the token was issued, which revokes the token.
+        holder: ClientId,
         /// The current time.
         now: NumericDate,
         /// The expiry time of the token. The store may forget the revocation after this time.
@@ -97,9 +104,10 @@ pub enum RevocationQuestion {
 }
 
 impl RevocationQuestion {
-    /// The question that revokes a token. `until` is the expiry time of the token.
-    pub fn revoke(jti: impl Into<TokenId>, now: NumericDate, until: NumericDate) -> Self {
-        Self::Revoke { jti: jti.into(), now, until }
+    /// The question that revokes a token. `holder` is the client to which the token was issued, and `until` is the expiry
+    /// time of the token.
+    pub fn revoke(jti: impl Into<TokenId>, holder: impl Into<ClientId>, now: NumericDate, until: NumericDate) -> Self {
+        Self::Revoke { jti: jti.into(), holder: holder.into(), now, until }
     }
 
     /// The question whether a token was revoked.
@@ -116,23 +124,40 @@ pub enum RevocationState {
     Revoked,
     /// The token was not revoked.
     NotRevoked,
+    /// The store did not take the revocation, because the holder of the token has its share of the store. The client gets
+    /// 429 with `Retry-After` (RFC 6585 section 4).
+    ShareUsed {
+        /// The time at which the client can revoke again.
+        retry_at: NumericDate,
+    },
 }
 
 /// Asks the store whether a token was revoked.
 pub(crate) async fn is_revoked(store: &RevocationPart, jti: impl Into<TokenId>) -> Result<bool, Rejection> {
-    let state = ask(store, RevocationQuestion::is_revoked(jti), FAILING).await?;
-    Ok(state == RevocationState::Revoked)
+    match ask(store, RevocationQuestion::is_revoked(jti), FAILING).await? {
+        RevocationState::Revoked => Ok(true),
+        RevocationState::NotRevoked => Ok(false),
+        RevocationState::ShareUsed { .. } => {
+            Err(refuse(Reason::RevocationsUnavailable).with_detail("the store did not say whether a token is revoked"))
+        }
+    }
 }
 
 /// Tells the store that a token was revoked. A store that does not confirm the revocation has failed.
 pub(crate) async fn revoke(
     store: &RevocationPart,
-    jti: impl Into<TokenId>,
+    jti: &str,
+    holder: &ClientId,
     now: NumericDate,
     until: NumericDate,
 ) -> Result<(), Rejection> {
-    match ask(store, RevocationQuestion::revoke(jti, now, until), FAILING).await? {
+    match ask(store, RevocationQuestion::revoke(jti, holder, now, until), FAILING).await? {
         RevocationState::Revoked => Ok(()),
+        RevocationState::ShareUsed { retry_at } => {
+            let wait = Duration::from_secs(retry_at.seconds().saturating_sub(now.seconds()));
+            let rejection = refuse(Reason::RevocationShareUsed).with_retry_after(wait);
+            Err(rejection.with_detail(format_args!("client `{holder}`, jti `{jti}`")))
+        }
         RevocationState::NotRevoked => {
             Err(refuse(Reason::RevocationsUnavailable).with_detail("the store did not take the revocation"))
         }

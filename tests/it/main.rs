@@ -18,6 +18,7 @@ mod documents;
 mod exchange;
 mod explain;
 mod failing_parts;
+mod fair_limits;
 mod fetch_tls;
 mod hostile_tokens;
 mod introspection;

@@ -259,7 +259,7 @@ pub(super) struct KeyFile {
 pub(crate) struct Revocations {
     /// The file. Default: revocations are kept in memory, and lost at a restart.
     pub(crate) file: Option<PathBuf>,
-    /// The most revocations. Default: 100000.
+    /// The most revocations. One client can have half of them. Default: 100000.
     pub(crate) capacity: Option<usize>,
 }
 

@@ -1,7 +1,7 @@
 //! The table of all reasons, in the order in which an exchange can meet the reasons.
 
 use super::super::reason_class::{
-    BROKEN, CLIENT, ClientAnswer, DENIED, GRANT, SCOPE, STEP_UP, TARGET, TOKEN, UNAVAILABLE, request,
+    BROKEN, CLIENT, ClientAnswer, DENIED, GRANT, SCOPE, STEP_UP, TARGET, TOKEN, UNAVAILABLE, limited, request,
 };
 use super::Remedy;
 use crate::protocol::ErrorCode;
@@ -109,10 +109,7 @@ reasons! {
         layer has a `TokenExchangeBuilder::client_authenticator`, look there. Many such events in a short time mean \
         that somebody guesses secrets.";
     /// The client made too many attempts to authenticate, at this server or at the server that authenticates the clients.
-    TooManyClientAttempts = "too_many_client_attempts",
-        request("too many attempts to authenticate; try again later")
-            .error(ErrorCode::TemporarilyUnavailable)
-            .status(StatusCode::TOO_MANY_REQUESTS),
+    TooManyClientAttempts = "too_many_client_attempts", limited("too many attempts to authenticate; try again later"),
         "Somebody guesses secrets, or a client repeats a request with a wrong secret: correct the secret. If regular \
         clients are limited, raise the limit of the server that authenticates the clients.";
     /// The `client_id` in the form differs from the authenticated client.
@@ -130,6 +127,10 @@ reasons! {
         request("the token was not issued to this client").error(ErrorCode::UnauthorizedClient),
         "Only the client that received a token can revoke the token. An operator can revoke the token in the store of \
         `TokenExchangeBuilder::revocations`.";
+    /// The client already has its share of the revocation store, so the store did not take the revocation.
+    RevocationShareUsed = "revocation_share_used", limited("too many revocations; try again later"),
+        "Find out why the client revokes so many tokens. If that is regular, give the store of \
+        `TokenExchangeBuilder::revocations` a larger capacity. Other clients can still revoke tokens.";
 
     /// No issuer's record accepts subject tokens of this `subject_token_type`.
     SubjectTokenTypeUnsupported = "subject_token_type_unsupported", request("the token type is not supported"),
