@@ -14,6 +14,7 @@ mod answer;
 pub mod cli;
 mod client_authentication;
 mod config;
+mod core_dumps;
 mod diagnosis;
 pub mod documents;
 mod exchange_form;

@@ -3,6 +3,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::Body;
 use tokio::{task::coop, time};
+use zeroize::Zeroizing;
 
 use super::replay::{ReadOutcome, Replay};
 
@@ -111,6 +112,7 @@ fn join(pieces: &[Bytes]) -> Bytes {
     match pieces {
         [] => Bytes::new(),
         [piece] => piece.clone(),
-        pieces => pieces.concat().into(),
+        // The data can have a token or a secret.
+        pieces => Bytes::from_owner(Zeroizing::new(pieces.concat())),
     }
 }

@@ -1,6 +1,6 @@
-use crate::protocol::{Sensitive, form_decode};
+use crate::protocol::{self, Sensitive, form_decode};
 use data_encoding::BASE64URL_NOPAD;
-use std::borrow::Cow;
+use zeroize::Zeroizing;
 
 /// Returns every pair of a client id and a secret that decoded `Authorization: Basic` credentials can mean, the standard
 /// reading first. Returns `None` if there is no such pair.
@@ -12,9 +12,9 @@ pub(super) fn readings(bytes: &[u8]) -> Option<Vec<(String, Sensitive)>> {
     let (id, secret) = (&bytes[..colon], &bytes[colon + 1..]);
     let mut found: Vec<(String, Sensitive)> = Vec::new();
     let decoded = form_decode(id).zip(form_decode(secret));
-    let verbatim = Some((Cow::Borrowed(id), Cow::Borrowed(secret)));
-    for (id, secret) in [decoded, verbatim].into_iter().flatten() {
-        let reading = (text(&id), Sensitive::new(text(&secret)));
+    let decoded = decoded.as_ref().map(|(id, secret)| (id.as_slice(), secret.as_slice()));
+    for (id, secret) in decoded.into_iter().chain([(id, secret)]) {
+        let reading = (text(id), Sensitive::new(text(secret)));
         if !reading.0.is_empty() && !found.contains(&reading) {
             found.push(reading);
         }
@@ -23,27 +23,32 @@ pub(super) fn readings(bytes: &[u8]) -> Option<Vec<(String, Sensitive)>> {
 }
 
 /// Decodes base64 in the standard or the URL alphabet, with or without padding.
-pub(super) fn decode_base64(token: &str) -> Option<Vec<u8>> {
+pub(super) fn decode_base64(token: &str) -> Option<Zeroizing<Vec<u8>>> {
     let unpadded = token.trim_end_matches('=');
     if token.len() - unpadded.len() > 2 {
         return None;
     }
-    let url: String = unpadded
-        .chars()
-        .map(|c| match c {
-            '+' => '-',
-            '/' => '_',
-            other => other,
-        })
-        .collect();
-    BASE64URL_NOPAD.decode(url.as_bytes()).ok()
+    let mut url = Zeroizing::new(unpadded.as_bytes().to_vec());
+    for byte in url.iter_mut() {
+        match byte {
+            b'+' => *byte = b'-',
+            b'/' => *byte = b'_',
+            _ => {}
+        }
+    }
+    protocol::decode_base64(&BASE64URL_NOPAD, &url)
 }
 
 /// Decodes UTF-8, or Latin-1 if the bytes are not UTF-8.
 fn text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
-        Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
+        Err(_) => {
+            // A character of Latin-1 has up to two bytes. A text that grows would leave a copy.
+            let mut text = String::with_capacity(2 * bytes.len());
+            text.extend(bytes.iter().map(|byte| char::from(*byte)));
+            text
+        }
     }
 }
 

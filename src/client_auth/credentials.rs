@@ -1,6 +1,7 @@
 use super::{Authentication, ClientAddress, basic};
 use crate::protocol::{Identification, Reason, Rejection, Sensitive, form_encode, named_values, refuse};
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// A method of client authentication, by its registered name (RFC 7591 section 2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,7 +52,7 @@ pub struct Credentials {
         not(feature = "server-authenticator"),
         allow(dead_code, reason = "only the server authenticator reads it")
     )]
-    basic: Option<Vec<u8>>,
+    basic: Option<Zeroizing<Vec<u8>>>,
     address: Option<ClientAddress>,
 }
 
@@ -65,7 +66,8 @@ impl Credentials {
         match method {
             AuthenticationMethod::ClientSecretPost => Self { method, readings: plain(), basic: None, address: None },
             AuthenticationMethod::ClientSecretBasic => {
-                let pair = format!("{}:{}", form_encode(client_id), form_encode(secret)).into_bytes();
+                let (id, secret) = (form_encode(client_id), Zeroizing::new(form_encode(secret)));
+                let pair = Zeroizing::new([id.as_bytes(), b":", secret.as_bytes()].concat());
                 let readings = basic::readings(&pair).unwrap_or_else(plain);
                 Self { method, readings, basic: Some(pair), address: None }
             }
@@ -119,7 +121,7 @@ impl Credentials {
 
     #[cfg(feature = "server-authenticator")]
     pub(super) fn basic(&self) -> Option<&[u8]> {
-        self.basic.as_deref()
+        self.basic.as_ref().map(|pair| pair.as_slice())
     }
 
     /// Reads the credentials of a request, which must use exactly one method.

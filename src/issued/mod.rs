@@ -70,7 +70,7 @@ impl<'a> IssuedTokens<'a> {
 
     /// Returns the token in a form if the layer issued the token.
     pub(crate) fn find(&self, form: &[u8]) -> Option<IssuedToken> {
-        form_values(form, "token").take(MAX_TOKENS).find_map(|token| self.verify(&token))
+        form_values(form, "token").take(MAX_TOKENS).find_map(|token| self.verify(token.expose()))
     }
 
     fn verify(&self, token: &str) -> Option<IssuedToken> {

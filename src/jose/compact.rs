@@ -1,10 +1,12 @@
+use crate::protocol::decode_base64;
 use data_encoding::BASE64URL_NOPAD;
+use zeroize::Zeroizing;
 
 /// The parts of a JWS in compact serialization (RFC 7515 section 7.1). The signature has not been checked.
 pub(crate) struct Compact<'a> {
-    pub(crate) header: Vec<u8>,
-    pub(crate) payload: Vec<u8>,
-    pub(crate) signature: Vec<u8>,
+    pub(crate) header: Zeroizing<Vec<u8>>,
+    pub(crate) payload: Zeroizing<Vec<u8>>,
+    pub(crate) signature: Zeroizing<Vec<u8>>,
     /// The signed bytes: the first two segments and the dot between them.
     pub(crate) signing_input: &'a str,
 }
@@ -14,7 +16,7 @@ impl<'a> Compact<'a> {
     pub(crate) fn parse(token: &'a str) -> Option<Self> {
         let (signing_input, signature) = token.rsplit_once('.')?;
         let (header, payload) = signing_input.split_once('.')?;
-        let decode = |segment: &str| BASE64URL_NOPAD.decode(segment.as_bytes()).ok();
+        let decode = |segment: &str| decode_base64(&BASE64URL_NOPAD, segment.as_bytes());
         Some(Self { header: decode(header)?, payload: decode(payload)?, signature: decode(signature)?, signing_input })
     }
 }

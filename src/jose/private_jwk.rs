@@ -4,7 +4,7 @@ use super::{
     Algorithm, KeyError, PrivateKey, VerifyingKey, parse_object,
     private_key::{Pair, problem_of},
 };
-use crate::protocol::KeyId;
+use crate::protocol::{KeyId, decode_base64};
 use data_encoding::BASE64URL_NOPAD;
 use ring::{
     error::KeyRejected,
@@ -15,15 +15,38 @@ use ring::{
     },
 };
 use serde_json::{Map, Value};
+use std::ops::Deref;
+use zeroize::{Zeroize, Zeroizing};
 
 type Jwk = Map<String, Value>;
+
+/// The members of a private JWK. The texts are wiped when the value is dropped.
+struct Wiped(Jwk);
+
+impl Deref for Wiped {
+    type Target = Jwk;
+
+    fn deref(&self) -> &Jwk {
+        &self.0
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        for value in self.0.values_mut() {
+            if let Value::String(text) = value {
+                text.zeroize();
+            }
+        }
+    }
+}
 
 const BASE64URL: &str = "present, as base64url without padding";
 
 impl PrivateKey {
     /// Reads a key, and the `kid` of the key. No error contains the value of a member.
     pub(crate) fn from_jwk(text: &[u8]) -> Result<(Self, Option<KeyId>), KeyError> {
-        let jwk = parse_object(text).ok_or(KeyError::NotJwk)?;
+        let jwk = Wiped(parse_object(text).ok_or(KeyError::NotJwk)?);
         if jwk.contains_key("keys") {
             return Err(KeyError::JwkSet);
         }
@@ -112,7 +135,7 @@ fn pair(jwk: &Jwk, algorithm: Algorithm) -> Result<Result<Pair, KeyRejected>, Ke
     let bytes = |member| bytes(jwk, member);
     let ecdsa = |ring| {
         // The public key as an uncompressed point.
-        let point = [vec![4], bytes("x")?, bytes("y")?].concat();
+        let point = [&[4], bytes("x")?.as_slice(), bytes("y")?.as_slice()].concat();
         let pair = EcdsaKeyPair::from_private_key_and_public_key(ring, &bytes("d")?, &point, &SystemRandom::new());
         Ok(pair.map(Pair::Ecdsa))
     };
@@ -141,8 +164,8 @@ fn pair(jwk: &Jwk, algorithm: Algorithm) -> Result<Result<Pair, KeyRejected>, Ke
     }
 }
 
-fn bytes(jwk: &Jwk, member: &'static str) -> Result<Vec<u8>, KeyError> {
+fn bytes(jwk: &Jwk, member: &'static str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let text = jwk.get(member).and_then(Value::as_str);
-    let bytes = text.and_then(|text| BASE64URL_NOPAD.decode(text.as_bytes()).ok());
+    let bytes = text.and_then(|text| decode_base64(&BASE64URL_NOPAD, text.as_bytes()));
     bytes.filter(|bytes| !bytes.is_empty()).ok_or(KeyError::JwkMember { member, expected: BASE64URL })
 }

@@ -1,4 +1,5 @@
 use super::{Algorithm, base64url, key::parameters};
+use crate::protocol::decode_base64;
 use biscuit::{digest, jws::Secret};
 use data_encoding::BASE64;
 use ring::{
@@ -11,6 +12,7 @@ use ring::{
 };
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 const PEM_BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const PEM_END: &str = "-----END PRIVATE KEY-----";
@@ -171,8 +173,10 @@ impl PrivateKey {
     pub(crate) fn generate_pem(algorithm: Algorithm) -> Result<String, KeyError> {
         let der = generate_pkcs8(algorithm)?;
         // A line has 64 characters, which are 48 bytes (RFC 7468 section 2).
-        let lines = der.chunks(48).map(|bytes| BASE64.encode(bytes) + "\n");
-        Ok(format!("{PEM_BEGIN}\n{}{PEM_END}\n", lines.collect::<String>()))
+        let lines = der.chunks(48).map(|bytes| Zeroizing::new(BASE64.encode(bytes) + "\n"));
+        let lines = lines.collect::<Vec<_>>();
+        let lines = lines.iter().map(|line| line.as_str());
+        Ok([PEM_BEGIN, "\n"].into_iter().chain(lines).chain([PEM_END, "\n"]).collect::<Vec<_>>().concat())
     }
 
     pub(crate) fn algorithm(&self) -> Algorithm {
@@ -217,25 +221,30 @@ pub(super) fn problem_of(rejected: KeyRejected) -> &'static str {
     }
 }
 
-fn private_key_block(pem: &[u8]) -> Option<Vec<u8>> {
-    let pem = String::from_utf8_lossy(pem);
-    let (_, block) = pem.split_once(PEM_BEGIN)?;
-    let (base64, _) = block.split_once(PEM_END)?;
-    BASE64.decode(base64.split_ascii_whitespace().collect::<String>().as_bytes()).ok()
+fn private_key_block(pem: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let start = find(pem, PEM_BEGIN)? + PEM_BEGIN.len();
+    let block = &pem[start..][..find(&pem[start..], PEM_END)?];
+    let mut base64 = Zeroizing::new(Vec::with_capacity(block.len()));
+    base64.extend(block.iter().filter(|byte| !byte.is_ascii_whitespace()));
+    decode_base64(&BASE64, &base64)
 }
 
-fn generate_pkcs8(algorithm: Algorithm) -> Result<Vec<u8>, KeyError> {
+fn find(text: &[u8], wanted: &str) -> Option<usize> {
+    text.windows(wanted.len()).position(|window| window == wanted.as_bytes())
+}
+
+fn generate_pkcs8(algorithm: Algorithm) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let random = SystemRandom::new();
     let document = match algorithm {
         Algorithm::ES256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random),
         Algorithm::ES384 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &random),
         // Ring would add the public key, which OpenSSL 3.0 and older cannot read.
         Algorithm::EdDSA => {
-            let mut seed = [0; 32];
-            random.fill(&mut seed).map_err(|_| KeyError::Unusable)?;
-            return Ok([ED25519_PKCS8, &seed].concat());
+            let mut seed = Zeroizing::new([0; 32]);
+            random.fill(&mut *seed).map_err(|_| KeyError::Unusable)?;
+            return Ok([ED25519_PKCS8, &*seed].concat().into());
         }
         rsa => return Err(KeyError::CannotGenerate(rsa)),
     };
-    document.map(|document| document.as_ref().to_vec()).map_err(|_| KeyError::Unusable)
+    document.map(|document| document.as_ref().to_vec().into()).map_err(|_| KeyError::Unusable)
 }

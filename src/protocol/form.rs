@@ -1,8 +1,9 @@
-use super::{Reason, Rejection, refuse};
+use super::{Reason, Rejection, Sensitive, refuse, wiped_on_drop};
 use data_encoding::BASE64;
 use http::{HeaderValue, header::InvalidHeaderValue};
 use percent_encoding::percent_decode_str;
 use std::{borrow::Cow, collections::HashMap};
+use zeroize::Zeroizing;
 
 /// The largest number of parameters in a form. No real client sends as many.
 const MAX_PARAMETERS: usize = 64;
@@ -11,7 +12,8 @@ const MAX_PARAMETERS: usize = 64;
 ///
 /// A parameter other than `resource` and `audience` may not be repeated, and nothing in the form may be malformed.
 pub(crate) struct Form {
-    single: HashMap<&'static str, String>,
+    /// Each of these parameters can have a token or a secret, if only by a mistake of the client.
+    single: HashMap<&'static str, Sensitive>,
     pub(crate) resources: Vec<String>,
     pub(crate) audiences: Vec<String>,
 }
@@ -45,9 +47,9 @@ impl Form {
             }
             // Empty and unknown parameters may not be repeated either: RFC 6749 section 3.2 forbids every repeat, and
             // another parser may read a parameter that this parser ignores.
-            match name.as_ref() {
-                "resource" => form.resources.extend(non_empty(value)?),
-                "audience" => form.audiences.extend(non_empty(value)?),
+            match name.expose() {
+                "resource" => form.resources.extend(non_empty(value)?.map(|value| value.expose().to_owned())),
+                "audience" => form.audiences.extend(non_empty(value)?.map(|value| value.expose().to_owned())),
                 _ if seen.contains(&name) => return Err(refuse(Reason::RepeatedParameter)),
                 name => {
                     if let Some(known) = SINGLE.into_iter().find(|known| *known == name) {
@@ -62,34 +64,34 @@ impl Form {
 
     /// Removes and returns a parameter. An empty parameter counts as absent (RFC 6749 section 3.2).
     pub(crate) fn take(&mut self, name: &'static str) -> Option<String> {
+        self.take_sensitive(name).map(|value| value.expose().to_owned())
+    }
+
+    /// Removes and returns a parameter that is a token or a secret.
+    pub(crate) fn take_sensitive(&mut self, name: &'static str) -> Option<Sensitive> {
         self.single.remove(name)
     }
 }
 
-fn non_empty(value: Cow<'_, str>) -> Result<Option<String>, Rejection> {
-    if value.chars().any(char::is_control) {
+fn non_empty(value: Sensitive) -> Result<Option<Sensitive>, Rejection> {
+    if value.expose().chars().any(char::is_control) {
         return Err(refuse(Reason::MalformedForm));
     }
-    Ok((!value.is_empty()).then(|| value.into_owned()))
+    Ok((!value.expose().is_empty()).then_some(value))
 }
 
 /// Form-decodes a name or a value. A broken escape, text that is not UTF-8 and a NUL are errors.
-fn decode(text: &[u8]) -> Result<Cow<'_, str>, Rejection> {
+fn decode(text: &[u8]) -> Result<Sensitive, Rejection> {
     form_decode(text)
-        .and_then(|bytes| match bytes {
-            Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
-            Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
-        })
-        .filter(|text| !text.contains('\0'))
+        .and_then(Sensitive::from_utf8)
+        .filter(|text| !text.expose().contains('\0'))
         .ok_or_else(|| refuse(Reason::MalformedForm))
 }
 
 /// Decodes `application/x-www-form-urlencoded`. Returns `None` if an escape is broken.
-pub(crate) fn form_decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
-    if !text.iter().any(|byte| matches!(byte, b'%' | b'+')) {
-        return Some(Cow::Borrowed(text));
-    }
-    let mut decoded = Vec::with_capacity(text.len());
+pub(crate) fn form_decode(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    // The buffer never grows, because a buffer that grows leaves a copy.
+    let mut decoded = Zeroizing::new(Vec::with_capacity(text.len()));
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {
         decoded.push(match byte {
@@ -102,12 +104,15 @@ pub(crate) fn form_decode(text: &[u8]) -> Option<Cow<'_, [u8]>> {
             plain => *plain,
         });
     }
-    Some(Cow::Owned(decoded))
+    Some(decoded)
 }
 
 /// Returns every value of this name in a form that was not checked.
-pub(crate) fn form_values<'a>(form: &'a [u8], name: &'a str) -> impl Iterator<Item = String> + 'a {
-    form_urlencoded::parse(form).filter(move |(found, _)| found == name).map(|(_, value)| value.into_owned())
+pub(crate) fn form_values<'a>(form: &'a [u8], name: &'a str) -> impl Iterator<Item = Sensitive> + 'a {
+    form_urlencoded::parse(form).filter_map(move |(found, value)| {
+        let value = Sensitive::new(value.into_owned());
+        (found == name).then_some(value)
+    })
 }
 
 /// Decodes percent escapes as a lenient server does: a broken escape stays as it is.
@@ -117,8 +122,8 @@ pub(crate) fn lenient_percent_decode(text: &str) -> Cow<'_, str> {
 
 /// Returns the `Authorization` header for this client, with the id and the secret form-encoded (RFC 6749 section 2.3.1).
 pub(crate) fn basic_authorization(client_id: &str, secret: &str) -> Result<HeaderValue, InvalidHeaderValue> {
-    let pair = format!("{}:{}", form_encode(client_id), form_encode(secret));
-    basic_header(pair.as_bytes())
+    let (id, secret) = (form_encode(client_id), Zeroizing::new(form_encode(secret)));
+    basic_header(&[id.as_bytes(), b":", secret.as_bytes()])
 }
 
 /// Form-encodes a text (RFC 6749 appendix B).
@@ -126,9 +131,13 @@ pub(crate) fn form_encode(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
 
-/// Returns the `Authorization` header for an id and a secret that are joined by a colon.
-pub(crate) fn basic_header(pair: &[u8]) -> Result<HeaderValue, InvalidHeaderValue> {
-    let mut header = HeaderValue::try_from(format!("Basic {}", BASE64.encode(pair)))?;
+/// Returns the `Authorization` header for the parts of an id and a secret that are joined by a colon.
+pub(crate) fn basic_header(pair: &[&[u8]]) -> Result<HeaderValue, InvalidHeaderValue> {
+    let pair = Zeroizing::new(pair.concat());
+    let mut header = b"Basic ".to_vec();
+    header.resize(header.len() + BASE64.encode_len(pair.len()), 0);
+    BASE64.encode_mut(&pair, &mut header[b"Basic ".len()..]);
+    let mut header = HeaderValue::from_maybe_shared(wiped_on_drop(header))?;
     header.set_sensitive(true);
     Ok(header)
 }

@@ -40,8 +40,9 @@ impl Identification {
         Ok(Self {
             authorization,
             client_id: form.take("client_id"),
-            client_secret: form.take("client_secret").map(Sensitive::new),
-            client_assertion: form.take("client_assertion").is_some() || form.take("client_assertion_type").is_some(),
+            client_secret: form.take_sensitive("client_secret"),
+            client_assertion: form.take_sensitive("client_assertion").is_some()
+                || form.take("client_assertion_type").is_some(),
             dpop: headers.contains_key("dpop"),
             address: sender.address.cloned(),
         })
@@ -82,9 +83,9 @@ impl TokenRequest {
             requested: Requested {
                 scope: form.take("scope"),
                 requested_token_type: form.take("requested_token_type"),
-                subject_token: form.take("subject_token").map(Sensitive::new),
+                subject_token: form.take_sensitive("subject_token"),
                 subject_token_type: form.take("subject_token_type"),
-                actor_token: form.take("actor_token").map(Sensitive::new),
+                actor_token: form.take_sensitive("actor_token"),
                 actor_token_type: form.take("actor_token_type"),
                 resources: form.resources,
                 audiences: form.audiences,

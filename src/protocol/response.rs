@@ -1,10 +1,13 @@
-use super::{ErrorCode, Reason, Rejection, Scope, TokenType};
+use super::{ErrorCode, Reason, Rejection, Scope, TokenType, wiped_on_drop};
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 /// The seconds after which a client should try again after a 503.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
+
+/// The size of an answer without its texts, rounded up, in bytes.
+const ANSWER_OVERHEAD: usize = 256;
 
 /// The answer to a successful exchange (RFC 8693 section 2.2.1).
 pub(crate) struct Answer<'a> {
@@ -42,7 +45,12 @@ pub(crate) fn success_response(answer: &Answer<'_>) -> Response<Bytes> {
         expires_in: answer.expires_in,
         scope: answer.scope,
     };
-    json_response(StatusCode::OK, &body)
+    // The buffer has room for the whole answer, because a buffer that grows leaves a copy of the token.
+    let others = answer.scope.to_string().len() + answer.issued_token_type.as_str().len();
+    let mut text = Vec::with_capacity(answer.access_token.len() + others + ANSWER_OVERHEAD);
+    // Writing strings and integers to memory cannot fail.
+    let _ = serde_json::to_writer(&mut text, &body);
+    json_text_response(StatusCode::OK, wiped_on_drop(text))
 }
 
 /// The response to a refusal. The extensions of the response have the [`Reason`], for outer layers.
@@ -78,7 +86,11 @@ pub(crate) fn error_response(rejection: &Rejection) -> Response<Bytes> {
 pub(crate) fn json_response(status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
     // Writing strings and integers to memory cannot fail.
     let bytes = serde_json::to_vec(body).unwrap_or_default();
-    let mut response = Response::new(Bytes::from(bytes));
+    json_text_response(status, bytes.into())
+}
+
+fn json_text_response(status: StatusCode, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,12 +1,26 @@
-use std::fmt;
+use bytes::Bytes;
+use data_encoding::Encoding;
+use std::{fmt, mem, ops::Deref};
+use zeroize::{Zeroize, Zeroizing};
 
-/// A token or a secret. `Debug` shows `[redacted]`.
+/// A token or a secret. `Debug` shows `[redacted]`. The memory is wiped when the value is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Sensitive(String);
+pub(crate) struct Sensitive(Zeroizing<String>);
 
 impl Sensitive {
     pub(crate) fn new(text: String) -> Self {
-        Self(text)
+        Self(Zeroizing::new(text))
+    }
+
+    /// Takes text without copying it. Returns `None` if the bytes are not UTF-8.
+    pub(crate) fn from_utf8(mut bytes: Zeroizing<Vec<u8>>) -> Option<Self> {
+        match String::from_utf8(mem::take(&mut *bytes)) {
+            Ok(text) => Some(Self::new(text)),
+            Err(error) => {
+                error.into_bytes().zeroize();
+                None
+            }
+        }
     }
 
     pub(crate) fn expose(&self) -> &str {
@@ -17,5 +31,67 @@ impl Sensitive {
 impl fmt::Debug for Sensitive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
+    }
+}
+
+/// Bytes with a token, a secret or a signature, such as the body of a request.
+///
+/// The memory is wiped when the last owner is dropped. A server can keep the same memory in a buffer of the connection. Only
+/// the server can wipe such a buffer.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct SensitiveBytes(Bytes);
+
+impl From<Bytes> for SensitiveBytes {
+    fn from(bytes: Bytes) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Deref for SensitiveBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for SensitiveBytes {
+    fn drop(&mut self) {
+        if let Ok(mut bytes) = mem::take(&mut self.0).try_into_mut() {
+            bytes.as_mut().zeroize();
+        }
+    }
+}
+
+/// Bytes with a token or a secret, for another part of the program. The memory is wiped when the last owner drops it.
+pub(crate) fn wiped_on_drop(bytes: Vec<u8>) -> Bytes {
+    Bytes::from_owner(Zeroizing::new(bytes))
+}
+
+/// Decodes base64 in the given alphabet. Neither the result nor the beginning of a malformed text stays in memory.
+pub(crate) fn decode_base64(encoding: &Encoding, text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let mut decoded = Zeroizing::new(vec![0; encoding.decode_len(text.len()).ok()?]);
+    let length = encoding.decode_mut(text, &mut decoded).ok()?;
+    decoded.truncate(length);
+    Some(decoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use data_encoding::BASE64URL_NOPAD;
+
+    #[test]
+    fn debug_shows_no_secret() {
+        assert_eq!(format!("{:?}", Sensitive::new("secret".into())), "[redacted]");
+    }
+
+    #[test]
+    fn base64_is_decoded_strictly() {
+        let decode = |text: &str| decode_base64(&BASE64URL_NOPAD, text.as_bytes()).map(|bytes| bytes.to_vec());
+        assert_eq!(decode("e30"), Some(b"{}".to_vec()));
+        for bad in ["e30=", "e3", "e31", "e 30", "e"] {
+            assert_eq!(decode(bad), None, "{bad}");
+        }
     }
 }

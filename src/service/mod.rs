@@ -29,7 +29,7 @@ use crate::{
     body::{Limits, Read, RequestBody, ResponseBody, read},
     exchange::Exchange,
     issued::{IssuedToken, IssuedTokenEndpoint, IssuedTokens},
-    protocol::{Reason, Sender, error_response, success_response},
+    protocol::{Reason, Sender, SensitiveBytes, error_response, success_response},
 };
 use bytes::Bytes;
 use guard::GuardCheck;
@@ -128,7 +128,7 @@ where
             Box::pin(state.exchange(Sender::of(&parts), &form)).await
         }
         Action::IssuedToken { exchange, endpoint, token, form } => {
-            drop(inner);
+            drop((inner, body));
             Box::pin(IssuedTokens::new(&exchange).answer(endpoint, &token, Sender::of(&parts), &form)).await
         }
         Action::Refuse(reason) => {
@@ -176,8 +176,13 @@ struct IssuedMatch {
 enum Action {
     Pass,
     Refuse(Reason),
-    Exchange(Bytes),
-    IssuedToken { exchange: Arc<Exchange>, endpoint: IssuedTokenEndpoint, token: Box<IssuedToken>, form: Bytes },
+    Exchange(SensitiveBytes),
+    IssuedToken {
+        exchange: Arc<Exchange>,
+        endpoint: IssuedTokenEndpoint,
+        token: Box<IssuedToken>,
+        form: SensitiveBytes,
+    },
 }
 
 impl ServiceState {
@@ -284,7 +289,7 @@ impl ServiceState {
 
     fn action_for_complete_body(&self, purpose: Purpose, body: &Bytes) -> Action {
         match purpose {
-            Purpose::Exchange if form_contains_exchange_grant(body) => Action::Exchange(body.clone()),
+            Purpose::Exchange if form_contains_exchange_grant(body) => Action::Exchange(body.clone().into()),
             Purpose::Exchange if self.guard => {
                 guard::problem_of_form_as_json(body).map_or(Action::Pass, Action::Refuse)
             }
@@ -295,7 +300,7 @@ impl ServiceState {
                 let tokens = IssuedTokens::new(&exchange);
                 match tokens.find(body) {
                     Some(token) => {
-                        Action::IssuedToken { exchange, endpoint, token: Box::new(token), form: body.clone() }
+                        Action::IssuedToken { exchange, endpoint, token: Box::new(token), form: body.clone().into() }
                     }
                     None if tokens.any_in_form(body) => Action::Refuse(Reason::IssuedTokenMisplaced),
                     None => self.action_for_other_token(Media::Form, body),

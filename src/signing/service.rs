@@ -1,4 +1,8 @@
-use crate::{jose::Algorithm, plug::Plug, protocol::KeyId};
+use crate::{
+    jose::Algorithm,
+    plug::Plug,
+    protocol::{KeyId, SensitiveBytes},
+};
 use bytes::Bytes;
 use std::fmt;
 
@@ -50,12 +54,12 @@ impl fmt::Debug for SigningRequest {
 /// For ECDSA, the signature is the number R followed by the number S (RFC 7518 section 3.4). The layer refuses a signature
 /// in DER.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Signature(Bytes);
+pub struct Signature(SensitiveBytes);
 
 impl Signature {
     /// Creates a signature from its bytes.
     pub fn new(bytes: impl Into<Bytes>) -> Self {
-        Self(bytes.into())
+        Self(bytes.into().into())
     }
 
     /// The bytes of the signature.

@@ -10,6 +10,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// A token with a signature, and the facts that were added when the token was signed.
 #[derive(Debug)]
@@ -34,10 +35,9 @@ impl SignedToken {
         let header = json!({ "alg": signer.algorithm().as_str(), "kid": signer.key_id(), "typ": typ });
         let payload = Value::Object(claims::build(contents, &stamp));
         let segment = |json: &Value| base64url(json.to_string().as_bytes());
-        let mut token = format!("{}.{}", segment(&header), segment(&payload));
-        let signature = signer.sign(&token).await?;
-        token.push('.');
-        token.push_str(&base64url(signature.as_bytes()));
+        let input = format!("{}.{}", segment(&header), segment(&payload));
+        let signature = Zeroizing::new(base64url(signer.sign(&input).await?.as_bytes()));
+        let token = [&input, ".", &signature].concat();
 
         // The received tokens may have expired while the policy and the signer were working.
         let expires_in = expires_at.saturating_since(issued_at.max(clock.now().into()));

@@ -2,7 +2,7 @@ use crate::{
     clock::Clock,
     jose::{Claims, parse_object},
     plug::{BoxHttpService, Failing, ask},
-    protocol::{Reason, Rejection, media_type_of, refuse},
+    protocol::{Reason, Rejection, media_type_of, refuse, wiped_on_drop},
     records::Introspection,
 };
 use bytes::Bytes;
@@ -64,7 +64,8 @@ impl Introspector {
     }
 
     async fn ask(&self, token: &str) -> Result<Claims, Rejection> {
-        let form = form_urlencoded::Serializer::new(String::new())
+        // An escape has three characters. A form that grows would leave a copy of the token.
+        let form = form_urlencoded::Serializer::new(String::with_capacity(3 * token.len() + 64))
             .append_pair("token", token)
             .append_pair("token_type_hint", "access_token")
             .finish();
@@ -74,7 +75,8 @@ impl Introspector {
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
-        let request = request.body(Bytes::from(form)).map_err(|error| self.unavailable(&error.to_string()))?;
+        let request =
+            request.body(wiped_on_drop(form.into_bytes())).map_err(|error| self.unavailable(&error.to_string()))?;
         let response = ask(&self.http, request, FAILING).await?;
         self.read(&response)
     }

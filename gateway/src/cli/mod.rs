@@ -16,7 +16,7 @@ pub(crate) use banner::banner;
 
 use crate::exit::{Exit, Failure, OrExit};
 use anstyle::{AnsiColor, Style};
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
 use clap::{Parser, Subcommand};
 use std::{
     fmt, fs,
@@ -71,7 +71,9 @@ enum Command {
 /// Runs the program with the arguments of the process, and returns its exit code.
 pub fn run() -> ExitCode {
     let command = Cli::parse().command;
-    let result = tokio::runtime::Runtime::new().or_exit(Exit::Failed).and_then(|runtime| {
+    let switched_off = crate::core_dumps::switch_off().context("core dumps cannot be switched off");
+    let runtime = switched_off.and_then(|()| Ok(tokio::runtime::Runtime::new()?));
+    let result = runtime.or_exit(Exit::Failed).and_then(|runtime| {
         let result = runtime.block_on(execute(command));
         // An audit file that blocks must not keep the process alive.
         runtime.shutdown_timeout(crate::serve::FILE_TIMEOUT);

@@ -8,12 +8,17 @@ mod check_online;
 mod cli;
 mod client_authentication;
 mod documents;
+#[cfg(target_os = "linux")]
+mod memory;
 mod metadata;
 mod operation;
 mod paths;
 #[path = "../process.rs"]
 mod process;
 mod proxy;
+#[cfg(target_os = "linux")]
+#[path = "../scan.rs"]
+mod scan;
 mod schema;
 mod server_tokens;
 mod servers_page;
@@ -113,9 +118,13 @@ impl World {
 
     /// An exchange with further parameters.
     fn exchange_with(&self, more: &[(&str, &str)]) -> Vec<u8> {
+        self.exchange_token(&own_token(&self.folder, ISSUER), more)
+    }
+
+    fn exchange_token(&self, subject_token: &str, more: &[(&str, &str)]) -> Vec<u8> {
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", tower_token_exchange::GRANT_TYPE)
-            .append_pair("subject_token", &own_token(&self.folder, ISSUER))
+            .append_pair("subject_token", subject_token)
             .append_pair("subject_token_type", "urn:ietf:params:oauth:token-type:access_token")
             .append_pair("audience", "billing")
             .extend_pairs(more)

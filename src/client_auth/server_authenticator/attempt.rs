@@ -7,12 +7,13 @@
 
 use crate::{
     client_auth::{AuthenticationMethod, Credentials},
-    protocol::{ClientId, basic_header, form_decode},
+    protocol::{ClientId, Sensitive, basic_header, form_decode},
     random,
 };
 use http::{HeaderValue, header::InvalidHeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use tower::BoxError;
+use zeroize::Zeroizing;
 
 /// The largest number of encodings in which the credentials of one request are tried.
 const MAX_ATTEMPTS: usize = 2;
@@ -31,8 +32,8 @@ pub(super) struct Attempt {
 
 /// What the server gets.
 enum Sent {
-    Basic { id: Vec<u8>, secret: Vec<u8> },
-    Post { secret: String },
+    Basic { id: Vec<u8>, secret: Zeroizing<Vec<u8>> },
+    Post { secret: Sensitive },
     Nothing,
 }
 
@@ -52,13 +53,11 @@ impl Attempt {
                 None => credentials.readings().flat_map(|(id, text)| of_text(id.as_bytes(), text.as_bytes())).collect(),
             },
         };
-        let mut seen = Vec::new();
-        found.retain(|attempt| {
-            let identity = attempt.identity().map(<[u8]>::to_vec);
-            let is_new = !seen.contains(&identity);
-            seen.push(identity);
-            is_new
-        });
+        let is_new: Vec<bool> = (0..found.len())
+            .map(|at| found[..at].iter().all(|earlier| earlier.identity() != found[at].identity()))
+            .collect();
+        let mut is_new = is_new.into_iter();
+        found.retain(|_| is_new.next().unwrap_or(false));
         found.truncate(MAX_ATTEMPTS);
         found
     }
@@ -68,7 +67,7 @@ impl Attempt {
         let (id, secret) = (random_text()?, random_text()?);
         Ok(match method {
             AuthenticationMethod::ClientSecretPost => post(&id, &secret),
-            AuthenticationMethod::ClientSecretBasic => basic(id.as_bytes(), secret.into_bytes()),
+            AuthenticationMethod::ClientSecretBasic => basic(id.as_bytes(), secret.into_bytes().into()),
         })
     }
 
@@ -84,8 +83,11 @@ impl Attempt {
     /// answers as if there were no credentials or as if they were wrong, then gives the same answer to both.
     pub(super) fn with_wrong_secret(&self) -> Result<Self, BoxError> {
         let sent = match &self.sent {
-            Sent::Basic { id, secret } => Sent::Basic { id: id.clone(), secret: wrong_secret(secret)? },
-            Sent::Post { secret } => Sent::Post { secret: String::from_utf8(wrong_secret(secret.as_bytes())?)? },
+            Sent::Basic { id, secret } => Sent::Basic { id: id.clone(), secret: wrong_secret(secret)?.into() },
+            Sent::Post { secret } => {
+                let wrong = String::from_utf8(wrong_secret(secret.expose().as_bytes())?)?;
+                Sent::Post { secret: Sensitive::new(wrong) }
+            }
             Sent::Nothing => Sent::Nothing,
         };
         Ok(Self { client_id: self.client_id.clone(), sent })
@@ -108,7 +110,7 @@ impl Attempt {
         let method = self.method().as_str().as_bytes();
         match &self.sent {
             Sent::Basic { id, secret } => [method, id, secret],
-            Sent::Post { secret } => [method, self.client_id.as_str().as_bytes(), secret.as_bytes()],
+            Sent::Post { secret } => [method, self.client_id.as_str().as_bytes(), secret.expose().as_bytes()],
             Sent::Nothing => [b"", b"", b""],
         }
     }
@@ -116,22 +118,22 @@ impl Attempt {
     /// The `Authorization` header, if the credentials are in the header.
     pub(super) fn header(&self) -> Option<Result<HeaderValue, InvalidHeaderValue>> {
         let Sent::Basic { id, secret } = &self.sent else { return None };
-        Some(basic_header(&[id, &b":"[..], secret].concat()))
+        Some(basic_header(&[id, b":", secret]))
     }
 
     /// The `client_id` and the `client_secret` in the form, if the credentials are in the form.
     pub(super) fn in_form(&self) -> Option<(&str, &str)> {
         let Sent::Post { secret } = &self.sent else { return None };
-        Some((self.client_id.as_str(), secret))
+        Some((self.client_id.as_str(), secret.expose()))
     }
 }
 
 fn post(id: &str, secret: &str) -> Attempt {
-    Attempt { client_id: id.into(), sent: Sent::Post { secret: secret.to_owned() } }
+    Attempt { client_id: id.into(), sent: Sent::Post { secret: Sensitive::new(secret.to_owned()) } }
 }
 
 /// An attempt with an id that every server reads alike.
-fn basic(id: &[u8], secret: Vec<u8>) -> Attempt {
+fn basic(id: &[u8], secret: Zeroizing<Vec<u8>>) -> Attempt {
     Attempt { client_id: String::from_utf8_lossy(id).as_ref().into(), sent: Sent::Basic { id: id.to_vec(), secret } }
 }
 
@@ -141,8 +143,8 @@ fn of_pair(pair: &[u8]) -> Vec<Attempt> {
     let (id, secret) = (&pair[..colon], &pair[colon + 1..]);
     let decoded = form_decode(id).zip(form_decode(secret)).filter(|(id, _)| reads_alike(id));
     let encoded = decoded.as_ref().map(|(id, secret)| basic(id, encoded(secret)));
-    let unchanged = reads_alike(id).then(|| basic(id, secret.to_vec()));
-    let plain = decoded.as_ref().map(|(id, secret)| basic(id, secret.to_vec()));
+    let unchanged = reads_alike(id).then(|| basic(id, secret.to_vec().into()));
+    let plain = decoded.as_ref().map(|(id, secret)| basic(id, secret.to_vec().into()));
     [encoded, unchanged, plain].into_iter().flatten().collect()
 }
 
@@ -151,12 +153,18 @@ fn of_text(id: &[u8], secret: &[u8]) -> Vec<Attempt> {
     if !reads_alike(id) {
         return Vec::new();
     }
-    vec![basic(id, encoded(secret)), basic(id, secret.to_vec())]
+    vec![basic(id, encoded(secret)), basic(id, secret.to_vec().into())]
 }
 
 /// Form-encodes a secret, unless every server reads the secret alike.
-fn encoded(secret: &[u8]) -> Vec<u8> {
-    if reads_alike(secret) { secret.to_vec() } else { percent_encode(secret, RESERVED).to_string().into_bytes() }
+fn encoded(secret: &[u8]) -> Zeroizing<Vec<u8>> {
+    // An escape has three characters. A buffer that grows would leave a copy.
+    let mut encoded = Zeroizing::new(Vec::with_capacity(3 * secret.len()));
+    match reads_alike(secret) {
+        true => encoded.extend_from_slice(secret),
+        false => percent_encode(secret, RESERVED).for_each(|part| encoded.extend_from_slice(part.as_bytes())),
+    }
+    encoded
 }
 
 /// Whether a text is the same before and after form decoding, for every decoder.
@@ -231,7 +239,7 @@ mod tests {
 
     fn credentials(pair: &[u8]) -> Credentials {
         let identification = Identification {
-            authorization: basic_header(pair).ok(),
+            authorization: basic_header(&[pair]).ok(),
             client_id: None,
             client_secret: None,
             client_assertion: false,

@@ -2,13 +2,16 @@ use super::{
     attempt::{Attempt, random_text},
     method::ServerMethod,
 };
-use crate::protocol::ClientAddress;
+use crate::protocol::{ClientAddress, wiped_on_drop};
 use bytes::Bytes;
 use http::{Request, header};
 use tower::BoxError;
 
 /// An address at which nobody listens (RFC 2606 section 2). Many servers want one before they look at the code.
 const REDIRECT_URI: &str = "https://client.invalid/";
+
+/// The bytes of a form without the secret, so that a usual form does not grow.
+const OTHERS: usize = 1024;
 
 /// Makes the HTTP request that asks the server about an attempt.
 pub(super) fn question(
@@ -17,7 +20,9 @@ pub(super) fn question(
     attempt: &Attempt,
     address: Option<&ClientAddress>,
 ) -> Result<Request<Bytes>, BoxError> {
-    let mut form = form_urlencoded::Serializer::new(String::new());
+    // A form that grows would leave a copy of the secret.
+    let secret_bytes = attempt.in_form().map_or(0, |(_, secret)| secret.len());
+    let mut form = form_urlencoded::Serializer::new(String::with_capacity(3 * secret_bytes + OTHERS));
     match method {
         ServerMethod::Introspection => form.append_pair("token", &random_text()?),
         ServerMethod::ClientCredentials => form.append_pair("grant_type", "client_credentials"),
@@ -36,7 +41,7 @@ pub(super) fn question(
     let mut request = Request::post(url)
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(header::ACCEPT, "application/json")
-        .body(Bytes::from(form.finish()))?;
+        .body(wiped_on_drop(form.finish().into_bytes()))?;
     if let Some(header) = attempt.header() {
         request.headers_mut().insert(header::AUTHORIZATION, header?);
     }
