@@ -11,6 +11,10 @@ use serde_json::Value;
 pub(crate) struct Actor {
     /// The party under its local name.
     pub(crate) party: Party,
+    /// Every name of the party. The first is the name in the actor token.
+    pub(crate) names: Vec<Party>,
+    /// The name of the party in `act`.
+    pub(super) name_in_act: Party,
     /// Whether the party is the authenticated client.
     pub(crate) is_client: bool,
 }
@@ -25,7 +29,8 @@ impl Actor {
     ) -> Result<Self, Rejection> {
         let client_party = Party::new(registry.own_issuer(), client.id.as_str());
         let Some(token) = actor_token else {
-            return Ok(Self { party: client_party, is_client: true });
+            let names = registry.names_of([client_party.clone()]);
+            return Ok(Self { name_in_act: client_party.clone(), party: client_party, names, is_client: true });
         };
         if token.claims.contains("act") {
             return Err(refuse(Reason::ActorDelegated));
@@ -37,15 +42,24 @@ impl Actor {
         // Users and clients share the name space of this authorization server. A token that a client obtained for
         // itself names the client in `client_id` too.
         let is_token_of_client = !token.own || token.presenter.as_deref() == Some(client.id.as_str());
-        if party == client_party && is_token_of_client {
-            return Ok(Self { party, is_client: true });
-        }
-        if client.carries.contains(&party) {
-            return Ok(Self { party, is_client: false });
+        let is_client = party == client_party && is_token_of_client;
+        if is_client || client.carries.contains(&party) {
+            let issued_sub = names::issued_sub(registry, token).ok();
+            return Ok(Self {
+                names: names::all_names(registry, token, issued_sub.as_deref()),
+                name_in_act: names::name_in_act(registry, token),
+                party,
+                is_client,
+            });
         }
         let detail =
             format!("client `{}` may not present an actor token of `{}` from `{}`", client.id, party.sub, party.iss);
         Err(refuse(Reason::ActorNotCarried).with_detail(detail))
+    }
+
+    /// The names other than the name that rules for actors compare.
+    pub(crate) fn other_names(&self) -> Vec<Party> {
+        self.names.iter().filter(|name| **name != self.party).cloned().collect()
     }
 
     /// Checks the claim `may_act` of the subject token (RFC 8693 section 4.4). Every member must match the actor.

@@ -1,6 +1,7 @@
 use super::{ActChain, Actor, Ceiling, Facts, Login, Parties, PossibleSemantics, presenter};
 use crate::{
     protocol::{NumericDate, Rejection},
+    records::Party,
     settings::Settings,
 };
 
@@ -10,6 +11,8 @@ pub(crate) struct Bounds {
     pub(crate) parties: Parties,
     /// The actors that the subject token names.
     pub(crate) prior_actors: ActChain,
+    /// The other names of the actors that the subject token names.
+    pub(crate) prior_actor_other_names: Vec<Party>,
     pub(crate) semantics: PossibleSemantics,
     pub(crate) ceiling: Ceiling,
     pub(crate) login: Login,
@@ -25,12 +28,20 @@ impl Bounds {
         let named_by_may_act = actor.check_may_act(registry, client, subject, actor_token)?;
         presenter::check(registry, client, subject, named_by_may_act && actor.is_client)?;
         presenter::check_tenants(registry, client, subject, actor_token)?;
-        let parties = Parties::new(registry, subject, actor_token, actor)?;
+        let parties = Parties::new(registry, subject, actor)?;
         let prior_actors = ActChain::read(subject)?;
         let semantics = PossibleSemantics::find(facts, &parties, &prior_actors, settings.max_chain_depth)?;
         let now = settings.now();
         let ceiling = Ceiling::compute(facts, settings.max_lifetime, now, |_| {})?;
         ceiling.check_requested(facts.requested_scope, settings.strict_scope)?;
-        Ok(Self { login: Login::read(subject, now), parties, prior_actors, semantics, ceiling, found_at: now })
+        Ok(Self {
+            login: Login::read(subject, now),
+            prior_actor_other_names: prior_actors.other_names(registry),
+            parties,
+            prior_actors,
+            semantics,
+            ceiling,
+            found_at: now,
+        })
     }
 }

@@ -1,4 +1,4 @@
-use super::names::local_name;
+use super::Actor;
 use crate::{
     protocol::{Reason, Rejection, is_name, refuse},
     records::{IssuerId, Party, Registry},
@@ -53,20 +53,27 @@ impl ActChain {
         self.0.iter().map(|hop| &hop.party)
     }
 
-    /// The chain with this party as the current actor. A chain whose current actor is this party stays the same.
+    /// The names of the actors other than the names in the chain.
+    pub(super) fn other_names(&self, registry: &Registry) -> Vec<Party> {
+        let mut names = registry.names_of(self.parties().cloned());
+        names.retain(|name| self.parties().all(|known| known != name));
+        names
+    }
+
+    /// The chain with this actor as the current actor. A chain whose current actor is this actor stays the same.
     pub(super) fn extended(
         mut self,
         registry: &Registry,
-        party: &Party,
+        actor: &Actor,
         may_repeat: bool,
         max_depth: usize,
     ) -> Result<Self, Rejection> {
-        let position = self.parties().position(|known| local_name(registry, &known.iss, &known.sub) == *party);
+        let position = self.parties().position(|known| actor.names.contains(known));
         if position != Some(0) {
             if position.is_some() && !may_repeat {
-                return Err(refuse(Reason::ActorRepeated).with_detail(format_args!("`{}`", party.sub)));
+                return Err(refuse(Reason::ActorRepeated).with_detail(format_args!("`{}`", actor.party.sub)));
             }
-            self.0.insert(0, Hop { party: party.clone(), members: Map::new() });
+            self.0.insert(0, Hop { party: actor.name_in_act.clone(), members: Map::new() });
         }
         if self.depth() > max_depth {
             let detail = format!("{} actors, and `max_chain_depth` of the layer is {max_depth}", self.depth());

@@ -22,10 +22,20 @@ pub(super) fn local_name(registry: &Registry, iss: impl AsRef<str>, sub: &str) -
     }
 }
 
-/// The foreign party that an earlier exchange mapped to the subject of an own token. `None` if the `sub` does not show a
-/// foreign party.
-pub(super) fn origin(registry: &Registry, token: &VerifiedToken) -> Option<Party> {
-    token.own.then(|| registry.origin_of(&token.sub)).flatten()
+/// The name of a party in `act`: a client of this authorization server, or the name that the party's own issuer uses. A
+/// party that an earlier exchange gave another name has the same name in every `act`.
+pub(super) fn name_in_act(registry: &Registry, token: &VerifiedToken) -> Party {
+    match &token.origin.party {
+        Some(origin) => local_name(registry, &origin.iss, &origin.sub),
+        None => local_party(registry, token),
+    }
+}
+
+/// Every name of the party of a token. The first is the name in the token.
+pub(super) fn all_names(registry: &Registry, token: &VerifiedToken, issued_sub: Option<&str>) -> Vec<Party> {
+    let issued = issued_sub.map(|sub| Party::new(registry.own_issuer(), sub));
+    let known = [Some(token.party()), token.origin.party.clone(), issued];
+    registry.names_of(known.into_iter().flatten())
 }
 
 /// The `sub` that an issued token has for the subject of this token.

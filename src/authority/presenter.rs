@@ -1,4 +1,3 @@
-use super::names::origin;
 use crate::{
     protocol::{Reason, Rejection, TokenType, refuse},
     records::{ClientRecord, Registry},
@@ -77,7 +76,7 @@ pub(super) fn check_tenants(
     actor_token: Option<&VerifiedToken>,
 ) -> Result<(), Rejection> {
     let tokens = [Some(subject), actor_token].into_iter().flatten();
-    for party in tokens.flat_map(|token| [Some(token.party()), origin(registry, token)]).flatten() {
+    for party in tokens.flat_map(|token| [Some(token.party()), token.origin.party.clone()]).flatten() {
         let Some(issuer) = registry.issuer(&party.iss).filter(|issuer| issuer.tenants.is_some()) else { continue };
         // A client without tenants serves the tenant of an issuer that has one tenant only.
         let is_only_tenant = client.tenants.is_empty() && !issuer.has_several_tenants();

@@ -26,7 +26,7 @@ impl PossibleSemantics {
             Err(refuse(Reason::ActorIsSubject))
         } else {
             let may_repeat = facts.client.repeated_actors;
-            prior_actors.clone().extended(facts.registry, &parties.actor.party, may_repeat, max_depth)
+            prior_actors.clone().extended(facts.registry, &parties.actor, may_repeat, max_depth)
         };
         // An issued token without `act` must not hide an actor.
         let impersonation = if prior_actors.is_empty() && facts.actor_token.is_none() {

@@ -24,6 +24,7 @@ use crate::{
     status::{StatusChecks, StatusQuery, TokenReference},
     token::{self, TokenRole, VerifiedToken, Verifier},
 };
+use serde_json::Value;
 use std::{ops::Deref, sync::Arc};
 
 /// Stage 1: the request is a form that can be read in only one way.
@@ -206,8 +207,10 @@ impl Bounded {
         StatusQuery {
             client_id: self.client().id.clone(),
             subject: self.subject().party(),
+            subject_other_names: self.bounds.parties.other_names_of_subject(),
             issued_sub: self.issued_sub().to_owned(),
             actor: self.actor().party.clone(),
+            actor_other_names: self.actor().other_names(),
             targets: self.target_ids(),
             subject_token: TokenReference::from_token(self.subject()),
             actor_token: self.actor_token().map(TokenReference::from_token),
@@ -234,26 +237,30 @@ impl StillValid {
 
     /// The question to the policy.
     pub(crate) fn policy_query(&self) -> Query {
-        let Bounds { parties, prior_actors, semantics, ceiling, login, found_at } = &self.bounds;
+        let Bounds { parties, prior_actors, prior_actor_other_names, semantics, ceiling, login, found_at } =
+            &self.bounds;
         Query {
             client_id: self.client().id.clone(),
             subject: policy::Subject {
                 party: self.subject().party(),
                 issued_sub: parties.issued_sub.clone(),
-                origin: parties.origin.clone(),
+                other_names: parties.other_names_of_subject(),
                 is_client: parties.subject_is_client,
                 token_type: self.subject().token_type.clone(),
+                earlier_token_types: self.subject().origin.token_types.clone(),
                 acr: login.acr.clone(),
                 auth_time: login.authenticated_at(),
                 claims: self.subject().claims.clone(),
             },
             actor: policy::Actor {
                 party: parties.actor.party.clone(),
+                other_names: parties.actor.other_names(),
                 is_client: parties.actor.is_client,
                 by_token: self.actor_token().is_some(),
                 token_type: self.actor_token().map(|actor| actor.token_type.clone()),
             },
             prior_actors: prior_actors.parties().cloned().collect(),
+            prior_actor_other_names: prior_actor_other_names.clone(),
             targets: self.target_ids(),
             requested_scope: self.requested_scope().cloned(),
             max_scope: ceiling.scope.clone(),
@@ -302,6 +309,11 @@ impl Decided {
     pub(crate) fn grant(&self) -> &EffectiveGrant {
         &self.grant
     }
+
+    /// The claim `exchanged_from` of the issued token, if the token needs the claim.
+    fn exchanged_from(&self, registry: &Registry) -> Option<Value> {
+        self.subject().origin_of_issued().to_claim(registry, self.issued_sub(), self.issued_token_type())
+    }
 }
 
 /// Stage 8: the new token is signed. The client receives the token only after the audit sink has taken the audit event.
@@ -327,6 +339,7 @@ impl Issued {
             grant: decided.grant(),
             login: &decided.bounds.login,
             subject: decided.subject(),
+            exchanged_from: decided.exchanged_from(registry),
             token_type: decided.issued_token_type(),
         };
         let signed = SignedToken::sign(&contents, signer, clock).await?;

@@ -67,6 +67,13 @@ impl Claims {
         Arc::make_mut(&mut self.0).insert(name.into(), value.into());
     }
 
+    /// Removes a claim. Earlier clones do not change.
+    pub(crate) fn remove(&mut self, name: &str) {
+        if self.contains(name) {
+            Arc::make_mut(&mut self.0).remove(name);
+        }
+    }
+
     /// Iterates over the names of the claims. The order has no meaning.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

@@ -4,6 +4,8 @@
 pub mod composition {}
 #[doc = include_str!("issuers.md")]
 pub mod issuers {}
+#[doc = include_str!("names.md")]
+pub mod names {}
 #[doc = include_str!("reasons.md")]
 pub mod reasons {}
 #[doc = include_str!("smuggling.md")]

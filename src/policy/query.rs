@@ -30,9 +30,11 @@ pub struct Query {
     pub subject: Subject,
     /// The party that acts if the policy allows a delegation.
     pub actor: Actor,
-    /// The earlier actors of the subject token, the latest first. This list is information only: RFC 8693 section 4.1
-    /// forbids access control by any actor except the current one.
+    /// The earlier actors of the subject token, the latest first. A policy must not allow because of an earlier actor: by
+    /// RFC 8693 section 4.1 only the current actor has a part in access control. A policy may refuse because of one.
     pub prior_actors: Vec<Party>,
+    /// The other names of the earlier actors. A policy may refuse because of these names, and must not allow because of one.
+    pub prior_actor_other_names: Vec<Party>,
     /// The ids of the target records.
     pub targets: Vec<TargetId>,
     /// The scope that the client requests. `None` if the request has no `scope` parameter.
@@ -61,13 +63,18 @@ pub struct Subject {
     pub party: Party,
     /// The `sub` claim of the issued token.
     pub issued_sub: String,
-    /// The probable name of the party at a foreign issuer, if an earlier exchange mapped the subject to an own name.
-    /// A policy may refuse because of this name. A policy must not allow because of this name.
-    pub origin: Option<Party>,
+    /// The other names of the party: the name that an issued token has or will have here, the name that the party has at
+    /// its foreign issuer, and the names of the client that the party is. A party has the same names in every exchange.
+    ///
+    /// A policy may refuse because of these names. A policy must not allow because of one.
+    pub other_names: Vec<Party>,
     /// Whether the subject is a client that acts for itself: no user is behind the subject token.
     pub is_client: bool,
     /// The declared type of the subject token.
     pub token_type: TokenType,
+    /// The types of the subject tokens of the earlier exchanges that led to the subject token, the first first. A policy may
+    /// refuse because of these types. A policy must not allow because of one.
+    pub earlier_token_types: Vec<TokenType>,
     /// The authentication context class (`acr`) that the issued token will have. For a token of a foreign issuer this
     /// is the translation by the issuer's record ([`Issuer::map_acr`](crate::Issuer::map_acr)).
     pub acr: Option<String>,
@@ -83,6 +90,8 @@ pub struct Subject {
 pub struct Actor {
     /// The party.
     pub party: Party,
+    /// The other names of the party, as in [`Subject::other_names`].
+    pub other_names: Vec<Party>,
     /// Whether the party is the authenticated client itself.
     pub is_client: bool,
     /// Whether an actor token proves the party. Without an actor token, the client is the actor.
@@ -99,22 +108,25 @@ impl Query {
         Self {
             actor: Actor {
                 party: Party::new(&subject.iss, client_id.as_str()),
+                other_names: Vec::new(),
                 is_client: true,
                 by_token: false,
                 token_type: None,
             },
             subject: Subject {
                 issued_sub: subject.sub.clone(),
-                origin: None,
+                other_names: Vec::new(),
                 is_client: false,
                 party: subject,
                 token_type: TokenType::ACCESS_TOKEN,
+                earlier_token_types: Vec::new(),
                 acr: None,
                 auth_time: None,
                 claims: Claims::new(),
             },
             client_id,
             prior_actors: Vec::new(),
+            prior_actor_other_names: Vec::new(),
             targets: vec![target.into()],
             requested_scope: None,
             max_scope: Scope::empty(),

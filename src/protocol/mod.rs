@@ -53,3 +53,6 @@ pub(crate) use target::{TargetName, TargetNameError};
 
 /// The `grant_type` of RFC 8693 section 2.1.
 pub const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+/// The private claim of an issued token that states what the token was exchanged from.
+pub(crate) const EXCHANGED_FROM: &str = "exchanged_from";

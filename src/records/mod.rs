@@ -10,6 +10,7 @@ mod collisions;
 mod config_error;
 mod issuer;
 mod names;
+mod parties;
 mod party;
 mod place;
 mod registry;

@@ -1,6 +1,6 @@
 use super::{
     Client, ClientId, ClientRecord, ConfigError, ConfigErrorKind, Issuer, IssuerId, IssuerRecord, Party, Problems,
-    SubjectMapping, Target, TargetId, TargetRecord,
+    Target, TargetId, TargetRecord,
     collisions::{OwnSubjects, check_absent_iss, check_introspection, check_subjects},
     issuer::{IDENTIFIER, trust_domain},
     names::Names,
@@ -23,6 +23,7 @@ pub(crate) struct Registry {
     by_id: HashMap<TargetId, usize>,
     by_aud: HashMap<String, usize>,
     issuers: HashMap<IssuerId, Arc<IssuerRecord>>,
+    foreign_names: HashMap<ClientId, Vec<Party>>,
     /// The record for the tokens that this layer issued, if the record of our own issuer describes other tokens only.
     issued: Option<Arc<IssuerRecord>>,
     wording: Wording,
@@ -53,6 +54,7 @@ impl Registry {
             by_id: HashMap::new(),
             by_aud: HashMap::new(),
             issuers: HashMap::new(),
+            foreign_names: HashMap::new(),
             issued: issued_record(issuers, targets, &names).map(Arc::new),
             wording: clients.first().map_or_else(Wording::default, |client| client.wording),
         };
@@ -192,26 +194,9 @@ impl Registry {
         if issuer.own { self.clients.get(name).map(|client| &client.id) } else { issuer.client_named(name) }
     }
 
-    /// The foreign party that a subject of ours came from, if its name shows the issuer.
-    pub(crate) fn origin_of(&self, own_sub: &str) -> Option<Party> {
-        if self.clients.contains_key(own_sub) {
-            return None;
-        }
-        self.issuers.values().find_map(|issuer| match &issuer.subjects {
-            Some(SubjectMapping::Prefix(prefix)) => {
-                Some(Party::new(&issuer.id, own_sub.strip_prefix(prefix.as_str())?))
-            }
-            // With `Claim`, the name is not the issuer's `sub`, but the issuer is certain.
-            Some(SubjectMapping::Keep | SubjectMapping::Claim(_)) => Some(Party::new(&issuer.id, own_sub)),
-            None => None,
-        })
-    }
-
-    /// The foreign issuer whose subject has this name here, if a token of another server with our issuer identifier has the
-    /// name. Only a token that the layer issued can name a foreign subject.
-    pub(crate) fn issuer_of_foreign_name(&self, issuer: &Arc<IssuerRecord>, sub: &str) -> Option<IssuerId> {
-        let issued = self.issued.as_ref().filter(|issued| issuer.own && !Arc::ptr_eq(issued, issuer));
-        issued.and_then(|_| self.origin_of(sub)).map(|party| party.iss)
+    /// The names that foreign issuers use for a client of ours.
+    pub(crate) fn foreign_names_of(&self, client: &str) -> &[Party] {
+        self.foreign_names.get(client).map_or(&[], Vec::as_slice)
     }
 
     fn add_client(&mut self, client: &Client, position: usize, names: &Names, problems: &mut Problems) {
@@ -255,6 +240,9 @@ impl Registry {
             return problems.add(given_twice(&place, IDENTIFIER));
         }
         let record = issuer.check(position, names, plugged, problems);
+        for (theirs, ours) in record.client_names() {
+            self.foreign_names.entry(ours.clone()).or_default().push(Party::new(&record.id, theirs));
+        }
         problems.check(check_introspection(&record, self.issuers.values(), &place));
         self.issuers.insert(record.id.clone(), Arc::new(record));
     }

@@ -1,6 +1,6 @@
 use crate::{
     authority::{EffectiveGrant, Login},
-    protocol::{ClientId, IssuerId, NumericDate, TokenType},
+    protocol::{ClientId, EXCHANGED_FROM, IssuerId, NumericDate, TokenType},
     records::TargetRecord,
     token::VerifiedToken,
 };
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// The facts that an issued token states.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct TokenContents<'a> {
     /// The issuer identifier of this authorization server.
     pub(crate) issuer: &'a IssuerId,
@@ -19,6 +19,8 @@ pub(crate) struct TokenContents<'a> {
     pub(crate) login: &'a Login,
     /// The subject token, from which listed claims are copied.
     pub(crate) subject: &'a VerifiedToken,
+    /// The claim that states what the token was exchanged from, if the token needs the claim.
+    pub(crate) exchanged_from: Option<Value>,
     pub(crate) token_type: &'a TokenType,
 }
 
@@ -54,6 +56,9 @@ pub(super) fn build(contents: &TokenContents<'_>, stamp: &Stamp<'_>) -> Map<Stri
     put("jti", stamp.jti.into());
     put("client_id", contents.client_id.as_str().into());
     put("scope", contents.grant.scope().to_string().into());
+    if let Some(exchanged_from) = contents.exchanged_from.clone() {
+        put(EXCHANGED_FROM, exchanged_from);
+    }
     if let Some(act) = contents.grant.chain().to_json(contents.issuer) {
         put("act", act);
     }

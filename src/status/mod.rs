@@ -66,10 +66,15 @@ pub struct StatusQuery {
     pub client_id: ClientId,
     /// The subject, under the name that the issuer of the subject token uses.
     pub subject: Party,
+    /// The other names of the subject, as in [`Subject::other_names`](crate::policy::Subject::other_names). To refuse a
+    /// subject in every exchange, compare these names too.
+    pub subject_other_names: Vec<Party>,
     /// The `sub` that the issued token will have.
     pub issued_sub: String,
     /// The actor. Without an actor token, the actor is the client.
     pub actor: Party,
+    /// The other names of the actor.
+    pub actor_other_names: Vec<Party>,
     /// The ids of the target records.
     pub targets: Vec<TargetId>,
     /// The subject token.
@@ -91,8 +96,10 @@ impl StatusQuery {
     ) -> Self {
         let client_id = client_id.into();
         Self {
+            subject_other_names: Vec::new(),
             issued_sub: subject.sub.clone(),
             actor: Party { sub: client_id.to_string(), ..subject.clone() },
+            actor_other_names: Vec::new(),
             client_id,
             subject,
             targets: vec![target.into()],

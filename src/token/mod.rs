@@ -13,6 +13,7 @@ mod issuer_rules;
 mod jwt;
 mod kinds;
 mod meaning;
+mod origin;
 mod plug;
 mod verified_token;
 mod verifier;
@@ -25,6 +26,7 @@ pub use plug::{TokenRole, TokenToVerify, TokenVerifier, Verification};
 
 pub(crate) use claimed::refused;
 pub(crate) use introspection::Introspector;
+use origin::Origin;
 pub(crate) use plug::TokenVerifierPart;
 pub(crate) use verified_token::VerifiedToken;
 pub(crate) use verifier::Verifier;

@@ -1,4 +1,7 @@
-use super::meaning::{self, invalid};
+use super::{
+    Origin,
+    meaning::{self, invalid},
+};
 use crate::{
     jose::{Claims, Invalid},
     protocol::{NumericDate, Reason, Rejection, Scope, TokenType, is_name, refuse},
@@ -16,6 +19,8 @@ pub(crate) struct VerifiedToken {
     pub(crate) token_type: TokenType,
     /// The subject, unique within the issuer: with the tenant in front if the issuer has several tenants.
     pub(crate) sub: String,
+    /// What the token was exchanged from. Only a token that the layer issued has an origin.
+    pub(crate) origin: Origin,
     pub(crate) audience: Vec<String>,
     /// Whether the token names no audience, and the record accepts such a token from its own client and from the
     /// presenters.
@@ -61,6 +66,7 @@ impl VerifiedToken {
         let expires_at = NumericDate::from_seconds(exp);
         Ok(Self {
             sub,
+            origin: Origin::default(),
             expires_at,
             audience: audience.names,
             audience_is_waived: audience.is_waived,
@@ -74,6 +80,18 @@ impl VerifiedToken {
             token_type,
             claims,
         })
+    }
+
+    /// Returns the origin of a token that is issued for this subject token.
+    pub(crate) fn origin_of_issued(&self) -> Origin {
+        let mut origin = self.origin.clone();
+        if !self.own {
+            origin.party = Some(self.party());
+        }
+        if !origin.token_types.contains(&self.token_type) {
+            origin.token_types.push(self.token_type.clone());
+        }
+        origin
     }
 
     /// Returns the subject as a party, by the name that the issuer uses.

@@ -1,5 +1,5 @@
 use super::{
-    Introspector, TokenRole, TokenVerifierPart, VerifiedToken, issuer_rules,
+    Introspector, Origin, TokenRole, TokenVerifierPart, VerifiedToken, issuer_rules,
     jwt::Jwt,
     kinds::{self, Typ},
     plug::{self, TokenToVerify},
@@ -7,7 +7,7 @@ use super::{
 use crate::{
     jose::{Claims, Invalid},
     jwks::TrustedKeys,
-    protocol::{DeclaredToken, Reason, Rejection, TokenType, refuse},
+    protocol::{DeclaredToken, EXCHANGED_FROM, Reason, Rejection, TokenType, refuse},
     records::{IntrospectedTokens, IssuerId, IssuerRecord, Registry},
     settings::Settings,
 };
@@ -30,6 +30,8 @@ struct GenuineToken {
     issuer: Arc<IssuerRecord>,
     typ: Typ,
     claims: Claims,
+    /// Whether a key of the layer's signer signed the token, and the record of our own issuer is about such tokens.
+    is_issued_here: bool,
 }
 
 /// Whether the endpoint of the issuer is asked about JWTs that no published key verifies.
@@ -58,7 +60,7 @@ impl Verifier {
             let question = TokenToVerify::new(token.expose(), token_type.clone(), role);
             let claims = plug::ask_for_claims(verifier, question).await?;
             let issuer = self.issuer(&claims, token_type, role)?;
-            return Ok(GenuineToken { issuer, typ: Typ::None, claims });
+            return Ok(GenuineToken { issuer, typ: Typ::None, claims, is_issued_here: false });
         }
         let Some(jwt) = Jwt::read(token.expose()) else {
             let no_issuer = || refuse(Reason::TokenMalformed).with_detail("not a JWT, and no issuer has introspection");
@@ -68,7 +70,8 @@ impl Verifier {
         let claims = jwt.claims()?;
         if let Some(issued) = self.registry.issued().filter(|_| self.is_issued_here(&jwt, &claims)) {
             issuer_rules::check_type_and_role(issued, token_type, role)?;
-            return Ok(GenuineToken { issuer: Arc::clone(issued), typ: Typ::Header(jwt.typ()?), claims });
+            let (issuer, typ) = (Arc::clone(issued), Typ::Header(jwt.typ()?));
+            return Ok(GenuineToken { issuer, typ, claims, is_issued_here: true });
         }
         let issuer = match self.issuer(&claims, token_type, role) {
             Err(refusal) if refusal.reason() == Reason::TokenIssuerMissing => {
@@ -99,7 +102,9 @@ impl Verifier {
                 return Err(refuse(Reason::TokenSenderConstrained));
             }
         }
-        Ok(GenuineToken { issuer, typ: Typ::Header(header.typ), claims })
+        // Without a record for issued tokens, the keys of our own issuer are the keys of the signer.
+        let is_issued_here = issuer.own && self.registry.issued().is_none();
+        Ok(GenuineToken { issuer, typ: Typ::Header(header.typ), claims, is_issued_here })
     }
 
     fn is_issued_here(&self, jwt: &Jwt<'_>, claims: &Claims) -> bool {
@@ -139,7 +144,7 @@ impl Verifier {
                 return Err(refuse(Reason::TokenIssuerUnknown).with_detail(detail));
             }
         }
-        Ok(GenuineToken { issuer: Arc::clone(issuer), typ: Typ::None, claims })
+        Ok(GenuineToken { issuer: Arc::clone(issuer), typ: Typ::None, claims, is_issued_here: false })
     }
 
     /// Returns the issuer whose introspection endpoint is asked about an opaque token. The records allow one at most.
@@ -172,20 +177,21 @@ impl Verifier {
 
     /// Checks a genuine token against the rules of its type and of the record of its issuer.
     fn check(&self, genuine: GenuineToken, declared: &TokenType, role: TokenRole) -> Result<VerifiedToken, Rejection> {
-        let GenuineToken { issuer, typ, claims } = genuine;
+        let GenuineToken { issuer, typ, mut claims, is_issued_here } = genuine;
+        if !is_issued_here {
+            claims.remove(EXCHANGED_FROM);
+        }
         let own = self.registry.is_own(&issuer.id);
         kinds::check_kind(declared, own, &issuer, &typ, &claims)?;
         issuer_rules::check_token_rules(declared, &issuer, &typ, &claims)?;
-        let token = VerifiedToken::read(issuer, own, declared.clone(), claims)?;
+        let mut token = VerifiedToken::read(issuer, own, declared.clone(), claims)?;
         kinds::check_not_client_assertion(role, &token)?;
         if token.own && token.subject_is_user && self.registry.client(&token.sub).is_some() {
             let detail = format!("a user has the name of client `{}`", token.sub);
             return Err(refuse(Reason::TokenSubjectInvalid).with_detail(detail));
         }
-        if let Some(other) = self.registry.issuer_of_foreign_name(&token.issuer, &token.sub) {
-            let detail =
-                format!("the name belongs to the subjects of `{other}`, by `subjects` of the record of that issuer");
-            return Err(refuse(Reason::TokenSubjectInvalid).with_detail(detail));
+        if token.own {
+            token.origin = Origin::read(&self.registry, &token.claims, &token.sub, is_issued_here)?;
         }
         self.check_times(&token)?;
         issuer_rules::check_audience(&token)?;

@@ -2,7 +2,7 @@
 //! cases.
 
 use crate::{
-    support::{ACCESS_TOKEN, AS, IDP, JWT, NOW},
+    support::{ACCESS_TOKEN, AS, ID_TOKEN, IDP, JWT, NOW},
     world::*,
 };
 use proptest::{
@@ -182,7 +182,15 @@ fn issuer() -> BoxedStrategy<IssuerSpec> {
 }
 
 fn actors() -> impl Strategy<Value = ActorsSpec> {
-    let parties = [who(AS, "orders"), who(AS, "billing"), who(IDP, "agent-7"), who(AS, "helper")];
+    let parties = [
+        who(AS, "orders"),
+        who(AS, "billing"),
+        who(IDP, "agent-7"),
+        who(AS, "idp|agent-7"),
+        who(IDP, "billing-there"),
+        who(AS, "helper"),
+        who(AS, "idp|bob"),
+    ];
     prop_oneof![
         3 => Just(ActorsSpec::Client),
         6 => Just(ActorsSpec::Any),
@@ -200,6 +208,7 @@ pub fn allow() -> BoxedStrategy<RuleSpec> {
         option::weighted(0.2, vec(select(vec!["alice", "bob", "orders", "idp|bob"]), 1..4)),
         percent(75),
         option::weighted(0.1, claim()),
+        option::weighted(0.1, token_type()),
     );
     let limits =
         (option::weighted(0.35, lifetime()), option::weighted(0.2, prop_oneof![1 => 0..3_usize, 3 => 3..6_usize]));
@@ -207,22 +216,27 @@ pub fn allow() -> BoxedStrategy<RuleSpec> {
     let scopes =
         option::weighted(0.6, prop_oneof![some_scopes(), most_scopes().prop_map(|scopes| scopes.or(Scopes(1)))]);
     (some3(92), subjects, some3(92), actors(), scopes, semantics, limits)
-        .prop_map(|(clients, (issuer, subs, or_clients, claim), targets, actors, scopes, semantics, limits)| RuleSpec {
-            allows: true,
-            clients,
-            issuer,
-            // A name without an issuer would mean a different party at each issuer.
-            subs: subs.filter(|_| issuer.is_some()),
-            or_clients,
-            claim,
-            targets,
-            actors,
-            scopes,
-            delegation: semantics.0,
-            impersonation: semantics.1,
-            max_lifetime: limits.0,
-            max_depth: limits.1,
-        })
+        .prop_map(
+            |(clients, (issuer, subs, or_clients, claim, token_type), targets, actors, scopes, semantics, limits)| {
+                RuleSpec {
+                    allows: true,
+                    clients,
+                    issuer,
+                    // A name without an issuer would mean a different party at each issuer.
+                    subs: subs.filter(|_| issuer.is_some()),
+                    or_clients,
+                    token_type,
+                    claim,
+                    targets,
+                    actors,
+                    scopes,
+                    delegation: semantics.0,
+                    impersonation: semantics.1,
+                    max_lifetime: limits.0,
+                    max_depth: limits.1,
+                }
+            },
+        )
         .boxed()
 }
 
@@ -230,17 +244,19 @@ pub fn allow() -> BoxedStrategy<RuleSpec> {
 pub fn deny() -> BoxedStrategy<RuleSpec> {
     let subjects = (
         option::weighted(0.4, select(vec![AS, IDP])),
-        option::weighted(0.6, vec(select(vec!["alice", "bob", "orders", "idp|bob"]), 1..3)),
-        option::weighted(0.3, claim()),
+        option::weighted(0.6, vec(select(DENIED.to_vec()), 1..3)),
+        option::weighted(0.2, claim()),
+        option::weighted(0.3, token_type()),
     );
     (some3(40), subjects, some3(40), actors())
-        .prop_map(|(clients, (issuer, subs, claim), targets, actors)| RuleSpec {
+        .prop_map(|(clients, (issuer, subs, claim, token_type), targets, actors)| RuleSpec {
             allows: false,
             // The builder refuses an empty list, which never matches.
             clients: clients.filter(|some| some.contains(&true)),
             issuer,
             subs,
             or_clients: false,
+            token_type,
             claim,
             targets: targets.filter(|some| some.contains(&true)),
             actors,
@@ -255,6 +271,10 @@ pub fn deny() -> BoxedStrategy<RuleSpec> {
 
 fn some3(each: u32) -> impl Strategy<Value = Option<Some3>> {
     option::weighted(0.5, uniform3(percent(each)))
+}
+
+fn token_type() -> impl Strategy<Value = &'static str> {
+    select(vec![ACCESS_TOKEN, JWT, ID_TOKEN])
 }
 
 fn claim() -> impl Strategy<Value = (&'static str, &'static str)> {
@@ -298,6 +318,9 @@ struct Dice {
 struct TokenDice {
     kind: Kind,
     sub: &'static str,
+    origin: Option<OriginSpec>,
+    /// Whether the origin fits the subject.
+    origin_fits: bool,
     to_us: bool,
     aud: Vec<Audience>,
     left: u64,
@@ -378,6 +401,8 @@ fn ask() -> BoxedStrategy<Dice> {
         .boxed()
 }
 
+/// The names in deny rules: own names, names at the foreign issuer, and names that the foreign names are mapped to.
+const DENIED: [&str; 7] = ["alice", "bob", "orders", "idp|bob", "idp|alice", "orders-there", "idp|orders-there"];
 const SUBJECTS: [&str; 8] = ["alice", "bob", "carol", "dave", "erin", "idp|bob", "orders", "orders-there"];
 const ACTORS: [&str; 8] = ["helper", "agent-7", "alice", "bob", "idp|bob", "web", "billing-there", "orders"];
 
@@ -417,6 +442,7 @@ fn token(kind: BoxedStrategy<Kind>, subs: [&'static str; 8]) -> BoxedStrategy<To
     };
     let scope = prop_oneof![1 => Just(None), 9 => most_scopes().prop_map(Some), 1 => some_scopes().prop_map(Some)];
     let names = (percent(96), aud, name(), option::weighted(0.5, name()));
+    let origin = (option::weighted(0.2, origin()), percent(95));
     let login = (
         option::weighted(0.4, select(vec![json!("high"), json!("low")])),
         option::weighted(0.3, select(vec![json!(["pwd"]), json!(["pwd", "otp"])])),
@@ -424,25 +450,44 @@ fn token(kind: BoxedStrategy<Kind>, subs: [&'static str; 8]) -> BoxedStrategy<To
     );
     let odd = (percent(1), percent(1));
     let acting = (option::weighted(0.3, act()), option::weighted(0.2, may_act()));
-    (kind, select(subs.to_vec()), names, left, scope, acting, login, uniform3(percent(50)), odd)
-        .prop_map(|(kind, sub, (to_us, aud, client_id, azp), left, scope, (act, may_act), login, extra, odd)| {
-            TokenDice {
+    (kind, (select(subs.to_vec()), origin), names, left, scope, acting, login, uniform3(percent(50)), odd)
+        .prop_map(
+            |(
                 kind,
-                sub,
-                to_us,
-                aud,
+                (sub, (origin, origin_fits)),
+                (to_us, aud, client_id, azp),
                 left,
-                client_id,
-                azp,
                 scope,
-                act,
-                may_act,
-                login: [login.0, login.1, login.2],
+                (act, may_act),
+                login,
                 extra,
                 odd,
-            }
-        })
+            )| {
+                TokenDice {
+                    kind,
+                    sub,
+                    origin,
+                    origin_fits,
+                    to_us,
+                    aud,
+                    left,
+                    client_id,
+                    azp,
+                    scope,
+                    act,
+                    may_act,
+                    login: [login.0, login.1, login.2],
+                    extra,
+                    odd,
+                }
+            },
+        )
         .boxed()
+}
+
+fn origin() -> impl Strategy<Value = OriginSpec> {
+    let types = select(vec![vec![JWT], vec![ID_TOKEN], vec![JWT, ACCESS_TOKEN], vec![ACCESS_TOKEN]]);
+    (any::<bool>(), types).prop_map(|(foreign, types)| OriginSpec { foreign, types })
 }
 
 fn act() -> BoxedStrategy<ActSpec> {
@@ -505,8 +550,8 @@ impl Dice {
                     None => name_of(dice.kind, client),
                 },
             };
+            dice.sub = sub;
             let mut token = dice.token(client, targets);
-            token.sub = sub;
             // An own token of a client was issued to that client.
             if CLIENTS.contains(&sub) && token.extra != [true; 3] {
                 token.client_id = Some(sub);
@@ -567,9 +612,16 @@ impl TokenDice {
             }
             MayAct::Other(may_act) => may_act,
         });
+        let foreign = kind == Kind::Own && self.sub.starts_with(PREFIX);
+        let origin = match self.origin_fits {
+            true if foreign => Some(self.origin.unwrap_or(OriginSpec { foreign, types: vec![JWT] })),
+            _ => self.origin,
+        };
+        let origin = origin.map(|origin| if self.origin_fits { OriginSpec { foreign, ..origin } } else { origin });
         TokenSpec {
             kind,
             sub: self.sub,
+            origin,
             aud,
             left: self.left,
             // An own access token always has `client_id`. An ID token has neither `client_id` nor a scope.

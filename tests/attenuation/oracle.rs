@@ -37,6 +37,16 @@ pub struct Bound {
     /// The value of each claim that the token may have.
     pub login: [Option<Value>; 3],
     pub extra: Map<String, Value>,
+    pub exchanged_from: Option<Value>,
+}
+
+/// Who a party is, whatever its names are.
+#[derive(PartialEq, Eq)]
+enum Identity {
+    Client(&'static str),
+    /// A subject of the foreign issuer, by its name there.
+    Foreign(String),
+    Other(Who),
 }
 
 /// The actor.
@@ -70,6 +80,7 @@ struct Ceiling {
     bound: Bound,
     milliseconds: u64,
     acting: Acting,
+    prior: Vec<Link>,
     targets: Vec<usize>,
     delegation: Result<Vec<Link>, &'static str>,
     impersonation: bool,
@@ -101,7 +112,8 @@ impl Facts<'_> {
         let acting = self.acting()?;
         let named = self.may_act(&acting);
         self.presenter(named && acting.is_client);
-        let (delegation, impersonation) = self.chains(&acting)?;
+        let prior = self.prior()?;
+        let (delegation, impersonation) = self.chains(&acting, prior.clone());
         if let (Err(code), false) = (delegation.as_ref(), impersonation) {
             self.refuse_if(true, code);
         }
@@ -126,8 +138,10 @@ impl Facts<'_> {
             act: None,
             login: self.login(),
             extra: self.extra(&targets),
+            exchanged_from: self.exchanged_from(issued_type),
         };
-        Some(Ceiling { bound, milliseconds: lifetime * 1000, acting, targets, delegation, impersonation })
+        let milliseconds = lifetime * 1000;
+        Some(Ceiling { bound, milliseconds, acting, prior, targets, delegation, impersonation })
     }
 
     /// The requested scope without ignored scope tokens.
@@ -185,6 +199,12 @@ impl Facts<'_> {
             Kind::IdToken => token.aud.iter().any(|name| self.ours_by_name_there(name).is_some()),
         };
         self.refuse_if(!to_us, "token_not_for_us");
+        if token.kind == Kind::Own {
+            let is_foreign = token.origin.as_ref().is_some_and(|origin| origin.foreign);
+            let has_foreign_name = token.sub.starts_with(PREFIX);
+            self.refuse_if(has_foreign_name && !is_foreign, "token_origin_missing");
+            self.refuse_if(!has_foreign_name && is_foreign, "token_origin_invalid");
+        }
     }
 
     /// The client that the foreign issuer means by a name.
@@ -208,6 +228,55 @@ impl Facts<'_> {
             Some(client) => who(AS, client),
             None => who(iss, sub),
         }
+    }
+
+    /// Who a name means, whatever the name is: a client of ours, a subject of the foreign issuer, or a party that no record
+    /// renames.
+    fn identity(&self, party: &Who) -> Identity {
+        let foreign = match party.iss.as_str() {
+            IDP => Some(party.sub.as_str()),
+            AS => party.sub.strip_prefix(PREFIX),
+            _ => None,
+        };
+        match foreign {
+            Some(sub) => match self.ours_by_name_there(sub) {
+                Some(client) => Identity::Client(client),
+                None => Identity::Foreign(sub.to_owned()),
+            },
+            None => match self.client_meant(AS, &party.sub).filter(|_| party.iss == AS) {
+                Some(client) => Identity::Client(client),
+                None => Identity::Other(party.clone()),
+            },
+        }
+    }
+
+    /// Every name of a party.
+    fn all_names(&self, party: &Who) -> Vec<Who> {
+        let both = |sub: &str| [who(IDP, sub), who(AS, &format!("{PREFIX}{sub}"))];
+        match self.identity(party) {
+            Identity::Client(client) => {
+                let there = (0..3).filter(|index| self.case.issuer.client_names[*index] && CLIENTS[*index] == client);
+                there.flat_map(|index| both(NAMES_THERE[index])).chain([who(AS, client)]).collect()
+            }
+            Identity::Foreign(sub) => both(&sub).into(),
+            Identity::Other(party) => vec![party],
+        }
+    }
+
+    /// The types of all tokens that led to the subject token, and its own type.
+    fn types(&self) -> Vec<&'static str> {
+        let earlier = self.subject.origin.iter().filter(|_| self.subject.kind == Kind::Own);
+        let mut types: Vec<_> = earlier.flat_map(|origin| origin.types.clone()).collect();
+        if !types.contains(&self.subject.token_type()) {
+            types.push(self.subject.token_type());
+        }
+        types
+    }
+
+    fn exchanged_from(&self, issued_type: &'static str) -> Option<Value> {
+        let foreign = self.subject.kind != Kind::Own || self.subject.sub.starts_with(PREFIX);
+        let types = self.types();
+        (foreign || types != [issued_type]).then(|| OriginSpec { foreign, types }.to_json())
     }
 
     fn issued_sub(&self, token: &TokenSpec) -> String {
@@ -272,41 +341,45 @@ impl Facts<'_> {
         self.refuse_if(several && !self.client.several_audiences && !named, "several_audiences");
     }
 
-    fn chains(&self, acting: &Acting) -> Option<(Result<Vec<Link>, &'static str>, bool)> {
-        let subject = self.subject;
-        let prior: Vec<Link> = match &subject.act {
-            None => Vec::new(),
-            Some(ActSpec::Broken(_)) => return None,
-            Some(ActSpec::Chain(hops)) => {
-                let link = |hop: &Hop| Link {
-                    party: who(hop.iss.unwrap_or(subject.issuer()), hop.sub),
-                    name: hop.name.then(|| json!("Somebody")),
-                };
-                hops.iter().map(link).collect()
-            }
+    /// The actors that the subject token names.
+    fn prior(&self) -> Option<Vec<Link>> {
+        let link = |hop: &Hop| Link {
+            party: who(hop.iss.unwrap_or(self.subject.issuer()), hop.sub),
+            name: hop.name.then(|| json!("Somebody")),
         };
+        match &self.subject.act {
+            None => Some(Vec::new()),
+            Some(ActSpec::Broken(_)) => None,
+            Some(ActSpec::Chain(hops)) => Some(hops.iter().map(link).collect()),
+        }
+    }
+
+    fn chains(&self, acting: &Acting, prior: Vec<Link>) -> (Result<Vec<Link>, &'static str>, bool) {
+        let subject = self.subject;
         let impersonation = prior.is_empty() && self.case.ask.actor.is_none();
-        let names = |token: &TokenSpec| [self.known_as(token.issuer(), token.sub), who(AS, &self.issued_sub(token))];
-        let subjects = names(subject);
-        let mut actors = vec![acting.party.clone()];
-        actors.extend(self.case.ask.actor.iter().flat_map(names));
-        let delegation = if actors.iter().any(|actor| subjects.contains(actor)) {
+        let delegation = if self.identity(&acting.party) == self.identity(&who(subject.issuer(), subject.sub)) {
             Err("actor_is_subject")
         } else {
             self.extended(prior, acting)
         };
-        Some((delegation, impersonation))
+        (delegation, impersonation)
     }
 
     fn extended(&self, prior: Vec<Link>, acting: &Acting) -> Result<Vec<Link>, &'static str> {
-        let is_actor = |link: &Link| self.known_as(&link.party.iss, &link.party.sub) == acting.party;
+        let identity = self.identity(&acting.party);
+        let is_actor = |link: &Link| self.identity(&link.party) == identity;
         let is_current = prior.first().is_some_and(is_actor);
         if !is_current && prior.iter().any(is_actor) && !self.client.repeated_actors {
             return Err("actor_repeated");
         }
         let mut chain = Vec::new();
         if !is_current {
-            chain.push(Link { party: acting.party.clone(), name: None });
+            let party = match identity {
+                Identity::Client(client) => who(AS, client),
+                Identity::Foreign(sub) => who(IDP, &sub),
+                Identity::Other(party) => party,
+            };
+            chain.push(Link { party, name: None });
         }
         chain.extend(prior);
         if chain.len() > self.case.server.max_depth { Err("chain_too_deep") } else { Ok(chain) }
@@ -397,8 +470,6 @@ impl Facts<'_> {
         let issued_to_itself = subject.client_id.or(subject.azp) == Some(subject.sub);
         let is_known = is_client(&party) && (!own || subject.act.is_some());
         let is_a_client = issued_to_itself || is_known || was.as_ref().is_some_and(is_client);
-        // A deny rule also matches the foreign party that the subject was before.
-        let origin = subject.sub.strip_prefix(PREFIX).filter(|_| own && !rule.allows).map(|sub| who(IDP, sub));
         let names = |party: &Who| {
             rule.issuer.is_none_or(|iss| party.iss == iss)
                 && rule.subs.as_ref().is_none_or(|subs| subs.contains(&party.sub.as_str()))
@@ -415,10 +486,22 @@ impl Facts<'_> {
         let actors_fit = match &rule.actors {
             ActorsSpec::Client => ceiling.acting.is_client,
             ActorsSpec::Any => true,
-            ActorsSpec::Parties(parties) => parties.contains(&ceiling.acting.party),
+            ActorsSpec::Parties(parties) if rule.allows => parties.contains(&ceiling.acting.party),
+            // A deny rule matches the current actor and the earlier actors, under every name.
+            ActorsSpec::Parties(parties) => {
+                let earlier = ceiling.prior.iter().map(|link| &link.party);
+                let mut actors = earlier.chain([&ceiling.acting.party]).flat_map(|actor| self.all_names(actor));
+                actors.any(|name| parties.contains(&name))
+            }
         };
+        let subject_fits = if rule.allows { names(&party) } else { self.all_names(&party).iter().any(names) };
+        let type_fits = rule.token_type.is_none_or(|wanted| match rule.allows {
+            true => subject.token_type() == wanted,
+            false => self.types().contains(&wanted),
+        });
         rule.clients.is_none_or(|list| list[self.case.ask.client])
-            && (names(&party) || origin.as_ref().is_some_and(names))
+            && subject_fits
+            && type_fits
             && (!rule.allows || rule.or_clients || !is_a_client)
             && claim_fits
             && targets_fit
@@ -506,7 +589,7 @@ impl Bound {
             "access_token": null, "issued_token_type": self.issued_type, "token_type": token_type,
             "expires_in": issued.exp() - NOW, "scope": claim("scope"),
         });
-        let known = ["iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "act"];
+        let known = ["iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "act", "exchanged_from"];
         let stray = |name: &&String| {
             !known.contains(&name.as_str()) && !LOGIN.contains(&name.as_str()) && !self.extra.contains_key(*name)
         };
@@ -526,6 +609,7 @@ impl Bound {
             ("iat", claim("iat") == NOW),
             ("act", claims.get("act") == self.act.as_ref()),
             ("semantics", issued.semantics == Some(if self.act.is_some() { "delegation" } else { "impersonation" })),
+            ("exchanged_from", claims.get("exchanged_from") == self.exchanged_from.as_ref()),
             ("login", login_fits),
             ("extra claims", extra_fits),
             ("no further claims", claims.keys().find(stray).is_none()),

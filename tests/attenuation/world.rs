@@ -180,6 +180,7 @@ pub struct RuleSpec {
     pub issuer: Option<&'static str>,
     pub subs: Option<Vec<&'static str>>,
     pub or_clients: bool,
+    pub token_type: Option<&'static str>,
     pub claim: Option<(&'static str, &'static str)>,
     pub targets: Option<Some3>,
     pub actors: ActorsSpec,
@@ -237,6 +238,8 @@ pub enum Kind {
 pub struct TokenSpec {
     pub kind: Kind,
     pub sub: &'static str,
+    /// The claim `exchanged_from`, which counts in own tokens only.
+    pub origin: Option<OriginSpec>,
     pub aud: Vec<String>,
     /// The remaining lifetime in milliseconds.
     pub left: u64,
@@ -250,6 +253,14 @@ pub struct TokenSpec {
     pub extra: Some3,
     pub cnf: bool,
     pub authorization_details: bool,
+}
+
+/// What an own token was exchanged from.
+#[derive(Clone, Debug)]
+pub struct OriginSpec {
+    /// Whether the subject is a subject of the foreign issuer.
+    pub foreign: bool,
+    pub types: Vec<&'static str>,
 }
 
 #[derive(Clone, Debug)]
@@ -331,6 +342,7 @@ impl TokenSpec {
                 many => Some(json!(many)),
             },
         );
+        put("exchanged_from", self.origin.as_ref().map(OriginSpec::to_json));
         put("client_id", self.client_id.map(Value::from));
         put("azp", self.azp.map(Value::from));
         put("scope", self.scope.map(|scope| scope.names().join(" ").into()));
@@ -361,6 +373,15 @@ pub fn extra_value(name: &str) -> Value {
     match name {
         "groups" => json!(["staff", "auditors"]),
         name => json!(format!("the-{name}")),
+    }
+}
+
+impl OriginSpec {
+    pub fn to_json(&self) -> Value {
+        match self.foreign {
+            true => json!({ "iss": IDP, "token_types": self.types }),
+            false => json!({ "token_types": self.types }),
+        }
     }
 }
 
@@ -514,6 +535,9 @@ impl RuleSpec {
         }
         if self.or_clients {
             subjects = subjects.or_clients();
+        }
+        if let Some(token_type) = self.token_type {
+            subjects = subjects.of_type(TokenType::from_static(token_type));
         }
         if let Some((name, value)) = self.claim {
             subjects = subjects.with_claim(name, value);

@@ -264,9 +264,10 @@ async fn the_actor_is_never_the_subject() {
 
     // A foreign subject is its own actor, under its foreign name and under its `sub` in issued tokens.
     let bob = idp.foreign(json!({}));
-    for (actor, token_type) in
-        [(bob.clone(), JWT), (own_minter.access_token(json!({ "sub": "idp|bob" })), ACCESS_TOKEN)]
-    {
+    for (actor, token_type) in [
+        (bob.clone(), JWT),
+        (own_minter.access_token(json!({ "sub": "idp|bob", "exchanged_from": exchanged_from(IDP) })), ACCESS_TOKEN),
+    ] {
         let mut form = foreign_form(&bob, JWT);
         form.extend([("actor_token", actor.as_str()), ("actor_token_type", token_type)]);
         assert_eq!(outcome(&mut world, "orders", &form).await, Err(Reason::ActorIsSubject));
@@ -277,7 +278,7 @@ async fn the_actor_is_never_the_subject() {
 async fn a_foreign_name_does_not_hide_the_subject() {
     let mut world = plan_of(trusted, carrier).start().await;
     // The record of the foreign issuer maps `bob` to `idp|bob`.
-    let subject = world.own.access_token(json!({ "sub": "idp|bob" }));
+    let subject = world.own.access_token(json!({ "sub": "idp|bob", "exchanged_from": exchanged_from(IDP) }));
     let actor = world.idp.foreign(json!({ "sub": "bob" }));
     assert_eq!(with_actor(&mut world, &subject, (&actor, JWT)).await, Err(Reason::ActorIsSubject));
 }

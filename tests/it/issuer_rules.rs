@@ -568,11 +568,12 @@ async fn th_43_no_actor_comes_from_another_tenant() {
     let mismatch = Err(Reason::TenantMismatch);
     let theirs = |tenant: &str| (vendor.foreign(json!({ "tid": tenant, "sub": "agent" })), JWT);
     // An own token keeps the tenant of the foreign token that it was exchanged for.
-    let ours = |sub: &str| (own.access_token(json!({ "sub": sub })), ACCESS_TOKEN);
+    let ours =
+        |sub: &str| (own.access_token(json!({ "sub": sub, "exchanged_from": exchanged_from(VENDOR) })), ACCESS_TOKEN);
     for (name, (token, token_type), expected) in [
         ("of its tenant", theirs("red"), Ok(json!({ "iss": VENDOR, "sub": "red|agent" }))),
         ("of another", theirs("blue"), mismatch.clone()),
-        ("of its tenant, exchanged", ours("vendor|red|agent"), Ok(json!({ "sub": "vendor|red|agent" }))),
+        ("of its tenant, exchanged", ours("vendor|red|agent"), Ok(json!({ "iss": VENDOR, "sub": "red|agent" }))),
         ("of another, exchanged", ours("vendor|blue|agent"), mismatch.clone()),
     ] {
         let mut form = subject(&local, ACCESS_TOKEN, "blue");
@@ -598,7 +599,9 @@ async fn th_43_a_subject_without_a_known_tenant_is_refused() {
         ("alice", Ok(())),
     ];
     for (sub, expected) in cases {
-        let token = own.access_token(json!({ "sub": sub, "aud": "https://red.example", "scope": "read" }));
+        let origin = if sub == "alice" { Value::Null } else { exchanged_from(VENDOR) };
+        let changes = json!({ "sub": sub, "aud": "https://red.example", "scope": "read", "exchanged_from": origin });
+        let token = own.access_token(changes);
         let found = presented(&mut world, "red", &subject(&token, ACCESS_TOKEN, "blue")).await.map(|_| ());
         assert_eq!(found, expected, "{sub}");
     }

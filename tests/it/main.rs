@@ -28,6 +28,7 @@ mod issuer_rules;
 mod key_documents;
 mod keys;
 mod metrics;
+mod names;
 mod paths;
 mod policy_combined;
 mod policy_explain;

@@ -73,7 +73,7 @@ impl Description {
         let names = |party: &Party| self.issuer.is_none_or(|iss| iss == party.iss) && lists(&self.subs, &party.sub);
         let mut targets = query.targets.iter().map(|target| lists(&self.targets, target.as_str()));
         lists(&self.clients, query.client_id.as_str())
-            && (names(&query.subject.party) || !self.allows && query.subject.origin.as_ref().is_some_and(names))
+            && (names(&query.subject.party) || !self.allows && query.subject.other_names.iter().any(names))
             && self.claims.iter().all(|(name, wanted)| match query.subject.claims.get(name) {
                 Some(Value::Array(held)) => held.contains(wanted),
                 held => held == Some(wanted),
@@ -81,7 +81,9 @@ impl Description {
             && (!self.allows || self.or_clients || !query.subject.is_client)
             && (self.any_actor || query.actor.is_client)
             && (!self.requires_actor_token || query.actor.by_token)
-            && (!self.id_tokens || query.subject.token_type == TokenType::ID_TOKEN)
+            && (!self.id_tokens
+                || query.subject.token_type == TokenType::ID_TOKEN
+                || !self.allows && query.subject.earlier_token_types.contains(&TokenType::ID_TOKEN))
             && if self.allows { targets.all(|fits| fits) } else { targets.any(|fits| fits) }
     }
 
@@ -168,12 +170,12 @@ fn query() -> impl Strategy<Value = Query> {
         vec(name(), 0..4).prop_map(|list| Some(json!(list))),
         Just(Some(json!([3, "a", null]))),
     ];
-    let subject = (party(), option::of(party()), any::<bool>(), groups, option::of(2..4));
+    let subject = (party(), vec(party(), 0..2), any::<bool>(), groups, option::of(2..4));
     let scope = || vec(select(&SCOPES[..]), 0..3).prop_map(|list| Scope::from_tokens(list).unwrap());
-    let rest = (vec(name(), 0..3), scope(), option::of(scope()), any::<[bool; 6]>());
-    (name(), subject, rest).prop_map(|(client, (party, origin, is_client, groups, level), rest)| {
+    let rest = (vec(name(), 0..3), scope(), option::of(scope()), any::<[bool; 7]>());
+    (name(), subject, rest).prop_map(|(client, (party, other_names, is_client, groups, level), rest)| {
         let mut query = Query::new(client, party, "a");
-        query.subject.origin = origin;
+        query.subject.other_names = other_names;
         query.subject.is_client = is_client;
         query.subject.claims.extend(groups.map(|groups| ("groups".to_owned(), groups)));
         query.subject.claims.extend(level.map(|level| ("level".to_owned(), json!(level))));
@@ -181,6 +183,7 @@ fn query() -> impl Strategy<Value = Query> {
             (rest.0.into_iter().map(Into::into).collect(), rest.1, rest.2);
         let strong;
         let id_token;
+        let from_id_token;
         [
             query.actor.is_client,
             query.delegation_possible,
@@ -188,8 +191,10 @@ fn query() -> impl Strategy<Value = Query> {
             query.actor.by_token,
             strong,
             id_token,
+            from_id_token,
         ] = rest.3;
         query.subject.acr = Some(if strong { "strong" } else { "weak" }.to_owned());
+        query.subject.earlier_token_types = if from_id_token { vec![TokenType::ID_TOKEN] } else { vec![] };
         query.subject.token_type = if id_token { TokenType::ID_TOKEN } else { TokenType::ACCESS_TOKEN };
         query
     })
@@ -245,7 +250,7 @@ fn the_cases_lead_to_every_kind_of_decision() {
     use proptest::{strategy::ValueTree, test_runner::TestRunner};
     let mut runner = TestRunner::deterministic();
     let mut counts = [0; 5];
-    for _ in 0..500 {
+    for _ in 0..1000 {
         let rules = vec(description(), 25).new_tree(&mut runner).unwrap().current();
         let query = query().new_tree(&mut runner).unwrap().current();
         let decision = expected(&rules, &query);

@@ -269,7 +269,7 @@ async fn section_2_3_needs_a_jwt() {
 
     let claims = json!({
         "iss": RFC_AS, "sub": "bdc@example.com", "aud": "https://rs08.example.com", "exp": CLOCK + 600, "iat": CLOCK,
-        "jti": "1", "client_id": "app", "scope": "api",
+        "jti": "1", "client_id": "app", "scope": "api", "exchanged_from": exchanged_from(ORIGINAL),
     });
     let subject = world.own.sign(&world.own.header("at+jwt"), &claims);
     let body = FIGURE_1.replace("accVkjcJyb4BWCxGsndESCJQbdFMogUC5PbRDqceLTC", &subject);

@@ -430,7 +430,8 @@ async fn only_listed_claims_are_copied() {
         ),
         ("at two targets, by one", named, |t| t, true, json!({})),
     ];
-    let written = BTreeSet::from(["iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "act"]);
+    let written =
+        BTreeSet::from(["iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "act", "exchanged_from"]);
     for (name, billing, ledger, at_both, expected) in cases {
         let target = |record: Target| match record.id().as_str() {
             "billing" => billing(record),

@@ -164,6 +164,7 @@ async fn a_verifier_decides_about_its_token_type() {
         let expected = json!({
             "iss": AS, "sub": "desk|carol", "aud": "https://billing.example", "exp": NOW + 300, "iat": NOW,
             "jti": issued["jti"].clone(), "client_id": "orders", "scope": "read write", "act": { "sub": "orders" },
+            "exchanged_from": { "iss": DESK, "token_types": [token_type] },
         });
         assert_eq!(issued, expected);
         desk.vouches(json!({ "sub": "agent-7", "scope": "admin", "exp": NOW + 60 }));

@@ -106,6 +106,11 @@ pub fn changed(mut claims: Value, changes: Value) -> Value {
     claims
 }
 
+/// The claim of a token that the layer issued for a subject of a foreign issuer, who presented a JWT.
+pub fn exchanged_from(iss: &str) -> Value {
+    json!({ "iss": iss, "token_types": [JWT] })
+}
+
 /// The parts of a world before it is built.
 pub struct Plan {
     pub own: Minter,

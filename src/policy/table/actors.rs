@@ -25,6 +25,9 @@ impl Actors {
     }
 
     /// Creates a condition for these parties.
+    ///
+    /// An allow rule compares the name of the current actor. A deny rule compares every name of the current actor and of
+    /// every earlier actor. So a denied party gets no token by letting another party act after it.
     pub fn parties(parties: impl IntoIterator<Item = Party>) -> Self {
         Self(Kind::Parties(parties.into_iter().collect()))
     }
@@ -41,11 +44,17 @@ impl Actors {
         matches!(&self.0, Kind::Parties(parties) if parties.is_empty())
     }
 
-    pub(super) fn contains_actor_of(&self, query: &Query) -> bool {
+    /// Whether the current actor meets the condition, or, `with_others`, under one of its other names or as an earlier
+    /// actor.
+    pub(super) fn contains_actor_of(&self, query: &Query, with_others: bool) -> bool {
+        let Query { actor, prior_actors, prior_actor_other_names, .. } = query;
+        let others = || [&actor.other_names, prior_actors, prior_actor_other_names].into_iter().flatten();
         match &self.0 {
-            Kind::Client => query.actor.is_client,
+            Kind::Client => actor.is_client,
             Kind::Any => true,
-            Kind::Parties(parties) => parties.contains(&query.actor.party),
+            Kind::Parties(parties) => {
+                parties.contains(&actor.party) || with_others && others().any(|name| parties.contains(name))
+            }
         }
     }
 

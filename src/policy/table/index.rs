@@ -1,4 +1,4 @@
-use super::{names::Names, rule::Rule, subjects::parties};
+use super::{names::Names, rule::Rule, subjects};
 use crate::policy::Query;
 use serde_json::Value;
 use std::{
@@ -150,7 +150,7 @@ impl Index {
     /// Every subject key that can lead to a rule for the subject of the query.
     fn subject_keys<'a>(&'a self, query: &'a Query) -> Vec<SubjectKey<'a>> {
         let mut keys = Vec::new();
-        for party in parties(query, true) {
+        for party in subjects::names(query, true) {
             let (iss, sub) = (party.iss.as_str(), party.sub.as_str());
             keys.extend([SubjectKey::Issuer(iss), SubjectKey::Name(sub), SubjectKey::Party(iss, sub)]);
         }
@@ -161,7 +161,9 @@ impl Index {
             });
             for text in values.unwrap_or_default().iter().filter_map(Value::as_str) {
                 keys.push(SubjectKey::Claim(None, name, text));
-                keys.extend(parties(query, true).map(|party| SubjectKey::Claim(Some(party.iss.as_str()), name, text)));
+                keys.extend(
+                    subjects::names(query, true).map(|party| SubjectKey::Claim(Some(party.iss.as_str()), name, text)),
+                );
             }
         }
         keys.retain(|key| self.kinds[key.kind()]);

@@ -1,4 +1,4 @@
-use super::{names::Names, rule::Rule, subjects::parties};
+use super::{names::Names, rule::Rule, subjects};
 use crate::{
     policy::{Denial, Grant, Query, Semantics},
     protocol::Scope,
@@ -77,16 +77,16 @@ impl Rule {
     }
 
     pub(super) fn meets(&self, condition: Mismatch, query: &Query) -> bool {
-        // A deny rule also matches the foreign party that became the subject in an earlier exchange.
-        let mut parties = parties(query, self.is_deny());
+        // A deny rule matches under every name, an allow rule only under the name in the token.
+        let mut names = subjects::names(query, self.is_deny());
         match condition {
             Mismatch::Client => self.clients.contains(&query.client_id),
-            Mismatch::SubjectIssuer => parties.any(|party| self.subjects.has_issuer_of(party)),
-            Mismatch::SubjectName => parties.any(|party| self.subjects.contains(party)),
-            Mismatch::SubjectType => self.subjects.accept_type_of(&query.subject),
+            Mismatch::SubjectIssuer => names.any(|name| self.subjects.has_issuer_of(name)),
+            Mismatch::SubjectName => names.any(|name| self.subjects.contains(name)),
+            Mismatch::SubjectType => self.subjects.accept_type_of(&query.subject, self.is_deny()),
             Mismatch::Claim => self.subjects.missing_claim(&query.subject).is_none(),
             Mismatch::SubjectIsClient => self.is_deny() || self.subjects.or_clients || !query.subject.is_client,
-            Mismatch::Actor => self.actors.contains_actor_of(query),
+            Mismatch::Actor => self.actors.contains_actor_of(query, self.is_deny()),
             Mismatch::ActorToken => !self.requires_actor_token || query.actor.by_token,
             Mismatch::SenderConstraint => !self.requires_sender_constraint || query.sender_constrained,
             Mismatch::Target if self.is_allow() => query.targets.iter().all(|target| self.targets.contains(target)),

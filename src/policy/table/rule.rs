@@ -119,8 +119,11 @@ impl Rule {
     /// Creates a rule that refuses a request, whatever other rules allow. The rule applies to every actor, unless
     /// [`Rule::actors`] names some.
     ///
-    /// If a request names several targets, a deny rule matches if the rule names one of them. A deny rule that names a
-    /// foreign subject also matches after an earlier exchange gave the subject another name.
+    /// If a request names several targets, a deny rule matches if the rule names one of them.
+    ///
+    /// A deny rule matches a subject, an actor and an earlier actor under every name that the party has, in every exchange.
+    /// Every subject has a name of our own issuer in issued tokens. So a deny rule for all subjects of our own issuer
+    /// matches every subject.
     pub fn deny(clients: impl Into<Names>, subjects: Subjects, targets: impl Into<Names>) -> Self {
         Self { effect: Effect::Deny, actors: Actors::any(), ..Self::allow(clients, subjects, targets) }
     }

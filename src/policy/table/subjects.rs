@@ -48,6 +48,9 @@ impl Subjects {
     }
 
     /// Restricts the condition to these subjects, by the `sub` that the issuer uses. A second call replaces the names.
+    ///
+    /// An allow rule compares the name in the subject token. A deny rule compares every name of the subject
+    /// ([`Subject::other_names`]).
     pub fn named<T: Into<String>>(mut self, names: impl IntoIterator<Item = T>) -> Self {
         self.names = names.into_iter().map(Into::into).collect::<Vec<String>>().into();
         self
@@ -98,6 +101,8 @@ impl Subjects {
     /// Restricts the condition to subject tokens of this declared type (`subject_token_type`). After several calls, one of
     /// the types is enough. The layer has already checked that the token is of the declared type.
     ///
+    /// A deny rule also matches if the subject token came from a token of this type in an earlier exchange.
+    ///
     /// ```
     /// use tower_token_exchange::{
     ///     TokenType,
@@ -143,8 +148,11 @@ impl Subjects {
         self.has_issuer_of(party) && self.names.contains(&party.sub)
     }
 
-    pub(super) fn accept_type_of(&self, subject: &Subject) -> bool {
-        self.types().is_empty() || self.types().contains(&subject.token_type)
+    /// Whether the type of the subject token meets the condition, or, `with_earlier`, the type of a token of an earlier
+    /// exchange.
+    pub(super) fn accept_type_of(&self, subject: &Subject, with_earlier: bool) -> bool {
+        let earlier = subject.earlier_token_types.iter().filter(|_| with_earlier);
+        self.types().is_empty() || earlier.chain([&subject.token_type]).any(|known| self.types().contains(known))
     }
 
     /// The first required claim that the subject token does not have.
@@ -184,8 +192,7 @@ fn has_claim(subject: &Subject, name: &str, value: &Value) -> bool {
     }
 }
 
-/// The parties that a rule for a subject can name: the party of the subject token and, for a deny rule, the party that the
-/// subject was before an earlier exchange.
-pub(super) fn parties(query: &Query, with_origin: bool) -> impl Iterator<Item = &Party> {
-    iter::once(&query.subject.party).chain(query.subject.origin.as_ref().filter(|_| with_origin))
+/// The names by which a rule can name the subject: the name in the subject token and, for a deny rule, every other name.
+pub(super) fn names(query: &Query, with_others: bool) -> impl Iterator<Item = &Party> {
+    iter::once(&query.subject.party).chain(query.subject.other_names.iter().filter(move |_| with_others))
 }

@@ -228,6 +228,17 @@ reasons! {
     TokenSubjectInvalid = "token_subject_invalid", TOKEN,
         "Configure the issuer to write a readable `sub`. If the issuer names the subject in another claim, set \
         {TokenRules::subject_claim}. Some issuers omit `sub` if no user is involved.";
+    /// The subject of a token of our own issuer has a name that a subject of a foreign issuer has here, and the layer did not
+    /// issue the token for that foreign subject.
+    TokenOriginMissing = "token_origin_missing", TOKEN,
+        "The detail names the foreign issuer. Give that issuer another prefix ({Issuer::map_subjects}), or let no user \
+        of this server have a name with the prefix. A token of a foreign subject states its origin in `exchanged_from`. \
+        Only the layer writes this claim.";
+    /// The claim `exchanged_from` of an issued token does not fit the `sub` of the token.
+    TokenOriginInvalid = "token_origin_invalid", TOKEN,
+        "If {Issuer::map_subjects} changed or the record of the issuer was removed, the client needs a new token. \
+        Otherwise a server that signs with the key of this server wrote the claim: only the layer may write \
+        `exchanged_from`.";
     /// The token has no `exp`.
     TokenExpiryMissing = "token_expiry_missing", TOKEN,
         "Configure the issuer to write `exp` into its tokens or its introspection answers. The layer does not accept \

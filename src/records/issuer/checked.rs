@@ -82,6 +82,11 @@ impl IssuerRecord {
         self.clients.iter().find(|(name, _)| name == theirs).map(|(_, ours)| ours)
     }
 
+    /// The names that the issuer uses for clients of ours.
+    pub(in crate::records) fn client_names(&self) -> impl Iterator<Item = (&str, &ClientId)> {
+        self.clients.iter().map(|(theirs, ours)| (theirs.as_str(), ours))
+    }
+
     /// Our name of an `acr` value of a foreign issuer.
     pub(crate) fn acr_named(&self, theirs: &str) -> Option<&str> {
         self.acr.iter().find(|(value, _)| value == theirs).map(|(_, ours)| ours.as_str())

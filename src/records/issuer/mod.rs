@@ -287,7 +287,7 @@ impl Issuer {
     /// A record that names keys needs no such statement.
     ///
     /// Only the layer issues tokens for subjects of foreign issuers. A token of the other server is refused if its subject has
-    /// the name that a subject of a foreign issuer has here ([`SubjectMapping::Prefix`]).
+    /// the name that a subject of a foreign issuer has here ([`names`](crate::manual::names)).
     pub fn of_another_server(mut self) -> Self {
         self.is_of_another_server = true;
         self
@@ -378,6 +378,8 @@ impl Issuer {
     }
 
     /// Sets how the subjects of a foreign issuer are named here. Required for a foreign issuer.
+    ///
+    /// The page [`names`](crate::manual::names) lists the names that a subject has, and how rules match them.
     pub fn map_subjects(mut self, mapping: SubjectMapping) -> Self {
         self.subjects = Some(mapping);
         self

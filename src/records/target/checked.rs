@@ -1,6 +1,6 @@
 use super::{AUDIENCE_CLAIM, CALLERS, NAMES, RESOURCES, SERVED_BY, Target};
 use crate::{
-    protocol::{Scope, TargetName, TargetNameError},
+    protocol::{EXCHANGED_FROM, Scope, TargetName, TargetNameError},
     records::{ClientId, ConfigError, ConfigErrorKind, Place, Problems, TargetId, names::Names, place::Field},
 };
 use std::{
@@ -10,7 +10,7 @@ use std::{
 };
 
 /// The claims that no target can repeat: this crate decides their value, or they have a fixed meaning.
-const RESERVED_CLAIMS: [&str; 24] = [
+const RESERVED_CLAIMS: [&str; 25] = [
     "iss",
     "sub",
     "aud",
@@ -35,6 +35,7 @@ const RESERVED_CLAIMS: [&str; 24] = [
     "events",
     "active",
     "token_type",
+    EXCHANGED_FROM,
 ];
 
 /// A target whose record was checked.

@@ -232,7 +232,7 @@ async fn th_06_subject_and_actor_do_not_change_places() {
     let own = world.own.clone();
     let alice = own.access_token(json!({}));
     let bob = partner.foreign(json!({}));
-    let bob_of_ours = own.access_token(json!({ "sub": "partner|bob" }));
+    let bob_of_ours = own.access_token(json!({ "sub": "partner|bob", "exchanged_from": exchanged_from(PARTNER) }));
     let orders = itself(&own, "orders");
     let seven = partner.foreign(json!({ "sub": "agent-7" }));
     let user_only = idle.foreign(json!({ "sub": "agent-7" }));

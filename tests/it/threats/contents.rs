@@ -116,7 +116,11 @@ async fn th_28_a_claim_needs_both_records() {
         let why = format!("{in_target:?} {in_issuer:?}");
         let ask = ask_foreign("orders", &partner.foreign(unnamed.clone())).at("hr");
         let claims = ask.claims(&mut world, &why).await;
-        assert_eq!(names_of(&claims), ALWAYS.iter().chain(carried).copied().collect(), "{why}");
+        assert_eq!(
+            names_of(&claims),
+            ALWAYS.iter().chain(&["exchanged_from"]).chain(carried).copied().collect(),
+            "{why}"
+        );
         let written = ["iss", "sub", "client_id", "act"].map(|name| claims[name].clone());
         assert_eq!(written, [json!(AS), json!("partner|bob"), json!("orders"), json!({ "sub": "orders" })], "{why}");
         assert_ne!(claims["jti"], "chosen", "{why}");

@@ -57,6 +57,12 @@ pub(super) fn tokens() -> Vec<Row> {
         }),
         own("no issuer", Reason::TokenIssuerMissing, |world| world.own.access_token(json!({ "iss": null }))),
         own("no subject", Reason::TokenSubjectInvalid, |world| world.own.access_token(json!({ "sub": [CANARY] }))),
+        own("a name of a foreign subject", Reason::TokenOriginMissing, |world| {
+            world.own.access_token(json!({ "sub": "idp|zq9canary" }))
+        }),
+        own("an origin of a stranger", Reason::TokenOriginInvalid, |world| {
+            world.own.access_token(json!({ "exchanged_from": { "iss": CANARY, "token_types": [JWT] } }))
+        }),
         own("a client that is no text", Reason::TokenClaimsInvalid, |world| {
             world.own.access_token(json!({ "client_id": [CANARY] }))
         }),

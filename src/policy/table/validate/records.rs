@@ -32,7 +32,7 @@ pub(super) fn check(
             check_scopes(rule, place, registry, problems);
             check_limits(rule, place, problems);
         }
-        Effect::Deny => check_renamed_subjects(rule, place, registry, problems),
+        Effect::Deny => check_renamed_actors(rule, place, registry, problems),
     }
 }
 
@@ -88,6 +88,9 @@ fn check_subjects(rule: &Rule, place: &Place<'_>, registry: &Registry, problems:
 }
 
 /// Checks that every actor is a client of the rule, or a party that such a client may present.
+///
+/// A deny rule also matches earlier actors, so another client may have presented the actor. If the record of a foreign issuer
+/// trusts `act`, the issuer may name any earlier actor.
 fn check_actors(
     rule: &Rule,
     place: &Place<'_>,
@@ -95,12 +98,19 @@ fn check_actors(
     actors: &HashSet<&Party>,
     problems: &mut Problems,
 ) {
+    if rule.is_deny() && registry.issuers().any(|issuer| !issuer.own && issuer.act) {
+        return;
+    }
     let may_present = |client: &ClientRecord, party: &Party| {
         client.carries.contains(party) || (registry.is_own(&party.iss) && client.id == party.sub)
     };
+    let any_may_present = |party: &Party| {
+        actors.contains(party) || (registry.is_own(&party.iss) && registry.client(&party.sub).is_some())
+    };
     for (index, party) in rule.actors.listed().iter().enumerate() {
         let can_act = match rule.clients.listed() {
-            None => actors.contains(party) || (registry.is_own(&party.iss) && registry.client(&party.sub).is_some()),
+            _ if rule.is_deny() => registry.names_of([party.clone()]).iter().any(any_may_present),
+            None => any_may_present(party),
             Some(ids) => ids.iter().filter_map(|id| registry.client(id)).any(|client| may_present(client, party)),
         };
         if !can_act {
@@ -196,13 +206,18 @@ fn check_limits(rule: &Rule, place: &Place<'_>, problems: &mut Problems) {
     }
 }
 
-/// Checks that a deny rule by name still matches after the first exchange of a subject.
-fn check_renamed_subjects(rule: &Rule, place: &Place<'_>, registry: &Registry, problems: &mut Problems) {
-    let issuer = rule.subjects.issuer.as_deref().and_then(|issuer| registry.issuer(issuer));
-    let renames = issuer.is_some_and(|issuer| matches!(issuer.subjects, Some(SubjectMapping::Claim(_))));
-    if renames && rule.subjects.names.listed().is_some() {
-        let help = "the issuer's record gives the subjects another name in their first exchange, and the rule does not \
-                    match that name: deny by issuer or by claim";
-        problems.add(place.wrong_at("subjects", "subjects.names", help).of_kind(Conflict));
+/// Checks that a deny rule names each actor by a name that `act` shows. A name that comes from a claim of the actor's own
+/// issuer is not in `act`.
+fn check_renamed_actors(rule: &Rule, place: &Place<'_>, registry: &Registry, problems: &mut Problems) {
+    for (index, party) in rule.actors.listed().iter().enumerate().filter(|(_, party)| registry.is_own(&party.iss)) {
+        let Some(issuer) = registry.issuer_of_foreign_name(&party.sub) else { continue };
+        if matches!(issuer.subjects, Some(SubjectMapping::Claim(_))) {
+            let help = format!(
+                "`{}` comes from a claim of `{}`, and an earlier actor has no such name: name the actor by the `sub` \
+                 that the issuer uses",
+                party.sub, issuer.id,
+            );
+            problems.add(place.wrong_member("actors", index, help).of_kind(Conflict));
+        }
     }
 }
