@@ -12,6 +12,13 @@ pub(crate) fn plain(status: StatusCode) -> Response<Body> {
     response
 }
 
+/// An answer whose body is the status, with the request to try again in 5 s.
+pub(crate) fn later(status: StatusCode) -> Response<Body> {
+    let mut response = plain(status);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
+
 /// An answer without a body.
 pub(crate) fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test binary uses a part of this file")]
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     fs,
     io::{Read, Write},
@@ -12,6 +12,7 @@ use std::{
     sync::atomic::{AtomicU16, AtomicU32, Ordering},
     time::{Duration, Instant},
 };
+use tower_token_exchange::signing::{Algorithm, LocalSigner};
 
 /// The program.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_token-exchange-gateway");
@@ -170,4 +171,18 @@ pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < until, "waited too long: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// A token of Alice for `orders`, signed with the key of the gateway.
+pub fn own_token(folder: &Folder, issuer: &str) -> String {
+    let key = LocalSigner::from_pem(Algorithm::ES256, folder.read("active.pem")).unwrap();
+    let segment = |json: Value| data_encoding::BASE64URL_NOPAD.encode(json.to_string().as_bytes());
+    let header = json!({ "alg": "ES256", "kid": key.key_id(), "typ": "at+jwt" });
+    let claims = json!({
+        "iss": issuer, "sub": "alice", "aud": "https://orders.example", "client_id": "web",
+        "scope": "read", "exp": 9_999_999_999_u64, "iat": 1_700_000_000, "jti": "subject-1",
+    });
+    let signed = format!("{}.{}", segment(header), segment(claims));
+    let signature = key.sign(signed.as_bytes()).unwrap();
+    format!("{signed}.{}", data_encoding::BASE64URL_NOPAD.encode(&signature))
 }

@@ -25,9 +25,11 @@ pub(crate) fn banner(config: &Config, address: SocketAddr, admin: SocketAddr) {
     eprintln!("  audit        {}, {required}", audit.as_deref().unwrap_or("standard output"));
     let limits = &settings.limits;
     eprintln!(
-        "  limits       {} connections, {} concurrent requests, tokens for {} s",
+        "  limits       {} connections ({} of one peer), {} concurrent requests ({} of one peer), tokens for {} s",
         limits.connections,
+        limits.connections_per_peer(),
         limits.concurrent_requests,
+        limits.requests_per_peer(),
         limits.max_lifetime.as_secs()
     );
 }

@@ -4,7 +4,7 @@ mod path_list;
 mod settings;
 mod words;
 
-pub(crate) use settings::{ClientAuthentication, Log, Paths, SecretMethod, Settings};
+pub(crate) use settings::{ClientAuthentication, Limits, Log, Paths, SecretMethod, Settings};
 pub(crate) use words::in_toml_words;
 
 use crate::{

@@ -277,13 +277,21 @@ pub(crate) struct Audit {
 pub(crate) struct Limits {
     /// The most connections. Default: 10000.
     pub(crate) connections: NonZeroU32,
-    /// The most requests at a time. Each request counts until its answer begins. Default: 1024.
+    /// The most connections of one IPv4 address or one IPv6 /64 network. Does not apply if `listen.behind_proxy` is set.
+    /// Default: a quarter of `connections`.
+    pub(crate) connections_per_peer: Option<NonZeroU32>,
+    /// The most requests at a time. Each request counts from the moment when the first 64 KiB of its body, or the whole
+    /// body, are there, until its answer begins. Default: 1024.
     pub(crate) concurrent_requests: NonZeroU32,
+    /// The most open requests of one IPv4 address or one IPv6 /64 network. Each request counts from its head to the end of
+    /// its answer. Default: a quarter of `concurrent_requests`.
+    pub(crate) requests_per_peer: Option<NonZeroU32>,
     /// The time for the head of a request, for an idle connection, and for the answer to an HTTP/2 ping. Default: `30s`.
     #[schemars(with = "DurationText")]
     #[serde(deserialize_with = "duration")]
     pub(crate) header_timeout: Duration,
-    /// The time between two pieces of a request body, and until a client reads from an answer. Default: `30s`.
+    /// The time for the first 64 KiB of a request body, between two later pieces, and until a client reads from an answer.
+    /// Default: `30s`.
     #[schemars(with = "DurationText")]
     #[serde(deserialize_with = "duration")]
     pub(crate) body_timeout: Duration,
@@ -301,11 +309,27 @@ pub(crate) struct Limits {
     pub(crate) strict_scope: bool,
 }
 
+impl Limits {
+    pub(crate) fn connections_per_peer(&self) -> u32 {
+        self.connections_per_peer.map_or_else(|| quarter(self.connections), NonZeroU32::get)
+    }
+
+    pub(crate) fn requests_per_peer(&self) -> u32 {
+        self.requests_per_peer.map_or_else(|| quarter(self.concurrent_requests), NonZeroU32::get)
+    }
+}
+
+fn quarter(limit: NonZeroU32) -> u32 {
+    limit.get().div_ceil(4)
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: const { NonZeroU32::new(10_000).unwrap() },
+            connections_per_peer: None,
             concurrent_requests: const { NonZeroU32::new(1024).unwrap() },
+            requests_per_peer: None,
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(30),

@@ -1,6 +1,10 @@
-//! The outermost layers: request id, trace, log line, panics, host, and the number of concurrent requests.
+//! The outermost layers: the limits of each peer, request id, trace, log line, panics, and host.
 
-use super::trace_context::{TraceContext, check_request_id, continue_trace};
+use super::{
+    answer_body::AnswerBody,
+    requests::RequestLimits,
+    trace_context::{TraceContext, check_request_id, continue_trace},
+};
 use crate::{
     answer,
     config::Config,
@@ -8,10 +12,10 @@ use crate::{
     gateway::App,
 };
 use axum::body::Body;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode};
 use std::{any::Any, convert::Infallible, sync::Arc, time::Duration};
 use tokio::sync::watch;
-use tower::{Service, ServiceBuilder, ServiceExt, limit::GlobalConcurrencyLimitLayer, service_fn};
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, RequestId, SetRequestIdLayer},
@@ -25,24 +29,19 @@ pub(crate) fn front(
     config: &Config,
     app: watch::Receiver<App>,
 ) -> impl Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + 'static {
-    let app = service_fn(move |request: Request<Body>| {
-        let app = app.borrow().clone();
-        app.oneshot(request)
-    });
-    let requests = config.settings.limits.concurrent_requests.get() as usize;
-    let limited = ServiceBuilder::new().load_shed().layer(GlobalConcurrencyLimitLayer::new(requests)).service(app);
-    let forwarding = Arc::new(config.forwarding.clone());
+    let limits = Arc::new(RequestLimits::new(&config.settings));
+    let (forwarding, placed) = (Arc::new(config.forwarding.clone()), Arc::clone(&limits));
     let checked = service_fn(move |request: Request<Body>| {
         let refusal = refusal(&forwarding, &request);
-        let limited = limited.clone();
+        let (app, limits) = (app.borrow().clone(), Arc::clone(&placed));
         async move {
-            match refusal {
-                Some(status) => Ok(answer::plain(status)),
-                None => Ok::<_, Infallible>(limited.oneshot(request).await.unwrap_or_else(|_overloaded| unavailable())),
-            }
+            Ok::<_, Infallible>(match refusal {
+                Some(status) => answer::plain(status),
+                None => limits.answer(request, app).await,
+            })
         }
     });
-    ServiceBuilder::new()
+    let traced = ServiceBuilder::new()
         .map_request(check_request_id)
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
         .map_request(continue_trace)
@@ -57,7 +56,21 @@ pub(crate) fn front(
                 .on_failure(()),
         )
         .layer(CatchPanicLayer::custom(answer_panic))
-        .service(checked)
+        .service(checked);
+    let traced = App::new(traced);
+    // The log has no line for each request over the limit of its peer.
+    service_fn(move |mut request: Request<Body>| {
+        let (opened, traced) = (limits.open(&mut request), traced.clone());
+        async move {
+            match opened {
+                Ok(open) => {
+                    let response = traced.oneshot(request).await?;
+                    Ok(response.map(|body| Body::new(AnswerBody::new(body, open))))
+                }
+                Err(status) => Ok(answer::later(status)),
+            }
+        }
+    })
 }
 
 /// The status for a request that does not reach the app.
@@ -99,11 +112,4 @@ fn log_answer<B>(response: &Response<B>, latency: Duration, _: &Span) {
 fn answer_panic(_: Box<dyn Any + Send + 'static>) -> Response<Body> {
     tracing::error!("a request made the gateway panic; standard error has the message of the panic");
     answer::plain(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-/// 503, with the request to try again.
-fn unavailable() -> Response<Body> {
-    let mut response = answer::plain(StatusCode::SERVICE_UNAVAILABLE);
-    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-    response
 }

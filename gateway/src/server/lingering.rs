@@ -19,14 +19,17 @@ const DEADLINE: Duration = Duration::from_secs(5);
 pub(super) struct Lingering<B: Body<Data = Bytes> + Send + Unpin + 'static> {
     /// `None` after the end.
     body: Option<B>,
+    can_linger: bool,
     lingers: bool,
 }
 
 impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Lingering<B> {
     pub(super) fn wrap(request: Request<B>) -> Request<Self> {
-        // HTTP/2 ends one request without the connection. A client that expects 100 has not sent the body yet.
-        let lingers = request.version() < Version::HTTP_2 && !request.headers().contains_key(header::EXPECT);
-        request.map(|body| Self { body: Some(body), lingers })
+        // HTTP/2 ends one request without the connection.
+        let can_linger = request.version() < Version::HTTP_2;
+        // A client that expects 100 sends its body when the first piece is read.
+        let lingers = can_linger && !request.headers().contains_key(header::EXPECT);
+        request.map(|body| Self { body: Some(body), can_linger, lingers })
     }
 }
 
@@ -37,8 +40,9 @@ impl<B: Body<Data = Bytes> + Send + Unpin + 'static> Body for Lingering<B> {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(body).poll_frame(cx));
-        if !matches!(frame, Some(Ok(_))) {
-            self.body = None;
+        match frame {
+            Some(Ok(_)) => self.lingers = self.can_linger,
+            _ => self.body = None,
         }
         Poll::Ready(frame)
     }

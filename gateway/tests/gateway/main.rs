@@ -26,10 +26,9 @@ mod tls;
 mod upstream;
 mod wire;
 
-use process::{Folder, Gateway, exchange_bytes, wait_for};
-use serde_json::{Value, json};
+use process::{Folder, Gateway, exchange_bytes, own_token, wait_for};
+use serde_json::Value;
 use std::io::Write;
-use tower_token_exchange::signing::{Algorithm, LocalSigner};
 use upstream::Upstream;
 
 /// A configuration with which the gateway starts without asking the server. Tests fill in the words in braces.
@@ -160,18 +159,4 @@ fn with_paths(configuration: &str, paths: &str) -> String {
 fn answer(status: u16, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
-}
-
-/// A token of Alice for `orders`, signed with the key of the gateway.
-fn own_token(folder: &Folder, issuer: &str) -> String {
-    let key = LocalSigner::from_pem(Algorithm::ES256, folder.read("active.pem")).unwrap();
-    let segment = |json: Value| data_encoding::BASE64URL_NOPAD.encode(json.to_string().as_bytes());
-    let header = json!({ "alg": "ES256", "kid": key.key_id(), "typ": "at+jwt" });
-    let claims = json!({
-        "iss": issuer, "sub": "alice", "aud": "https://orders.example", "client_id": "web",
-        "scope": "read", "exp": 9_999_999_999_u64, "iat": 1_700_000_000, "jti": "subject-1",
-    });
-    let signed = format!("{}.{}", segment(header), segment(claims));
-    let signature = key.sign(signed.as_bytes()).unwrap();
-    format!("{signed}.{}", data_encoding::BASE64URL_NOPAD.encode(&signature))
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     ISSUER, World, answer, configuration, own_token,
-    process::{get, wait_for},
+    process::{exchange_bytes, get, wait_for},
     with_paths,
 };
 use serde_json::{Value, json};
@@ -154,7 +154,9 @@ fn idle_connections_cost_little() {
     let files = String::from_utf8(files).unwrap().trim().parse::<usize>().unwrap_or(usize::MAX);
     let idle = idle.min(files.saturating_sub(200));
     let world = World::start(|configuration| {
-        configuration.replace("[audit]", "[limits]\nconnections = 10050\nconcurrent_requests = 64\n\n[audit]")
+        let limits =
+            "connections = 10050\nconnections_per_peer = 10050\nconcurrent_requests = 64\nrequests_per_peer = 64";
+        configuration.replace("[audit]", &format!("[limits]\n{limits}\n\n[audit]"))
     });
     assert_eq!(world.send(&world.exchange()).0, 200);
     let pid = world.gateway.process.0.id();
@@ -186,24 +188,20 @@ fn idle_connections_cost_little() {
     drop((connections, slow, waiting));
 }
 
+/// Repeats an exchange until the gateway has a connection and a place for it.
+fn wait_for_exchange(world: &World, what: &str) {
+    let exchange = world.exchange();
+    wait_for(what, || {
+        exchange_bytes(world.gateway.port, &exchange).is_some_and(|answer| answer.starts_with(b"HTTP/1.1 200 "))
+    });
+}
+
 #[test]
-fn limits_hold_and_idle_connections_end() {
+fn idle_connections_end_in_every_phase() {
     let world = World::start(|configuration| {
-        let limits = "[limits]\nconnections = 4\nconcurrent_requests = 1\nheader_timeout = \"1s\"\n\n[audit]";
-        configuration.replace("[audit]", limits)
+        let limits = "connections = 10\nconnections_per_peer = 3\nheader_timeout = \"1s\"";
+        configuration.replace("[audit]", &format!("[limits]\n{limits}\n\n[audit]"))
     });
-    world.upstream.does("/slow", |stream, _| {
-        std::thread::sleep(Duration::from_millis(800));
-        stream.write_all(&answer(200, "done")).unwrap();
-    });
-    let mut first = TcpStream::connect(("127.0.0.1", world.gateway.port)).unwrap();
-    first.write_all(&world.request("GET /slow HTTP/1.1")).unwrap();
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(world.send(&world.exchange()).0, 503);
-    let mut answered = String::new();
-    first.read_to_string(&mut answered).unwrap();
-    assert!(answered.starts_with("HTTP/1.1 200 "));
-    // There are more connections than the limit allows. Idle ones are closed in every phase.
     for begin in ["", "G", "GET / HTTP/1.1\r\nA: b\r\n", "PRI * HT", "PRI * HTTP/2.0\r\n", HTTP2] {
         let open = |_| {
             let mut stream = TcpStream::connect(("127.0.0.1", world.gateway.port)).unwrap();
@@ -211,8 +209,38 @@ fn limits_hold_and_idle_connections_end() {
             stream
         };
         let idle: Vec<_> = (0..6).map(open).collect();
-        assert_eq!(world.send(&world.exchange()).0, 200, "{begin:?}");
+        let started = Instant::now();
+        wait_for_exchange(&world, begin);
+        let waited = started.elapsed();
+        assert!(waited > Duration::from_millis(500), "{begin:?}: the idle connections are the share of the peer");
+        assert!(waited < Duration::from_secs(10), "{begin:?}: {waited:?}");
         drop(idle);
+    }
+    assert!(world.gateway.count("gateway_connections_refused_total", &["peer"]) >= 18);
+    let lines = world.folder.read("log").lines().filter(|line| line.contains("a limit is reached")).count();
+    assert!((1..6).contains(&lines), "{lines} lines");
+}
+
+#[test]
+fn requests_over_the_limit_try_again_later() {
+    for (per_peer, status) in [(4, "503"), (1, "429")] {
+        let world = World::start(|configuration| {
+            let limits = format!("concurrent_requests = 1\nrequests_per_peer = {per_peer}");
+            configuration.replace("[audit]", &format!("[limits]\n{limits}\n\n[audit]"))
+        });
+        world.upstream.does("/slow", |stream, _| {
+            std::thread::sleep(Duration::from_millis(800));
+            stream.write_all(&answer(200, "done")).unwrap();
+        });
+        let mut first = TcpStream::connect(("127.0.0.1", world.gateway.port)).unwrap();
+        first.write_all(&world.request("GET /slow HTTP/1.1")).unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        let refused = String::from_utf8(exchange_bytes(world.gateway.port, &world.exchange()).unwrap()).unwrap();
+        assert!(refused.starts_with(&format!("HTTP/1.1 {status} ")) && refused.contains("retry-after: 5"), "{refused}");
+        let mut answered = String::new();
+        first.read_to_string(&mut answered).unwrap();
+        assert!(answered.starts_with("HTTP/1.1 200 "), "{answered}");
+        wait_for_exchange(&world, "the place is free");
     }
 }
 
@@ -244,7 +272,8 @@ fn targets_and_scopes_have_settings() {
 #[test]
 fn an_answer_that_is_not_read_is_dropped() {
     let world = World::start(|configuration| {
-        configuration.replace("[audit]", "[limits]\nconnections = 3\nbody_timeout = \"1s\"\n\n[audit]")
+        let limits = "connections = 6\nconnections_per_peer = 3\nbody_timeout = \"1s\"";
+        configuration.replace("[audit]", &format!("[limits]\n{limits}\n\n[audit]"))
     });
     world.upstream.does("/large", |stream, _| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n").unwrap();
@@ -256,8 +285,7 @@ fn an_answer_that_is_not_read_is_dropped() {
         stream
     };
     let nobody: Vec<_> = (0..3).map(open).collect();
-    std::thread::sleep(Duration::from_millis(300));
-    assert_eq!(world.send(&world.exchange()).0, 200);
+    wait_for_exchange(&world, "an answer that is not read is dropped");
     drop(nobody);
 }
 
