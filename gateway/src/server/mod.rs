@@ -20,7 +20,6 @@ use http::{Request, Response};
 use metrics::{Unit, describe_counter, describe_gauge};
 use refusals::Refusals;
 use registry::Registry;
-use share::Network;
 use std::{convert::Infallible, time::Duration};
 use tokio::{
     net::TcpListener,
@@ -29,6 +28,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tower::Service;
+use tower_token_exchange::limits::Peer;
 
 /// Serves connections until `stop` is ready, and then until every request has its answer or the time for this is over.
 pub(crate) async fn serve<S>(
@@ -61,11 +61,11 @@ pub(crate) async fn serve<S>(
             },
         };
         // A proxy makes the connections of all its clients.
-        let network = (!listen.behind_proxy).then(|| Network::from(address.ip()));
-        let admission = match connections.admit(network) {
+        let peer = (!listen.behind_proxy).then(|| Peer::from(address.ip()));
+        let admission = match connections.admit(peer) {
             Ok(admission) => admission,
             Err(full) => {
-                refusals.report(full, network);
+                refusals.report(full, peer);
                 continue;
             }
         };

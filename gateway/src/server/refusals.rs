@@ -1,9 +1,10 @@
-use super::share::{Full, Network};
+use super::share::Full;
 use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 use tokio::time::Instant;
+use tower_token_exchange::limits::Peer;
 
 /// The shortest time between two lines of the log.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -32,7 +33,7 @@ impl Refusals {
         Self { what: "requests", metric: "gateway_requests_refused_total", log: Mutex::default() }
     }
 
-    pub(super) fn report(&self, full: Full, peer: Option<Network>) {
+    pub(super) fn report(&self, full: Full, peer: Option<Peer>) {
         metrics::counter!(self.metric, "limit" => full.as_str()).increment(1);
         let Some(refused) = self.to_log() else { return };
         let (what, limit) = (self.what, full.as_str());

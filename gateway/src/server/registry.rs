@@ -1,12 +1,13 @@
 //! What is open: how much, of whom, and what of it is idle.
 
-use super::share::{Full, Network, Shares};
+use super::share::{Full, Shares};
 use std::{
     cmp::Reverse,
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::{sync::Notify, time::Instant};
+use tower_token_exchange::limits::Peer;
 
 /// If everything is taken, up to one part in 64 ends at once, so that not every newcomer makes a search necessary.
 const PARTS: usize = 64;
@@ -28,26 +29,26 @@ struct Open {
 
 impl Registry {
     /// Creates a registry. The metrics call its content `what`.
-    pub(super) fn new(total: u32, per_network: u32, what: &'static str) -> Arc<Self> {
-        let shares = Shares::new(total, per_network);
+    pub(super) fn new(total: u32, per_peer: u32, what: &'static str) -> Arc<Self> {
+        let shares = Shares::new(total, per_peer);
         let open = Mutex::new(Open { shares, by_id: HashMap::new(), next_id: 0 });
         Arc::new(Self { what, total: total as usize, open })
     }
 
-    /// Registers an entry, which is idle at first. If there is room for no more, idle entries end: those of the network that
+    /// Registers an entry, which is idle at first. If there is room for no more, idle entries end: those of the peer that
     /// has most, and of these the entries that have been idle for the longest time.
-    pub(super) fn admit(self: &Arc<Self>, network: Option<Network>) -> Result<Admission, Full> {
+    pub(super) fn admit(self: &Arc<Self>, peer: Option<Peer>) -> Result<Admission, Full> {
         let mut open = self.lock();
-        match open.shares.take(network) {
+        match open.shares.take(peer) {
             Err(Full::Total) => {
                 let ended = open.end_idle(self.total.div_ceil(PARTS));
                 metrics::counter!("gateway_idle_ended_total", "what" => self.what).increment(ended);
-                open.shares.take(network)?;
+                open.shares.take(peer)?;
             }
             taken => taken?,
         }
         let (id, idle_since) = (open.next_id, Mutex::new(Some(Instant::now())));
-        let entry = Arc::new(Entry { network, idle_since, ended: Notify::new() });
+        let entry = Arc::new(Entry { peer, idle_since, ended: Notify::new() });
         open.next_id += 1;
         open.by_id.insert(id, Arc::clone(&entry));
         self.show(&open);
@@ -67,7 +68,7 @@ impl Open {
     /// Ends up to this many idle entries. Returns their number.
     fn end_idle(&mut self, most: usize) -> u64 {
         let idle = self.by_id.iter().filter_map(|(id, entry)| {
-            let held = self.shares.of(entry.network);
+            let held = self.shares.of(entry.peer);
             Some((Reverse(held), entry.idle_since()?, *id))
         });
         let mut idle: Vec<_> = idle.collect();
@@ -85,7 +86,7 @@ impl Open {
 
     fn remove(&mut self, id: u64) -> Option<Arc<Entry>> {
         let entry = self.by_id.remove(&id)?;
-        self.shares.give_back(entry.network);
+        self.shares.give_back(entry.peer);
         Some(entry)
     }
 }
@@ -93,7 +94,7 @@ impl Open {
 /// A connection or a request in a registry.
 #[derive(Debug)]
 struct Entry {
-    network: Option<Network>,
+    peer: Option<Peer>,
     idle_since: Mutex<Option<Instant>>,
     ended: Notify,
 }
@@ -113,8 +114,8 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    pub(super) fn network(&self) -> Option<Network> {
-        self.entry.network
+    pub(super) fn peer(&self) -> Option<Peer> {
+        self.entry.peer
     }
 
     pub(super) fn idle_since(&self) -> Option<Instant> {
@@ -149,7 +150,7 @@ mod tests {
     use tokio::time::advance;
 
     fn admit(registry: &Arc<Registry>, last: u8) -> Result<Admission, Full> {
-        registry.admit(Some(Network::from(IpAddr::from([192, 0, 2, last]))))
+        registry.admit(Some(Peer::from(IpAddr::from([192, 0, 2, last]))))
     }
 
     fn ended(admissions: &[Admission]) -> Vec<bool> {
@@ -169,7 +170,7 @@ mod tests {
         open[1].set_idle_since(Some(Instant::now()));
         let _fifth = admit(&registry, 5).unwrap();
         assert_eq!(ended(&open), [false, false, true, false, false]);
-        // All networks have one entry. The first is the oldest, but has work.
+        // All peers have one entry. The first is the oldest, but has work.
         open.remove(2);
         open[0].set_idle_since(None);
         let _sixth = admit(&registry, 6).unwrap();
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn many_networks_cannot_keep_another_out() {
+    fn many_peers_cannot_keep_another_out() {
         let registry = Registry::new(640, 640, "connections");
         let mut open: Vec<_> = (0..250).cycle().take(2000).filter_map(|last| admit(&registry, last).ok()).collect();
         for _ in 0..3 {

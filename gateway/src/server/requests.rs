@@ -5,15 +5,15 @@ use super::{
     arrival::arrived,
     refusals::Refusals,
     registry::{Admission, Registry},
-    share::{Full, Network, Places},
+    share::{Full, Places},
 };
-use crate::{answer, config::Settings, forward::Peer, gateway::App};
+use crate::{answer, config::Settings, forward, gateway::App};
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 use tower::ServiceExt;
-use tower_token_exchange::client_auth::ClientAddress;
+use tower_token_exchange::{client_auth::ClientAddress, limits::Peer};
 
 /// The limits for the requests of all connections.
 ///
@@ -62,8 +62,8 @@ impl RequestLimits {
 
     /// Opens a request. An error is the status for a peer with too many open requests.
     pub(super) fn open(&self, request: &mut Request<Body>) -> Result<Arc<OpenRequest>, StatusCode> {
-        let network = self.network_of(request);
-        let admission = self.open.admit(network).map_err(|full| self.refuse(full, network))?;
+        let peer = self.peer_of(request);
+        let admission = self.open.admit(peer).map_err(|full| self.refuse(full, peer))?;
         let connection = request.extensions_mut().remove::<Arc<Activity>>();
         let active = connection.map(|connection| connection.request());
         let open = Arc::new(OpenRequest { admission, active });
@@ -76,31 +76,31 @@ impl RequestLimits {
         let Some(open) = request.extensions().get::<Arc<OpenRequest>>().cloned() else {
             return answer::plain(StatusCode::INTERNAL_SERVER_ERROR);
         };
-        let network = open.admission.network();
+        let peer = open.admission.peer();
         let arrived = tokio::select! {
             arrived = timeout(self.body_timeout, arrived(request)) => arrived,
-            () = open.admission.ended() => return answer::later(self.refuse(Full::Total, network)),
+            () = open.admission.ended() => return answer::later(self.refuse(Full::Total, peer)),
         };
         let Ok(request) = arrived else { return answer::plain(StatusCode::REQUEST_TIMEOUT) };
         open.body_arrived();
-        let _place = match self.places.take(network) {
+        let _place = match self.places.take(peer) {
             Ok(place) => place,
-            Err(full) => return answer::later(self.refuse(full, network)),
+            Err(full) => return answer::later(self.refuse(full, peer)),
         };
         let Ok(response) = app.oneshot(request).await;
         response
     }
 
-    fn network_of(&self, request: &Request<Body>) -> Option<Network> {
-        let address = request.extensions().get::<Peer>()?.address.ip();
-        Some(Network::from(match self.behind_proxy {
+    fn peer_of(&self, request: &Request<Body>) -> Option<Peer> {
+        let address = request.extensions().get::<forward::Peer>()?.address.ip();
+        Some(Peer::from(match self.behind_proxy {
             true => ClientAddress::behind_proxy(address, request.headers()).address(),
             false => address,
         }))
     }
 
-    fn refuse(&self, full: Full, network: Option<Network>) -> StatusCode {
-        self.refusals.report(full, network);
+    fn refuse(&self, full: Full, peer: Option<Peer>) -> StatusCode {
+        self.refusals.report(full, peer);
         match full {
             Full::Peer => StatusCode::TOO_MANY_REQUESTS,
             Full::Total => StatusCode::SERVICE_UNAVAILABLE,
@@ -138,7 +138,7 @@ mod tests {
 
     fn request(last: u8, body: Body) -> Request<Body> {
         let mut request = Request::new(body);
-        request.extensions_mut().insert(Peer::new(SocketAddr::from(([192, 0, 2, last], 50_000))));
+        request.extensions_mut().insert(forward::Peer::new(SocketAddr::from(([192, 0, 2, last], 50_000))));
         request
     }
 

@@ -24,6 +24,9 @@ use tower::{BoxError, Service};
 /// a connection that is being closed would fail.
 const IDLE: Duration = Duration::from_secs(4);
 
+/// How much of an answer is read before the client of the gateway takes it. The head of an answer is not larger.
+const BUFFER: usize = 64 * 1024;
+
 /// The HTTP client for the authorization server behind the gateway: HTTP/1.1, with or without TLS, with a pool of
 /// connections. Bodies stream.
 ///
@@ -116,6 +119,7 @@ impl PooledClientBuilder {
                 .pool_idle_timeout(IDLE)
                 .pool_max_idle_per_host(idle_connections)
                 .http1_preserve_header_case(true)
+                .http1_max_buf_size(BUFFER)
                 .build(connector.clone())
         };
         Ok(PooledClient { pooled: client(usize::MAX), fresh: client(0), body_timeout: self.body_timeout })

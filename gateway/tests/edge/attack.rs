@@ -24,10 +24,14 @@ pub(crate) enum Kind {
     Silent,
     /// The head of a request comes byte by byte.
     SlowHead,
+    /// Almost the largest head of a request comes, and then no more.
+    LargeHead,
     /// The body of a request never comes.
     SilentBody,
     /// The body of a request comes byte by byte.
     SlowBody,
+    /// Almost as much of a body comes as the gateway waits for.
+    LargeBody,
     /// A first request was answered.
     KeptAlive,
     /// A large answer is not read.
@@ -36,6 +40,8 @@ pub(crate) enum Kind {
     Http2Pings,
     /// 100 requests without their bodies, over HTTP/2.
     Http2SilentBodies,
+    /// 100 requests with a part of their bodies, over HTTP/2.
+    Http2LargeBodies,
     /// 100 answers without a window, over HTTP/2.
     Http2NoWindow,
     /// A block of headers that does not end, over HTTP/2.
@@ -46,15 +52,18 @@ pub(crate) enum Kind {
 
 impl Kind {
     /// The kinds for a gateway without TLS.
-    pub(crate) const PLAIN: [Self; 10] = [
+    pub(crate) const PLAIN: [Self; 13] = [
         Self::Silent,
         Self::SlowHead,
+        Self::LargeHead,
         Self::SilentBody,
         Self::SlowBody,
+        Self::LargeBody,
         Self::KeptAlive,
         Self::UnreadAnswer,
         Self::Http2Pings,
         Self::Http2SilentBodies,
+        Self::Http2LargeBodies,
         Self::Http2NoWindow,
         Self::Http2HalfHead,
     ];
@@ -129,8 +138,12 @@ async fn hold(mut stream: TcpStream, kind: Kind) -> io::Result<()> {
     match kind {
         Kind::Silent => {}
         Kind::SlowHead => return drip(stream, b"GET / HTTP/1.1\r\nX-Long: ").await,
+        Kind::LargeHead => {
+            stream.write_all(format!("GET / HTTP/1.1\r\nX-Long: {}", "x".repeat(60_000)).as_bytes()).await?
+        }
         Kind::SilentBody => stream.write_all(post.as_bytes()).await?,
         Kind::SlowBody => return drip(stream, post.as_bytes()).await,
+        Kind::LargeBody => stream.write_all((post + &"x".repeat(65_000)).as_bytes()).await?,
         Kind::KeptAlive => stream.write_all(format!("GET /page HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).await?,
         Kind::UnreadAnswer => {
             stream.write_all(format!("GET /large HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).await?;
@@ -138,6 +151,10 @@ async fn hold(mut stream: TcpStream, kind: Kind) -> io::Result<()> {
         }
         Kind::Http2Pings => return http2::hold(stream, &[]).await,
         Kind::Http2SilentBodies => return http2::hold(stream, &http2::requests("/token", http2::HEADERS_END)).await,
+        Kind::Http2LargeBodies => {
+            let requests = http2::requests("/token", http2::HEADERS_END);
+            return http2::hold(stream, &[requests, http2::pieces(600)].concat()).await;
+        }
         Kind::Http2NoWindow => {
             return http2::hold(stream, &http2::requests("/page", http2::HEADERS_END | http2::STREAM_END)).await;
         }
@@ -174,6 +191,7 @@ mod http2 {
     use super::{AsyncReadExt, AsyncWriteExt, TcpStream, io};
 
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const DATA: u8 = 0;
     const HEADERS: u8 = 1;
     const SETTINGS: u8 = 4;
     const PING: u8 = 6;
@@ -203,6 +221,11 @@ mod http2 {
 
     pub(super) fn requests(path: &str, flags: u8) -> Vec<u8> {
         (0..100).flat_map(|number| request(2 * number + 1, path, flags)).collect()
+    }
+
+    /// A piece of the body of each of 100 requests.
+    pub(super) fn pieces(bytes: usize) -> Vec<u8> {
+        (0..100).flat_map(|number| frame(DATA, 0, 2 * number + 1, &vec![b'x'; bytes])).collect()
     }
 
     /// The preface, the settings and these frames.

@@ -8,6 +8,7 @@ mod check_online;
 mod cli;
 mod client_authentication;
 mod documents;
+mod http2;
 #[cfg(target_os = "linux")]
 mod memory;
 mod metadata;

@@ -222,6 +222,29 @@ fn idle_connections_end_in_every_phase() {
 }
 
 #[test]
+fn a_websocket_counts_as_a_connection() {
+    let world =
+        World::start(|configuration| configuration.replace("[audit]", "[limits]\nconnections_per_peer = 1\n\n[audit]"));
+    world.upstream.does("/socket", |stream, _| {
+        stream.write_all(b"HTTP/1.1 101 X\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhello").unwrap();
+        let _ = stream.read(&mut [0; 1]);
+    });
+    let mut socket = TcpStream::connect(("127.0.0.1", world.gateway.port)).unwrap();
+    let upgrade = "GET /socket HTTP/1.1\r\nHost: gateway.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    socket.write_all(upgrade.as_bytes()).unwrap();
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"hello") {
+        let mut byte = [0];
+        socket.read_exact(&mut byte).unwrap();
+        seen.extend(byte);
+    }
+    let refused = exchange_bytes(world.gateway.port, &world.exchange()).unwrap_or_default();
+    assert_eq!(refused, b"", "the peer has its one connection");
+    drop(socket);
+    wait_for_exchange(&world, "the websocket has ended");
+}
+
+#[test]
 fn requests_over_the_limit_try_again_later() {
     for (per_peer, status) in [(4, "503"), (1, "429")] {
         let world = World::start(|configuration| {
