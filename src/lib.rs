@@ -90,6 +90,11 @@
 //! wrapped service. The target services verify issued tokens with [`PublishedKeys`](signing::PublishedKeys).
 //! [`metadata`] adds the keys and the grant to documents that another server publishes.
 //!
+//! # Limits
+//!
+//! The layer limits wrong client credentials, and can limit how much one peer, one client or one subject may do
+//! ([`limits`]). A request that exceeds a budget is answered with 429.
+//!
 //! # Refusals
 //!
 //! The client receives an OAuth error with a fixed text. The exact [`Reason`] is in the audit event, in the metrics and

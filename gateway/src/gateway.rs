@@ -63,6 +63,7 @@ impl Gateway {
             .signer(config.signer.clone())
             .max_lifetime(settings.limits.max_lifetime)
             .max_targets(settings.limits.max_targets)
+            .limits(settings.budgets.limits())
             .revocations(stores.revocations)
             .audit(stores.audit.clone());
         if let Some(authenticator) = &authenticator {

@@ -22,6 +22,13 @@
 //! The first check that fails ends the exchange with a [`Rejection`]. Each stage calls the module that makes the
 //! checks. This file only sets the order.
 //!
+//! # Budgets
+//!
+//! Beside the stages, an exchange is taken from the budgets of the peer, of the client and of the subject ([`limits`]), each as
+//! soon as it is known. [`Authenticated`] also refuses credentials if too many wrong credentials came before.
+//!
+//! [`limits`]: crate::limits
+//!
 //! # Proof
 //!
 //! Each stage is a type. The only way to make a value of a stage is its constructor, and the constructor takes the value
@@ -43,6 +50,7 @@ pub(crate) use stages::{Authenticated, Bounded, Decided, Issued, Presented, Reso
 
 use crate::{
     client_auth::Authenticator,
+    limits::Budgets,
     policy::{PolicyPart, Table},
     protocol::{Rejection, Sender},
     records::Registry,
@@ -58,6 +66,7 @@ use std::sync::Arc;
 pub(crate) struct Exchange {
     pub(crate) registry: Arc<Registry>,
     pub(crate) settings: Arc<Settings>,
+    pub(crate) limits: Arc<Budgets>,
     pub(crate) authenticator: Authenticator,
     pub(crate) verifier: Verifier,
     pub(crate) status: StatusChecks,
@@ -101,20 +110,23 @@ impl Exchange {
         sender: Sender<'_>,
         body: &[u8],
     ) -> Result<Decided, Rejection> {
-        let Self { registry, settings, authenticator, verifier, status, policy, .. } = self;
+        let Self { registry, settings, limits, authenticator, verifier, status, policy, .. } = self;
 
+        limits.admit_peer(sender.address)?;
         let presented = Presented::read(sender, body)?;
         observer.presented(&presented);
 
         // Before the client is authenticated, no token is decoded and no key is fetched.
-        let authenticated = Authenticated::authenticate(presented, authenticator, registry).await?;
+        let authenticated = Authenticated::authenticate(presented, authenticator, registry, limits).await?;
         observer.authenticated(&authenticated);
+        limits.admit_exchange(&authenticated.client().id, authenticated.client().max_exchanges)?;
 
         let resolved = Resolved::resolve(authenticated, registry, settings.max_targets)?;
         observer.resolved(&resolved);
 
         let validated = Validated::validate(resolved, verifier).await?;
         observer.validated(&validated);
+        limits.admit_subject(&validated.subject().issuer.id, &validated.subject().sub)?;
 
         let bounded = Bounded::bound(validated, registry, settings)?;
         observer.bounded(&bounded);

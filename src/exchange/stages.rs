@@ -12,6 +12,7 @@ use crate::{
     authority::{ActChain, Actor, Bounds, EffectiveGrant, Facts, Parameters},
     client_auth::{AuthenticationMethod, Authenticator, authenticate_for_exchange},
     clock::Clock,
+    limits::Budgets,
     plug::{Failing, ask},
     policy::{self, Decision, Grant, PolicyPart, Query, ShadowOutcome},
     protocol::{
@@ -59,14 +60,15 @@ pub(crate) struct Authenticated {
 }
 
 impl Authenticated {
-    /// Authenticates the client.
+    /// Authenticates the client, unless too many wrong credentials came before.
     pub(crate) async fn authenticate(
         presented: Presented,
         authenticator: &Authenticator,
         registry: &Registry,
+        limits: &Budgets,
     ) -> Result<Self, Rejection> {
         let TokenRequest { identification, requested } = presented.request;
-        let (client, method) = authenticate_for_exchange(authenticator, registry, &identification).await?;
+        let (client, method) = authenticate_for_exchange(authenticator, registry, limits, &identification).await?;
         Ok(Self { client, method, requested })
     }
 

@@ -45,20 +45,23 @@ pub use suggested_rule::SuggestedRule;
 use crate::{
     client_auth::{Authentication, Authenticator},
     exchange::Exchange,
+    limits::{Budgets, Limits},
     plug::boxed,
     protocol::{ClientId, Sender, TokenType, basic_authorization},
     token::{Claims, Verification},
 };
 use http::{HeaderMap, header::AUTHORIZATION};
 use notes::Notes;
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 /// The parameters that prove the identity of a client. An explanation does not check the identity.
 const PROOFS: [&[u8]; 3] = [b"client_secret", b"client_assertion", b"client_assertion_type"];
 
 /// Runs the stages of an exchange as if the form came from this client, up to the decision of the policy.
 pub(crate) async fn explain(exchange: &Exchange, client_id: &str, form: &[u8]) -> Explanation {
-    let exchange = Exchange { authenticator: accept_as(client_id), ..exchange.clone() };
+    // An explanation takes nothing from a budget.
+    let limits = Arc::new(Budgets::new(Limits::none(), &exchange.settings.clock));
+    let exchange = Exchange { authenticator: accept_as(client_id), limits, ..exchange.clone() };
     let mut notes = Notes::new(&exchange, client_id);
     let (headers, form) = (authorization_of(client_id), without_proofs(form));
     let outcome = exchange.decide(&mut notes, Sender::without_address(&headers), &form).await;

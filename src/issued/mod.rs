@@ -8,6 +8,7 @@ use crate::{
     client_auth::{Authenticator, authenticate},
     exchange::Exchange,
     jose::{Claims, Compact, KeyMatch, KeySet, KeyUse, RawHeader},
+    limits::Budgets,
     protocol::{ClientId, Identification, NumericDate, Reason, Rejection, Sender, error_response, form_values},
     records::Registry,
     revocation::RevocationPart,
@@ -45,6 +46,7 @@ impl IssuedTokenEndpoint {
 pub(crate) struct IssuedTokens<'a> {
     registry: &'a Registry,
     settings: &'a Settings,
+    limits: &'a Budgets,
     authenticator: &'a Authenticator,
     /// The keys of the signer. A token that verifies with these keys and names this authorization server was issued here.
     keys: &'a KeySet,
@@ -62,6 +64,7 @@ impl<'a> IssuedTokens<'a> {
         Self {
             registry: &exchange.registry,
             settings: &exchange.settings,
+            limits: &exchange.limits,
             authenticator: &exchange.authenticator,
             keys: exchange.signer.keys(),
             revocations: exchange.status.revocations.as_ref(),
@@ -109,11 +112,18 @@ impl<'a> IssuedTokens<'a> {
         sender: Sender<'_>,
         form: &[u8],
     ) -> Result<Response<Bytes>, Rejection> {
+        self.limits.admit_peer(sender.address)?;
         let identification = Identification::read(sender, form)?;
-        let (client_id, _) = authenticate(self.authenticator, &identification).await?;
+        let (client_id, _) = authenticate(self.authenticator, self.limits, &identification).await?;
         match endpoint {
-            IssuedTokenEndpoint::Introspection => self.introspect(&client_id, token).await,
-            IssuedTokenEndpoint::Revocation => self.revoke(&client_id, token).await,
+            IssuedTokenEndpoint::Introspection => {
+                self.limits.admit_introspection(&client_id)?;
+                self.introspect(&client_id, token).await
+            }
+            IssuedTokenEndpoint::Revocation => {
+                self.limits.admit_revocation(&client_id)?;
+                self.revoke(&client_id, token).await
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::{
     client_auth::{Authenticator, secrets_of_records, secrets_of_records_or},
     exchange::Exchange,
     jwks::{Fetcher, TrustedKeys},
+    limits::Budgets,
     policy::PolicyPart,
     protocol::TokenType,
     records::{ConfigError, IssuerId},
@@ -29,6 +30,7 @@ pub(super) struct Parts {
     pub(super) verifiers: HashMap<TokenType, TokenVerifierPart>,
     pub(super) status: StatusChecks,
     pub(super) settings: Arc<Settings>,
+    pub(super) limits: Arc<Budgets>,
 }
 
 impl Parts {
@@ -70,6 +72,7 @@ impl Parts {
             table,
             signer: signer.clone(),
             settings: Arc::clone(&self.settings),
+            limits: Arc::clone(&self.limits),
             registry,
         }
     }

@@ -3,10 +3,11 @@ mod build;
 use super::{Document, TokenExchangeLayer};
 use crate::{
     audit::{AuditEvent, AuditSink, TracingSink},
-    body::Limits,
+    body,
     client_auth::{Authenticator, ClientAuthenticator},
     clock::Clock,
     issued::IssuedTokenEndpoint,
+    limits::Limits,
     plug::{BoxHttpService, BoxPlug, HttpService, boxed},
     policy::{Policy, PolicyPart, Rule},
     protocol::{ErrorProfile, TokenType},
@@ -74,9 +75,10 @@ pub struct TokenExchangeBuilder {
     verifiers: HashMap<TokenType, TokenVerifierPart>,
     status: Option<StatusPart>,
     revocations: Option<RevocationPart>,
-    body_limits: Limits,
+    body_limits: body::Limits,
     forward_unread: bool,
     guard: bool,
+    limits: Limits,
     settings: Settings,
 }
 
@@ -107,9 +109,10 @@ impl TokenExchangeBuilder {
             verifiers: HashMap::new(),
             status: None,
             revocations: None,
-            body_limits: Limits { bytes: 1024 * 1024, frames: 4096, deadline: Duration::from_secs(10) },
+            body_limits: body::Limits { bytes: 1024 * 1024, frames: 4096, deadline: Duration::from_secs(10) },
             forward_unread: false,
             guard: false,
+            limits: Limits::default(),
             settings: Settings {
                 clock: Clock::default(),
                 deadline: Duration::from_secs(15),
@@ -434,6 +437,14 @@ impl TokenExchangeBuilder {
     /// [`smuggling`](crate::manual::smuggling) lists all cases.
     pub fn guard(mut self) -> Self {
         self.guard = true;
+        self
+    }
+
+    /// Sets the budgets of peers, clients and subjects. A request that exceeds a budget is answered with 429.
+    ///
+    /// Default: [`Limits::default`], which limits only wrong client credentials.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
         self
     }
 

@@ -1,13 +1,6 @@
-use super::{Exceeded, Rate, table::Table};
+use super::{Exceeded, Rate, keyed::KeyedBudgets, settings::DEFAULT_CAPACITY};
 use crate::clock::Clock;
-use std::{
-    hash::{BuildHasher, Hash, RandomState},
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
-
-/// The number of keys that a [`Limiter`] remembers, if nothing else is set.
-pub(super) const DEFAULT_CAPACITY: usize = 65_536;
+use std::{hash::Hash, time::SystemTime};
 
 /// A budget for each key, with a fixed amount of memory.
 ///
@@ -42,36 +35,25 @@ pub(super) const DEFAULT_CAPACITY: usize = 65_536;
 #[derive(Clone, Debug)]
 pub struct Limiter {
     rate: Rate,
-    clock: Clock,
-    hasher: RandomState,
-    table: Arc<Table>,
+    budgets: KeyedBudgets,
 }
 
 impl Limiter {
     /// Budgets of this size for up to 65 536 keys.
     pub fn new(rate: Rate) -> Self {
-        Self {
-            rate,
-            clock: Clock::default(),
-            hasher: RandomState::new(),
-            table: Arc::new(Table::new(DEFAULT_CAPACITY)),
-        }
+        Self { rate, budgets: KeyedBudgets::new(DEFAULT_CAPACITY, Clock::default()) }
     }
 
     /// Sets the number of keys that the limiter remembers, and empties the limiter. Default: 65 536.
     #[must_use]
     pub fn capacity(self, keys: usize) -> Self {
-        Self { table: Arc::new(Table::new(keys)), ..self }
+        Self { budgets: self.budgets.with_capacity(keys), ..self }
     }
 
     /// Sets the clock. Default: the clock of the system.
     #[must_use]
     pub fn clock(self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.with_clock(Clock::new(now))
-    }
-
-    pub(super) fn with_clock(self, clock: Clock) -> Self {
-        Self { clock, ..self }
+        Self { budgets: self.budgets.with_clock(Clock::new(now)), ..self }
     }
 
     /// Takes one attempt from the budget of a key.
@@ -79,13 +61,7 @@ impl Limiter {
     /// # Errors
     /// [`Exceeded`] if the budget is spent. The refused attempt takes nothing from the budget.
     pub fn take<K: Hash + ?Sized>(&self, key: &K) -> Result<(), Exceeded> {
-        self.take_at(key, self.rate)
-    }
-
-    /// Takes one attempt from the budget of a key that has a rate of its own.
-    pub(super) fn take_at<K: Hash + ?Sized>(&self, key: &K, rate: Rate) -> Result<(), Exceeded> {
-        let now = nanoseconds(&self.clock);
-        self.table.update(self.hasher.hash_one(key), now, |full_at| after(rate, full_at, now))
+        self.budgets.take(key, self.rate)
     }
 
     /// Whether the budget of a key has an attempt left. Takes nothing from the budget.
@@ -93,29 +69,8 @@ impl Limiter {
     /// # Errors
     /// [`Exceeded`] if the budget is spent.
     pub fn check<K: Hash + ?Sized>(&self, key: &K) -> Result<(), Exceeded> {
-        let now = nanoseconds(&self.clock);
-        let full_at = self.table.get(self.hasher.hash_one(key), now);
-        after(self.rate, full_at, now).map(drop)
+        self.budgets.check(key, self.rate)
     }
-}
-
-/// The time at which a budget is full again after one more attempt: the generic cell rate algorithm (ITU-T I.371). A key
-/// without a time has a full budget.
-fn after(rate: Rate, full_at: Option<u64>, now: u64) -> Result<u64, Exceeded> {
-    let latest = now.saturating_add(rate.window());
-    // A budget that needs longer than the window to fill up was used before the clock was set back.
-    let full_at = full_at.filter(|full_at| (now..=latest).contains(full_at)).unwrap_or(now);
-    let after = full_at.saturating_add(rate.interval());
-    match after.checked_sub(latest) {
-        None | Some(0) => Ok(after),
-        Some(wait) => Err(Exceeded { retry_after: Duration::from_nanos(wait) }),
-    }
-}
-
-/// The time in nanoseconds since 1970.
-pub(super) fn nanoseconds(clock: &Clock) -> u64 {
-    let since = clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,16 +1,25 @@
 //! Limits, so that no peer, no client and no subject takes the service away from the others.
 //!
-//! A [`Limiter`] gives each key a budget of attempts of the size of a [`Rate`]. A [`Peer`] is the key of everybody behind one
+//! [`Limits`] are the budgets of a layer ([`TokenExchangeBuilder::limits`](crate::TokenExchangeBuilder::limits)). The
+//! other types are for limits of your own: a [`Limiter`] gives each key a budget of attempts of the size of a [`Rate`]. A [`Peer`] is the key of everybody behind one
 //! network address.
 
+mod budgets;
+mod guesses;
+mod keyed;
 mod limiter;
 mod peer;
 mod rate;
+mod recent;
+mod settings;
 mod table;
 
 pub use limiter::Limiter;
 pub use peer::Peer;
 pub use rate::{Rate, RateError};
+pub use settings::Limits;
+
+pub(crate) use budgets::Budgets;
 
 use std::time::Duration;
 

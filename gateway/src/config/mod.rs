@@ -1,5 +1,6 @@
 //! The configuration: one TOML file, the files that the TOML file names, and the checks of all of them.
 
+mod budgets;
 mod path_list;
 mod settings;
 mod words;
@@ -84,6 +85,7 @@ impl Config {
             revocations,
             audit,
             limits,
+            budgets,
             log,
             keys,
             records,
@@ -139,7 +141,7 @@ impl Config {
         })?;
         // A description of tokens is a part of the records, whose changes count without a restart.
         let (preset, server_tokens) = (upstream.preset.take(), std::mem::take(&mut upstream.tokens));
-        let settings = Settings { listen, upstream, paths, fetch, revocations, audit, limits, log };
+        let settings = Settings { listen, upstream, paths, fetch, revocations, audit, limits, budgets, log };
         let settings = Arc::new(settings);
         let config = Self {
             settings,

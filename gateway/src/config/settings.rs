@@ -1,6 +1,6 @@
 //! The configuration file as serde reads it. `gateway.toml` documents every key.
 
-use super::path_list::PathList;
+use super::{budgets::Budgets, path_list::PathList};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error};
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
@@ -34,6 +34,9 @@ pub(super) struct File {
     /// Limits of requests and tokens.
     #[serde(default)]
     pub(super) limits: Limits,
+    /// How much one peer, one client or one subject may do.
+    #[serde(default)]
+    pub(super) budgets: Budgets,
     /// The log of the gateway.
     #[serde(default)]
     pub(super) log: Log,
@@ -68,6 +71,7 @@ pub(crate) struct Settings {
     pub(crate) revocations: Revocations,
     pub(crate) audit: Audit,
     pub(crate) limits: Limits,
+    pub(crate) budgets: Budgets,
     pub(crate) log: Log,
 }
 

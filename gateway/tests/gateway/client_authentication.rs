@@ -162,3 +162,18 @@ fn secrets_are_sent_as_the_server_takes_them() {
     assert_eq!(world.send(&world.exchange()).0, 200);
     assert_eq!(world.exchange_of(&basic("orders", "wrong"), "192.0.2.7").0, 401);
 }
+
+#[test]
+fn guesses_are_refused_before_the_check() {
+    let world = World::start(|configuration| {
+        let configuration = configuration.replace("[upstream]", "behind_proxy = true\n\n[upstream]");
+        format!("{configuration}\n[budgets]\nfailed_authentications_per_client = \"3/h\"\n")
+    });
+    let guess = |number: usize| world.exchange_of(&basic("orders", &format!("guess-{number}")), "203.0.113.66").0;
+    assert_eq!([0, 1, 1, 2, 3, 4].map(guess), [401, 401, 401, 401, 429, 429]);
+    // The right secret is not checked for whoever guessed.
+    assert_eq!(world.exchange_of(&basic("orders", SECRET), "203.0.113.66").0, 429);
+    assert_eq!(world.exchange_of(&basic("orders", SECRET), "192.0.2.7").0, 200);
+    let count = |labels: &[&str]| world.gateway.count("token_exchange_attempts_total", labels);
+    assert_eq!(count(&["authentication_rate_limited", "denied"]), 3);
+}

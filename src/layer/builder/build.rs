@@ -11,6 +11,7 @@ use crate::{
         assemble::Parts,
         check::{DocumentCheck, check_signer},
     },
+    limits::Budgets,
     records::{ConfigError, ConfigErrorKind, Problems},
     service::{Current, Endpoint, ServiceState, is_same_path},
     settings::Settings,
@@ -64,6 +65,7 @@ impl TokenExchangeBuilder {
             fetcher: Fetcher { http: self.http.unwrap_or_else(default_service), clock: settings.clock.clone() },
             verifiers: self.verifiers,
             status: StatusChecks { revocations: self.revocations, status: self.status },
+            limits: Arc::new(Budgets::new(self.limits, &settings.clock)),
             settings: Arc::clone(&settings),
         };
         let state = ServiceState {

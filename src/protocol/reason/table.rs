@@ -50,6 +50,10 @@ reasons! {
     BodyTooSlow = "body_too_slow", request("the request came too slowly").status(StatusCode::REQUEST_TIMEOUT),
         "The connection is slow, or the client stopped sending. If regular clients are this slow, raise \
         `TokenExchangeBuilder::body_deadline`.";
+    /// The peer made more attempts than its budget allows.
+    PeerRateLimited = "peer_rate_limited", limited("too many requests; try again later"),
+        "The detail names the peer. If the peer is a proxy, put the addresses of the clients into the requests, with \
+        `ClientAddress::behind_proxy`. If the peer is a regular client, raise `Limits::attempts_per_peer`.";
     /// The form has a broken escape, a control character, or text that is not UTF-8.
     MalformedForm = "malformed_form", request("the request is malformed"),
         "Fix the client: encode the form as UTF-8, with a library.";
@@ -103,6 +107,13 @@ reasons! {
     ClientAssertionUnsupported = "client_assertion_unsupported", CLIENT,
         "Configure the client for `client_secret_basic` or `client_secret_post`. The methods `private_key_jwt` and \
         `client_secret_jwt` are not supported.";
+    /// Too many different wrong credentials came from this peer, for this client id or for all client ids. The credentials of
+    /// this attempt were not checked.
+    AuthenticationRateLimited = "authentication_rate_limited",
+        limited("too many attempts to authenticate; try again later"),
+        "The detail names the peer. Somebody guesses secrets there, or clients have wrong secrets. If the peer is a proxy, \
+        put the addresses of the clients into the requests, with `ClientAddress::behind_proxy`. Otherwise see \
+        `Limits::failed_authentications_per_client` and `Limits::failed_authentications_per_peer`.";
     /// There is no client with this id, or the secret is wrong.
     ClientRejected = "client_rejected", CLIENT,
         "Compare the client id and the secret with the client's record: {Client::new} and {Client::secret}. If the \
@@ -119,6 +130,10 @@ reasons! {
     GrantNotAllowed = "grant_not_allowed", GRANT,
         "If the client may exchange tokens and has no record, add a record with its id with \
         `TokenExchangeBuilder::clients`. If the client has a record with {Client::deny_exchange}, remove that setting.";
+    /// The client made more exchanges, introspections or revocations than its budget allows.
+    ClientRateLimited = "client_rate_limited", limited("too many requests; try again later"),
+        "Find out why the client asks so often. If that is regular, raise {Client::max_exchanges} or \
+        `Limits::exchanges_per_client`, `Limits::introspections_per_client` or `Limits::revocations_per_client`.";
     /// The request has a `DPoP` proof, which the layer does not support.
     DpopUnsupported = "dpop_unsupported", request("DPoP is not supported").error(ErrorCode::InvalidDpopProof),
         "Disable DPoP in the client for requests to this endpoint.";
@@ -304,6 +319,10 @@ reasons! {
     AuthorizationDetailsUnsupported = "authorization_details_unsupported", TOKEN,
         "Fix the client: get a token that has only scopes.";
 
+    /// There were more exchanges for the subject than its budget allows.
+    SubjectRateLimited = "subject_rate_limited", limited("too many requests; try again later"),
+        "A client repeats exchanges for one user instead of keeping the tokens, or somebody uses a stolen token. If so many \
+        exchanges for one subject are regular, raise `Limits::exchanges_per_subject`.";
     /// The subject token has no `aud`.
     PresenterUnknown = "presenter_unknown", DENIED,
         "Configure the issuer to write `aud`. Without `aud`, the layer cannot know which clients may have the token. If \

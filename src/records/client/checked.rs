@@ -1,5 +1,6 @@
 use super::{ACTORS, Client, SecretHash};
 use crate::{
+    limits::Rate,
     protocol::Scope,
     records::{ClientId, ConfigErrorKind, Party, Place, Problems, TargetId, names::Names, target::CALLERS},
 };
@@ -19,6 +20,7 @@ pub(crate) struct ClientRecord {
     pub(crate) scopeless_subject_scopes: Scope,
     pub(crate) ignored_scopes: Scope,
     pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) max_exchanges: Option<Rate>,
     pub(crate) self_exchange: bool,
     pub(crate) several_audiences: bool,
     pub(crate) repeated_actors: bool,
@@ -82,6 +84,7 @@ impl Client {
             targets: self.targets.clone(),
             default_target: self.default_target.clone(),
             max_lifetime: self.max_lifetime,
+            max_exchanges: self.max_exchanges,
             self_exchange: self.self_exchange,
             several_audiences: self.several_audiences,
             repeated_actors: self.repeated_actors,

@@ -11,6 +11,7 @@ use super::{
     ClientId, Party, TargetId, collected,
     place::{Field, Wording},
 };
+use crate::limits::Rate;
 use std::time::Duration;
 
 /// The fewest characters of a secret. 16 random characters have about 96 bits.
@@ -65,6 +66,7 @@ pub struct Client {
     scopeless_subject_scopes: Vec<String>,
     ignored_scopes: Vec<String>,
     max_lifetime: Option<Duration>,
+    max_exchanges: Option<Rate>,
     self_exchange: bool,
     several_audiences: bool,
     repeated_actors: bool,
@@ -88,6 +90,7 @@ impl Client {
             scopeless_subject_scopes: Vec::new(),
             ignored_scopes: Vec::new(),
             max_lifetime: None,
+            max_exchanges: None,
             self_exchange: false,
             several_audiences: false,
             repeated_actors: false,
@@ -185,6 +188,15 @@ impl Client {
     /// Default: the limit of the layer ([`max_lifetime`](crate::TokenExchangeBuilder::max_lifetime)).
     pub fn max_lifetime(mut self, lifetime: Duration) -> Self {
         self.max_lifetime = Some(lifetime);
+        self
+    }
+
+    /// Sets the budget of the client for exchanges, whether they succeed or not.
+    ///
+    /// Default: the budget of every client
+    /// ([`Limits::exchanges_per_client`](crate::limits::Limits::exchanges_per_client)), which is unlimited unless it is set.
+    pub fn max_exchanges(mut self, rate: Rate) -> Self {
+        self.max_exchanges = Some(rate);
         self
     }
 

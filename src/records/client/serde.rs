@@ -1,4 +1,5 @@
 use super::Client;
+use crate::limits::Rate;
 use crate::records::{ClientId, Party, TargetId, Wording, schema::schema_of, values};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -34,6 +35,8 @@ struct ClientDocument {
     ignored_scopes: Vec<String>,
     /// The longest lifetime of issued tokens of the client, such as `5m`. Default: the limit of the layer.
     max_lifetime: Option<String>,
+    /// The budget of the client for exchanges, such as `100/s`, `600/min` or `1000/h`. Default: the limit of the layer.
+    max_exchanges: Option<Rate>,
     /// Whether the client may exchange tokens that were issued to the client itself.
     #[serde(default)]
     allow_self_exchange: bool,
@@ -70,6 +73,7 @@ impl TryFrom<ClientDocument> for Client {
             scopeless_subject_scopes: document.scopes_for_scopeless_subjects,
             ignored_scopes: document.ignored_scopes,
             max_lifetime: values::duration("max_lifetime", document.max_lifetime)?,
+            max_exchanges: document.max_exchanges,
             self_exchange: document.allow_self_exchange,
             several_audiences: document.allow_several_audiences,
             repeated_actors: document.allow_repeated_actors,
