@@ -11,7 +11,7 @@ pub(crate) struct Parties {
     /// The `sub` of the issued token.
     pub(crate) issued_sub: String,
     /// Every name of the subject. The first is the name in the subject token.
-    pub(crate) subject_names: Vec<Party>,
+    subject_names: Vec<Party>,
     /// Whether the subject is a client, so that no user is behind the subject token.
     pub(crate) subject_is_client: bool,
     pub(crate) actor: Actor,
@@ -34,8 +34,8 @@ impl Parties {
     }
 
     /// The names of the subject other than the name in the subject token.
-    pub(crate) fn other_names_of_subject(&self) -> Vec<Party> {
-        self.subject_names[1..].to_vec()
+    pub(crate) fn subject_other_names(&self) -> &[Party] {
+        &self.subject_names[1..]
     }
 }
 

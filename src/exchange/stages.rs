@@ -19,7 +19,7 @@ use crate::{
         Answer, Identification, KeyId, NumericDate, Reason, Rejection, Requested, Scope, Sender, TargetId, TokenId,
         TokenRequest, TokenType,
     },
-    records::{ClientRecord, Registry, TargetRecord},
+    records::{ClientRecord, Party, Registry, TargetRecord},
     settings::Settings,
     signing::{SignedToken, Signer, TokenContents},
     status::{StatusChecks, StatusQuery, TokenReference},
@@ -182,6 +182,11 @@ impl Bounded {
         &self.bounds.parties.issued_sub
     }
 
+    /// The names of the subject other than the name in the subject token.
+    pub(crate) fn subject_other_names(&self) -> &[Party] {
+        self.bounds.parties.subject_other_names()
+    }
+
     pub(crate) fn actor(&self) -> &Actor {
         &self.bounds.parties.actor
     }
@@ -209,7 +214,7 @@ impl Bounded {
         StatusQuery {
             client_id: self.client().id.clone(),
             subject: self.subject().party(),
-            subject_other_names: self.bounds.parties.other_names_of_subject(),
+            subject_other_names: self.subject_other_names().to_vec(),
             issued_sub: self.issued_sub().to_owned(),
             actor: self.actor().party.clone(),
             actor_other_names: self.actor().other_names(),
@@ -246,7 +251,7 @@ impl StillValid {
             subject: policy::Subject {
                 party: self.subject().party(),
                 issued_sub: parties.issued_sub.clone(),
-                other_names: parties.other_names_of_subject(),
+                other_names: self.subject_other_names().to_vec(),
                 is_client: parties.subject_is_client,
                 token_type: self.subject().token_type.clone(),
                 earlier_token_types: self.subject().origin.token_types.clone(),

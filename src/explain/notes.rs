@@ -4,7 +4,7 @@ use crate::{
     authority::{Ceiling, CeilingStep, LimitSource},
     exchange::{Authenticated, Bounded, Decided, Exchange, Observer, Presented, Resolved, StillValid, Validated},
     policy::{Query, RuleTrace, ShadowOutcome},
-    protocol::{Reason, Rejection, TargetName, escaped},
+    protocol::{Reason, Rejection, TargetName, TokenType, escaped},
     records::Party,
     token::VerifiedToken,
 };
@@ -171,6 +171,10 @@ impl Observer for Notes<'_> {
 
     fn bounded(&mut self, bounded: &Bounded) {
         self.note("issued token `sub`", bounded.issued_sub());
+        let other_names = bounded.subject_other_names().iter().map(named).collect::<Vec<_>>().join(", ");
+        self.note_some("other names of the subject", (!other_names.is_empty()).then_some(other_names));
+        let earlier = bounded.subject().origin.token_types.iter().map(TokenType::as_str).collect::<Vec<_>>().join(", ");
+        self.note_some("types of earlier subject tokens", (!earlier.is_empty()).then_some(earlier));
         self.note("actor", named(&bounded.actor().party));
         let prior_actors = bounded.prior_actors().parties().map(named).collect::<Vec<_>>().join(", ");
         self.note_some("prior actors", (!prior_actors.is_empty()).then_some(prior_actors));

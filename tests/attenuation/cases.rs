@@ -68,6 +68,10 @@ pub fn mend(case: &mut Case) {
             |target: &usize| case.targets[*target].callers[index] && client.targets.is_none_or(|list| list[*target]);
         client.default_target = client.default_target.filter(can_be_called);
     }
+    // `act` and `may_act` do not name a tenant.
+    if case.issuer.tenants {
+        (case.issuer.act, case.issuer.may_act) = (false, false);
+    }
     for target in &mut case.targets {
         for (_, here) in target.translation.iter_mut().flatten() {
             *here = here.and(target.scopes);
@@ -106,7 +110,15 @@ fn server() -> BoxedStrategy<ServerSpec> {
 }
 
 fn client() -> BoxedStrategy<ClientSpec> {
-    let carried = [(AS, "helper"), (AS, "alice"), (AS, "web"), (IDP, "agent-7"), (IDP, "bob"), (AS, "idp|bob")];
+    let carried = [
+        (AS, "helper"),
+        (AS, "alice"),
+        (AS, "web"),
+        (IDP, "agent-7"),
+        (IDP, "red|agent-7"),
+        (IDP, "bob"),
+        (AS, "idp|bob"),
+    ];
     let lists = (
         option::weighted(0.2, uniform3(percent(94))),
         option::weighted(0.3, most_scopes()),
@@ -116,8 +128,8 @@ fn client() -> BoxedStrategy<ClientSpec> {
         option::weighted(0.3, lifetime()),
     );
     let switches = (percent(99), percent(50), percent(70), percent(50), percent(92));
-    (lists, switches, vec(percent(65), carried.len()))
-        .prop_map(move |(lists, switches, carries)| {
+    (lists, switches, vec(percent(65), carried.len()), [percent(90), percent(70)])
+        .prop_map(move |(lists, switches, carries, tenants)| {
             let (targets, scopes, scopes_for_scopeless, ignored, default_target, max_lifetime) = lists;
             let (may_exchange, self_exchange, several_audiences, repeated_actors, jwt_output) = switches;
             let carries = carried.into_iter().zip(carries).filter(|(_, is_in)| *is_in);
@@ -133,6 +145,7 @@ fn client() -> BoxedStrategy<ClientSpec> {
                 several_audiences,
                 repeated_actors,
                 jwt_output,
+                tenants,
                 carries: carries.map(|(party, _)| party).collect(),
             }
         })
@@ -167,16 +180,9 @@ fn target() -> BoxedStrategy<TargetSpec> {
 
 fn issuer() -> BoxedStrategy<IssuerSpec> {
     let switches = (percent(95), percent(85), percent(80), percent(60), percent(60));
-    (uniform3(percent(93)), uniform3(percent(88)), switches, uniform3(percent(60)))
-        .prop_map(|(client_names, presenters, (id_tokens, actor_tokens, act, may_act, acr), claims)| IssuerSpec {
-            client_names,
-            presenters,
-            id_tokens,
-            actor_tokens,
-            act,
-            may_act,
-            acr,
-            claims,
+    (uniform3(percent(93)), uniform3(percent(88)), switches, uniform3(percent(60)), percent(15))
+        .prop_map(|(client_names, presenters, (id_tokens, actor_tokens, act, may_act, acr), claims, tenants)| {
+            IssuerSpec { client_names, presenters, tenants, id_tokens, actor_tokens, act, may_act, acr, claims }
         })
         .boxed()
 }
@@ -190,6 +196,7 @@ fn actors() -> impl Strategy<Value = ActorsSpec> {
         who(IDP, "billing-there"),
         who(AS, "helper"),
         who(AS, "idp|bob"),
+        who(IDP, "red|agent-7"),
     ];
     prop_oneof![
         3 => Just(ActorsSpec::Client),
@@ -321,6 +328,7 @@ struct TokenDice {
     origin: Option<OriginSpec>,
     /// Whether the origin fits the subject.
     origin_fits: bool,
+    tenant: &'static str,
     to_us: bool,
     aud: Vec<Audience>,
     left: u64,
@@ -402,8 +410,10 @@ fn ask() -> BoxedStrategy<Dice> {
 }
 
 /// The names in deny rules: own names, names at the foreign issuer, and names that the foreign names are mapped to.
-const DENIED: [&str; 7] = ["alice", "bob", "orders", "idp|bob", "idp|alice", "orders-there", "idp|orders-there"];
-const SUBJECTS: [&str; 8] = ["alice", "bob", "carol", "dave", "erin", "idp|bob", "orders", "orders-there"];
+const DENIED: [&str; 9] =
+    ["alice", "bob", "orders", "idp|bob", "idp|alice", "orders-there", "idp|orders-there", "red|bob", "idp|red|alice"];
+const SUBJECTS: [&str; 9] =
+    ["alice", "bob", "carol", "dave", "erin", "idp|bob", "idp|red|alice", "orders", "orders-there"];
 const ACTORS: [&str; 8] = ["helper", "agent-7", "alice", "bob", "idp|bob", "web", "billing-there", "orders"];
 
 fn subject_kind() -> BoxedStrategy<Kind> {
@@ -414,7 +424,7 @@ fn actor_kind() -> BoxedStrategy<Kind> {
     prop_oneof![10 => Just(Kind::Own), 10 => Just(Kind::Foreign), 1 => Just(Kind::IdToken)].boxed()
 }
 
-fn token(kind: BoxedStrategy<Kind>, subs: [&'static str; 8]) -> BoxedStrategy<TokenDice> {
+fn token(kind: BoxedStrategy<Kind>, subs: [&'static str; 9]) -> BoxedStrategy<TokenDice> {
     let audience = prop_oneof![
         16 => Just(Audience::TheClient),
         16 => Just(Audience::ItsTarget),
@@ -442,7 +452,7 @@ fn token(kind: BoxedStrategy<Kind>, subs: [&'static str; 8]) -> BoxedStrategy<To
     };
     let scope = prop_oneof![1 => Just(None), 9 => most_scopes().prop_map(Some), 1 => some_scopes().prop_map(Some)];
     let names = (percent(96), aud, name(), option::weighted(0.5, name()));
-    let origin = (option::weighted(0.2, origin()), percent(95));
+    let origin = (option::weighted(0.2, origin()), percent(95), select(TENANTS.to_vec()));
     let login = (
         option::weighted(0.4, select(vec![json!("high"), json!("low")])),
         option::weighted(0.3, select(vec![json!(["pwd"]), json!(["pwd", "otp"])])),
@@ -454,7 +464,7 @@ fn token(kind: BoxedStrategy<Kind>, subs: [&'static str; 8]) -> BoxedStrategy<To
         .prop_map(
             |(
                 kind,
-                (sub, (origin, origin_fits)),
+                (sub, (origin, origin_fits, tenant)),
                 (to_us, aud, client_id, azp),
                 left,
                 scope,
@@ -468,6 +478,7 @@ fn token(kind: BoxedStrategy<Kind>, subs: [&'static str; 8]) -> BoxedStrategy<To
                     sub,
                     origin,
                     origin_fits,
+                    tenant,
                     to_us,
                     aud,
                     left,
@@ -545,7 +556,8 @@ impl Dice {
                 Actor::Carried(index) => match carried.get(index % carried.len().max(1)) {
                     Some((iss, sub)) => {
                         dice.kind = if *iss == AS { Kind::Own } else { Kind::Foreign };
-                        *sub
+                        // The tenant is in a claim of its own.
+                        sub.strip_prefix("red|").unwrap_or(sub)
                     }
                     None => name_of(dice.kind, client),
                 },
@@ -621,6 +633,7 @@ impl TokenDice {
         TokenSpec {
             kind,
             sub: self.sub,
+            tenant: self.tenant,
             origin,
             aud,
             left: self.left,

@@ -28,10 +28,16 @@ fn two_hops() -> impl Strategy<Value = (Case, Ask)> {
 /// Removes what would refuse most cases before the second hop for reasons unrelated to hops.
 fn smooth(case: &mut Case) {
     case.targets.iter_mut().for_each(|target| target.callers = [true; 3]);
-    case.clients.iter_mut().for_each(|client| (client.targets, client.may_exchange) = (None, true));
+    for client in &mut case.clients {
+        (client.targets, client.may_exchange, client.tenants) = (None, true, [true; 2]);
+    }
     let Ask { client, subject, actor, targets, requested_type, .. } = &mut case.ask;
     for token in actor.iter_mut().chain([&mut *subject]) {
         (token.cnf, token.authorization_details) = (false, false);
+        // The name shows no tenant.
+        if case.issuer.tenants && token.kind == Kind::Own && token.sub == "idp|bob" {
+            token.sub = "idp|red|alice";
+        }
     }
     if subject.kind == Kind::Own && subject.aud.len() == 1 {
         subject.aud = vec![CLIENTS[*client].to_owned()];
@@ -198,6 +204,7 @@ fn by_billing_and_web(kind: Kind, sub: &'static str) -> (Case, Ask) {
         several_audiences: false,
         repeated_actors: false,
         jwt_output: false,
+        tenants: [false; 2],
         carries: Vec::new(),
     };
     let target = |owner| TargetSpec {
@@ -227,6 +234,7 @@ fn by_billing_and_web(kind: Kind, sub: &'static str) -> (Case, Ask) {
     let subject = TokenSpec {
         kind,
         sub,
+        tenant: TENANTS[0],
         origin: None,
         aud: vec![if kind == Kind::Own { "billing" } else { AS }.to_owned()],
         left: 600_000,
@@ -255,6 +263,7 @@ fn by_billing_and_web(kind: Kind, sub: &'static str) -> (Case, Ask) {
         issuer: IssuerSpec {
             client_names: [true; 3],
             presenters: [false, true, false],
+            tenants: false,
             id_tokens: false,
             actor_tokens: false,
             act: false,

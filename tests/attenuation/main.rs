@@ -90,7 +90,7 @@ fn no_issued_token_exceeds_its_inputs() {
 }
 
 /// The minimal share of each kind among the cases that end in a token, in percent.
-const OFTEN: [(&str, u32); 10] = [
+const OFTEN: [(&str, u32); 12] = [
     ("by rules", 30),
     ("by a service", 30),
     ("impersonation", 10),
@@ -101,6 +101,8 @@ const OFTEN: [(&str, u32); 10] = [
     ("with may_act", 10),
     ("with several audiences", 8),
     ("for several targets", 3),
+    ("of an exchanged token", 5),
+    ("of a tenant", 3),
 ];
 
 fn note(tally: &Tally, case: &Case, issued: &Issued) {
@@ -118,6 +120,8 @@ fn note(tally: &Tally, case: &Case, issued: &Issued) {
         subject.may_act.is_some(),
         subject.aud.len() > 1,
         issued.aud().len() > 1,
+        subject.kind == Kind::Own && subject.origin.is_some(),
+        subject.kind != Kind::Own && case.issuer.tenants,
     ];
     for ((what, _), _) in OFTEN.into_iter().zip(happened).filter(|(_, happened)| *happened) {
         tally.note(what);

@@ -199,6 +199,7 @@ impl Facts<'_> {
             Kind::IdToken => token.aud.iter().any(|name| self.ours_by_name_there(name).is_some()),
         };
         self.refuse_if(!to_us, "token_not_for_us");
+        self.refuse_if(!self.serves_tenant(token), "tenant_mismatch");
         if token.kind == Kind::Own {
             let is_foreign = token.origin.as_ref().is_some_and(|origin| origin.foreign);
             let has_foreign_name = token.sub.starts_with(PREFIX);
@@ -279,14 +280,34 @@ impl Facts<'_> {
         (foreign || types != [issued_type]).then(|| OriginSpec { foreign, types }.to_json())
     }
 
+    /// The party of a token, as its issuer names it.
+    fn party(&self, token: &TokenSpec) -> Who {
+        match token.kind != Kind::Own && self.case.issuer.tenants {
+            true => who(IDP, &format!("{}|{}", token.tenant, token.sub)),
+            false => who(token.issuer(), token.sub),
+        }
+    }
+
     fn issued_sub(&self, token: &TokenSpec) -> String {
-        if token.kind == Kind::Own { token.sub.to_owned() } else { format!("{PREFIX}{}", token.sub) }
+        let there = self.party(token).sub;
+        if token.kind == Kind::Own { there } else { format!("{PREFIX}{there}") }
+    }
+
+    /// Whether the client serves the tenant of a token, or the tenant that an exchanged token came from.
+    fn serves_tenant(&self, token: &TokenSpec) -> bool {
+        let party = self.party(token);
+        let there = if token.kind == Kind::Own { party.sub.strip_prefix(PREFIX) } else { Some(&*party.sub) };
+        there.filter(|_| self.case.issuer.tenants).is_none_or(|there| {
+            let tenant = there.split_once('|').map(|(tenant, _)| tenant);
+            TENANTS.iter().zip(self.client.tenants).any(|(known, serves)| serves && tenant == Some(known))
+        })
     }
 
     fn acting(&mut self) -> Option<Acting> {
         let itself = who(AS, self.client_id);
         let Some(token) = &self.case.ask.actor else { return Some(Acting { party: itself, is_client: true }) };
-        let party = self.known_as(token.issuer(), token.sub);
+        let Who { iss, sub } = self.party(token);
+        let party = self.known_as(&iss, &sub);
         // A user may have the name of a client. A token that a client obtained for itself was issued to that client.
         let own_of_a_user = token.kind == Kind::Own && token.client_id != Some(self.client_id);
         if party == itself && !own_of_a_user {
@@ -355,9 +376,8 @@ impl Facts<'_> {
     }
 
     fn chains(&self, acting: &Acting, prior: Vec<Link>) -> (Result<Vec<Link>, &'static str>, bool) {
-        let subject = self.subject;
         let impersonation = prior.is_empty() && self.case.ask.actor.is_none();
-        let delegation = if self.identity(&acting.party) == self.identity(&who(subject.issuer(), subject.sub)) {
+        let delegation = if self.identity(&acting.party) == self.identity(&self.party(self.subject)) {
             Err("actor_is_subject")
         } else {
             self.extended(prior, acting)
@@ -460,7 +480,7 @@ impl Facts<'_> {
     fn is_about(&self, rule: &RuleSpec, ceiling: &Ceiling) -> bool {
         let subject = self.subject;
         let own = subject.kind == Kind::Own;
-        let party = who(subject.issuer(), subject.sub);
+        let party = self.party(subject);
         let is_client = |party: &Who| {
             let known = self.known_as(&party.iss, &party.sub);
             known.iss == AS && CLIENTS.contains(&known.sub.as_str())

@@ -29,6 +29,8 @@ pub const CLIENTS: [&str; 3] = ["orders", "billing", "web"];
 /// The foreign names of the clients, if the record of the foreign issuer maps names.
 pub const NAMES_THERE: [&str; 3] = ["orders-there", "billing-there", "web-there"];
 pub const TARGETS: [&str; 3] = ["shop", "ledger", "stock"];
+/// The tenants of the foreign issuer, if its record has tenants.
+pub const TENANTS: [&str; 2] = ["red", "blue"];
 /// The prefix of foreign subjects in issued tokens.
 pub const PREFIX: &str = "idp|";
 /// Claims that records can list to be copied.
@@ -128,6 +130,8 @@ pub struct ClientSpec {
     pub several_audiences: bool,
     pub repeated_actors: bool,
     pub jwt_output: bool,
+    /// Whether the client serves each of [`TENANTS`].
+    pub tenants: [bool; 2],
     /// Issuers and names.
     pub carries: Vec<(&'static str, &'static str)>,
 }
@@ -151,6 +155,7 @@ pub fn aud_of(target: usize) -> String {
 pub struct IssuerSpec {
     pub client_names: Some3,
     pub presenters: Some3,
+    pub tenants: bool,
     pub id_tokens: bool,
     pub actor_tokens: bool,
     pub act: bool,
@@ -238,6 +243,8 @@ pub enum Kind {
 pub struct TokenSpec {
     pub kind: Kind,
     pub sub: &'static str,
+    /// The tenant in a foreign token.
+    pub tenant: &'static str,
     /// The claim `exchanged_from`, which counts in own tokens only.
     pub origin: Option<OriginSpec>,
     pub aud: Vec<String>,
@@ -342,6 +349,7 @@ impl TokenSpec {
                 many => Some(json!(many)),
             },
         );
+        put("tid", (self.kind != Kind::Own).then(|| self.tenant.into()));
         put("exchanged_from", self.origin.as_ref().map(OriginSpec::to_json));
         put("client_id", self.client_id.map(Value::from));
         put("azp", self.azp.map(Value::from));
@@ -464,6 +472,8 @@ impl ClientSpec {
         if let Some(lifetime) = self.max_lifetime {
             client = client.max_lifetime(Duration::from_secs(lifetime));
         }
+        let tenants = TENANTS.into_iter().zip(self.tenants).filter(|(_, serves)| *serves).map(|(tenant, _)| tenant);
+        client = client.allow_tenants(tenants);
         let switches: [Switch<Client>; 5] = [
             (!self.may_exchange, Client::deny_exchange),
             (self.self_exchange, Client::allow_self_exchange),
@@ -507,6 +517,9 @@ impl IssuerSpec {
             .claims(named(&self.claims, EXTRA));
         for (index, _) in self.client_names.iter().enumerate().filter(|(_, is_in)| **is_in) {
             issuer = issuer.map_client(NAMES_THERE[index], CLIENTS[index]);
+        }
+        if self.tenants {
+            issuer = issuer.accept_tenants("tid", TENANTS);
         }
         if self.id_tokens {
             issuer = issuer.accept_types([TokenType::ID_TOKEN]);

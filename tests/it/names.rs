@@ -292,6 +292,32 @@ async fn a_status_check_sees_every_name() {
     assert_eq!((asked.len(), &asked[0].actor_other_names[..]), (2, &[Party::new(AS, "idp|agent")][..]));
 }
 
+#[tokio::test]
+async fn an_explanation_tells_every_name() {
+    let mut world = plan_of(idp_record, vec![]).start().await;
+    let token = world.idp.foreign(json!({}));
+    let (issued, _) = hop(&mut world, FIRST, (&token, JWT), None).await.unwrap();
+    let form = |subject: &str, token_type: &str, target: &str| {
+        encode(&[
+            ("grant_type", GRANT_TYPE),
+            ("subject_token", subject),
+            ("subject_token_type", token_type),
+            ("audience", target),
+        ])
+    };
+    let cases = [
+        ("orders", form(&token, JWT, "billing"), format!("idp|bob of {AS}"), None),
+        ("billing", form(&issued, ACCESS_TOKEN, "ledger"), format!("bob of {IDP}"), Some(JWT)),
+    ];
+    for (client, form, names, types) in cases {
+        let explanation = world.layer.explain(client, form.as_bytes()).await;
+        let facts = || explanation.stages.iter().flat_map(|stage| &stage.facts);
+        let found = |about: &str| facts().find(|fact| fact.about == about).map(|fact| fact.found.as_str());
+        assert_eq!(found("other names of the subject"), Some(&*names), "{client}");
+        assert_eq!(found("types of earlier subject tokens"), types, "{client}");
+    }
+}
+
 #[test]
 fn a_deny_names_actors_as_act_does() {
     let by_login = |idp: &Minter| idp_record(idp).map_subjects(SubjectMapping::Claim("login".into()));
