@@ -103,11 +103,17 @@ pub struct Gateway {
 impl Gateway {
     /// Starts a gateway with `gateway.toml` of the folder, and waits until the gateway listens.
     pub fn start(folder: &Folder) -> Self {
+        Self::start_with(folder, |_| {})
+    }
+
+    /// Starts a gateway as [`start`](Self::start) does, after a change of the command.
+    pub fn start_with(folder: &Folder, change: impl FnOnce(&mut Command)) -> Self {
         let path = folder.0.join("log");
         let before = fs::metadata(&path).map_or(0, |log| log.len() as usize);
         let log = fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
         let mut command = Command::new(PROGRAM);
         command.arg("serve").current_dir(&folder.0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        change(&mut command);
         let process = Process(command.spawn().unwrap());
         // The gateway prints its ports: `listens http://127.0.0.1:1234, admin http://127.0.0.1:5678`.
         let ports = || {

@@ -1,10 +1,16 @@
-use super::{MemoryRevocations, RevocationQuestion, RevocationState, RevocationsFull, memory::Revocation};
+use super::{
+    MemoryRevocations, RevocationQuestion, RevocationState, RevocationsFull,
+    memory::{Revocation, Room},
+};
 use crate::{
     locks::lock,
     protocol::{NumericDate, TokenId},
 };
 use futures_util::future::BoxFuture;
-use redb::{Database, DatabaseError, Durability, ReadableTable, TableDefinition, TableError, WriteTransaction};
+use redb::{
+    Database, DatabaseError, Durability, ReadableTable, ReadableTableMetadata, TableDefinition, TableError,
+    WriteTransaction,
+};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -39,10 +45,9 @@ const WITHOUT_HOLDERS: TableDefinition<'_, &str, u64> = TableDefinition::new("re
 #[derive(Clone)]
 pub struct FileRevocations {
     memory: MemoryRevocations,
-    file: Arc<Database>,
+    /// `None` after a write that failed. The lock is held from the check for room to the end of the write.
+    file: Arc<Mutex<Option<Database>>>,
     path: Arc<Path>,
-    /// The lock is held from the check for room to the end of the write.
-    writing: Arc<Mutex<()>>,
 }
 
 /// A file that [`FileRevocations`] cannot use.
@@ -122,7 +127,10 @@ impl FileRevocations {
         add_holders(&transaction)?;
         {
             let mut table = transaction.open_table(REVOKED)?;
-            table.retain(|_, (until, _)| until > now.seconds())?;
+            // As in memory: a clock that runs ahead must not lose a revocation.
+            if table.len()? > capacity as u64 {
+                table.retain(|_, (until, _)| until > now.seconds())?;
+            }
             for entry in table.iter()? {
                 let (jti, value) = entry?;
                 let (until, holder) = value.value();
@@ -131,30 +139,34 @@ impl FileRevocations {
             }
         }
         transaction.commit()?;
-        Ok(Self { memory, file: Arc::new(file), path: path.into(), writing: Arc::default() })
+        Ok(Self { memory, file: Arc::new(Mutex::new(Some(file))), path: path.into() })
     }
 
     /// Writes to the file before writing to memory, so that the store never confirms a revocation that is not on the disk.
     fn revoke(&self, revocation: Revocation, now: NumericDate) -> Result<RevocationState, BoxError> {
-        let _guard = lock(&self.writing);
-        if !self.memory.is_new(&revocation, now) {
+        let mut file = lock(&self.file);
+        if !self.memory.is_new(&revocation) {
             return Ok(RevocationState::Revoked);
         }
-        let forgotten = self.memory.forget_expired(now);
-        let state = self.memory.admit(&revocation);
-        let is_new = matches!(state, Ok(RevocationState::Revoked));
-        if is_new || !forgotten.is_empty() {
-            self.write(forgotten, is_new.then_some(&revocation))?;
+        let Room { is_free, state, forgotten } = self.memory.make_room(&revocation, now);
+        if is_free || !forgotten.is_empty() {
+            // After a write that failed, for example because the disk was full, redb has to open the file again.
+            let database = match file.take() {
+                Some(database) => database,
+                None => Database::open(&self.path)?,
+            };
+            Self::write(&database, forgotten, is_free.then_some(&revocation))?;
+            *file = Some(database);
         }
-        if is_new {
+        if is_free {
             self.memory.insert(revocation)?;
         }
         Ok(state?)
     }
 
     /// Removes the revocations of expired tokens from the file, and adds a revocation.
-    fn write(&self, forgotten: Vec<TokenId>, new: Option<&Revocation>) -> Result<(), BoxError> {
-        let mut transaction = self.file.begin_write()?;
+    fn write(file: &Database, forgotten: Vec<TokenId>, new: Option<&Revocation>) -> Result<(), BoxError> {
+        let mut transaction = file.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         {
             let mut table = transaction.open_table(REVOKED)?;
@@ -208,7 +220,7 @@ impl Service<RevocationQuestion> for FileRevocations {
                 RevocationQuestion::Revoke { jti, holder, now, until } => {
                     let revocation = Revocation { jti, holder, until };
                     // A known revocation needs no write to the disk.
-                    if !this.memory.is_new(&revocation, now) {
+                    if !this.memory.is_new(&revocation) {
                         return Ok(RevocationState::Revoked);
                     }
                     tokio::task::spawn_blocking(move || this.revoke(revocation, now)).await?
@@ -244,11 +256,11 @@ mod tests {
         revoke("b", 10, far).unwrap();
         revoke("b", 10, far).unwrap();
         assert!(revoke("c", 19, far).unwrap_err().to_string().contains("2 revocations"));
-        // The revocation of an expired token needs no room.
+        // The revocation of an expired token needs no place.
         revoke("over", 19, at(19)).unwrap();
         // The token `a` has expired, so `c` takes its place, in the file too.
         revoke("c", 20, far).unwrap();
-        let file = store.file.begin_read().unwrap().open_table(REVOKED).unwrap();
+        let file = lock(&store.file).as_ref().unwrap().begin_read().unwrap().open_table(REVOKED).unwrap();
         let names: Vec<_> = file.iter().unwrap().map(|entry| entry.unwrap().0.value().to_owned()).collect();
         assert_eq!(names, ["b", "c"]);
         let in_use = FileRevocations::open(&path, 2).unwrap_err();
@@ -301,11 +313,26 @@ mod tests {
     }
 
     #[test]
+    fn the_store_works_again_after_a_failed_write() {
+        in_folder("revocation-failed-write", |path| {
+            let open = || FileRevocations::open_at(path, 4, NumericDate::from_seconds(10)).unwrap();
+            let store = open();
+            revoke(&store, "orders", "before");
+            // This is the state after a write that failed.
+            *lock(&store.file) = None;
+            revoke(&store, "orders", "after");
+            drop(store);
+            let again = open();
+            assert!(["before", "after"].iter().all(|jti| again.memory.is_revoked(&(*jti).into())));
+        });
+    }
+
+    #[test]
     fn an_old_file_is_read() {
         in_folder("revocation-old-file", |path| {
             let old = Database::create(path).unwrap();
             let transaction = old.begin_write().unwrap();
-            for (jti, until) in [("a", 100), ("b", 200), ("over", 5)] {
+            for (jti, until) in [("a", 100), ("b", 200)] {
                 transaction.open_table(WITHOUT_HOLDERS).unwrap().insert(jti, until).unwrap();
             }
             transaction.commit().unwrap();
@@ -314,7 +341,7 @@ mod tests {
             for _ in 0..2 {
                 let store = FileRevocations::open_at(path, 4, NumericDate::from_seconds(10)).unwrap();
                 let is_revoked = |jti: &str| store.memory.is_revoked(&jti.into());
-                assert!(is_revoked("a") && is_revoked("b") && !is_revoked("over"));
+                assert!(is_revoked("a") && is_revoked("b"));
             }
             let store = FileRevocations::open_at(path, 4, NumericDate::from_seconds(10)).unwrap();
             assert_eq!(revoke(&store, "orders", "c"), RevocationState::Revoked, "an old revocation is of no client");

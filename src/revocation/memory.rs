@@ -14,8 +14,10 @@ use tower::Service;
 /// A [`RevocationStore`](super::RevocationStore) in the memory of the process. After a restart, a revoked token that has
 /// not expired is valid again.
 ///
-/// The store has room for a fixed number of revocations and keeps each of them until the token expires. A full store
-/// refuses a new revocation and never drops a revocation to make room.
+/// The store has room for a fixed number of revocations and keeps each of them at least until the token expires. The store
+/// forgets the revocations of expired tokens when another revocation needs the room, and not before: a clock that runs ahead
+/// for a while makes no revoked token valid again. A full store refuses a new revocation and never drops a revocation of a
+/// token that has not expired.
 ///
 /// No client can have more revocations in the store than there are free places. One client alone therefore fills at most
 /// half of the store, and two clients fill at most two thirds. A client that has its share gets
@@ -66,6 +68,17 @@ pub(super) struct Revocation {
     pub(super) until: NumericDate,
 }
 
+/// The room for another revocation.
+pub(super) struct Room {
+    /// Whether the revocation can be inserted.
+    pub(super) is_free: bool,
+    /// The answer.
+    pub(super) state: Result<RevocationState, RevocationsFull>,
+    /// The expired tokens whose revocations were forgotten to make room.
+    #[cfg_attr(not(feature = "revocation-file"), allow(dead_code, reason = "only the file has to forget them too"))]
+    pub(super) forgotten: Vec<TokenId>,
+}
+
 #[derive(Debug, Default)]
 struct Revoked {
     until: HashMap<TokenId, (NumericDate, ClientId)>,
@@ -82,34 +95,27 @@ impl MemoryRevocations {
 
     fn revoke(&self, revocation: Revocation, now: NumericDate) -> Result<RevocationState, RevocationsFull> {
         let mut revoked = self.lock();
-        if !revoked.is_new(&revocation, now) {
+        if !revoked.is_new(&revocation) {
             return Ok(RevocationState::Revoked);
         }
-        revoked.forget_expired(now);
-        let state = revoked.admit(&revocation, self.capacity)?;
-        if state == RevocationState::Revoked {
+        let Room { is_free, state, .. } = revoked.make_room(&revocation, now, self.capacity);
+        if is_free {
             revoked.insert(revocation);
         }
-        Ok(state)
+        state
     }
 
-    /// Whether the revocation changes the store: the token has not expired, and the store does not have the revocation or
-    /// would forget the revocation too early.
+    /// Whether the revocation changes the store: the store does not have the revocation, or could forget the revocation too
+    /// early.
     #[cfg(feature = "revocation-file")]
-    pub(super) fn is_new(&self, revocation: &Revocation, now: NumericDate) -> bool {
-        self.lock().is_new(revocation, now)
+    pub(super) fn is_new(&self, revocation: &Revocation) -> bool {
+        self.lock().is_new(revocation)
     }
 
-    /// Forgets the revocations of expired tokens, and returns the names of these tokens.
+    /// Finds room for another revocation.
     #[cfg(feature = "revocation-file")]
-    pub(super) fn forget_expired(&self, now: NumericDate) -> Vec<TokenId> {
-        self.lock().forget_expired(now)
-    }
-
-    /// The state after another revocation: [`Revoked`](RevocationState::Revoked) if there is room.
-    #[cfg(feature = "revocation-file")]
-    pub(super) fn admit(&self, revocation: &Revocation) -> Result<RevocationState, RevocationsFull> {
-        self.lock().admit(revocation, self.capacity)
+    pub(super) fn make_room(&self, revocation: &Revocation, now: NumericDate) -> Room {
+        self.lock().make_room(revocation, now, self.capacity)
     }
 
     /// Adds a revocation that the file has.
@@ -133,8 +139,21 @@ impl MemoryRevocations {
 }
 
 impl Revoked {
-    fn is_new(&self, Revocation { jti, until, .. }: &Revocation, now: NumericDate) -> bool {
-        *until > now && self.until.get(jti).is_none_or(|(known, _)| known < until)
+    fn is_new(&self, Revocation { jti, until, .. }: &Revocation) -> bool {
+        self.until.get(jti).is_none_or(|(known, _)| known < until)
+    }
+
+    fn make_room(&mut self, revocation: &Revocation, now: NumericDate, capacity: usize) -> Room {
+        const REVOKED: Result<RevocationState, RevocationsFull> = Ok(RevocationState::Revoked);
+        let mut state = self.admit(revocation, capacity);
+        let mut forgotten = Vec::new();
+        if state != REVOKED {
+            forgotten = self.forget_expired(now);
+            state = self.admit(revocation, capacity);
+        }
+        let is_free = state == REVOKED;
+        // An expired token is revoked without a place.
+        Room { is_free, state: if revocation.until <= now { REVOKED } else { state }, forgotten }
     }
 
     fn admit(&self, revocation: &Revocation, capacity: usize) -> Result<RevocationState, RevocationsFull> {
@@ -216,6 +235,16 @@ mod tests {
 
     fn share_used(retry_at: u64) -> Result<RevocationState, RevocationsFull> {
         Ok(RevocationState::ShareUsed { retry_at: at(retry_at) })
+    }
+
+    #[test]
+    fn a_clock_that_runs_ahead_loses_no_revocation() {
+        let store = MemoryRevocations::new(10);
+        assert_eq!(store.try_revoke("orders", "before", 10, 20), REVOKED);
+        // The clock is ahead, so that both tokens seem to have expired.
+        assert_eq!(store.try_revoke("orders", "meanwhile", 3610, 20), REVOKED);
+        assert_eq!(store.try_revoke("orders", "another", 3610, 4000), REVOKED);
+        assert!(["before", "meanwhile", "another"].iter().all(|jti| store.is_revoked(&(*jti).into())));
     }
 
     #[test]
