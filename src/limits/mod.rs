@@ -11,12 +11,14 @@ mod limiter;
 mod peer;
 mod rate;
 mod recent;
+mod service;
 mod settings;
 mod table;
 
 pub use limiter::Limiter;
 pub use peer::Peer;
 pub use rate::{Rate, RateError};
+pub use service::{PeerLimit, PeerLimitFuture, PeerLimitLayer};
 pub use settings::Limits;
 
 pub(crate) use budgets::Budgets;

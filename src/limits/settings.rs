@@ -35,6 +35,9 @@ pub(super) const DEFAULT_CAPACITY: usize = 65_536;
 /// but only on the budget of this client id at the peer. The same wrong credentials count once in ten minutes, because client
 /// libraries repeat a request.
 ///
+/// Credentials that are checked at the same time are counted after their checks, so that a client with the right secret never
+/// takes anything from a budget.
+///
 /// Somebody with many addresses has many budgets. Secrets must therefore be long and random
 /// ([`Client::secret`](crate::Client::secret)).
 ///

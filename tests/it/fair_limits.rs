@@ -14,12 +14,12 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 use tokio::sync::mpsc;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceExt, limit::ConcurrencyLimit, service_fn};
 use tower_token_exchange::{
     Reason, TokenExchangeBuilder, TokenExchangeLayer,
     audit::{AuditEvent, Outcome, Stage},
     client_auth::{ClientAddress, Credentials},
-    limits::{Limits, Rate},
+    limits::{Limiter, Limits, PeerLimitLayer, Rate},
     revocation::MemoryRevocations,
 };
 
@@ -393,4 +393,34 @@ async fn a_flood_of_peers_leaves_honest_clients_alone() {
     assert_eq!(edge.right(THERE, "/token", "billing").await, StatusCode::OK);
     // The flood does not give the guesser its budget back.
     assert_limited(&edge.guess(HERE, "billing", 11).await, 6);
+}
+
+#[tokio::test]
+async fn a_layer_limits_peers_at_any_service() {
+    let server = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
+    let server = ConcurrencyLimit::new(server, 1);
+    let limiter = Limiter::new(Rate::per_minute(2)).clock(|| UNIX_EPOCH + Duration::from_secs(NOW));
+    let mut service = PeerLimitLayer::new(limiter).layer(server.clone());
+    let mut send = async |peer: Option<&str>| {
+        let mut request = Request::new(Body::empty());
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(ClientAddress::new(peer.parse().unwrap()));
+        }
+        service.ready().await.unwrap().call(request).await.unwrap()
+    };
+    for _ in 0..2 {
+        assert_eq!(send(Some(HERE)).await.status(), StatusCode::OK);
+    }
+    let limited = send(Some(HERE)).await;
+    assert_eq!(
+        (limited.status(), &limited.headers()["retry-after"]),
+        (StatusCode::TOO_MANY_REQUESTS, &"30".parse().unwrap())
+    );
+    assert_eq!(limited.extensions().get(), Some(&Reason::PeerRateLimited));
+    // The refused request gave its place at the server back.
+    let given_back = tokio::time::timeout(Duration::from_secs(5), server.oneshot(Request::new(Body::empty()))).await;
+    assert!(given_back.is_ok());
+    for peer in [Some(THERE), None, None, None] {
+        assert_eq!(send(peer).await.status(), StatusCode::OK, "{peer:?}");
+    }
 }
