@@ -114,10 +114,14 @@
 //! | `token_exchange_attempts_total` | counter | `outcome`, `reason`, `semantics` |
 //! | `token_exchange_duration_seconds` | histogram | `outcome` |
 //! | `token_exchange_stage_duration_seconds` | histogram | `stage` |
+//! | `token_exchange_issued_token_requests_total` | counter | `operation`, `outcome`, `reason` |
+//! | `token_exchange_audit_suppressed_total` | counter | `operation` |
 //! | `token_exchange_cache_total` | counter | `cache`, `result` |
 //!
 //! [`Readiness::record_metrics`](jwks::Readiness::record_metrics) adds gauges for the keys of issuers.
 //!
+//! * `operation` is an [`Operation`](audit::Operation). The attempts are exchanges; introspections and revocations of issued
+//!   tokens are counted apart. An attempt that is counted as suppressed is also counted as an attempt.
 //! * `outcome` is an [`Outcome`](audit::Outcome).
 //! * `reason` is the code of a [`Reason`], or `none`.
 //! * `semantics` is one of the [`Semantics`](policy::Semantics), or `none` if the policy made no decision.

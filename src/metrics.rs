@@ -15,6 +15,8 @@ mod name {
     pub(super) const ATTEMPTS: &str = "token_exchange_attempts_total";
     pub(super) const DURATION: &str = "token_exchange_duration_seconds";
     pub(super) const STAGE_DURATION: &str = "token_exchange_stage_duration_seconds";
+    pub(super) const ISSUED_TOKEN_REQUESTS: &str = "token_exchange_issued_token_requests_total";
+    pub(super) const SUPPRESSED_EVENTS: &str = "token_exchange_audit_suppressed_total";
     pub(super) const CACHE: &str = "token_exchange_cache_total";
     pub(super) const ISSUER_KEYS: &str = "token_exchange_issuer_keys";
     pub(super) const ISSUER_KEYS_AGE: &str = "token_exchange_issuer_keys_age_seconds";
@@ -33,6 +35,16 @@ pub(crate) fn describe() {
         describe_counter!(name::ATTEMPTS, Unit::Count, "Token exchange attempts, by outcome and reason");
         describe_histogram!(name::DURATION, Unit::Seconds, "Duration of a token exchange attempt");
         describe_histogram!(name::STAGE_DURATION, Unit::Seconds, "Duration of one stage of a token exchange attempt");
+        describe_counter!(
+            name::ISSUED_TOKEN_REQUESTS,
+            Unit::Count,
+            "Introspections and revocations of issued tokens, by operation, outcome and reason"
+        );
+        describe_counter!(
+            name::SUPPRESSED_EVENTS,
+            Unit::Count,
+            "Attempts beyond the audit budget, which have no audit event of their own, by operation"
+        );
         describe_counter!(name::CACHE, Unit::Count, "Cache lookups, by cache and result");
     }
 }
@@ -55,6 +67,30 @@ pub(crate) fn record_attempt(labels: &AttemptLabels, duration: Duration) {
     }
     #[cfg(not(feature = "metrics"))]
     let _ = (labels.outcome, labels.reason, labels.semantics, duration);
+}
+
+/// Counts a finished introspection or revocation.
+pub(crate) fn record_issued_token_request(
+    operation: &'static str,
+    outcome: &'static str,
+    reason: Option<&'static str>,
+) {
+    #[cfg(feature = "metrics")]
+    counter!(
+        name::ISSUED_TOKEN_REQUESTS,
+        "operation" => operation, "outcome" => outcome, "reason" => reason.unwrap_or(NONE)
+    )
+    .increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = (operation, outcome, reason);
+}
+
+/// Counts an attempt that has no audit event of its own.
+pub(crate) fn record_suppressed_event(operation: &'static str) {
+    #[cfg(feature = "metrics")]
+    counter!(name::SUPPRESSED_EVENTS, "operation" => operation).increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = operation;
 }
 
 /// Measures the stages of one attempt: each stage from the end of the previous stage to its own end.

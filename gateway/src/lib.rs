@@ -22,6 +22,7 @@ mod exit;
 pub mod forward;
 mod gateway;
 mod own_endpoints;
+mod rare_line;
 mod reload;
 mod serve;
 mod server;

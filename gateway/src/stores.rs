@@ -26,6 +26,10 @@ impl Stores {
                 .map_err(|error| config.wrong("audit.file", format!("the file cannot be written: {error}")))?,
             None => JsonLinesSink::stdout(),
         };
+        let audit = match (settings.audit.max_size, settings.audit.keep) {
+            (Some(max_size), Some(keep)) => audit.rotate_at(max_size, keep.get()),
+            _ => audit,
+        };
         let capacity = settings.revocations.capacity.unwrap_or(DEFAULT_CAPACITY);
         let revocations = match &settings.revocations.file {
             Some(path) => {

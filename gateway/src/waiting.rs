@@ -5,6 +5,7 @@ use crate::{
     answer,
     config::Config,
     gateway::App,
+    rare_line::RareLine,
     upstream::{Proxy, proxy},
 };
 use axum::body::Body;
@@ -74,7 +75,13 @@ async fn passed(proxy: Proxy, request: Request<Body>) -> Response<Body> {
 }
 
 fn refuse() -> Response<Body> {
-    tracing::warn!("a request was refused, because the endpoints of the authorization server are not known yet");
+    static LINE: RareLine = RareLine::new();
+    if let Some(left_out) = LINE.due() {
+        tracing::warn!(
+            left_out,
+            "a request was refused, because the endpoints of the authorization server are not known yet"
+        );
+    }
     answer::error(
         StatusCode::SERVICE_UNAVAILABLE,
         "temporarily_unavailable",

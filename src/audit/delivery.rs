@@ -1,9 +1,10 @@
-use super::{AuditEvent, Outcome, sink};
+use super::{AuditEvent, Operation, Outcome, sink};
 use crate::{
     metrics::{self, AttemptLabels},
     plug::{BoxPlug, Failing, ask},
-    protocol::{Reason, Rejection, refuse},
+    protocol::{Detail, Reason, Rejection, refuse},
 };
+use std::time::Duration;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 const FAILING: Failing = Failing { unavailable: Reason::AuditUnavailable, panicked: Reason::AuditUnavailable };
@@ -25,12 +26,32 @@ pub(super) async fn deliver(
     };
     match &taken {
         Ok(()) => undelivered.mark_delivered(),
-        Err(refusal) => refusal.detail().unwrap_or("the sink panicked").clone_into(&mut undelivered.problem),
+        Err(refusal) => {
+            undelivered.problem = refusal.detail().map_or_else(|| "the sink panicked".to_owned(), Detail::in_clear);
+        }
     }
     // A flush waits until all slots are free, so the event is counted, and logged if necessary, before the slot is free.
     drop(undelivered);
     drop(slot);
     taken
+}
+
+/// Gives the summary of attempts to the sink. The attempts are in the metrics already. If the sink does not take the summary,
+/// the summary goes to the log.
+pub(super) async fn deliver_summary(sink: &BoxPlug<AuditEvent, ()>, summary: AuditEvent, limit: Duration) {
+    let taken = tokio::time::timeout(limit, ask(sink, summary.clone(), FAILING)).await;
+    if !matches!(taken, Ok(Ok(()))) {
+        log("the sink failed or took too long", &summary);
+    }
+}
+
+fn log(problem: &str, event: &AuditEvent) {
+    tracing::error!(
+        target: "token_exchange::audit",
+        problem,
+        "the audit sink did not take an event; the next log line has the fields of the event"
+    );
+    sink::trace(event);
 }
 
 /// A final event that the sink has not taken yet. If the value is dropped, the event goes to the log.
@@ -59,22 +80,22 @@ impl Undelivered {
 impl Drop for Undelivered {
     fn drop(&mut self) {
         let Some(mut event) = self.event.take() else { return };
-        tracing::error!(
-            target: "token_exchange::audit",
-            problem = self.problem,
-            "the audit sink did not take an event; the next log line has the fields of the event"
-        );
         if let Some(granted) = event.granted.take_if(|_| self.withholds_token) {
             let reason = Reason::AuditUnavailable;
             (event.outcome, event.reason, event.error) = (Outcome::Error, Some(reason), Some(reason.error()));
             event.detail = Some(format!("withheld the token with jti `{}`", granted.jti));
         }
-        sink::trace(&event);
+        log(&self.problem, &event);
         count(&event);
     }
 }
 
-fn count(event: &AuditEvent) {
+/// Counts an attempt in the metrics.
+pub(super) fn count(event: &AuditEvent) {
+    if event.operation != Operation::Exchange {
+        let reason = event.reason.map(|reason| reason.code());
+        return metrics::record_issued_token_request(event.operation.as_str(), event.outcome.as_str(), reason);
+    }
     let labels = AttemptLabels {
         outcome: event.outcome.as_str(),
         reason: event.reason.map(|reason| reason.code()),

@@ -1,4 +1,4 @@
-use super::{Outcome, Stage, request_ids::RequestIds};
+use super::{Operation, Outcome, Stage};
 use crate::{
     client_auth::AuthenticationMethod,
     policy::{Semantics, ShadowOutcome},
@@ -6,13 +6,25 @@ use crate::{
     records::Party,
 };
 use serde::{Serialize, Serializer};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    net::IpAddr,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-/// The record of one attempt to exchange a token.
+/// The record of one attempt to exchange, introspect or revoke a token, or of several equal attempts
+/// ([`count`](Self::count)).
 ///
-/// An event contains no token and no secret. A text from a client or a token is escaped and cut off after 256 characters.
+/// An event contains no token and no secret, wherever the client wrote them. A text that the client chose is in clear only if
+/// a record has exactly this text and the text has 128 bytes or less. Of every other text, the event has the length and a
+/// hash, such as `[12 characters, hash mJpX2kq0Vw7cT3aB]`. Equal texts have equal hashes until the process ends. The key of
+/// the hash is random, so the hash does not help to guess the text. A text from a token that was verified is escaped and
+/// cut off after 256 characters.
+///
 /// [`claimed_client_id`](Self::claimed_client_id), [`requested`](Self::requested), [`request_id`](Self::request_id) and
 /// [`trace_id`](Self::trace_id) are claims of the sender, without proof. The layer has checked every other field.
+///
+/// As a line of JSON, an event of a client that was not authenticated has at most 1 KiB, unless a part of the application,
+/// such as a client authenticator, adds a long [`detail`](Self::detail).
 ///
 /// A field is `None` if the attempt ended before the layer knew the value, or if the value does not exist.
 ///
@@ -23,20 +35,31 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct AuditEvent {
     /// The unique id of the event.
     pub event_id: String,
-    /// The time at which the attempt began. With serde: seconds since 1970, with fractions.
+    /// The time at which the attempt began, or the first of several. With serde: seconds since 1970, with fractions.
     #[serde(serialize_with = "seconds_since_1970")]
     pub time: SystemTime,
-    /// The duration of the attempt, without the time that the audit sink takes. With serde: microseconds, in the field
-    /// `duration_us`.
+    /// The duration of the attempt, without the time that the audit sink takes, or the mean of several. With serde:
+    /// microseconds, in the field `duration_us`.
     #[serde(rename = "duration_us", serialize_with = "microseconds")]
     pub duration: Duration,
+    /// The number of attempts that the event stands for: 1, unless the [`AuditBudget`](super::AuditBudget) was used up. The
+    /// sum over all events is the number of attempts.
+    ///
+    /// An event that the budget left no room for is part of a later event with their number. Such a summary has only the
+    /// fields `time`, `duration`, `count`, `operation`, `outcome`, `stage`, `error` and `reason`.
+    pub count: u64,
+    /// What the request asked for.
+    pub operation: Operation,
+    /// The network address of the client: [`ClientAddress`](crate::client_auth::ClientAddress) in the extensions of the
+    /// request. `None` if no outer layer sets the address.
+    pub client_address: Option<IpAddr>,
     /// The result.
     pub outcome: Outcome,
     /// The last stage that the attempt reached.
     pub stage: Stage,
-    /// The `error` in the answer to the client. `None` if a token was issued or the client closed the connection.
+    /// The `error` in the answer to the client. `None` if the request was not refused or the client closed the connection.
     pub error: Option<ErrorCode>,
-    /// The reason of the refusal. `None` if a token was issued.
+    /// The reason of the refusal. `None` if the request was not refused.
     pub reason: Option<Reason>,
     /// The particulars of the reason, such as the name of a claim. The text is for a person and may change.
     pub detail: Option<String>,
@@ -46,7 +69,7 @@ pub struct AuditEvent {
     pub client_id: Option<ClientId>,
     /// The method that authenticated the client.
     pub auth_method: Option<AuthenticationMethod>,
-    /// The parameters of the request.
+    /// The parameters of a token exchange request. Empty until the client is authenticated.
     pub requested: Requested,
     /// The subject: the party on whose behalf the client acts.
     pub subject: Option<Party>,
@@ -71,10 +94,17 @@ pub struct AuditEvent {
     pub shadow: Option<ShadowOutcome>,
     /// The issued token.
     pub granted: Option<Granted>,
+    /// The token that the client introspects or revokes.
+    pub issued_token: Option<IssuedTokenFacts>,
+    /// The answer to an introspection: whether the token is active and the client may know the token.
+    pub active: Option<bool>,
     /// Whether an operator must look at this event at once: a part tried to grant more than the part may
     /// ([`Reason::is_alarm`]).
     pub alarm: bool,
     /// The header `X-Request-Id`, if the request has exactly one such header, of 1 to 128 visible ASCII characters.
+    ///
+    /// The id is in clear if the id is a UUID or another hexadecimal number of at most 36 characters, and no parameter and
+    /// no credentials of the request contain the number. Of every other id, the event has the length and a hash.
     ///
     /// The client may have chosen the value, unless an outer layer or a proxy sets the header.
     pub request_id: Option<String>,
@@ -87,11 +117,14 @@ pub struct AuditEvent {
 
 impl AuditEvent {
     /// Returns the event of an attempt that has just begun.
-    pub(super) fn new(event_id: String, time: SystemTime, ids: RequestIds) -> Self {
+    pub(super) fn new(event_id: String, time: SystemTime, operation: Operation) -> Self {
         Self {
             event_id,
             time,
             duration: Duration::ZERO,
+            count: 1,
+            operation,
+            client_address: None,
             outcome: Outcome::Error,
             stage: Stage::Request,
             error: None,
@@ -111,20 +144,23 @@ impl AuditEvent {
             policy_id: None,
             shadow: None,
             granted: None,
+            issued_token: None,
+            active: None,
             alarm: false,
-            request_id: ids.request_id,
-            trace_id: ids.trace_id,
+            request_id: None,
+            trace_id: None,
         }
     }
 }
 
-/// The parameters of a request, as the client sent them.
+/// The parameters of a token exchange request. A text that no record has is described by its length and a hash.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Requested {
-    /// The values of `resource` and `audience`, in this order.
+    /// The values of `resource` and `audience` that name a target record, in this order, at most 16. The last element
+    /// describes all other values.
     pub targets: Vec<String>,
-    /// The value of `scope`.
+    /// The tokens of `scope` that a record has, at most 16, and then a description of all other tokens.
     pub scope: Option<String>,
     /// The value of `requested_token_type`.
     pub token_type: Option<String>,
@@ -146,6 +182,20 @@ pub struct TokenFacts {
     pub jti: Option<TokenId>,
     /// The expiry of the token.
     pub exp: NumericDate,
+}
+
+/// A token of the layer that a client introspects or revokes. Its signature was verified.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct IssuedTokenFacts {
+    /// The `jti` claim.
+    pub jti: Option<TokenId>,
+    /// The client that the token was issued to. `None` until the asking client is authenticated.
+    pub client_id: Option<ClientId>,
+    /// The `sub` claim. `None` until the asking client is authenticated.
+    pub sub: Option<String>,
+    /// The expiry. `None` until the asking client is authenticated.
+    pub exp: Option<NumericDate>,
 }
 
 /// The issued token.

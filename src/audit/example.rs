@@ -1,11 +1,14 @@
-use super::{AuditEvent, Granted, Outcome, Requested, Stage, TokenFacts, request_ids::RequestIds};
+use super::{AuditEvent, Granted, Operation, Outcome, Requested, Stage, TokenFacts};
 use crate::{
     client_auth::AuthenticationMethod,
     policy::Semantics,
     protocol::{KeyId, NumericDate, Scope, TokenType},
     records::Party,
 };
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::{Duration, UNIX_EPOCH},
+};
 
 impl AuditEvent {
     /// Returns an event for the unit tests of an audit sink: the client `orders` received a token for the target
@@ -33,12 +36,9 @@ impl AuditEvent {
             jti: Some(jti.into()),
             exp: NumericDate::from_seconds(1_800_000_600),
         };
-        let request_ids = RequestIds {
-            request_id: Some("request-1".to_owned()),
-            trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
-        };
         Self {
             duration: Duration::from_micros(1500),
+            client_address: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7))),
             outcome: Outcome::Issued,
             stage: Stage::Answer,
             claimed_client_id: Some("orders".to_owned()),
@@ -69,7 +69,9 @@ impl AuditEvent {
                 kid,
                 exp: NumericDate::from_seconds(1_800_000_300),
             }),
-            ..Self::new("event-1".to_owned(), UNIX_EPOCH + Duration::from_secs(1_800_000_000), request_ids)
+            request_id: Some("0b2d6a51-9b6f-4c0f-8d0c-3f5a4c1f2e77".to_owned()),
+            trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),
+            ..Self::new("event-1".to_owned(), UNIX_EPOCH + Duration::from_secs(1_800_000_000), Operation::Exchange)
         }
     }
 }

@@ -1,35 +1,39 @@
-use super::{Attempt, Granted, Requested, Stage, TokenFacts};
+use super::{
+    Attempt, Granted, IssuedTokenFacts, Requested, Stage, TokenFacts,
+    texts::{known_and_others, known_or_described},
+};
 use crate::{
-    client_auth::Credentials,
+    client_auth::{AuthenticationMethod, Credentials},
     exchange::{Authenticated, Bounded, Decided, Issued, Observer, Presented, Resolved, StillValid, Validated},
     policy::ShadowOutcome,
-    protocol::escaped,
+    protocol::{ClientId, Identification, NumericDate, escaped},
     records::Party,
     token::VerifiedToken,
 };
 
 impl Observer for Attempt {
     fn presented(&mut self, presented: &Presented) {
-        let (identification, requested) = (presented.identification(), presented.requested());
-        let first_reading = Credentials::read(identification)
-            .ok()
-            .and_then(|credentials| credentials.readings().next().map(|(id, _)| escaped(id)));
-        let text = |text: &Option<String>| text.as_deref().map(escaped);
-        let event = self.reached(Stage::Client);
-        event.claimed_client_id = first_reading.or_else(|| text(&identification.client_id));
-        event.requested = Requested {
-            targets: requested.resources.iter().chain(&requested.audiences).map(|name| escaped(name)).collect(),
-            scope: text(&requested.scope),
-            token_type: text(&requested.requested_token_type),
-            subject_token_type: text(&requested.subject_token_type),
-            actor_token_type: text(&requested.actor_token_type),
-        };
+        self.identified(presented.identification());
     }
 
     fn authenticated(&mut self, authenticated: &Authenticated) {
-        let event = self.reached(Stage::Parameters);
-        event.client_id = Some(authenticated.client().id.clone());
-        event.auth_method = Some(authenticated.method());
+        // The parameters can be large, so an unknown client leaves no trace of them.
+        let (registry, requested) = (&self.registry, authenticated.requested());
+        let targets = requested.resources.iter().chain(&requested.audiences).map(String::as_str);
+        let scope = requested.scope.iter().flat_map(|scope| scope.split(' ')).filter(|token| !token.is_empty());
+        let scope = known_and_others(scope, |token| registry.has_scope_token(token)).join(" ");
+        let token_type =
+            |text: &Option<String>| text.as_deref().map(|text| known_or_described(text, registry.has_token_type(text)));
+        let requested = Requested {
+            targets: known_and_others(targets, |name| registry.has_target_name(name)),
+            scope: (!scope.is_empty()).then_some(scope),
+            token_type: token_type(&requested.requested_token_type),
+            subject_token_type: token_type(&requested.subject_token_type),
+            actor_token_type: token_type(&requested.actor_token_type),
+        };
+        self.event_mut().requested = requested;
+        self.client_is(&authenticated.client().id, authenticated.method());
+        self.reached(Stage::Parameters);
     }
 
     fn resolved(&mut self, _: &Resolved) {
@@ -76,6 +80,46 @@ impl Observer for Attempt {
             kid: issued.key_id().clone(),
             exp: issued.expires_at(),
         });
+    }
+}
+
+impl Attempt {
+    /// Notes the client id that the request claims.
+    pub(crate) fn identified(&mut self, identification: &Identification) {
+        let credentials = Credentials::read(identification).ok();
+        let first_reading = credentials.as_ref().and_then(|credentials| credentials.readings().next());
+        let claimed = first_reading.map(|(id, _)| id).or(identification.client_id.as_deref());
+        let claimed = claimed.map(|id| known_or_described(id, self.registry.client(id).is_some()));
+        self.reached(Stage::Client).claimed_client_id = claimed;
+    }
+
+    /// Notes the authenticated client.
+    pub(crate) fn client_is(&mut self, client_id: &ClientId, method: AuthenticationMethod) {
+        let event = self.event_mut();
+        event.client_id = Some(client_id.clone());
+        event.auth_method = Some(method);
+    }
+
+    /// Notes the `jti` of the token that the client asks about.
+    pub(crate) fn asked_about(&mut self, jti: Option<&str>) {
+        let jti = jti.map(|jti| escaped(jti).into());
+        self.event_mut().issued_token = Some(IssuedTokenFacts { jti, client_id: None, sub: None, exp: None });
+    }
+
+    /// Notes whose token the client asks about, after the client was authenticated.
+    pub(crate) fn token_belongs_to(&mut self, client_id: Option<&str>, sub: Option<&str>, exp: NumericDate) {
+        if let Some(token) = &mut self.reached(Stage::Answer).issued_token {
+            token.client_id = client_id.map(|id| escaped(id).into());
+            token.sub = sub.map(escaped);
+            token.exp = Some(exp);
+        }
+    }
+
+    /// Notes the answer to an introspection. `problem` says why the token is not active.
+    pub(crate) fn introspected(&mut self, problem: Option<&str>) {
+        let event = self.event_mut();
+        event.active = Some(problem.is_none());
+        event.detail = problem.map(str::to_owned);
     }
 }
 

@@ -1,8 +1,12 @@
-//! The audit: one event for every attempt to exchange a token.
+//! The audit: every attempt to exchange a token, and to introspect or revoke an issued token.
 //!
-//! Every attempt leaves exactly one [`AuditEvent`], also if the attempt is refused, fails, or ends because the client
-//! closed the connection. The event names the client, the subject, the actor, the decision and the issued token. If no
-//! token was issued, the event has the [`Reason`](crate::Reason).
+//! Every attempt is in exactly one [`AuditEvent`], also if the attempt is refused, fails, or ends because the client
+//! closed the connection. The event names the client, the address of the client, the subject, the actor, the decision and the
+//! issued token. If the request was refused, the event has the [`Reason`](crate::Reason). A request that the layer passes to
+//! the wrapped service leaves no event.
+//!
+//! The address comes from the [`ClientAddress`](crate::client_auth::ClientAddress) in the extensions of the request, which
+//! an outer layer sets.
 //!
 //! # One line of JSON for each event
 //!
@@ -51,11 +55,28 @@
 //! # }
 //! ```
 //!
+//! # Tokens and secrets
+//!
+//! No event has a token or a secret, also if a client sends a secret in the wrong place. A text that the client chose is in
+//! clear only if a record has exactly this text. Of every other text, the event has the length and a hash with a random key of
+//! the process: see [`AuditEvent`].
+//!
 //! # If the sink fails
 //!
-//! A token is released only after the sink has taken the event of the token. If the sink returns an error, or has not
-//! answered after five seconds, then the client receives `temporarily_unavailable` instead of the token, and the layer
-//! logs the event in the way of [`TracingSink`]. The answer to a refused request does not depend on the sink.
+//! A token is released, and a revocation is confirmed, only after the sink has taken the event. If the sink returns an error,
+//! or has not answered after five seconds, then the client receives `temporarily_unavailable` instead, and the layer logs the
+//! event in the way of [`TracingSink`]. A token may be revoked although its revocation was not confirmed. The answers to
+//! refused requests and to introspections do not depend on the sink.
+//!
+//! # Floods
+//!
+//! Requests that are refused cannot fill the disk: beyond an [`AuditBudget`], attempts are counted exactly, and one event
+//! per second stands for all attempts of one kind. [`AuditEvent::count`] is their number. Requests that are refused do
+//! not delay the events of issued and revoked tokens either: each of the two has its own places on the way to the sink, and
+//! [`JsonLinesSink`] writes issued and revoked tokens first.
+//!
+//! A process that is killed can lose the numbers of the last second. Before the end,
+//! [`flush_audit`](crate::TokenExchangeLayer::flush_audit) writes them.
 //!
 //! # Requests and traces
 //!
@@ -63,17 +84,23 @@
 //! headers of the request: [`AuditEvent::request_id`], [`AuditEvent::trace_id`].
 
 mod attempt;
+mod budget;
 mod delivery;
 mod event;
 mod example;
 mod facts;
 mod json_lines;
+mod operation;
 mod outcome;
 mod request_ids;
+mod sampler;
 mod sink;
+mod texts;
 
-pub use event::{AuditEvent, Granted, Requested, TokenFacts};
+pub use budget::AuditBudget;
+pub use event::{AuditEvent, Granted, IssuedTokenFacts, Requested, TokenFacts};
 pub use json_lines::JsonLinesSink;
+pub use operation::Operation;
 pub use outcome::{Outcome, Stage};
 pub use sink::TracingSink;
 

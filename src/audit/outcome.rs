@@ -1,3 +1,4 @@
+use super::Operation;
 use crate::protocol::{ErrorCode, Rejection, named_values};
 use http::StatusCode;
 
@@ -7,6 +8,10 @@ use http::StatusCode;
 pub enum Outcome {
     /// A token was issued.
     Issued,
+    /// An introspection request was answered. The answer can be that the token is not active.
+    Introspected,
+    /// A token was revoked.
+    Revoked,
     /// The request was refused because of its content.
     Denied,
     /// The request failed because of this server or a server that this server asks, or the client closed the connection.
@@ -15,11 +20,19 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: &'static [Self] = &[Self::Issued, Self::Denied, Self::Error];
+    pub const ALL: &'static [Self] = &[Self::Issued, Self::Introspected, Self::Revoked, Self::Denied, Self::Error];
 
-    /// Returns the outcome of an attempt that ended with this refusal, or without a refusal.
-    pub(crate) fn from_rejection(rejection: Option<&Rejection>) -> Self {
-        let Some(rejection) = rejection else { return Self::Issued };
+    /// Returns the outcome of an attempt that was not refused.
+    pub(super) fn of_success(operation: Operation) -> Self {
+        match operation {
+            Operation::Exchange => Self::Issued,
+            Operation::Introspection => Self::Introspected,
+            Operation::Revocation => Self::Revoked,
+        }
+    }
+
+    /// Returns the outcome of an attempt that ended with this refusal.
+    pub(crate) fn of_refusal(rejection: &Rejection) -> Self {
         match rejection.error() {
             // Too many attempts are the doing of the client.
             _ if rejection.status() == StatusCode::TOO_MANY_REQUESTS => Self::Denied,
@@ -28,10 +41,17 @@ impl Outcome {
         }
     }
 
+    /// Whether the client gets a successful answer only if the audit sink has the event.
+    pub(super) const fn needs_audit(self) -> bool {
+        matches!(self, Self::Issued | Self::Revoked)
+    }
+
     /// Returns the name in `snake_case`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Issued => "issued",
+            Self::Introspected => "introspected",
+            Self::Revoked => "revoked",
             Self::Denied => "denied",
             Self::Error => "error",
         }
@@ -39,6 +59,8 @@ impl Outcome {
 }
 
 /// The eight stages of an exchange, and the answer, in their order. A stage that fails ends the attempt.
+///
+/// An introspection and a revocation have the stages `request`, `client` and `answer`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Stage {

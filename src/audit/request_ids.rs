@@ -1,35 +1,77 @@
-use http::{HeaderMap, HeaderValue};
+use super::texts::described;
+use crate::protocol::decode_base64;
+use data_encoding::BASE64;
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use zeroize::Zeroizing;
 
-const MAX_REQUEST_ID_BYTES: usize = 128;
+/// The longest request id that is recorded, in characters.
+const MAX_REQUEST_ID: usize = 128;
+/// The longest request id that is recorded in clear: a UUID has 36 characters.
+const MAX_CLEAR_ID: usize = 36;
+/// The fewest characters that an id and a secret have in common, if one is a part of the other.
+const MIN_PART: usize = 8;
 
 /// The ids that other systems log for the same request.
 ///
-/// The client may have chosen both values. So a value counts only if it has the exact form, and no decision depends on a
-/// value.
+/// The client may have chosen both values. So a value counts only if it has the exact form, no decision depends on a
+/// value, and a value that can be a token or a secret is described instead.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct RequestIds {
-    /// `X-Request-Id`: 1 to 128 visible ASCII characters.
+    /// `X-Request-Id`: 1 to 128 visible ASCII characters. In clear only if the id is a UUID or another hexadecimal number.
     pub(super) request_id: Option<String>,
     /// The trace id of `traceparent` (W3C Trace Context section 3.2.2.3): 32 hexadecimal digits.
     pub(super) trace_id: Option<String>,
 }
 
 impl RequestIds {
-    pub(crate) fn from_headers(headers: &HeaderMap) -> Self {
+    /// Reads the ids of a request. `forms` are the query and the body.
+    pub(crate) fn read(headers: &HeaderMap, forms: [&[u8]; 2]) -> Self {
         let only_value = |name: &str| {
             let mut values = headers.get_all(name).iter();
             values.next().filter(|_| values.next().is_none()).map(HeaderValue::as_bytes)
         };
         let owned = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let in_clear = |id: String| if is_elsewhere(&id, headers, forms) { described(&id) } else { id };
         Self {
-            request_id: only_value("x-request-id").filter(|id| is_request_id(id)).map(owned),
-            trace_id: only_value("traceparent").and_then(trace_id).map(owned),
+            request_id: only_value("x-request-id")
+                .filter(|id| is_request_id(id))
+                .map(owned)
+                .map(|id| if is_number(&id) { in_clear(id) } else { described(&id) }),
+            trace_id: only_value("traceparent").and_then(trace_id).map(owned).map(in_clear),
         }
     }
 }
 
 fn is_request_id(id: &[u8]) -> bool {
-    (1..=MAX_REQUEST_ID_BYTES).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+    (1..=MAX_REQUEST_ID).contains(&id.len()) && id.iter().all(u8::is_ascii_graphic)
+}
+
+/// Whether an id is a UUID or another hexadecimal number. No JWT and no password of a person has this form.
+fn is_number(id: &str) -> bool {
+    id.len() <= MAX_CLEAR_ID && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
+/// Whether the request has an id also as a secret or as a parameter, or as a part of one.
+fn is_elsewhere(id: &str, headers: &HeaderMap, forms: [&[u8]; 2]) -> bool {
+    let id = id.as_bytes();
+    let hides = |value: &[u8]| id.eq_ignore_ascii_case(value) || is_part(id, value) || is_part(value, id);
+    let in_header = |value: &HeaderValue| {
+        let encoded = value.as_bytes().rsplit(|byte| *byte == b' ').next().unwrap_or_default();
+        let decoded = decode_base64(&BASE64, encoded).unwrap_or_default();
+        hides(encoded) || decoded.split(|byte| *byte == b':').any(hides)
+    };
+    let in_form = |form: &&[u8]| {
+        form_urlencoded::parse(form).any(|(name, value)| {
+            let (name, value) = (Zeroizing::new(name.into_owned()), Zeroizing::new(value.into_owned()));
+            hides(name.as_bytes()) || hides(value.as_bytes())
+        })
+    };
+    headers.get_all(AUTHORIZATION).iter().any(in_header) || forms.iter().any(in_form)
+}
+
+/// Whether a text contains another text that is long enough. Upper case and lower case make no difference.
+fn is_part(part: &[u8], text: &[u8]) -> bool {
+    part.len() >= MIN_PART && text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
 }
 
 /// Returns the trace id of a `traceparent`. Versions after `00` may have more fields (W3C Trace Context section 4).
@@ -61,7 +103,7 @@ mod tests {
         let pairs = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
         let mut map = HeaderMap::new();
         pairs.for_each(|(name, value): (http::HeaderName, HeaderValue)| _ = map.append(name, value));
-        RequestIds::from_headers(&map)
+        RequestIds::read(&map, [b""; 2])
     }
 
     #[test]
@@ -88,7 +130,45 @@ mod tests {
     fn only_a_short_visible_request_id_counts() {
         let (longest, longer) = ("x".repeat(128), "x".repeat(129));
         for (id, counts) in [("id-1", true), (&*longest, true), (&*longer, false), ("", false), ("a b", false)] {
-            assert_eq!(ids(&[("x-request-id", id)]).request_id.as_deref(), counts.then_some(id), "{id}");
+            assert_eq!(ids(&[("x-request-id", id)]).request_id.is_some(), counts, "{id}");
+        }
+    }
+
+    #[test]
+    fn only_a_number_is_recorded_in_clear() {
+        let uuid = "0b2d6a51-9b6f-4c0f-8d0c-3f5a4c1f2e77";
+        for (id, is_clear) in
+            [(uuid, true), (TRACE, true), ("7", true), ("id-1", false), ("eyJhbGciOiJFUzI1NiJ9", false)]
+        {
+            let expected = if is_clear { id.to_owned() } else { described(id) };
+            assert_eq!(ids(&[("x-request-id", id)]).request_id, Some(expected));
+        }
+    }
+
+    #[test]
+    fn an_id_that_is_also_a_secret_is_hidden() {
+        let secret = "0b2d6a51-9b6f-4c0f-8d0c-3f5a4c1f2e77";
+        let mut headers = HeaderMap::new();
+        headers.insert("x-request-id", secret.parse().unwrap());
+        headers.insert("traceparent", format!("00-{TRACE}-{SPAN}-01").parse().unwrap());
+        let clear = RequestIds { request_id: Some(secret.to_owned()), trace_id: Some(TRACE.to_owned()) };
+        assert_eq!(RequestIds::read(&headers, [b"a=b", b"client_id=0b2d"]), clear);
+
+        let encoded = format!("client_secret={}", secret.to_uppercase().replace('-', "%2D"));
+        let within = format!("subject_token=x{secret}");
+        let part = format!("client_secret={}", &secret[..8]);
+        let both = format!("{secret}={TRACE}");
+        for form in [&encoded, &within, &part, &both] {
+            for forms in [[form.as_bytes(), b""], [b"", form.as_bytes()]] {
+                let ids = RequestIds::read(&headers, forms);
+                assert_eq!(ids.request_id, Some(described(secret)), "{form}");
+                assert_eq!(ids.trace_id == clear.trace_id, *form != both, "{form}");
+            }
+        }
+        let pair = BASE64.encode(format!("orders:{secret}").as_bytes());
+        for authorization in [format!("Basic {pair}"), format!("Bearer {secret}")] {
+            headers.insert(AUTHORIZATION, authorization.parse().unwrap());
+            assert_eq!(RequestIds::read(&headers, [b""; 2]).request_id, Some(described(secret)), "{authorization}");
         }
     }
 

@@ -9,7 +9,7 @@ use tower::Service;
 
 /// The default sink: writes each event as a [`tracing`] event with the target `token_exchange::audit`.
 ///
-/// The level is `INFO` if a token was issued, `WARN` if the request was denied, and `ERROR` if the request failed. The
+/// The level is `WARN` if the request was denied, `ERROR` if the request failed, and `INFO` otherwise. The
 /// event is in the span that was current when the layer received the request. If
 /// [tower-http's `TraceLayer`](https://docs.rs/tower-http/latest/tower_http/trace/) is around the layer, the event
 /// therefore has the fields of the span of `TraceLayer` too.
@@ -19,7 +19,10 @@ use tower::Service;
 /// | field | meaning |
 /// |---|---|
 /// | `event_id` | the unique id of the event |
-/// | `outcome` | `issued`, `denied` or `error` ([`Outcome`]) |
+/// | `count` | the number of attempts that the event stands for ([`AuditEvent::count`]) |
+/// | `operation` | `exchange`, `introspection` or `revocation` ([`Operation`](super::Operation)) |
+/// | `client_address` | the network address of the client |
+/// | `outcome` | `issued`, `introspected`, `revoked`, `denied` or `error` ([`Outcome`]) |
 /// | `stage` | the last stage that the attempt reached ([`Stage`](super::Stage)) |
 /// | `error` | the `error` in the answer to the client |
 /// | `reason` | the reason of the refusal: a code in [`reasons`](crate::manual::reasons) |
@@ -27,8 +30,8 @@ use tower::Service;
 /// | `claimed_client_id` | the client id in the request, without proof |
 /// | `client_id` | the authenticated client |
 /// | `auth_method` | the method that authenticated the client, such as `client_secret_basic` |
-/// | `requested_targets` | the values of `resource` and `audience`, separated by spaces |
-/// | `requested_scope` | the value of `scope` |
+/// | `requested_targets` | the known values of `resource` and `audience`, and a description of the others, separated by spaces |
+/// | `requested_scope` | the known tokens of `scope`, and a description of the others |
 /// | `requested_token_type` | the value of `requested_token_type` |
 /// | `subject_iss` | the issuer of the subject |
 /// | `subject_sub` | the subject |
@@ -50,6 +53,11 @@ use tower::Service;
 /// | `granted_jti` | the `jti` claim of the issued token |
 /// | `granted_kid` | the id of the key that signed the issued token |
 /// | `granted_exp` | the expiry of the issued token, in seconds since 1970 |
+/// | `issued_token_jti` | the `jti` claim of the token that the client introspects or revokes |
+/// | `issued_token_client_id` | the client that this token was issued to |
+/// | `issued_token_sub` | the `sub` claim of this token |
+/// | `issued_token_exp` | the expiry of this token, in seconds since 1970 |
+/// | `active` | the answer to an introspection |
 /// | `alarm` | `true` if an operator must look at once ([`Reason::is_alarm`](crate::Reason::is_alarm)) |
 /// | `request_id` | the header `X-Request-Id` ([`AuditEvent::request_id`]) |
 /// | `trace_id` | the trace id of the header `traceparent` ([`AuditEvent::trace_id`]) |
@@ -80,6 +88,9 @@ macro_rules! emit {
         tracing::$level!(
             target: "token_exchange::audit",
             event_id = $event.event_id,
+            count = $event.count,
+            operation = $event.operation.as_str(),
+            client_address = $event.client_address.map(tracing::field::display),
             outcome = $event.outcome.as_str(),
             stage = $event.stage.as_str(),
             error = $event.error.map(|error| error.as_str()),
@@ -111,6 +122,12 @@ macro_rules! emit {
             granted_jti = $event.granted.as_ref().map(|granted| granted.jti.as_str()),
             granted_kid = $event.granted.as_ref().map(|granted| granted.kid.as_str()),
             granted_exp = $event.granted.as_ref().map(|granted| granted.exp.seconds()),
+            issued_token_jti = $event.issued_token.as_ref().and_then(|token| token.jti.as_ref()).map(|jti| jti.as_str()),
+            issued_token_client_id =
+                $event.issued_token.as_ref().and_then(|token| token.client_id.as_ref()).map(|client_id| client_id.as_str()),
+            issued_token_sub = $event.issued_token.as_ref().and_then(|token| token.sub.as_deref()),
+            issued_token_exp = $event.issued_token.as_ref().and_then(|token| token.exp).map(|exp| exp.seconds()),
+            active = $event.active,
             alarm = $event.alarm.then_some(true),
             request_id = $event.request_id,
             trace_id = $event.trace_id,
@@ -125,7 +142,7 @@ fn joined(targets: &[TargetId]) -> String {
 
 pub(super) fn trace(event: &AuditEvent) {
     match event.outcome {
-        Outcome::Issued => emit!(info, event),
+        Outcome::Issued | Outcome::Introspected | Outcome::Revoked => emit!(info, event),
         Outcome::Denied => emit!(warn, event),
         Outcome::Error => emit!(error, event),
     }

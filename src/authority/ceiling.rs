@@ -1,6 +1,6 @@
 use super::Facts;
 use crate::{
-    protocol::{NumericDate, Reason, Rejection, Scope, refuse},
+    protocol::{Detail, NumericDate, Reason, Rejection, Scope, refuse},
     records::{ClientRecord, TargetRecord},
     token::VerifiedToken,
 };
@@ -62,11 +62,13 @@ impl Ceiling {
         let ceiling = &self.scope;
         let beyond = requested.difference(ceiling);
         if beyond.len() == requested.len() {
-            let detail = format!("no part of the requested scope `{requested}` is within the ceiling `{ceiling}`");
+            let detail = Detail::from("no part of the requested scope ").unverified_list(requested.iter());
+            let detail = detail.words(format_args!(" is within the ceiling `{ceiling}`"));
             return Err(refuse(Reason::ScopeEmpty).with_detail(detail));
         }
         if strict && !beyond.is_empty() {
-            return Err(refuse(Reason::ScopeExceeded).with_detail(format_args!("`{beyond}` exceeds the ceiling")));
+            let detail = Detail::default().unverified_list(beyond.iter()).words(" exceeds the ceiling");
+            return Err(refuse(Reason::ScopeExceeded).with_detail(detail));
         }
         Ok(())
     }

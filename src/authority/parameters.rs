@@ -1,5 +1,5 @@
 use crate::{
-    protocol::{DeclaredToken, Reason, Rejection, Requested, Scope, Sensitive, TargetName, TokenType, refuse},
+    protocol::{DeclaredToken, Detail, Reason, Rejection, Requested, Scope, Sensitive, TargetName, TokenType, refuse},
     records::{ClientRecord, Registry, TargetRecord},
 };
 use std::sync::Arc;
@@ -56,7 +56,9 @@ fn declared(token: Sensitive, token_type: &str) -> Result<DeclaredToken, Rejecti
 
 /// Refuses token types that no issuer's record accepts, before a token is decoded.
 fn check_types(registry: &Registry, subject: &DeclaredToken, actor: Option<&DeclaredToken>) -> Result<(), Rejection> {
-    let unsupported = |reason, declared: &DeclaredToken| Err(refuse(reason).with_detail(&declared.token_type));
+    let unsupported = |reason, declared: &DeclaredToken| {
+        Err(refuse(reason).with_detail(Detail::default().unverified(declared.token_type.as_str())))
+    };
     if !registry.accepts(&subject.token_type) {
         return unsupported(Reason::SubjectTokenTypeUnsupported, subject);
     }
@@ -74,7 +76,7 @@ fn issued_token_type(client: &ClientRecord, requested: Option<&str>) -> Result<T
         None => Ok(TokenType::ACCESS_TOKEN),
         Some(uri) if uri == TokenType::ACCESS_TOKEN.as_str() => Ok(TokenType::ACCESS_TOKEN),
         Some(uri) if uri == TokenType::JWT.as_str() && client.jwt_output => Ok(TokenType::JWT),
-        Some(uri) => Err(refuse(Reason::RequestedTokenTypeUnsupported).with_detail(uri)),
+        Some(uri) => Err(refuse(Reason::RequestedTokenTypeUnsupported).with_detail(Detail::default().unverified(uri))),
     }
 }
 
@@ -86,14 +88,17 @@ fn targets(
     resources: &[String],
     audiences: &[String],
 ) -> Result<Vec<Arc<TargetRecord>>, Rejection> {
-    let malformed = |text: &str| refuse(Reason::TargetMalformed).with_detail(format_args!("`{text}`"));
+    let malformed = |text: &str| refuse(Reason::TargetMalformed).with_detail(Detail::default().unverified(text));
     let resources = resources.iter().map(|uri| TargetName::resource(uri).map_err(|_| malformed(uri)));
     let audiences = audiences.iter().map(|name| TargetName::audience(name).map_err(|_| malformed(name)));
     let mut targets: Vec<Arc<TargetRecord>> = Vec::new();
     for name in resources.chain(audiences) {
         let name = name?;
-        let target =
-            registry.target(&name).ok_or_else(|| refuse(Reason::TargetUnknown).with_detail(format_args!("{name}")))?;
+        let unknown = || {
+            let detail = Detail::from(name.kind()).words(" ").unverified(name.as_str());
+            refuse(Reason::TargetUnknown).with_detail(detail)
+        };
+        let target = registry.target(&name).ok_or_else(unknown)?;
         if !targets.iter().any(|known| known.id == target.id) {
             targets.push(Arc::clone(target));
         }

@@ -23,7 +23,7 @@ use crate::{
     settings::Settings,
     signing::{SignedToken, Signer, TokenContents},
     status::{StatusChecks, StatusQuery, TokenReference},
-    token::{self, TokenRole, VerifiedToken, Verifier},
+    token::{TokenRole, VerifiedToken, Verifier},
 };
 use serde_json::Value;
 use std::{ops::Deref, sync::Arc};
@@ -79,6 +79,11 @@ impl Authenticated {
     pub(crate) fn method(&self) -> AuthenticationMethod {
         self.method
     }
+
+    /// The parameters of the request, which are not checked yet.
+    pub(crate) fn requested(&self) -> &Requested {
+        &self.requested
+    }
 }
 
 /// Stage 3: the requested targets and token types are in the records, and the client may ask for the targets.
@@ -130,13 +135,9 @@ pub(crate) struct Validated {
 impl Validated {
     /// Validates the subject token, and then the actor token.
     pub(crate) async fn validate(resolved: Resolved, verifier: &Verifier) -> Result<Self, Rejection> {
-        let verify = async |declared, role| {
-            let verified = verifier.verify(declared, role).await;
-            verified.map_err(|rejection| token::refused(rejection, declared, role))
-        };
-        let subject = verify(&resolved.parameters.subject, TokenRole::Subject).await?;
+        let subject = verifier.verify(&resolved.parameters.subject, TokenRole::Subject).await?;
         let actor = match &resolved.parameters.actor {
-            Some(declared) => Some(verify(declared, TokenRole::Actor).await?),
+            Some(declared) => Some(verifier.verify(declared, TokenRole::Actor).await?),
             None => None,
         };
         Ok(Self { resolved, subject, actor })

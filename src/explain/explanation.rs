@@ -2,7 +2,7 @@ use super::SuggestedRule;
 use crate::{
     audit::{Outcome, Stage},
     policy::RuleTrace,
-    protocol::{ErrorCode, Reason, Rejection, escaped},
+    protocol::{Detail, ErrorCode, Reason, Rejection, escaped},
     records::{Wording, record_path},
 };
 use serde::Serialize;
@@ -102,7 +102,7 @@ impl Refusal {
         Self {
             reason,
             meaning: reason.meaning(),
-            detail: rejection.detail().map(str::to_owned),
+            detail: rejection.detail().map(Detail::in_clear),
             remedy: match wording {
                 Wording::Keys => remedy.in_keys(),
                 Wording::Methods => remedy.to_string(),

@@ -52,7 +52,7 @@ impl<'a> Notes<'a> {
         let advice = query.as_ref().and_then(|query| table?.advice_on_actor(query));
         let query = query.filter(|_| advice.is_none());
         Explanation {
-            outcome: Outcome::from_rejection(rejection.as_ref()),
+            outcome: rejection.as_ref().map_or(Outcome::Issued, Outcome::of_refusal),
             stages: self.stages,
             refusal: rejection.map(|rejection| Refusal::from_rejection(&rejection, wording)),
             rules: self.rules,

@@ -1,5 +1,6 @@
-use super::{IssuedToken, IssuedTokens, LOG};
+use super::{IssuedToken, IssuedTokens};
 use crate::{
+    audit::Attempt,
     protocol::{ClientId, Rejection, json_response},
     revocation::is_revoked,
 };
@@ -13,15 +14,21 @@ impl IssuedTokens<'_> {
     /// A client that may not know the token gets the answer for a token that is not active.
     pub(super) async fn introspect(
         &self,
+        attempt: &mut Attempt,
         client_id: &ClientId,
         token: &IssuedToken,
     ) -> Result<Response<Bytes>, Rejection> {
-        let jti = token.jti();
-        let active = self.may_introspect(client_id, token)
-            && token.expires_at() > self.settings.clock.now().into()
-            && !self.is_revoked(jti).await?;
-        tracing::debug!(target: LOG, client_id = client_id.as_str(), jti, active, "an issued token was introspected");
-        let answer = if active { self.claims_of(token) } else { json!({ "active": false }) };
+        let problem = if !self.may_introspect(client_id, token) {
+            Some("the client may not know the token")
+        } else if token.expires_at() <= self.settings.clock.now().into() {
+            Some("the token has expired")
+        } else if self.is_revoked(token.jti()).await? {
+            Some("the token was revoked")
+        } else {
+            None
+        };
+        attempt.introspected(problem);
+        let answer = if problem.is_none() { self.claims_of(token) } else { json!({ "active": false }) };
         Ok(json_response(StatusCode::OK, &answer))
     }
 

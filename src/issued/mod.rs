@@ -5,11 +5,12 @@ mod revocation;
 mod search;
 
 use crate::{
+    audit::{Attempt, Operation},
     client_auth::{Authenticator, authenticate},
     exchange::Exchange,
     jose::{Claims, Compact, KeyMatch, KeySet, KeyUse, RawHeader},
     limits::Budgets,
-    protocol::{ClientId, Identification, NumericDate, Reason, Rejection, Sender, error_response, form_values},
+    protocol::{ClientId, Identification, NumericDate, Rejection, Sender, form_values},
     records::Registry,
     revocation::RevocationPart,
     settings::Settings,
@@ -19,8 +20,6 @@ use http::Response;
 
 /// The most parameters `token` of a form that the layer reads. A correct form has one such parameter.
 const MAX_TOKENS: usize = 4;
-/// The target of the log lines of this module.
-const LOG: &str = "token_exchange::issued_tokens";
 
 /// An endpoint for issued tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +36,14 @@ impl IssuedTokenEndpoint {
         match self {
             Self::Introspection => "introspection_endpoint",
             Self::Revocation => "revocation_endpoint",
+        }
+    }
+
+    /// What a request at the endpoint asks for.
+    pub(crate) const fn operation(self) -> Operation {
+        match self {
+            Self::Introspection => Operation::Introspection,
+            Self::Revocation => Operation::Revocation,
         }
     }
 }
@@ -90,35 +97,34 @@ impl<'a> IssuedTokens<'a> {
     /// Answers a request for an issued token.
     pub(crate) async fn answer(
         &self,
-        endpoint: IssuedTokenEndpoint,
-        token: &IssuedToken,
-        sender: Sender<'_>,
-        form: &[u8],
-    ) -> Response<Bytes> {
-        let answer = self.settings.in_time(self.try_answer(endpoint, token, sender, form)).await;
-        answer.unwrap_or_else(|rejection| error_response(&rejection))
-    }
-
-    /// Refuses a request that the layer cannot answer, and that the wrapped service must not answer.
-    pub(crate) fn refuse(&self, reason: Reason) -> Response<Bytes> {
-        tracing::warn!(target: LOG, reason = reason.code(), "a request for introspection or revocation was refused");
-        error_response(&self.settings.refuse(reason))
-    }
-
-    async fn try_answer(
-        &self,
+        attempt: &mut Attempt,
         endpoint: IssuedTokenEndpoint,
         token: &IssuedToken,
         sender: Sender<'_>,
         form: &[u8],
     ) -> Result<Response<Bytes>, Rejection> {
+        self.settings.in_time(self.answer_in_any_time(attempt, endpoint, token, sender, form)).await
+    }
+
+    async fn answer_in_any_time(
+        &self,
+        attempt: &mut Attempt,
+        endpoint: IssuedTokenEndpoint,
+        token: &IssuedToken,
+        sender: Sender<'_>,
+        form: &[u8],
+    ) -> Result<Response<Bytes>, Rejection> {
+        attempt.asked_about(token.jti());
         self.limits.admit_peer(sender.address)?;
         let identification = Identification::read(sender, form)?;
-        let (client_id, _) = authenticate(self.authenticator, self.limits, &identification).await?;
+        attempt.identified(&identification);
+        let (client_id, method) = authenticate(self.authenticator, self.limits, &identification).await?;
+        attempt.client_is(&client_id, method);
+        attempt.token_belongs_to(token.text("client_id"), token.text("sub"), token.expires_at());
         match endpoint {
             IssuedTokenEndpoint::Introspection => {
                 self.limits.admit_introspection(&client_id)?;
-                self.introspect(&client_id, token).await
+                self.introspect(attempt, &client_id, token).await
             }
             IssuedTokenEndpoint::Revocation => {
                 self.limits.admit_revocation(&client_id)?;
@@ -135,11 +141,15 @@ impl IssuedToken {
     }
 
     fn jti(&self) -> Option<&str> {
-        self.claims.text("jti").ok().flatten()
+        self.text("jti")
+    }
+
+    fn text(&self, claim: &'static str) -> Option<&str> {
+        self.claims.text(claim).ok().flatten()
     }
 
     /// Whether the token was issued to this client.
     fn is_held_by(&self, client_id: &ClientId) -> bool {
-        self.claims.text("client_id") == Ok(Some(client_id.as_str()))
+        self.text("client_id") == Some(client_id.as_str())
     }
 }

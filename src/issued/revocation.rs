@@ -1,4 +1,4 @@
-use super::{IssuedToken, IssuedTokens, LOG};
+use super::{IssuedToken, IssuedTokens};
 use crate::{
     protocol::{ClientId, Reason, Rejection, refuse},
     revocation::revoke,
@@ -14,11 +14,9 @@ impl IssuedTokens<'_> {
         };
         if !token.is_held_by(client_id) {
             let client_id = client_id.as_str();
-            tracing::warn!(target: LOG, client_id, jti, "a client tried to revoke the token of another client");
             return Err(refuse(Reason::TokenNotHeld).with_detail(format_args!("client `{client_id}`, jti `{jti}`")));
         }
         revoke(revocations, jti, client_id, self.settings.now(), token.expires_at()).await?;
-        tracing::info!(target: LOG, client_id = client_id.as_str(), jti, "an issued token was revoked");
         let mut response = Response::new(Bytes::new());
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(response)

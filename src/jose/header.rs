@@ -1,5 +1,5 @@
 use super::{Algorithm, parse_object};
-use crate::protocol::{Reason, Rejection, refuse};
+use crate::protocol::{Detail, Reason, Rejection, refuse};
 use serde_json::{Map, Value};
 
 /// The largest header that is read, in bytes. Real headers are much smaller.
@@ -61,7 +61,7 @@ impl RawHeader {
             return Err(refuse(Reason::TokenHeaderMalformed).with_detail("header has no `alg`"));
         };
         let algorithm = Algorithm::from_name(name)
-            .ok_or_else(|| refuse(Reason::TokenAlgorithmRefused).with_detail(format_args!("alg `{name}`")))?;
+            .ok_or_else(|| refuse(Reason::TokenAlgorithmRefused).with_detail(Detail::from("alg ").unverified(name)))?;
         let kid = text(members, "kid")?;
         if kid.is_some_and(|kid| !is_kid(kid)) {
             return Err(refuse(Reason::TokenHeaderMalformed).with_detail("`kid` is too long or not printable"));

@@ -1,7 +1,7 @@
 use crate::{
     clock::Clock,
     plug::{BoxHttpService, Failing, ask},
-    protocol::{Reason, escaped},
+    protocol::{Detail, Reason, escaped},
 };
 use bytes::Bytes;
 use http::{Request, Response, header};
@@ -40,7 +40,10 @@ impl Fetcher {
             .map_err(|error| problem(&error))?;
         match timeout_at(deadline, ask(&self.http, request, FAILING)).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(rejection)) => Err(problem(&rejection.detail().unwrap_or("the HTTP service panicked"))),
+            Ok(Err(rejection)) => {
+                let detail = rejection.detail().map(Detail::in_clear);
+                Err(problem(&detail.as_deref().unwrap_or("the HTTP service panicked")))
+            }
             Err(_elapsed) => Err(problem(&"no answer within 5 s")),
         }
     }

@@ -2,7 +2,7 @@ mod build;
 
 use super::{Document, TokenExchangeLayer};
 use crate::{
-    audit::{AuditEvent, AuditSink, TracingSink},
+    audit::{AuditBudget, AuditEvent, AuditSink, TracingSink},
     body,
     client_auth::{Authenticator, ClientAuthenticator},
     clock::Clock,
@@ -71,6 +71,7 @@ pub struct TokenExchangeBuilder {
     record_secrets_first: bool,
     audit: BoxPlug<AuditEvent, ()>,
     best_effort_audit: bool,
+    audit_budget: AuditBudget,
     http: Option<BoxHttpService>,
     verifiers: HashMap<TokenType, TokenVerifierPart>,
     status: Option<StatusPart>,
@@ -105,6 +106,7 @@ impl TokenExchangeBuilder {
             record_secrets_first: false,
             audit: boxed(TracingSink),
             best_effort_audit: false,
+            audit_budget: AuditBudget::default(),
             http: None,
             verifiers: HashMap::new(),
             status: None,
@@ -284,6 +286,13 @@ impl TokenExchangeBuilder {
     /// [`JsonLinesSink`](crate::audit::JsonLinesSink) writes the events to a file.
     pub fn audit(mut self, sink: impl AuditSink) -> Self {
         self.audit = boxed(sink);
+        self
+    }
+
+    /// Sets the most events per second that the audit sink gets for attempts that end without a token. Default: 40 before
+    /// the client is authenticated, and 1000 after. Attempts beyond the budget are counted exactly ([`AuditBudget`]).
+    pub fn audit_budget(mut self, budget: AuditBudget) -> Self {
+        self.audit_budget = budget;
         self
     }
 

@@ -4,6 +4,7 @@
 //! One table maps every [`Reason`] for a refusal to a status, an error code and a fixed description.
 
 mod client_address;
+mod detail;
 mod error_code;
 mod error_profile;
 mod escaped;
@@ -36,6 +37,7 @@ pub use scope::{Scope, ScopeError, ScopeTokens};
 pub use token_type::{TokenType, TokenTypeError};
 
 pub(crate) use client_address::Sender;
+pub(crate) use detail::Detail;
 pub(crate) use escaped::escaped;
 use form::Form;
 #[cfg(any(test, feature = "server-authenticator"))]

@@ -1,12 +1,12 @@
-use super::{ErrorCode, Reason, escaped};
+use super::{Detail, ErrorCode, Reason};
 use http::StatusCode;
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 /// A refusal: the reason, the detail for the audit, and the answer to the client.
 #[derive(Clone, Debug)]
 pub(crate) struct Rejection {
     reason: Reason,
-    detail: Option<String>,
+    detail: Option<Detail>,
     challenge: bool,
     /// The answer of an error profile, which replaces the answer of the reason.
     answer: Option<(ErrorCode, StatusCode)>,
@@ -29,19 +29,19 @@ pub(crate) fn refuse(reason: Reason) -> Rejection {
 }
 
 impl Rejection {
-    /// Adds a detail for the audit. The detail must not contain a token or a secret.
-    pub(crate) fn with_detail(mut self, detail: impl fmt::Display) -> Self {
-        self.detail = Some(escaped(&detail.to_string()));
+    /// Adds a detail for the audit. A text that nobody has verified is an unverified piece of the [`Detail`].
+    pub(crate) fn with_detail(mut self, detail: impl Into<Detail>) -> Self {
+        self.detail = Some(detail.into());
         self
     }
 
     /// Adds to the detail what it is about: a short name before the detail, and a description after the detail.
-    pub(crate) fn about(self, name: &str, description: &str) -> Self {
-        let detail = match &self.detail {
-            Some(detail) => format!("{name}: {detail} ({description})"),
-            None => format!("{name} ({description})"),
+    pub(crate) fn about(mut self, name: &str, description: impl Into<Detail>) -> Self {
+        let named = match self.detail.take() {
+            Some(detail) => Detail::from(name).words(": ").followed_by(detail),
+            None => Detail::from(name),
         };
-        self.with_detail(detail)
+        self.with_detail(named.words(" (").followed_by(description.into()).words(")"))
     }
 
     /// Answers `invalid_client` with 401 and a challenge, because the client sent an `Authorization` header (RFC 6749
@@ -82,8 +82,8 @@ impl Rejection {
         self.reason
     }
 
-    pub(crate) fn detail(&self) -> Option<&str> {
-        self.detail.as_deref()
+    pub(crate) fn detail(&self) -> Option<&Detail> {
+        self.detail.as_ref()
     }
 
     /// The `error` of the answer.

@@ -18,15 +18,19 @@ impl TargetName {
         let (Self::Resource(name) | Self::Audience(name)) = self;
         name
     }
+
+    /// The parameter that has the name.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Resource(_) => "resource",
+            Self::Audience(_) => "audience",
+        }
+    }
 }
 
 impl fmt::Display for TargetName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = match self {
-            Self::Resource(_) => "resource",
-            Self::Audience(_) => "audience",
-        };
-        write!(f, "{kind} {}", self.as_str())
+        write!(f, "{} {}", self.kind(), self.as_str())
     }
 }
 

@@ -55,6 +55,19 @@ impl TokenType {
         Self(Cow::Owned(text.to_owned()))
     }
 
+    /// Whether the token type is in the registry of IANA (RFC 8693 section 7.1).
+    pub(crate) fn is_registered(&self) -> bool {
+        const REGISTERED: [TokenType; 6] = [
+            TokenType::ACCESS_TOKEN,
+            TokenType::REFRESH_TOKEN,
+            TokenType::ID_TOKEN,
+            TokenType::JWT,
+            TokenType::from_static("urn:ietf:params:oauth:token-type:saml1"),
+            TokenType::from_static("urn:ietf:params:oauth:token-type:saml2"),
+        ];
+        REGISTERED.contains(self)
+    }
+
     /// The URI.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -173,6 +173,34 @@ impl Registry {
         self.issuers.values()
     }
 
+    /// Whether a target record has exactly this text as a name.
+    pub(crate) fn has_target_name(&self, text: &str) -> bool {
+        let names = [TargetName::resource(text), TargetName::audience(text)];
+        names.into_iter().flatten().any(|name| self.by_name.contains_key(&name))
+    }
+
+    /// Whether the record of a target or a client has exactly this scope token.
+    pub(crate) fn has_scope_token(&self, token: &str) -> bool {
+        let of_targets = self.targets.iter().map(|target| &target.scopes);
+        let of_clients = self.clients().filter_map(|client| client.scopes.as_ref());
+        of_targets.chain(of_clients).any(|scope| scope.contains(token))
+    }
+
+    /// Whether a text is a registered token type, or a record has exactly this token type.
+    pub(crate) fn has_token_type(&self, text: &str) -> bool {
+        let token_type = TokenType::declared(text);
+        token_type.is_registered() || self.accepts(&token_type)
+    }
+
+    /// Whether a text is public, because a record has exactly this text or the text is a registered token type.
+    pub(crate) fn has_text(&self, text: &str) -> bool {
+        self.client(text).is_some()
+            || self.issuer(text).is_some()
+            || self.has_target_name(text)
+            || self.has_scope_token(text)
+            || self.has_token_type(text)
+    }
+
     /// Whether issued access tokens can have the header `typ: JWT`.
     pub(crate) fn issues_plain_typ(&self) -> bool {
         self.targets.iter().any(|target| target.plain_typ)

@@ -25,7 +25,7 @@ pub(crate) use grant_type::form_contains_exchange_grant;
 pub(crate) use grant_type::json_contains_exchange_grant;
 
 use crate::{
-    audit::Audit,
+    audit::{Attempt, Audit, Operation},
     body::{Limits, Read, RequestBody, ResponseBody, read},
     exchange::Exchange,
     issued::{IssuedToken, IssuedTokenEndpoint, IssuedTokens},
@@ -33,7 +33,7 @@ use crate::{
 };
 use bytes::Bytes;
 use guard::GuardCheck;
-use http::{HeaderMap, Method, Request, Response};
+use http::{Method, Request, Response, request::Parts};
 use media::Media;
 use std::{
     fmt, mem,
@@ -83,16 +83,13 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         match self.state.next_step(&request) {
             NextStep::Pass => ResponseFuture::pass(self.inner.call(request)),
-            NextStep::Refuse(reason) => {
+            NextStep::Refuse(operation, reason) => {
                 drop(self.take_ready());
                 let state = Arc::clone(&self.state);
-                let headers = request.into_parts().0.headers;
-                ResponseFuture::answer(async move { Ok(state.refuse(reason, &headers).await.map(ResponseBody::ours)) })
-            }
-            NextStep::RefuseIssuedToken(reason) => {
-                drop(self.take_ready());
-                let response = IssuedTokens::new(&self.state.current.exchange()).refuse(reason);
-                ResponseFuture::answer(async move { Ok(response.map(ResponseBody::ours)) })
+                let parts = request.into_parts().0;
+                ResponseFuture::answer(async move {
+                    Ok(state.refuse(operation, reason, &parts).await.map(ResponseBody::ours))
+                })
             }
             NextStep::Read(purpose) => {
                 let ready = self.take_ready();
@@ -115,7 +112,6 @@ where
 {
     let (parts, body) = request.into_parts();
     let body = read(body, &state.body_limits).await;
-    let headers = &parts.headers;
     // An answer does not need the wrapped service, so the service is dropped first. A service with a concurrency limit then
     // has room for another request. The futures are boxed, so that a form that passes needs less memory.
     let response = match state.action(purpose, &body) {
@@ -125,20 +121,15 @@ where
         }
         Action::Exchange(form) => {
             drop((inner, body));
-            Box::pin(state.exchange(Sender::of(&parts), &form)).await
+            Box::pin(state.exchange(&parts, &form)).await
         }
         Action::IssuedToken { exchange, endpoint, token, form } => {
             drop((inner, body));
-            Box::pin(IssuedTokens::new(&exchange).answer(endpoint, &token, Sender::of(&parts), &form)).await
+            Box::pin(state.answer_for_issued_token(&exchange, endpoint, &token, &parts, &form)).await
         }
         Action::Refuse(reason) => {
             drop(inner);
-            match purpose {
-                Purpose::IssuedToken(_) | Purpose::NoIssuedToken(..) => {
-                    IssuedTokens::new(&state.current.exchange()).refuse(reason)
-                }
-                Purpose::Exchange | Purpose::Guard(_) => Box::pin(state.refuse(reason, headers)).await,
-            }
+            Box::pin(state.refuse(purpose.operation(), reason, &parts)).await
         }
     };
     Ok(response.map(ResponseBody::ours))
@@ -147,9 +138,7 @@ where
 /// The next step for a request, by its head.
 enum NextStep {
     Pass,
-    Refuse(Reason),
-    /// Refuses a request at an endpoint for issued tokens.
-    RefuseIssuedToken(Reason),
+    Refuse(Operation, Reason),
     Read(Purpose),
 }
 
@@ -170,6 +159,16 @@ enum Purpose {
 struct IssuedMatch {
     endpoint: IssuedTokenEndpoint,
     is_exact: bool,
+}
+
+impl Purpose {
+    /// What the request asks for, if the layer answers it.
+    const fn operation(self) -> Operation {
+        match self {
+            Self::Exchange | Self::Guard(_) => Operation::Exchange,
+            Self::IssuedToken(endpoint) | Self::NoIssuedToken(endpoint, _) => endpoint.operation(),
+        }
+    }
 }
 
 /// The action for a request, by its body.
@@ -197,12 +196,12 @@ impl ServiceState {
         }
         // The method does not matter: the wrapped service may read the query of any request as a form.
         if request.uri().query().is_some_and(|query| form_contains_exchange_grant(query.as_bytes())) {
-            return NextStep::Refuse(Reason::GrantInQuery);
+            return NextStep::Refuse(Operation::Exchange, Reason::GrantInQuery);
         }
         if self.guard
             && let Some(reason) = guard::problem_of_headers(request.headers())
         {
-            return NextStep::Refuse(reason);
+            return NextStep::Refuse(Operation::Exchange, reason);
         }
         if let Some(found) = issued {
             return self.next_step_for_issued_token(request, found);
@@ -213,7 +212,7 @@ impl ServiceState {
             _ if !self.guard || request.body().is_end_stream() => NextStep::Pass,
             media => match GuardCheck::new(media, is_post) {
                 Ok(check) => NextStep::Read(Purpose::Guard(check)),
-                Err(reason) => NextStep::Refuse(reason),
+                Err(reason) => NextStep::Refuse(Operation::Exchange, reason),
             },
         }
     }
@@ -256,14 +255,14 @@ impl ServiceState {
         // The wrapped service may read the token from the query, and would then answer for a token that it does not know.
         let query = request.uri().query().unwrap_or_default().as_bytes();
         if !query.is_empty() && IssuedTokens::new(&self.current.exchange()).any_in_form(query) {
-            return NextStep::RefuseIssuedToken(Reason::IssuedTokenMisplaced);
+            return NextStep::Refuse(endpoint.operation(), Reason::IssuedTokenMisplaced);
         }
         match Media::from_headers(request.headers(), true) {
             Media::Form if is_exact && request.method() == Method::POST => {
                 NextStep::Read(Purpose::IssuedToken(endpoint))
             }
             _ if request.body().is_end_stream() => NextStep::Pass,
-            Media::Other => NextStep::RefuseIssuedToken(Reason::BodyUnreadable),
+            Media::Other => NextStep::Refuse(endpoint.operation(), Reason::BodyUnreadable),
             media => NextStep::Read(Purpose::NoIssuedToken(endpoint, media)),
         }
     }
@@ -327,20 +326,42 @@ impl ServiceState {
         check.and_then(|check| check.problem(body)).map_or(Action::Pass, Action::Refuse)
     }
 
-    /// Answers an exchange. Every attempt leaves exactly one audit event.
-    async fn exchange(&self, sender: Sender<'_>, form: &[u8]) -> Response<Bytes> {
-        let mut attempt = self.audit.start_attempt(sender.headers);
-        let outcome = self.current.exchange().issue(&mut attempt, sender, form).await;
+    /// Answers an exchange. Every attempt is in exactly one audit event.
+    async fn exchange(&self, parts: &Parts, form: &[u8]) -> Response<Bytes> {
+        let exchange = self.current.exchange();
+        let mut attempt = self.start_attempt(Operation::Exchange, &exchange, parts, form);
+        let outcome = exchange.issue(&mut attempt, Sender::of(parts), form).await;
         match attempt.finish(outcome).await {
             Ok(issued) => success_response(&issued.answer()),
             Err(rejection) => error_response(&rejection),
         }
     }
 
-    /// Refuses a request that was not read as an exchange. Such a request leaves an audit event too.
-    async fn refuse(&self, reason: Reason, headers: &HeaderMap) -> Response<Bytes> {
-        let rejection = self.current.exchange().settings.refuse(reason);
-        let attempt = self.audit.start_attempt(headers);
+    /// Answers an introspection or a revocation of a token that the layer issued.
+    async fn answer_for_issued_token(
+        &self,
+        exchange: &Exchange,
+        endpoint: IssuedTokenEndpoint,
+        token: &IssuedToken,
+        parts: &Parts,
+        form: &[u8],
+    ) -> Response<Bytes> {
+        let mut attempt = self.start_attempt(endpoint.operation(), exchange, parts, form);
+        let tokens = IssuedTokens::new(exchange);
+        let outcome = tokens.answer(&mut attempt, endpoint, token, Sender::of(parts), form).await;
+        attempt.finish(outcome).await.unwrap_or_else(|rejection| error_response(&rejection))
+    }
+
+    fn start_attempt(&self, operation: Operation, exchange: &Exchange, parts: &Parts, form: &[u8]) -> Attempt {
+        let query = parts.uri.query().unwrap_or_default().as_bytes();
+        self.audit.start_attempt(operation, Arc::clone(&exchange.registry), Sender::of(parts), [query, form])
+    }
+
+    /// Refuses a request that the layer does not answer otherwise. Such a request leaves an audit event too.
+    async fn refuse(&self, operation: Operation, reason: Reason, parts: &Parts) -> Response<Bytes> {
+        let exchange = self.current.exchange();
+        let rejection = exchange.settings.refuse(reason);
+        let attempt = self.start_attempt(operation, &exchange, parts, b"");
         let _ = Box::pin(attempt.finish::<()>(Err(rejection.clone()))).await;
         error_response(&rejection)
     }

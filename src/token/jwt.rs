@@ -1,7 +1,7 @@
 use crate::{
     jose::{Claims, Compact, Header, KeyMatch, KeyUse, RawHeader},
     jwks::TrustedKeys,
-    protocol::{Reason, Rejection, refuse},
+    protocol::{Detail, Reason, Rejection, refuse},
     records::{IssuerId, IssuerRecord},
 };
 
@@ -55,8 +55,12 @@ impl<'a> Jwt<'a> {
             KeyMatch::Verified => Ok(()),
             KeyMatch::Mismatch => Err(refuse(Reason::TokenSignatureInvalid)),
             KeyMatch::NoKey => {
-                let kid = header.kid.as_deref().unwrap_or("(none)");
-                Err(refuse(Reason::TokenKeyUnknown).with_detail(format_args!("alg `{algorithm}`, kid `{kid}`")))
+                let detail = Detail::from(format_args!("alg `{algorithm}`, "));
+                let detail = match &header.kid {
+                    Some(kid) => detail.words("kid ").unverified(kid),
+                    None => detail.words("no kid"),
+                };
+                Err(refuse(Reason::TokenKeyUnknown).with_detail(detail))
             }
         }
     }

@@ -24,7 +24,6 @@ pub use crate::{
 };
 pub use plug::{TokenRole, TokenToVerify, TokenVerifier, Verification};
 
-pub(crate) use claimed::refused;
 pub(crate) use introspection::Introspector;
 use origin::Origin;
 pub(crate) use plug::TokenVerifierPart;

@@ -1,5 +1,7 @@
 use super::{
-    Introspector, Origin, TokenRole, TokenVerifierPart, VerifiedToken, issuer_rules,
+    Introspector, Origin, TokenRole, TokenVerifierPart, VerifiedToken,
+    claimed::refused,
+    issuer_rules,
     jwt::Jwt,
     kinds::{self, Typ},
     plug::{self, TokenToVerify},
@@ -7,7 +9,7 @@ use super::{
 use crate::{
     jose::{Claims, Invalid},
     jwks::TrustedKeys,
-    protocol::{DeclaredToken, EXCHANGED_FROM, Reason, Rejection, TokenType, refuse},
+    protocol::{DeclaredToken, Detail, EXCHANGED_FROM, Reason, Rejection, TokenType, refuse},
     records::{IntrospectedTokens, IssuerId, IssuerRecord, Registry},
     settings::Settings,
 };
@@ -45,9 +47,12 @@ fn is_unverifiable(refusal: &Rejection) -> bool {
 }
 
 impl Verifier {
+    /// Verifies a token. The detail of a refusal says whose token was refused.
     pub(crate) async fn verify(&self, declared: &DeclaredToken, role: TokenRole) -> Result<VerifiedToken, Rejection> {
-        let genuine = self.find_genuine(declared, role).await?;
-        self.check(genuine, &declared.token_type, role)
+        let found = self.find_genuine(declared, role).await;
+        let genuine = found.map_err(|rejection| refused(rejection, declared, role, false))?;
+        let checked = self.check(genuine, &declared.token_type, role);
+        checked.map_err(|rejection| refused(rejection, declared, role, true))
     }
 
     /// Finds out who issued the token, and whether that issuer vouches for the token.
@@ -161,7 +166,7 @@ impl Verifier {
         let missing = || refuse(Reason::TokenIssuerMissing);
         let issuer = match claims.text("iss").map_err(|_| missing())? {
             Some(iss) => {
-                let unknown = || refuse(Reason::TokenIssuerUnknown).with_detail(format_args!("iss `{iss}`"));
+                let unknown = || refuse(Reason::TokenIssuerUnknown).with_detail(Detail::from("iss ").unverified(iss));
                 self.registry.issuer(iss).ok_or_else(unknown)?
             }
             // The `sub` of a JWT-SVID names the trust domain, and `iss` is optional (SPIFFE JWT-SVID section 3).

@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_token_exchange::{
     Client, GRANT_TYPE, Issuer, Reason, Scope, Target, TokenExchangeLayer, TokenType,
-    audit::{AuditEvent, Outcome as Ended},
+    audit::{AuditBudget, AuditEvent, Outcome as Ended},
     jwks::KeySet,
     policy::{Actors, Decision, Grant, Names, Query, Rule, Semantics, Subjects, Table},
     records::{Party, SubjectMapping},
@@ -703,6 +703,7 @@ impl World {
             .max_chain_depth(server.max_depth)
             .signer(OWN.key.clone())
             .audit(audit)
+            .audit_budget(AuditBudget::unlimited())
             .http(fetch);
         let builder = if server.strict { builder.strict_scope() } else { builder };
         let builder = match policy {

@@ -41,6 +41,9 @@ fn the_json_of_an_event_is_stable() {
         ("event_id", r#""event-1""#),
         ("time", "1800000000.0"),
         ("duration_us", "1500"),
+        ("count", "1"),
+        ("operation", r#""exchange""#),
+        ("client_address", r#""192.0.2.7""#),
         ("outcome", r#""issued""#),
         ("stage", r#""answer""#),
         ("error", "null"),
@@ -60,8 +63,10 @@ fn the_json_of_an_event_is_stable() {
         ("policy_id", r#""rule 1""#),
         ("shadow", "null"),
         ("granted", &granted),
+        ("issued_token", "null"),
+        ("active", "null"),
         ("alarm", "false"),
-        ("request_id", r#""request-1""#),
+        ("request_id", r#""0b2d6a51-9b6f-4c0f-8d0c-3f5a4c1f2e77""#),
         ("trace_id", r#""0af7651916cd43dd8448eb211c80319c""#),
     ];
     let expected: Vec<_> = fields.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
@@ -83,23 +88,30 @@ fn codes_are_written_as_text() {
 
 /// The log of this thread, as lines of JSON.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(crate) fn start() -> (Self, tracing::subscriber::DefaultGuard) {
         let log = Self::default();
         let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(move || writer.clone())
+            .finish();
         (log, tracing::subscriber::set_default(subscriber))
     }
 
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
     fn lines(&self) -> Vec<Value> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// The audit events; other lines have no event id.
-    fn audit_events(&self) -> Vec<Value> {
+    pub(crate) fn audit_events(&self) -> Vec<Value> {
         self.lines().into_iter().filter(|line| line["fields"]["event_id"].is_string()).collect()
     }
 }
@@ -203,6 +215,7 @@ async fn events_carry_the_ids_of_their_request() {
     let mut world = plan().start().await;
     let traceparent = format!("00-{TRACE_ID}-b7ad6b7169203331-01");
     let token = world.own.access_token(json!({}));
+    let uuid = "0b2d6a51-9b6f-4c0f-8d0c-3f5a4c1f2e77";
     let mut ids = async |headers: &[(&str, &str)]| {
         let mut request = request(&token, &[]);
         for (name, value) in headers {
@@ -212,8 +225,10 @@ async fn events_carry_the_ids_of_their_request() {
         let event = world.event().await;
         (event.request_id, event.trace_id)
     };
-    let both = [("x-request-id", "request-1"), ("traceparent", &*traceparent)];
-    assert_eq!(ids(&both).await, (Some("request-1".to_owned()), Some(TRACE_ID.to_owned())));
+    let both = [("x-request-id", uuid), ("traceparent", &*traceparent)];
+    assert_eq!(ids(&both).await, (Some(uuid.to_owned()), Some(TRACE_ID.to_owned())));
+    let (described, _) = ids(&[("x-request-id", "request-1")]).await;
+    assert!(described.unwrap().starts_with("[9 characters, hash "), "an id that is no number can be a secret");
     assert_eq!(ids(&[]).await, (None, None));
     let long = "x".repeat(129);
     for hostile in [&*long, "two words", "tab\there"] {
@@ -223,7 +238,15 @@ async fn events_carry_the_ids_of_their_request() {
 
 #[tokio::test]
 async fn the_fields_of_a_tracing_event_are_stable() {
-    let always = ["event_id", "outcome", "stage", "duration_us"];
+    let always = ["event_id", "count", "operation", "outcome", "stage", "duration_us"];
+    let of_issued_tokens = [
+        "client_address",
+        "issued_token_jti",
+        "issued_token_client_id",
+        "issued_token_sub",
+        "issued_token_exp",
+        "active",
+    ];
     let client = ["claimed_client_id", "client_id", "auth_method"];
     let requested = ["requested_targets", "requested_scope", "requested_token_type"];
     let subject = ["subject_iss", "subject_sub", "subject_token_type", "subject_token_jti", "subject_token_exp"];
@@ -266,7 +289,7 @@ async fn the_fields_of_a_tracing_event_are_stable() {
         ("requested_token_type", ACCESS_TOKEN),
     ];
     let mut complete = request(&subject_token, &full);
-    complete.headers_mut().insert("x-request-id", "request-1".parse().unwrap());
+    complete.headers_mut().insert("x-request-id", "7".parse().unwrap());
     complete.headers_mut().insert("traceparent", format!("00-{TRACE_ID}-b7ad6b7169203331-01").parse().unwrap());
     assert_eq!(send(&layer, complete).await, StatusCode::OK);
     send(&layer, request("x.y.z", &[])).await;
@@ -287,7 +310,7 @@ async fn the_fields_of_a_tracing_event_are_stable() {
     assert_eq!(found[2], ("WARN", names(&[&always, &["error", "reason"]])));
     assert_eq!(found.len(), 3);
 
-    let all: &[&[&str]] = &[&always, &client, &requested, &subject, &actor, &granted, &ids];
+    let all: &[&[&str]] = &[&always, &client, &requested, &subject, &actor, &granted, &ids, &of_issued_tokens];
     let all = &names(all) | &names(&[&["error", "reason", "detail", "shadow", "alarm"]]);
     let page = include_str!("../../src/audit/sink.rs").lines().filter_map(|line| line.strip_prefix("/// | `"));
     let documented: Vec<_> = page.map(|row| row.split('`').next().unwrap().to_owned()).collect();
@@ -302,5 +325,5 @@ async fn the_fields_of_a_tracing_event_are_stable() {
     );
     assert_eq!(field("act"), &json!(json!([{ "iss": AS, "sub": "agent" }]).to_string()));
     assert_eq!((field("subject_token_jti"), field("actor_token_jti")), (&json!("subject-1"), &json!("actor-1")));
-    assert_eq!((field("request_id"), field("trace_id")), (&json!("request-1"), &json!(TRACE_ID)));
+    assert_eq!((field("request_id"), field("trace_id")), (&json!("7"), &json!(TRACE_ID)));
 }

@@ -19,16 +19,16 @@ use tower_token_exchange::{
 };
 
 /// A directory that is removed after the test.
-struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 }
@@ -52,7 +52,7 @@ enum Habit {
 }
 
 #[derive(Clone)]
-struct Memory(Arc<Mutex<(Habit, Vec<u8>)>>);
+pub(crate) struct Memory(Arc<Mutex<(Habit, Vec<u8>)>>);
 
 impl Memory {
     fn new() -> Self {
@@ -63,7 +63,7 @@ impl Memory {
         self.0.lock().unwrap().0 = habit;
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().1.clone()).unwrap()
     }
 }
@@ -331,7 +331,16 @@ async fn concurrent_events_are_separate_lines() {
 }
 
 /// A writer that waits for the test before each write.
-struct Gated(blocking::Receiver<()>, Memory);
+pub(crate) struct Gated(blocking::Receiver<()>, Memory);
+
+impl Gated {
+    /// Returns the writer, what lets one write happen, and what was written.
+    pub(crate) fn new() -> (Self, blocking::Sender<()>, Memory) {
+        let (go, gate) = blocking::channel();
+        let memory = Memory::new();
+        (Self(gate, memory.clone()), go, memory)
+    }
+}
 
 impl Write for Gated {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -350,9 +359,8 @@ impl Write for Gated {
 fn a_slow_disk_blocks_no_other_request() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build().unwrap();
     runtime.block_on(async {
-        let (go, gate) = blocking::channel();
-        let memory = Memory::new();
-        let world = world(&JsonLinesSink::writer(Gated(gate, memory.clone()))).await;
+        let (gated, go, memory) = Gated::new();
+        let world = world(&JsonLinesSink::writer(gated)).await;
         let token = world.own.access_token(json!({}));
         let form = exchange_form(&token, &[]);
         let waiting = join_all((0..20).map(|_| world.post_as("orders", &form)));

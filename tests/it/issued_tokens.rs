@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use tower::service_fn;
 use tower_token_exchange::{
     Client, Reason,
+    audit::Operation,
     revocation::{MemoryRevocations, RevocationQuestion, RevocationState},
     signing::{Algorithm, LocalSigner, Signature, Signer, SigningRequest},
 };
@@ -264,6 +265,9 @@ async fn a_revoked_token_is_refused_everywhere() {
     }
     let refused = world.post_as("billing", &form).await;
     assert_eq!((refused.status, refused.error()), (StatusCode::BAD_REQUEST, "invalid_request".into()));
+    for _ in 0..7 {
+        assert_ne!(world.event().await.operation, Operation::Exchange);
+    }
     assert_eq!(world.reason().await, Some(Reason::TokenRevoked));
 
     // The token is refused with every token type, and as an actor token.

@@ -8,7 +8,11 @@ mod jwks;
 mod support;
 
 mod audit_event;
+mod audit_issued_tokens;
 mod audit_json_lines;
+mod audit_pressure;
+mod audit_rotation;
+mod audit_secrecy;
 mod client_authentication;
 mod composition;
 mod configuration;

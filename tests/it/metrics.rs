@@ -17,8 +17,8 @@ use std::{
 };
 use tower::service_fn;
 use tower_token_exchange::{
-    Reason, TokenExchangeBuilder, TokenExchangeLayer,
-    audit::{AuditEvent, Outcome},
+    GRANT_TYPE, Reason, TokenExchangeBuilder, TokenExchangeLayer,
+    audit::{AuditBudget, AuditEvent, Outcome},
     client_auth::{Authentication, Credentials},
     policy::{Decision, Query, Semantics},
     signing::{Signature, Signer, SigningRequest},
@@ -28,12 +28,14 @@ use tower_token_exchange::{
 const ATTEMPTS: &str = "token_exchange_attempts_total";
 const DURATION: &str = "token_exchange_duration_seconds";
 const STAGE: &str = "token_exchange_stage_duration_seconds";
+const ISSUED_TOKEN_REQUESTS: &str = "token_exchange_issued_token_requests_total";
+const SUPPRESSED: &str = "token_exchange_audit_suppressed_total";
 const CACHE: &str = "token_exchange_cache_total";
 
 /// A recorder that keeps every record, in order, and the descriptions.
 #[derive(Clone, Default)]
-struct Kept {
-    records: Arc<Mutex<Vec<(Key, f64)>>>,
+pub(crate) struct Kept {
+    pub(crate) records: Arc<Mutex<Vec<(Key, f64)>>>,
     described: Arc<Mutex<BTreeMap<String, Option<Unit>>>>,
 }
 
@@ -109,7 +111,8 @@ impl Kept {
     fn seen(&self) -> Seen {
         let records = std::mem::take(&mut *self.records.lock().unwrap());
         for (key, _) in &records {
-            assert!([ATTEMPTS, DURATION, STAGE, CACHE].contains(&key.name()), "an unknown metric is recorded: {key}");
+            let known = [ATTEMPTS, DURATION, STAGE, ISSUED_TOKEN_REQUESTS, SUPPRESSED, CACHE];
+            assert!(known.contains(&key.name()), "an unknown metric is recorded: {key}");
         }
         Seen(records)
     }
@@ -180,7 +183,14 @@ async fn every_attempt_is_counted_once() {
     let world = plan().start().await;
     let described = kept.described.lock().unwrap().clone();
     let (count, seconds) = (Some(Unit::Count), Some(Unit::Seconds));
-    let expected = [(ATTEMPTS, count), (DURATION, seconds), (STAGE, seconds), (CACHE, count)];
+    let expected = [
+        (ATTEMPTS, count),
+        (DURATION, seconds),
+        (STAGE, seconds),
+        (ISSUED_TOKEN_REQUESTS, count),
+        (SUPPRESSED, count),
+        (CACHE, count),
+    ];
     assert_eq!(described, expected.map(|(name, unit)| (name.to_owned(), unit)).into());
 
     let token = world.own.access_token(json!({}));
@@ -195,6 +205,38 @@ async fn every_attempt_is_counted_once() {
 
     world.post(None, "grant_type=refresh_token").await;
     assert_eq!(kept.attempts(), [], "a request that the wrapped service answers is no attempt");
+}
+
+#[tokio::test]
+async fn requests_for_issued_tokens_are_counted_apart() {
+    let kept = Kept::default();
+    let _guard = metrics::set_default_local_recorder(&kept);
+    let world = plan().with(|builder| builder.introspection_endpoint("/introspect")).start().await;
+    let token = world.own.access_token(json!({ "client_id": "orders" }));
+    let form = encode(&[("token", &token)]);
+    for (client, outcome, reason) in [("orders", "introspected", "none"), ("nobody", "denied", "client_rejected")] {
+        world.post_to("/introspect", Some(&basic(client, &secret_of(client))), form.clone()).await;
+        world.layer.flush_audit().await;
+        let seen = kept.seen();
+        let labels = [("operation", "introspection"), ("outcome", outcome), ("reason", reason)];
+        let expected: BTreeMap<_, _> = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(seen.of(ISSUED_TOKEN_REQUESTS), [(expected, 1.0)]);
+        assert!(seen.attempts().is_empty() && seen.stages().is_empty(), "an exchange is something else");
+    }
+}
+
+#[tokio::test]
+async fn a_suppressed_attempt_is_counted_too() {
+    let kept = Kept::default();
+    let _guard = metrics::set_default_local_recorder(&kept);
+    let none = AuditBudget::default().before_authentication(0);
+    let world = plan().with(|builder| builder.audit_budget(none)).start().await;
+    world.post(None, encode(&[("grant_type", GRANT_TYPE)])).await;
+    world.layer.flush_audit().await;
+    let seen = kept.seen();
+    let operation = BTreeMap::from([("operation".to_owned(), "exchange".to_owned())]);
+    assert_eq!(seen.of(SUPPRESSED), [(operation, 1.0)]);
+    assert_eq!(seen.attempts(), [labels("denied", "client_credentials_missing", "none")]);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 use tower::ServiceExt;
 use tower_token_exchange::{
     Client, GRANT_TYPE, Issuer, Reason, Target, TokenExchangeBuilder, TokenExchangeLayer,
-    audit::{AuditEvent, AuditSink},
+    audit::{AuditBudget, AuditEvent, AuditSink},
     fetch::HttpFetch,
     jwks::{KeyId, KeySet},
     policy::{Names, Rule, Subjects},
@@ -151,6 +151,8 @@ pub fn plan_with(
             .allow_presenters(["orders"])
             .claims(["tenant", "groups", "address", "level", "vip"])])
         .rules([Rule::allow(Names::any(), Subjects::any().or_clients(), Names::any()).scopes(Names::any())])
+        // Some tests make thousands of attempts in a second, and look at the event of each.
+        .audit_budget(AuditBudget::unlimited())
         .signer(own.key.clone());
     Plan { own, idp, builder }
 }

@@ -3,6 +3,7 @@
 mod budgets;
 mod path_list;
 mod settings;
+mod size;
 mod words;
 
 pub(crate) use settings::{ClientAuthentication, Limits, Log, Paths, SecretMethod, Settings};
@@ -162,12 +163,28 @@ impl Config {
 
     /// Checks the rules that the types cannot express.
     fn check(&self) -> anyhow::Result<()> {
-        let Settings { listen, paths, limits, log, .. } = &*self.settings;
+        let Settings { listen, paths, limits, log, audit, .. } = &*self.settings;
         if listen.admin == listen.address && listen.admin.port() != 0 {
             return Err(self.wrong("listen.admin", "this is `listen.address` too; give another address"));
         }
         if log.level.as_ref().is_some_and(|level| level.parse::<LevelFilter>().is_err()) {
             return Err(self.wrong("log.level", "unknown level; give `error`, `warn`, `info` or `debug`"));
+        }
+        match (&audit.file, audit.max_size, audit.keep) {
+            (None, Some(_), _) => {
+                let help = "the audit goes to standard output, which has no size; give `audit.file`, or remove the key";
+                return Err(self.wrong("audit.max_size", help));
+            }
+            (_, Some(_), None) => {
+                let help = "the number of older files is missing; give `audit.keep`, such as `keep = 10`";
+                return Err(self.wrong("audit.max_size", help));
+            }
+            (_, None, Some(_)) => {
+                return Err(
+                    self.wrong("audit.keep", "one file of any size; give `audit.max_size` too, or remove the key")
+                );
+            }
+            _ => {}
         }
         if !(1..=8).contains(&limits.max_targets) {
             return Err(self.wrong("limits.max_targets", "out of range; give 1 to 8"));

@@ -1,9 +1,18 @@
 //! The configuration file as serde reads it. `gateway.toml` documents every key.
 
-use super::{budgets::Budgets, path_list::PathList};
+use super::{
+    budgets::Budgets,
+    path_list::PathList,
+    size::{SizeText, size},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error};
-use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+    time::Duration,
+};
 use tower_token_exchange::{
     Client, Issuer, Target,
     policy::Rule,
@@ -274,6 +283,12 @@ pub(crate) struct Audit {
     pub(crate) file: Option<PathBuf>,
     /// Whether tokens are issued although the audit event cannot be written. Default: `false`.
     pub(crate) optional: bool,
+    /// The size at which the gateway starts a new file, such as `100MiB`. Default: one file of any size.
+    #[schemars(with = "Option<SizeText>")]
+    #[serde(deserialize_with = "size")]
+    pub(crate) max_size: Option<NonZeroU64>,
+    /// How many older files stay: `audit.jsonl.1` is the latest. The oldest is deleted. Needed with `max_size`.
+    pub(crate) keep: Option<NonZeroUsize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]

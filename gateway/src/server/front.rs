@@ -3,13 +3,14 @@
 use super::{
     answer_body::AnswerBody,
     requests::RequestLimits,
-    trace_context::{TraceContext, check_request_id, continue_trace},
+    trace_context::{TraceContext, check_request_id, continue_trace, is_number},
 };
 use crate::{
-    answer,
+    answer::{self, OwnAnswer},
     config::Config,
     forward::{Forwarding, Peer},
     gateway::App,
+    rare_line::RareLine,
 };
 use axum::body::Body;
 use http::{Method, Request, Response, StatusCode};
@@ -79,18 +80,24 @@ fn refusal(forwarding: &Forwarding, request: &Request<Body>) -> Option<StatusCod
         return Some(StatusCode::METHOD_NOT_ALLOWED);
     }
     if !forwarding.accepts_host_of(request) {
-        tracing::warn!(
-            "the request is for an unknown host; add the host to `listen.hosts` if the gateway has this name"
-        );
+        static LINE: RareLine = RareLine::new();
+        if let Some(left_out) = LINE.due() {
+            tracing::warn!(
+                left_out,
+                "the request is for an unknown host; add the host to `listen.hosts` if the gateway has this name"
+            );
+        }
         return Some(StatusCode::MISDIRECTED_REQUEST);
     }
     None
 }
 
-/// The span of a request. The query is left out: it may hold secrets.
+/// The span of a request. The query is left out: it may hold secrets. For the same reason, the request id is left out if it
+/// is not a number, and a long piece of the path is replaced by its length.
 fn span<B>(request: &Request<B>) -> Span {
     let extensions = request.extensions();
     let request_id = extensions.get::<RequestId>().and_then(|id| id.header_value().to_str().ok());
+    let request_id = request_id.filter(|id| is_number(id));
     let trace = extensions.get::<TraceContext>();
     tracing::info_span!(
         "request",
@@ -98,18 +105,52 @@ fn span<B>(request: &Request<B>) -> Span {
         trace_id = trace.map(|trace| trace.trace_id.as_str()),
         span_id = trace.map(|trace| trace.span_id.as_str()),
         method = %request.method(),
-        path = request.uri().path(),
+        path = without_secrets(request.uri().path()),
         peer = extensions.get::<Peer>().map(|peer| tracing::field::display(peer.address)),
     )
 }
 
+/// A path for a log line: at most 256 characters, in which a piece of more than 32 characters is replaced by its length.
+fn without_secrets(path: &str) -> String {
+    let piece = |piece: &str| match piece.len() {
+        0..=32 => piece.to_owned(),
+        length => format!("[{length} characters]"),
+    };
+    let shown = path.split('/').map(piece).collect::<Vec<_>>().join("/");
+    shown.chars().take(256).collect()
+}
+
 fn log_answer<B>(response: &Response<B>, latency: Duration, _: &Span) {
     let (status, reason) = (response.status().as_u16(), response.extensions().get::<Reason>());
-    tracing::info!(status, reason = reason.map(|reason| reason.code()), ms = latency.as_millis() as u64, "answered");
+    let (code, ms) = (reason.map(|reason| reason.code()), latency.as_millis() as u64);
+    // The audit has the refused requests. A request that reaches no server must not fill the log.
+    if reason.is_some() || response.extensions().get::<OwnAnswer>().is_some() {
+        tracing::debug!(status, reason = code, ms, "answered");
+    } else {
+        tracing::info!(status, ms, "answered");
+    }
     metrics::counter!("gateway_requests_total", "status" => format!("{}xx", status / 100)).increment(1);
 }
 
 fn answer_panic(_: Box<dyn Any + Send + 'static>) -> Response<Body> {
     tracing::error!("a request made the gateway panic; standard error has the message of the panic");
     answer::plain(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_the_log_has_no_secret() {
+        let secret = "x".repeat(43);
+        for (path, shown) in [
+            ("/realms/a/token", "/realms/a/token".to_owned()),
+            (&*format!("/reset/{secret}"), "/reset/[43 characters]".to_owned()),
+            ("//", "//".to_owned()),
+        ] {
+            assert_eq!(without_secrets(path), shown);
+        }
+        assert_eq!(without_secrets(&"/a".repeat(4000)).len(), 256);
+    }
 }

@@ -28,6 +28,12 @@ pub(super) fn check_request_id<B>(mut request: Request<B>) -> Request<B> {
     request
 }
 
+/// Whether a request id is a UUID or another hexadecimal number of at most 36 characters. Any other id could be a token or a
+/// secret in the wrong header.
+pub(super) fn is_number(id: &str) -> bool {
+    id.len() <= 36 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+}
+
 /// Continues the trace that the headers name, or starts one. The headers name the gateway as the parent of the next service,
 /// and the extensions hold the [`TraceContext`].
 pub(super) fn continue_trace<B>(mut request: Request<B>) -> Request<B> {

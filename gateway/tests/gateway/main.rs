@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout, reason = "the tests print measurements")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
+mod audit_flood;
 mod check_online;
 mod cli;
 mod client_authentication;

@@ -78,7 +78,7 @@ impl TokenExchangeBuilder {
             forward_unread: self.forward_unread,
             guard: self.guard,
             current: Current::new(parts.exchange(records, None)),
-            audit: Audit::new(self.audit, settings.clock.clone(), self.best_effort_audit),
+            audit: Audit::new(self.audit, settings.clock.clone(), self.best_effort_audit, self.audit_budget),
         };
         Ok(TokenExchangeLayer { state: Arc::new(state), parts: Arc::new(parts) })
     }

@@ -393,8 +393,8 @@ reasons! {
 
     /// The token was issued by this authorization server and was revoked (RFC 7009).
     TokenRevoked = "token_revoked", TOKEN,
-        "Fix the client: get a new token. The detail has the `jti` of the token, and the log has the client that \
-        revoked the token, with target `token_exchange::issued_tokens`.";
+        "Fix the client: get a new token. The detail has the `jti` of the token. The audit event of the \
+        revocation has the same `jti` and names the client.";
     /// The revocation store did not answer.
     RevocationsUnavailable = "revocations_unavailable", UNAVAILABLE,
         "The detail has the error of the `TokenExchangeBuilder::revocations` store. A full store needs a larger \

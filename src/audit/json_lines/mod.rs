@@ -1,15 +1,21 @@
+mod output;
+mod queue;
+mod rotation;
+
 use super::AuditEvent;
 use crate::locks;
 use futures_util::future::BoxFuture;
+use output::Output;
+use queue::Queue;
+use rotation::Rotation;
 use std::{
     fmt,
-    fs::{File, OpenOptions},
-    io::{self, Read, Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    io::{self, Write},
+    num::NonZeroU64,
+    path::PathBuf,
+    sync::Arc,
     task::{Context, Poll},
 };
-use tokio::{sync::Semaphore, task::spawn_blocking};
 use tower::Service;
 
 /// A sink that writes each event as one line of JSON to a file, to the standard output, or to another writer.
@@ -21,10 +27,14 @@ use tower::Service;
 /// client receives 503. The sink tries again with the next event, and writes that event on a new line. A reader that
 /// skips empty lines and lines that are not JSON therefore finds every event that the sink took.
 ///
-/// A line that is written after the limit of five seconds may belong to a token that was withheld. For each withheld
-/// token, an event of [`TracingSink`](super::TracingSink) says so.
+/// A line whose writing takes longer than the limit of five seconds may belong to a token that was withheld. For each
+/// withheld token, an event of [`TracingSink`](super::TracingSink) says so.
 ///
-/// The sink writes one line at a time, in a blocking thread of tokio. If the disk is slow, only exchanges wait.
+/// The sink writes one line at a time, in a blocking thread of tokio. If the disk is slow, only the requests that the layer
+/// answers wait. The lines of issued and revoked tokens come first: such a line never waits for more than one other line.
+///
+/// [`rotate_at`](Self::rotate_at) starts a new file when the file has reached a size. With
+/// [`reopen`](Self::reopen), another program can rotate the file.
 ///
 /// ```
 /// use tower_token_exchange::{
@@ -53,21 +63,7 @@ use tower::Service;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
-pub struct JsonLinesSink(Arc<Shared>);
-
-struct Shared {
-    /// The path of the file, if the output is a file.
-    path: Option<PathBuf>,
-    /// Lets one event at a time into a blocking thread. The other events wait in async code, where they can time out.
-    turn: Arc<Semaphore>,
-    output: Mutex<Output>,
-}
-
-struct Output {
-    writer: Box<dyn Write + Send>,
-    /// Whether the output may end in the middle of a line.
-    is_torn: bool,
-}
+pub struct JsonLinesSink(Arc<Queue>);
 
 impl JsonLinesSink {
     /// Returns a sink that appends to a file. If the file does not exist, the sink creates the file; on Unix, only the
@@ -78,9 +74,7 @@ impl JsonLinesSink {
     /// # Errors
     /// The file cannot be opened.
     pub fn file(path: impl Into<PathBuf>) -> io::Result<Self> {
-        let path = path.into();
-        let output = Output::open(&path)?;
-        Ok(Self::new(Some(path), output))
+        Output::file(path.into()).map(Self::new)
     }
 
     /// Returns a sink that writes to the standard output.
@@ -90,11 +84,41 @@ impl JsonLinesSink {
 
     /// Returns a sink that writes to a writer: for each event one `write_all`, with the line end, and one `flush`.
     pub fn writer(writer: impl Write + Send + 'static) -> Self {
-        Self::new(None, Output { writer: Box::new(writer), is_torn: false })
+        Self::new(Output::writer(Box::new(writer)))
     }
 
-    fn new(path: Option<PathBuf>, output: Output) -> Self {
-        Self(Arc::new(Shared { path, turn: Arc::new(Semaphore::new(1)), output: Mutex::new(output) }))
+    fn new(output: Output) -> Self {
+        Self(Arc::new(Queue::new(output)))
+    }
+
+    /// Starts a new file before a line would make the file larger than `bytes`, for this sink and all its clones.
+    /// Default: one file of any size.
+    ///
+    /// The full file gets the name of the file and the end `.1`, an older file `.1` becomes `.2`, and so on. Each change of
+    /// a name is atomic, and no line is divided between two files. The sink keeps `keep` older files, at least one, and
+    /// deletes the oldest. Copy the older files to another place before they are deleted.
+    ///
+    /// If a file cannot be renamed, for example because the directory is read-only, the sink logs an error and writes to the
+    /// file that is too large. The sink tries again with every line. If the file cannot be opened after the renaming,
+    /// the line fails, and its token is withheld.
+    ///
+    /// Only a regular file is rotated. Only one process may write to the file.
+    ///
+    /// ```
+    /// use std::num::NonZeroU64;
+    /// use tower_token_exchange::audit::JsonLinesSink;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("rotated-{}.jsonl", std::process::id()));
+    /// const MAX_SIZE: NonZeroU64 = NonZeroU64::new(100 * 1024 * 1024).unwrap();
+    /// let audit = JsonLinesSink::file(&path)?.rotate_at(MAX_SIZE, 10);
+    /// # drop(audit);
+    /// # std::fs::remove_file(&path)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn rotate_at(self, bytes: NonZeroU64, keep: usize) -> Self {
+        locks::lock(&self.0.output).rotate(Rotation::new(bytes.get(), keep));
+        self
     }
 
     /// Opens the path again, for this sink and all its clones. Call this method after log rotation has renamed the file.
@@ -102,50 +126,14 @@ impl JsonLinesSink {
     ///
     /// When the method returns, the old file is complete, and no line is written to the old file any more.
     ///
-    /// The method blocks while a line is being written. In async code, call the method in [`spawn_blocking`].
+    /// The method blocks while a line is being written. In async code, call the method in
+    /// [`spawn_blocking`](tokio::task::spawn_blocking).
     ///
     /// # Errors
     /// The path cannot be opened. The sink then keeps writing to the old file.
     pub fn reopen(&self) -> io::Result<()> {
-        let Some(path) = &self.0.path else { return Ok(()) };
-        let output = Output::open(path)?;
-        *locks::lock(&self.0.output) = output;
-        Ok(())
+        locks::lock(&self.0.output).reopen()
     }
-}
-
-impl Output {
-    fn open(path: &Path) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.append(true).create(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(path)?;
-        // A process that was killed may have left half a line.
-        let metadata = file.metadata()?;
-        let is_torn = metadata.is_file() && metadata.len() > 0 && !ends_with_a_line(path).unwrap_or(false);
-        Ok(Self { writer: Box::new(file), is_torn })
-    }
-
-    fn write(&mut self, mut line: Vec<u8>) -> io::Result<()> {
-        if self.is_torn {
-            line.insert(0, b'\n');
-        }
-        // The output counts as torn if the writer panics.
-        self.is_torn = true;
-        self.writer.write_all(&line)?;
-        self.writer.flush()?;
-        self.is_torn = false;
-        Ok(())
-    }
-}
-
-fn ends_with_a_line(path: &Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    Ok(last == *b"\n")
 }
 
 impl Service<AuditEvent> for JsonLinesSink {
@@ -158,23 +146,19 @@ impl Service<AuditEvent> for JsonLinesSink {
     }
 
     fn call(&mut self, event: AuditEvent) -> Self::Future {
-        let shared = Arc::clone(&self.0);
+        let queue = Arc::clone(&self.0);
         Box::pin(async move {
             let mut line = serde_json::to_vec(&event)?;
             line.push(b'\n');
-            let turn = Arc::clone(&shared.turn).acquire_owned().await.map_err(io::Error::other)?;
-            let written = spawn_blocking(move || {
-                let written = locks::lock(&shared.output).write(line);
-                drop(turn);
-                written
-            });
-            written.await?
+            queue.write(line, event.outcome.needs_audit()).await
         })
     }
 }
 
 impl fmt::Debug for JsonLinesSink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JsonLinesSink").field("path", &self.0.path).finish_non_exhaustive()
+        // A line that is being written would make a lock wait.
+        let path = self.0.output.try_lock().ok().and_then(|output| output.path().map(std::path::Path::to_owned));
+        f.debug_struct("JsonLinesSink").field("path", &path).finish_non_exhaustive()
     }
 }
