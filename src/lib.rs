@@ -195,7 +195,7 @@ pub mod status;
 pub mod token;
 
 pub use error::{ConfigError, Reason};
-pub use layer::{Document, TokenExchangeBuilder, TokenExchangeLayer};
+pub use layer::{Document, PreparedReload, TokenExchangeBuilder, TokenExchangeLayer};
 pub use protocol::{GRANT_TYPE, Scope, TokenType};
 pub use records::{Client, Issuer, Target};
 pub use service::TokenExchange;

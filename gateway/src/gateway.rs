@@ -116,12 +116,14 @@ impl Gateway {
         App::new(service.map_response(|response| response.map(Body::new)))
     }
 
-    /// Takes over the records and the keys of another configuration.
+    /// Takes over the records and the keys of another configuration, or nothing of it.
     pub(crate) fn reload(&self, config: &Config) -> anyhow::Result<()> {
         let records = records(config, &self.endpoints)?;
-        self.exchange.reload(records).map_err(|error| config.wrong_records(&error))?;
-        self.exchange.rotate_signer(config.signer.clone()).map_err(|error| config.wrong_records(&error))?;
-        self.documents.publish(config.published.clone());
+        let prepared = self.exchange.prepare_reload(records, config.signer.clone());
+        let prepared = prepared.map_err(|error| config.wrong_records(&error))?;
+        // Verifiers must find the new key before the first token that the key signs.
+        self.documents.publish(config.published.clone()).map_err(|error| config.wrong("keys", error))?;
+        prepared.apply();
         Ok(())
     }
 

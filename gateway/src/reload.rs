@@ -44,13 +44,13 @@ impl ReadConfig {
         Self::read(|| Config::read(path))
     }
 
-    /// Reads the configuration again. The settings that need a restart stay as they are.
+    /// Reads the configuration again. The settings that need a restart stay as they are, and the other parts must fit them.
     fn again(before: &Config) -> anyhow::Result<Self> {
         let needs_restart = Cell::new(false);
         let read = Self::read(|| {
             let config = Config::read(before.path())?;
             needs_restart.set(config.settings != before.settings);
-            Ok(config.with_settings(&before.settings))
+            config.with_settings_of(before)
         })?;
         if needs_restart.get() {
             tracing::warn!("some changed settings count only after a restart: all but keys, certificates and records");
@@ -142,9 +142,10 @@ impl Reloader {
         let before = Arc::clone(&self.config.borrow());
         let read = ReadConfig::again(&before)?;
         let acceptor = server::tls::acceptor(&read.config)?;
-        match self.health.gateway() {
-            Some(gateway) => gateway.reload(&read.config)?,
-            None => Gateway::check(&read.config)?,
+        // The gateway is built anew from this configuration when the endpoints of the server change.
+        Gateway::check(&read.config)?;
+        if let Some(gateway) = self.health.gateway() {
+            gateway.reload(&read.config)?;
         }
         self.tls.send_replace(acceptor);
         Ok(read)

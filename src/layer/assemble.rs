@@ -20,7 +20,6 @@ use std::{collections::HashMap, sync::Arc};
 /// The parts of a layer that stay when the records change.
 pub(super) struct Parts {
     pub(super) issuer: IssuerId,
-    pub(super) signer: Signer,
     /// The policy that is not a table of rules.
     pub(super) policy: Option<PolicyPart>,
     pub(super) authenticator: Option<Authenticator>,
@@ -34,21 +33,20 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Checks another document, and builds the exchange that replaces `before`.
-    pub(super) fn reload(&self, document: Document, before: &Exchange) -> Result<Exchange, ConfigError> {
+    /// Checks another document.
+    pub(super) fn check(&self, document: Document) -> Result<CheckedDocument, ConfigError> {
         let check = DocumentCheck {
             issuer: &self.issuer,
             policy: self.policy.as_ref(),
             verified_types: self.verifiers.keys().cloned().collect(),
             http_is_default: self.http_is_default,
         };
-        Ok(self.exchange(check.run(document)?, Some(before)))
+        check.run(document)
     }
 
-    /// Builds an exchange from checked records. The signer and the fetched keys of the exchange `before` are kept.
-    pub(super) fn exchange(&self, records: CheckedDocument, before: Option<&Exchange>) -> Exchange {
+    /// Builds an exchange from checked records and a checked signer. The fetched keys of the exchange `before` are kept.
+    pub(super) fn exchange(&self, records: CheckedDocument, signer: Signer, before: Option<&Exchange>) -> Exchange {
         let CheckedDocument { registry, policy, table } = records;
-        let signer = before.map_or(&self.signer, |before| &before.signer);
         let introspectors = registry.issuers().filter_map(|issuer| {
             let record = issuer.introspection.as_ref()?;
             Some((issuer.id.clone(), Introspector::new(record, &self.fetcher.http, &self.settings.clock)))
@@ -70,7 +68,7 @@ impl Parts {
             status: self.status.clone(),
             policy,
             table,
-            signer: signer.clone(),
+            signer,
             settings: Arc::clone(&self.settings),
             limits: Arc::clone(&self.limits),
             registry,

@@ -87,10 +87,10 @@ fn check_reachable(registry: &Registry, issuers: &[Issuer], problems: &mut Probl
     }
 }
 
-/// Checks that the signer has public keys if the layer has an endpoint for issued tokens. The layer recognizes issued
-/// tokens by these keys.
+/// Checks that the signer has its public key if the layer has an endpoint for issued tokens. The layer recognizes issued
+/// tokens by this key.
 pub(super) fn check_signer(signer: &Signer, endpoints: &[(String, IssuedTokenEndpoint)]) -> Result<(), ConfigError> {
-    if endpoints.is_empty() || !signer.keys().is_empty() {
+    if endpoints.is_empty() || signer.recognizes_its_tokens() {
         return Ok(());
     }
     let help = "the layer cannot recognize its own tokens: give the public keys of the signer with `Signer::new`, not \

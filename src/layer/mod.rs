@@ -4,20 +4,19 @@ mod assemble;
 mod builder;
 mod check;
 mod document;
+mod reload;
 
 pub use builder::TokenExchangeBuilder;
 pub use document::Document;
+pub use reload::PreparedReload;
 
 use crate::{
     explain::{self, Explanation},
     jwks::Readiness,
-    records::ConfigError,
     service::{ServiceState, TokenExchange},
-    signing::Signer,
     token::Claims,
 };
 use assemble::Parts;
-use check::check_signer;
 use std::{fmt, sync::Arc};
 use tower::Layer;
 
@@ -27,7 +26,8 @@ use tower::Layer;
 /// Every other request reaches the wrapped service unchanged.
 ///
 /// A layer is cheap to clone. All clones share their state, so a clone that stays outside of the service can
-/// [reload](Self::reload) the records, [rotate](Self::rotate_signer) the key and report the
+/// [reload](Self::reload) the records, [rotate](Self::rotate_signer) the key, do [both at
+/// once](Self::prepare_reload) and report the
 /// [readiness](Self::readiness).
 ///
 /// ```
@@ -61,81 +61,6 @@ pub struct TokenExchangeLayer {
 }
 
 impl TokenExchangeLayer {
-    /// Replaces all clients, targets, issuers and rules by another document, without dropping a request.
-    ///
-    /// A request that has already started uses the old records, and every later request uses the new records. The layer
-    /// keeps the fetched keys of every issuer that still has a record with the same source of keys. Tokens of an issuer
-    /// without a record are refused at once.
-    ///
-    /// # Errors
-    /// [`ConfigError`] with every mistake, as from [`build`](TokenExchangeBuilder::build). The layer then keeps the old
-    /// records and logs an error. A document with rules is a mistake if the layer has a
-    /// [`policy`](TokenExchangeBuilder::policy) that is not a table of rules.
-    ///
-    /// ```
-    /// use tower_token_exchange::{Document, TokenExchangeLayer, signing::{Algorithm, LocalSigner}};
-    ///
-    /// let document = |scope: &str| -> Document {
-    ///     serde_json::from_str(&format!(r#"{{
-    ///         "client": [{{ "id": "orders", "secret": "a-long-and-random-secret" }}],
-    ///         "target": [{{ "id": "billing", "callers": ["orders"], "scopes": ["read", "write"] }}],
-    ///         "rule": [{{ "clients": "orders", "subjects": "any", "targets": "billing", "scopes": ["{scope}"] }}]
-    ///     }}"#))
-    ///     .unwrap()
-    /// };
-    /// let layer = TokenExchangeLayer::builder("https://as.example")
-    ///     .document(document("read"))
-    ///     .signer(LocalSigner::generate(Algorithm::ES256)?)
-    ///     .build()?;
-    ///
-    /// layer.reload(document("write"))?;
-    /// let refused = layer.reload(document("admin")).unwrap_err();
-    /// assert_eq!(refused.place(), Some("rule[0].scopes[0]"));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn reload(&self, document: Document) -> Result<(), ConfigError> {
-        self.state.current.replace(|before| self.parts.reload(document, before)).inspect_err(|error| {
-            tracing::error!(place = error.place(), %error, "the layer refused the new records and keeps the old records");
-        })
-    }
-
-    /// Replaces the signer, without dropping a request.
-    ///
-    /// A request that has already started uses the old signer. Tokens of the old key are accepted as long as the new
-    /// signer [also accepts](Signer::also_accept) the old public key.
-    ///
-    /// Services that verify tokens keep a published key set for some time. Publish the new key before the new signer
-    /// signs, and publish the old key until all of its tokens have expired.
-    ///
-    /// # Errors
-    /// [`ConfigError`] as from [`build`](TokenExchangeBuilder::build). The layer then keeps the old signer.
-    ///
-    /// ```
-    /// use tower_token_exchange::{
-    ///     Client, Target, TokenExchangeLayer,
-    ///     policy::{Rule, Subjects},
-    ///     signing::{Algorithm, LocalSigner, Signer},
-    /// };
-    ///
-    /// let old = LocalSigner::generate(Algorithm::ES256)?;
-    /// let layer = TokenExchangeLayer::builder("https://as.example")
-    ///     .signer(old.clone())
-    /// #     .clients([Client::new("orders").secret("a-long-and-random-secret")])
-    /// #     .targets([Target::new("billing").allow_clients(["orders"]).scopes(["invoices:read"])])
-    /// #     .rules([Rule::allow("orders", Subjects::any(), "billing").scopes(["invoices:read"])])
-    ///     // …
-    ///     .build()?;
-    ///
-    /// let new = LocalSigner::generate(Algorithm::ES256)?;
-    /// layer.rotate_signer(Signer::from(new).also_accept(old.published_keys().key_set()))?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub fn rotate_signer(&self, signer: impl Into<Signer>) -> Result<(), ConfigError> {
-        let signer = signer.into();
-        check_signer(&signer, &self.state.issued_token_endpoints)?;
-        self.state.current.replace(|before| Ok(self.parts.with_signer(signer, before)))
-    }
-
     /// Explains what the layer would do with a request, and why.
     ///
     /// The explanation names the result of each stage, every limit that lowered the ceiling, and the rules that nearly

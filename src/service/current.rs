@@ -17,11 +17,10 @@ impl Current {
         Arc::clone(&locks::read(&self.exchange))
     }
 
-    /// Replaces the exchange by the exchange that the function makes. If the function fails, the exchange stays.
-    pub(crate) fn replace<E>(&self, make: impl FnOnce(&Exchange) -> Result<Exchange, E>) -> Result<(), E> {
+    /// Replaces the exchange by the exchange that the function makes.
+    pub(crate) fn replace(&self, make: impl FnOnce(&Exchange) -> Exchange) {
         let _guard = locks::lock(&self.replacing);
-        let next = Arc::new(make(&self.exchange())?);
+        let next = Arc::new(make(&self.exchange()));
         *locks::write(&self.exchange) = next;
-        Ok(())
     }
 }

@@ -35,6 +35,11 @@ impl PublishedKeys {
         &self.keys
     }
 
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// Adds other keys. A key that is in the set already is not added again.
     ///
     /// While one key replaces another key, publish both keys, because verifiers cache the document.

@@ -35,7 +35,18 @@ pub struct Signer {
     algorithm: Algorithm,
     keys: KeySet,
     service: BoxPlug<SigningRequest, Signature>,
-    verifies_signatures: bool,
+    signatures: Signatures,
+}
+
+/// What the layer knows about the signatures of a signer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Signatures {
+    /// This process makes them, so they need no verification.
+    Local,
+    /// The layer verifies each of them with the public key of the signer.
+    Verified,
+    /// The layer does not have the public key of the signer.
+    Unknown,
 }
 
 /// A mistake in the arguments of [`Signer::new`].
@@ -67,7 +78,7 @@ impl Signer {
         service: impl SigningService,
         keys: KeySet,
     ) -> Result<Self, SignerError> {
-        let signer = Self { keys, verifies_signatures: true, ..Self::unchecked(key_id, algorithm, service) };
+        let signer = Self { keys, signatures: Signatures::Verified, ..Self::unchecked(key_id, algorithm, service) };
         if signer.own_keys().is_empty() {
             return Err(SignerError::KeyNotInSet { key_id: signer.key_id, algorithm });
         }
@@ -79,7 +90,7 @@ impl Signer {
     /// A wrong signature reaches the client. Issued tokens cannot be subject tokens of another exchange, and the
     /// introspection and revocation endpoints cannot be used. Prefer [`Signer::new`].
     pub fn unchecked(key_id: KeyId, algorithm: Algorithm, service: impl SigningService) -> Self {
-        Self { key_id, algorithm, keys: KeySet::empty(), service: boxed(service), verifies_signatures: false }
+        Self { key_id, algorithm, keys: KeySet::empty(), service: boxed(service), signatures: Signatures::Unknown }
     }
 
     /// Accepts tokens with signatures of these keys too, as tokens that this authorization server issued: the keys that
@@ -114,6 +125,11 @@ impl Signer {
         &self.keys
     }
 
+    /// Whether the layer can recognize the tokens that this signer signs. Keys of other signers do not matter.
+    pub(crate) fn recognizes_its_tokens(&self) -> bool {
+        self.signatures != Signatures::Unknown
+    }
+
     /// Signs the input, and verifies the signature.
     pub(super) async fn sign(&self, input: &str) -> Result<Signature, Rejection> {
         let request =
@@ -127,7 +143,7 @@ impl Signer {
             _ => {}
         }
         let verifies = || self.own_keys().iter().any(|key| key.verify(self.algorithm, input.as_bytes(), bytes));
-        if self.verifies_signatures && !verifies() {
+        if self.signatures == Signatures::Verified && !verifies() {
             return refused("does not verify with the signer's own keys");
         }
         Ok(signature)
@@ -142,8 +158,11 @@ impl Signer {
 impl From<LocalSigner> for Signer {
     fn from(local: LocalSigner) -> Self {
         let keys = local.published_keys().key_set();
-        // A signature from this process needs no verification.
-        Self { keys, ..Self::unchecked(local.key_id().clone(), local.algorithm(), local) }
+        Self {
+            keys,
+            signatures: Signatures::Local,
+            ..Self::unchecked(local.key_id().clone(), local.algorithm(), local)
+        }
     }
 }
 

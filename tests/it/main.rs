@@ -46,6 +46,7 @@ mod readiness;
 mod readiness_of_keys;
 mod real_requests;
 mod reasons;
+mod reload;
 mod rfc8693;
 mod rotation;
 mod rule_reach;

@@ -261,9 +261,12 @@ impl Config {
         wrong(self.records_file(), key, help)
     }
 
-    /// The same configuration, with the settings of a process that runs already.
-    pub(crate) fn with_settings(self, settings: &Arc<Settings>) -> Self {
-        Self { settings: Arc::clone(settings), ..self }
+    /// The same configuration, with the settings of a process that runs already, and with what was made from these settings.
+    pub(crate) fn with_settings_of(self, running: &Self) -> anyhow::Result<Self> {
+        let (settings, forwarding) = (Arc::clone(&running.settings), running.forwarding.clone());
+        let config = Self { settings, forwarding, ..self };
+        config.check()?;
+        Ok(config)
     }
 
     /// The public URL of a path.

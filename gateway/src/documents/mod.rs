@@ -62,6 +62,8 @@ struct Shared {
     own_key_set: Option<String>,
     additions: Additions,
     own_keys: RwLock<Arc<PublishedKeys>>,
+    /// Whether a key set has the keys of the signer.
+    publishes_keys: bool,
 }
 
 /// Builds a [`DocumentsLayer`].
@@ -104,8 +106,13 @@ impl DocumentsLayer {
 
     /// Replaces the keys of the signer, from the next answer on. Give all keys whose tokens have not expired, also keys that do
     /// not sign any more.
-    pub fn publish(&self, own_keys: PublishedKeys) {
+    ///
+    /// # Errors
+    /// [`DocumentsError::NoOwnKeys`], as from [`build`](DocumentsLayerBuilder::build). The keys before stay published.
+    pub fn publish(&self, own_keys: PublishedKeys) -> Result<(), DocumentsError> {
+        check_keys(&own_keys, self.0.publishes_keys)?;
         *self.0.own_keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(own_keys);
+        Ok(())
     }
 
     /// Asks a service for all documents, as a client that finds the server at this origin (scheme and host). Afterwards there
@@ -214,17 +221,22 @@ impl DocumentsLayerBuilder {
             return Err(DocumentsError::KeptTooLong);
         }
         let has_key_set = self.own_key_set.is_some() || self.paths.iter().any(|(_, kind)| *kind == Kind::KeySet);
-        if self.own_keys.is_none() && has_key_set {
-            return Err(DocumentsError::NoOwnKeys);
-        }
+        let own_keys = self.own_keys.unwrap_or_default();
+        check_keys(&own_keys, has_key_set)?;
         let documents = self.paths.into_iter().map(|(path, kind)| PassingDocument::new(path, kind, self.keep_for));
         Ok(DocumentsLayer(Arc::new(Shared {
             documents: documents.map(Arc::new).collect(),
             own_key_set: self.own_key_set,
             additions: self.additions,
-            own_keys: RwLock::new(Arc::new(self.own_keys.unwrap_or_default())),
+            own_keys: RwLock::new(Arc::new(own_keys)),
+            publishes_keys: has_key_set,
         })))
     }
+}
+
+/// Checks that there are keys if a key set needs them.
+fn check_keys(own_keys: &PublishedKeys, has_key_set: bool) -> Result<(), DocumentsError> {
+    if has_key_set && own_keys.is_empty() { Err(DocumentsError::NoOwnKeys) } else { Ok(()) }
 }
 
 /// Whether a text is the path of a URL, without query and fragment.

@@ -217,7 +217,7 @@ async fn own_keys_are_added_and_rotate() {
     };
     assert_eq!(kids().await, [theirs.key_id().as_str(), upstream.own.key_id().as_str()]);
     let new = LocalSigner::generate(Algorithm::ES384).unwrap();
-    upstream.layer.publish(new.published_keys().and(upstream.own.published_keys()));
+    upstream.layer.publish(new.published_keys().and(upstream.own.published_keys())).unwrap();
     assert_eq!(kids().await, [theirs.key_id().as_str(), new.key_id().as_str(), upstream.own.key_id().as_str()]);
 
     // While two keys have the same `kid`, only the key of the server is published.

@@ -21,6 +21,7 @@ mod proxy;
 #[cfg(target_os = "linux")]
 #[path = "../scan.rs"]
 mod scan;
+mod reload;
 mod schema;
 mod server_tokens;
 mod servers_page;

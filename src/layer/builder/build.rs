@@ -57,7 +57,6 @@ impl TokenExchangeBuilder {
         let settings = Arc::new(self.settings);
         let parts = Parts {
             issuer: self.issuer,
-            signer,
             policy: self.policy,
             authenticator: self.authenticator,
             record_secrets_first: self.record_secrets_first,
@@ -77,7 +76,7 @@ impl TokenExchangeBuilder {
             body_limits: self.body_limits,
             forward_unread: self.forward_unread,
             guard: self.guard,
-            current: Current::new(parts.exchange(records, None)),
+            current: Current::new(parts.exchange(records, signer, None)),
             audit: Audit::new(self.audit, settings.clock.clone(), self.best_effort_audit, self.audit_budget),
         };
         Ok(TokenExchangeLayer { state: Arc::new(state), parts: Arc::new(parts) })
