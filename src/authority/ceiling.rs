@@ -107,9 +107,13 @@ fn scope(
     subject: &VerifiedToken,
     trace: &mut impl FnMut(CeilingStep<'_>),
 ) -> Result<Scope, Rejection> {
+    let none = Scope::default();
     let (source, received) = match &subject.scope {
         Some(scope) => (LimitSource::SubjectToken, scope),
-        None => (LimitSource::ScopelessSubjects, &client.scopeless_subject_scopes),
+        None => {
+            let scopes = client.scopes_for_scopeless(&subject.type_without_scope());
+            (LimitSource::ScopelessSubjects, scopes.unwrap_or(&none))
+        }
     };
     trace(CeilingStep::Scope(source, received));
     let mut ceiling: Option<Scope> = None;
@@ -142,7 +146,10 @@ fn scope(
     if ceiling.is_empty() {
         let detail = match &subject.scope {
             Some(scope) => format!("the scope `{scope}` of the subject token allows nothing at the target"),
-            None => "the subject token has no scope, and the client has no scopes for such subject tokens".to_owned(),
+            None => {
+                let token_type = subject.type_without_scope();
+                format!("the subject token has no scope, and the client has no scopes for such tokens (`{token_type}`)")
+            }
         };
         return Err(refuse(Reason::ScopeEmpty).with_detail(detail));
     }

@@ -55,6 +55,9 @@ pub(super) fn issued_sub(registry: &Registry, subject: &VerifiedToken) -> Result
             None => return Err(not_mapped(&format!("no string claim `{claim}`"))),
         },
     };
+    if let Some(SubjectMapping::Claim(claim)) = &subject.issuer.subjects {
+        subject.check_is_verified(claim)?;
+    }
     if !is_name(&mapped) {
         return Err(not_mapped("the mapped name is empty, too long, or has unreadable characters"));
     }

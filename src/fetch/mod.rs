@@ -25,7 +25,7 @@ mod uri;
 #[cfg(feature = "fetch")]
 pub use client::{FetchConfigError, FetchError, HttpFetch, HttpFetchBuilder};
 pub use in_process::{InProcess, in_process};
-pub(crate) use uri::web_uri;
+pub(crate) use uri::{origin, web_uri};
 
 use crate::plug::{BoxHttpService, boxed};
 

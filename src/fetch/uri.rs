@@ -14,6 +14,17 @@ pub(super) fn host_of(uri: &Uri) -> Result<&str, &'static str> {
     }
 }
 
+/// The origin of a URI (RFC 6454 section 4): scheme, host in lower case, and port. `None` if the text is no URI that might be
+/// fetched.
+pub(crate) fn origin(text: &str) -> Option<(Scheme, String, u16)> {
+    let uri = web_uri(text)?;
+    let scheme = uri.scheme()?.clone();
+    let port = uri.port_u16().unwrap_or(if scheme == Scheme::HTTPS { 443 } else { 80 });
+    // A name with a dot at its end is the same name.
+    let host = uri.host()?.trim_end_matches('.').to_ascii_lowercase();
+    Some((scheme, host, port))
+}
+
 /// Reads a URI that might be fetched: absolute, `http` or `https`, with a host, and with neither user information nor a
 /// fragment.
 pub(crate) fn web_uri(text: &str) -> Option<Uri> {

@@ -1,6 +1,7 @@
 use super::fetcher::{FetchProblem, Fetcher};
 use crate::{
     clock::is_within,
+    fetch::origin,
     locks::lock,
     metadata::{Missing, read_answer, well_known},
 };
@@ -17,6 +18,8 @@ const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The place of a key set, which the metadata of the issuer names.
 pub(super) struct Discovery {
     issuer: String,
+    /// The origins that may have the key set, beside the origin of the issuer.
+    key_origins: Vec<String>,
     found: Mutex<Option<Discovered>>,
 }
 
@@ -26,8 +29,12 @@ struct Discovered {
 }
 
 impl Discovery {
-    pub(super) fn new(issuer: String) -> Self {
-        Self { issuer, found: Mutex::default() }
+    pub(super) fn new(issuer: String, key_origins: Vec<String>) -> Self {
+        Self { issuer, key_origins, found: Mutex::default() }
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.issuer == other.issuer && self.key_origins == other.key_origins
     }
 
     pub(super) fn issuer(&self) -> &str {
@@ -60,7 +67,8 @@ impl Discovery {
             match read_answer(&self.issuer, &fetcher.get(&uri, deadline).await?) {
                 ControlFlow::Break(found) => {
                     let metadata = found.map_err(problem)?;
-                    return metadata.jwks_uri().map(str::to_owned).map_err(problem);
+                    let jwks_uri = metadata.jwks_uri().map_err(problem)?;
+                    return self.permitted(jwks_uri).map(str::to_owned);
                 }
                 ControlFlow::Continue(problem) => missing.add(&uri, problem),
             }
@@ -69,6 +77,19 @@ impl Discovery {
             Some((uri, problem)) => FetchProblem::at(&uri, problem),
             None => FetchProblem::at(&self.issuer, "not an issuer identifier"),
         })
+    }
+
+    /// Returns the place of the keys if the place is at the origin of the issuer, or at an origin that the record names.
+    /// Whoever can write the metadata must not choose which server the layer asks.
+    fn permitted<'a>(&self, jwks_uri: &'a str) -> Result<&'a str, FetchProblem> {
+        let found = origin(jwks_uri);
+        let mut known = [&self.issuer].into_iter().chain(&self.key_origins).map(|known| origin(known));
+        if found.is_some() && known.any(|known| known == found) {
+            return Ok(jwks_uri);
+        }
+        let problem = "the jwks_uri of the metadata, at another origin than the issuer; if the keys are there, add the origin \
+                       to `key_origins` of the issuer";
+        Err(FetchProblem::at(jwks_uri, problem))
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Discovered>> {

@@ -23,7 +23,7 @@ impl Source {
     pub(super) fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Address(own), Self::Address(other)) => own == other,
-            (Self::Discovered(own), Self::Discovered(other)) => own.issuer() == other.issuer(),
+            (Self::Discovered(own), Self::Discovered(other)) => own.is_same(other),
             (Self::Address(_), Self::Discovered(_)) | (Self::Discovered(_), Self::Address(_)) => false,
         }
     }

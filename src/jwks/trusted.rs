@@ -43,7 +43,8 @@ impl TrustedKeys {
                 Some(KeySource::Fixed(keys)) => (keys.clone(), None),
                 Some(KeySource::Remote(uri)) => (KeySet::empty(), Some(Source::Address(uri.clone()))),
                 Some(KeySource::Discovered) => {
-                    (KeySet::empty(), Some(Source::Discovered(Discovery::new(issuer.id.to_string()))))
+                    let discovery = Discovery::new(issuer.id.to_string(), issuer.key_origins.clone());
+                    (KeySet::empty(), Some(Source::Discovered(discovery)))
                 }
                 None => (KeySet::empty(), None),
             };

@@ -11,17 +11,46 @@ pub(crate) fn duration(field: &str, text: Option<String>) -> Result<Option<Durat
     humantime::parse_duration(&text).map(Some).map_err(wrong)
 }
 
-/// Reads a token type: a URI, or a short name for a type of RFC 8693 section 3.
-pub(crate) fn token_type(name: String) -> Result<TokenType, String> {
-    match name.as_str() {
+/// Reads a token type in a field: a URI, or a short name for a type of RFC 8693 section 3.
+pub(crate) fn token_type(field: &str, name: &str) -> Result<TokenType, String> {
+    match name {
         "access_token" => Ok(TokenType::ACCESS_TOKEN),
         "id_token" => Ok(TokenType::ID_TOKEN),
         "jwt" => Ok(TokenType::JWT),
         // A misspelt name would be a type that no client ever declares.
-        _ => TokenType::new(name.as_str()).map_err(|_| {
-            format!("tokens: type: `{name}` is not a token type: write a URI, `jwt`, `access_token` or `id_token`")
+        _ => TokenType::new(name).map_err(|_| {
+            format!("{field}: `{name}` is not a token type: write a URI, `jwt`, `access_token` or `id_token`")
         }),
     }
+}
+
+/// Reads a table with a list of texts for each token type.
+pub(crate) fn lists_by_token_type<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<(TokenType, Vec<String>)>, D::Error> {
+    struct Lists;
+
+    impl<'de> de::Visitor<'de> for Lists {
+        type Value = Vec<(TokenType, Vec<String>)>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a table with a list for each token type, such as `{ id_token = [\"read\"] }`")
+        }
+
+        fn visit_map<A: de::MapAccess<'de>>(self, mut table: A) -> Result<Self::Value, A::Error> {
+            let mut lists: Self::Value = Vec::new();
+            while let Some((name, list)) = table.next_entry::<String, Vec<String>>()? {
+                let token_type = token_type("token type", &name).map_err(de::Error::custom)?;
+                if lists.iter().any(|(known, _)| *known == token_type) {
+                    return Err(de::Error::custom(format!("`{token_type}` occurs twice: keep one list")));
+                }
+                lists.push((token_type, list));
+            }
+            Ok(lists)
+        }
+    }
+
+    deserializer.deserialize_map(Lists)
 }
 
 /// Reads one text, or a list of texts.

@@ -16,6 +16,13 @@ pub(super) enum Typ {
     None,
 }
 
+impl Typ {
+    /// Whether the header says that the token is an access token (RFC 9068 section 2.1).
+    pub(super) fn says_access_token(&self) -> bool {
+        matches!(self, Self::Header(Some(typ)) if typ == "at+jwt")
+    }
+}
+
 /// Claims that show that a token is never a subject token or an actor token, and what the token is.
 const OTHER_KINDS: [(&str, &str); 5] = [
     ("events", "a security event or logout token"),
@@ -39,7 +46,7 @@ pub(super) fn check_kind(
     claims: &Claims,
 ) -> Result<(), Rejection> {
     let kind = Kind::of(declared);
-    let typed_access_token = matches!(typ, Typ::Header(Some(typ)) if typ == "at+jwt");
+    let typed_access_token = typ.says_access_token();
     if let Typ::Header(typ) = typ {
         check_typ(declared, own, issuer, typ.as_deref())?;
     }

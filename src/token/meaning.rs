@@ -1,5 +1,6 @@
 //! What the claims of a token mean by the record of its issuer, and what a missing claim means.
 
+use super::verified_claim::check_is_verified;
 use crate::{
     jose::{Claims, Invalid},
     protocol::{Reason, Rejection, Scope, is_name, refuse},
@@ -30,6 +31,7 @@ pub(super) fn subject<'a>(
     let claim = rules.and_then(|rules| rules.subject_claim.as_deref()).filter(|_| !claims.contains("sub"));
     let (sub, assumption) = match claim {
         Some(claim) => {
+            check_is_verified(rules, claims, claim)?;
             let name = claims.get(claim).and_then(Value::as_str);
             (name, Some(format!("no `sub`: the claim `{claim}` names the subject")))
         }

@@ -15,6 +15,7 @@ mod kinds;
 mod meaning;
 mod origin;
 mod plug;
+mod verified_claim;
 mod verified_token;
 mod verifier;
 

@@ -1,5 +1,6 @@
 use super::{
     Origin,
+    kinds::Typ,
     meaning::{self, invalid},
 };
 use crate::{
@@ -17,6 +18,8 @@ pub(crate) struct VerifiedToken {
     /// Whether this authorization server issued the token.
     pub(crate) own: bool,
     pub(crate) token_type: TokenType,
+    /// Whether the header says that the token is an access token (RFC 9068 section 2.1).
+    says_access_token: bool,
     /// The subject, unique within the issuer: with the tenant in front if the issuer has several tenants.
     pub(crate) sub: String,
     /// What the token was exchanged from. Only a token that the layer issued has an origin.
@@ -45,6 +48,7 @@ impl VerifiedToken {
         issuer: Arc<IssuerRecord>,
         own: bool,
         token_type: TokenType,
+        typ: &Typ,
         claims: Claims,
     ) -> Result<Self, Rejection> {
         let rules = issuer.rules_for(&token_type);
@@ -78,6 +82,7 @@ impl VerifiedToken {
             issuer,
             own,
             token_type,
+            says_access_token: typ.says_access_token(),
             claims,
         })
     }
@@ -92,6 +97,12 @@ impl VerifiedToken {
             origin.token_types.push(self.token_type.clone());
         }
         origin
+    }
+
+    /// The type of the token if its missing scope has to be read by the type. An access token that is declared as `jwt` is
+    /// still an access token.
+    pub(crate) fn type_without_scope(&self) -> TokenType {
+        if self.says_access_token { TokenType::ACCESS_TOKEN } else { self.token_type.clone() }
     }
 
     /// Returns the subject as a party, by the name that the issuer uses.

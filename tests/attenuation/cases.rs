@@ -122,7 +122,7 @@ fn client() -> BoxedStrategy<ClientSpec> {
     let lists = (
         option::weighted(0.2, uniform3(percent(94))),
         option::weighted(0.3, most_scopes()),
-        most_scopes(),
+        uniform3(most_scopes()),
         prop_oneof![4 => Just(Scopes(0)), 1 => select(vec![Scopes(1), Scopes(0b100001)])],
         option::weighted(0.9, 0..3_usize),
         option::weighted(0.3, lifetime()),

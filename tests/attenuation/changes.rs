@@ -125,7 +125,7 @@ impl Change {
             Self::ScopeOfClient(less) => {
                 let client = &mut case.clients[before.ask.client];
                 client.scopes = Some(client.scopes.unwrap_or(Scopes(0b111111)).without(*less));
-                client.scopes_for_scopeless = client.scopes_for_scopeless.without(*less);
+                client.scopes_for_scopeless = client.scopes_for_scopeless.map(|scopes| scopes.without(*less));
             }
             Self::ScopeOfTarget(less) => {
                 let target = &mut case.targets[a_target(before)?];

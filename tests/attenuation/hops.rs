@@ -196,7 +196,7 @@ fn by_billing_and_web(kind: Kind, sub: &'static str) -> (Case, Ask) {
         may_exchange: true,
         targets: None,
         scopes: None,
-        scopes_for_scopeless: Scopes::default(),
+        scopes_for_scopeless: [Scopes::default(); 3],
         ignored: Scopes::default(),
         default_target: None,
         max_lifetime: None,

@@ -410,7 +410,7 @@ impl Facts<'_> {
         let at = |index: &usize| {
             let target = &self.case.targets[*index];
             let here = match (self.subject.scope, &target.translation) {
-                (None, _) => self.client.scopes_for_scopeless,
+                (None, _) => self.client.scopes_for_scopeless[self.subject.kind as usize],
                 (Some(scope), None) => scope,
                 (Some(scope), Some(worth)) => worth
                     .iter()

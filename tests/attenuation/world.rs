@@ -122,7 +122,8 @@ pub struct ClientSpec {
     pub may_exchange: bool,
     pub targets: Option<Some3>,
     pub scopes: Option<Scopes>,
-    pub scopes_for_scopeless: Scopes,
+    /// For own access tokens, for foreign JWTs and for ID tokens.
+    pub scopes_for_scopeless: [Scopes; 3],
     pub ignored: Scopes,
     pub default_target: Option<usize>,
     pub max_lifetime: Option<u64>,
@@ -458,7 +459,9 @@ impl ClientSpec {
     fn record(&self, id: &str) -> Client {
         let mut client = Client::new(id)
             .secret(secret_of(id))
-            .scopes_for_scopeless_subjects(self.scopes_for_scopeless.names())
+            .scopes_for_scopeless_subjects(TokenType::ACCESS_TOKEN, self.scopes_for_scopeless[0].names())
+            .scopes_for_scopeless_subjects(TokenType::JWT, self.scopes_for_scopeless[1].names())
+            .scopes_for_scopeless_subjects(TokenType::ID_TOKEN, self.scopes_for_scopeless[2].names())
             .ignored_scopes(self.ignored.names());
         if let Some(targets) = &self.targets {
             client = client.targets(named(targets, TARGETS));

@@ -230,7 +230,7 @@ fn mistakes_of_clients() -> Vec<Mistake> {
         ("an empty scope", of(client().scopes([""])), "client `orders`: scopes: ", "tokens"),
         (
             "a scopeless subject's scope beyond ASCII",
-            of(client().scopes_for_scopeless_subjects(["lesé"])),
+            of(client().scopes_for_scopeless_subjects(TokenType::ID_TOKEN, ["lesé"])),
             "client `orders`: scopes_for_scopeless_subjects: ",
             "ASCII",
         ),
@@ -264,10 +264,10 @@ fn mistakes_of_targets() -> Vec<Mistake> {
         ("no scopes", of(target().scopes(Vec::<String>::new())), "target `billing`: scopes: ", "list"),
         ("a scope with a space", of(target().scopes(["read write"])), "target `billing`: scopes: ", "space"),
         (
-            "an aud that is the id of another client",
+            "an aud that is the id of a client",
             targets([target(), Target::new("orders").scopes(["read"])]),
             "target `orders`: audience_claim: ",
-            "`served_by`",
+            "set `audience_claim` to the URL of the service, such as `https://orders.example`",
         ),
         (
             "a target lifetime of zero",

@@ -759,7 +759,7 @@ async fn an_accepted_audience_replaces_the_own_identifier() {
 
 #[tokio::test]
 async fn only_the_audience_presents_an_id_token() {
-    let records = |client: Client| client.scopes_for_scopeless_subjects(["read"]);
+    let records = |client: Client| client.scopes_for_scopeless_subjects(TokenType::ID_TOKEN, ["read"]);
     let idp = |issuer| {
         prefixed(issuer)
             .accept_types([TokenType::ID_TOKEN])

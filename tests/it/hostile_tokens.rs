@@ -93,7 +93,9 @@ fn cast() -> Cast {
     let builder = TokenExchangeLayer::builder(AS)
         .clock(|| UNIX_EPOCH + Duration::from_secs(NOW))
         .clients([
-            Client::new("orders").secret(secret_of("orders")).scopes_for_scopeless_subjects(["read"]),
+            Client::new("orders")
+                .secret(secret_of("orders"))
+                .scopes_for_scopeless_subjects(TokenType::ID_TOKEN, ["read"]),
             Client::new("billing").secret(secret_of("billing")),
         ])
         .targets([

@@ -160,7 +160,7 @@ async fn a_record_sets_audiences_for_each_type() {
     let clients = |clients: Vec<Client>| {
         clients
             .into_iter()
-            .map(|client| client.allow_several_audiences().scopes_for_scopeless_subjects(["read"]))
+            .map(|client| client.allow_several_audiences().scopes_for_scopeless_subjects(TokenType::ID_TOKEN, ["read"]))
             .collect()
     };
     let plan = plan_with(clients, |targets| targets).with(|builder| builder.issuers([record, names_only(&vendor)]));
@@ -322,12 +322,13 @@ async fn no_token_passes_as_two_kinds() {
     let vendor = vendor();
     let every_type = [TokenType::ACCESS_TOKEN, TokenType::ID_TOKEN, TokenType::JWT];
     let foreign = record(&vendor).map_client("orders-there", "orders").accept_types(every_type.clone());
-    let scopeless = |clients: Vec<Client>| {
-        clients.into_iter().map(|client| client.scopes_for_scopeless_subjects(["read"])).collect()
+    let with_scopes = |client: Client| {
+        every_type.iter().fold(client, |client, kind| client.scopes_for_scopeless_subjects(kind.clone(), ["read"]))
     };
+    let scopeless = |clients: Vec<Client>| clients.into_iter().map(with_scopes).collect();
     let plan = plan_with(scopeless, |targets| targets);
-    let mut world =
-        plan.with(|builder| builder.issuers([foreign, Issuer::new(AS).accept_types(every_type)])).start().await;
+    let own = Issuer::new(AS).accept_types(every_type.clone());
+    let mut world = plan.with(|builder| builder.issuers([foreign, own])).start().await;
     let own = world.own.clone();
     let mut seen = std::collections::BTreeSet::new();
     let parties = [(&own, "orders"), (&own, "https://orders.example"), (&vendor, "orders-there"), (&vendor, AS)];

@@ -7,6 +7,7 @@ mod jwks;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod audiences;
 mod audit_event;
 mod audit_issued_tokens;
 mod audit_json_lines;
@@ -30,6 +31,7 @@ mod issued_tokens;
 mod issuer_document;
 mod issuer_rules;
 mod key_documents;
+mod key_origins;
 mod keys;
 mod metrics;
 mod names;
@@ -58,6 +60,7 @@ mod server_tokens;
 mod shutdown;
 mod smuggling;
 mod threats;
+mod verified_claims;
 mod verifiers;
 mod wire;
 mod wire_errors;

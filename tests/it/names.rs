@@ -65,7 +65,7 @@ fn plan_of(idp_record: impl FnOnce(&Minter) -> Issuer, rules: Vec<Rule>) -> Plan
     let (own, idp) = (Minter::new(AS, Algorithm::ES256), Minter::new(IDP, Algorithm::ES256));
     let client = |id: &str| Client::new(id).secret(secret_of(id));
     let carried = [(IDP, "agent"), (AS, "idp|agent"), (AS, "reports")];
-    let orders = client("orders").scopes_for_scopeless_subjects(["read"]);
+    let orders = client("orders").scopes_for_scopeless_subjects(TokenType::ID_TOKEN, ["read"]);
     let orders = carried.into_iter().fold(orders, |client, (iss, name)| client.allow_actor(Party::new(iss, name)));
     let target = |id: &str| Target::new(id).audience_claim(format!("https://{id}.example")).scopes(["read"]);
     let allow = Rule::allow(Names::any(), Subjects::any().or_clients(), Names::any())

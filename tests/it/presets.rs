@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 use tower_token_exchange::{
-    Client, GRANT_TYPE, Issuer, Reason, Target, TokenExchangeLayer,
+    Client, GRANT_TYPE, Issuer, Reason, Target, TokenExchangeLayer, TokenType,
     plug::Plug,
     policy::{Names, Rule, Subjects},
     signing::{Algorithm, LocalSigner},
@@ -69,7 +69,10 @@ impl Vendor {
 
     async fn world(&self, more: impl IntoIterator<Item = Issuer>) -> World {
         let (own, idp) = (Minter::new(AS, Algorithm::ES256), Minter::new(IDP, Algorithm::ES256));
-        let client = Client::new("orders").secret(secret_of("orders")).scopes_for_scopeless_subjects(["read"]);
+        let client = Client::new("orders")
+            .secret(secret_of("orders"))
+            .scopes_for_scopeless_subjects(TokenType::ID_TOKEN, ["read"])
+            .scopes_for_scopeless_subjects(TokenType::JWT, ["read"]);
         let builder = TokenExchangeLayer::builder(AS)
             .clock(|| std::time::UNIX_EPOCH + Duration::from_secs(NOW))
             .clients([client])
@@ -411,7 +414,7 @@ async fn kubernetes_service_account_tokens_are_accepted() {
         "serviceaccount": { "name": "orders", "uid": "3" }, "warnafter": NOW + 300,
     });
     let cluster = Vendor::discovered(
-        Issuer::kubernetes(iss, OURS),
+        Issuer::kubernetes(iss, OURS).key_origins(["https://10.0.0.1:6443"]),
         iss,
         "https://10.0.0.1:6443/openid/v1/jwks",
         json!({}),

@@ -293,7 +293,11 @@ fn chain_plan() -> Plan {
         .clock(|| UNIX_EPOCH + Duration::from_secs(1_443_904_050))
         .clients(services.map(|id| Client::new(id).secret(secret_of(id))))
         .targets([("26", services[1]), ("16", services[0])].map(|(id, service)| {
-            Target::new(id).audience_claim(service).served_by(service).allow_clients(services).scopes(["s"])
+            Target::new(id)
+                .audience_claim(format!("{service}/api"))
+                .served_by(service)
+                .allow_clients(services)
+                .scopes(["s"])
         }))
         .issuers([Issuer::new(ORIGINAL)
             .keys(idp.keys())
@@ -429,7 +433,7 @@ async fn an_identity_chaining_grant_is_a_foreign_jwt() {
     let own = Minter::new("https://as.b.example/auth", Algorithm::ES256);
     let builder = TokenExchangeLayer::builder(own.iss)
         .clock(|| UNIX_EPOCH + Duration::from_secs(1_695_287_700))
-        .clients([Client::new("app").secret(secret_of("app")).scopes_for_scopeless_subjects(["read"])])
+        .clients([Client::new("app").secret(secret_of("app")).scopes_for_scopeless_subjects(TokenType::JWT, ["read"])])
         .targets([Target::new("api").allow_clients(["app"]).scopes(["read"])])
         .issuers([Issuer::new("https://as.a.example/auth")
             .keys(KeySet::from_json(KEYS).unwrap())

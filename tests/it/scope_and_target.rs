@@ -155,7 +155,7 @@ async fn the_scope_is_never_widened() {
         case("beyond the rule", "read write", EMPTY).builder(reads).asks("write"),
         case("a rule for what the subject lacks", "write", EMPTY).builder(reads),
         case("a scopeless subjects' set is not for others", "read", Ok("read"))
-            .client(|client| client.scopes_for_scopeless_subjects(["write"])),
+            .client(|client| client.scopes_for_scopeless_subjects(TokenType::ACCESS_TOKEN, ["write"])),
     ] {
         case.check().await;
     }
@@ -230,7 +230,7 @@ async fn a_target_translates_scopes_by_its_record() {
 
 #[tokio::test]
 async fn a_scopeless_subject_gets_scopes_of_the_client() {
-    let set = |client: Client| client.scopes_for_scopeless_subjects(["read", "admin"]);
+    let set = |client: Client| client.scopes_for_scopeless_subjects(TokenType::ACCESS_TOKEN, ["read", "admin"]);
     let none = || json!(null);
     for case in [
         case("no set", "", EMPTY).claim(none()),
@@ -240,15 +240,73 @@ async fn a_scopeless_subject_gets_scopes_of_the_client() {
         case("a wish for what the set has and the target has not", "", EMPTY).claim(none()).client(set).asks("admin"),
         case("a set that means nothing here", "", EMPTY)
             .claim(none())
-            .client(|client| client.scopes_for_scopeless_subjects(["admin"])),
+            .client(|client| client.scopes_for_scopeless_subjects(TokenType::ACCESS_TOKEN, ["admin"])),
         case("a set and a cap", "", EMPTY)
             .claim(none())
-            .client(|client| client.scopes_for_scopeless_subjects(["read"]).scopes(["write"])),
+            .client(|client| client.scopes_for_scopeless_subjects(TokenType::ACCESS_TOKEN, ["read"]).scopes(["write"])),
         case("a set is by the target's names", "", Ok("read")).claim(none()).client(set).billing(translates),
         case("a set and a rule", "", Ok("read")).claim(none()).client(set).builder(reads),
         case("a set, in strict mode", "", EXCEEDED).claim(none()).client(set).builder(strict).asks("read write"),
     ] {
         case.check().await;
+    }
+}
+
+/// A missing scope counts by the type of the token: what a client may do with ID tokens says nothing about access tokens.
+#[tokio::test]
+async fn a_missing_scope_counts_by_token_type() {
+    const SETS: [TokenType; 3] = [TokenType::ID_TOKEN, TokenType::JWT, TokenType::ACCESS_TOKEN];
+    for set in SETS {
+        let client = |record: Client| record.scopes_for_scopeless_subjects(set.clone(), ["read"]);
+        let mut plan = plan_with(|clients| clients.into_iter().map(client).collect(), |targets| targets);
+        plan.idp.iss = "https://op.example";
+        let foreign = Issuer::new(plan.idp.iss)
+            .keys(plan.idp.keys())
+            .accept_types([TokenType::ID_TOKEN, TokenType::JWT])
+            .map_client("orders-there", "orders")
+            .allow_presenters(["orders"])
+            .map_subjects(SubjectMapping::Prefix("op|".into()));
+        let mut world = plan.with(|builder| builder.issuers([foreign])).start().await;
+        let foreign = world.idp.foreign(json!({ "scope": null, "azp": "orders-there" }));
+        let access_token = world.idp.sign(&world.idp.header("at+jwt"), &segment(&foreign, 1));
+        let id_token = world.idp.foreign(json!({ "scope": null, "aud": "orders-there" }));
+        let own = world.own.access_token(json!({ "scope": null }));
+        for (declared, token, counts_as) in [
+            (ACCESS_TOKEN, own, TokenType::ACCESS_TOKEN),
+            (JWT, foreign, TokenType::JWT),
+            (JWT, access_token, TokenType::ACCESS_TOKEN),
+            (ID_TOKEN, id_token, TokenType::ID_TOKEN),
+        ] {
+            let mut form = exchange_form(&token, &[]);
+            form[2].1 = declared;
+            let reply = world.post_as("orders", &form).await;
+            let reason = world.reason().await;
+            let expected = (set != counts_as).then_some(Reason::ScopeEmpty);
+            assert_eq!(reason, expected, "{set}: a scopeless {counts_as} as {declared}: {}", reply.text);
+            if expected.is_none() {
+                assert_eq!(reply.json()["scope"], "read");
+            }
+        }
+    }
+}
+
+#[test]
+fn scopes_without_a_token_type_are_refused() {
+    let client = |sets: Value| {
+        let record = json!({ "id": "orders", "scopes_for_scopeless_subjects": sets });
+        serde_json::from_value::<Client>(record).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(client(json!({ "id_token": ["read"], "urn:x:badge": ["read"] })), Ok(()));
+    for (sets, problem) in [
+        (json!(["read"]), "expected a table with a list for each token type, such as `{ id_token = [\"read\"] }`"),
+        (
+            json!({ "id-token": ["read"] }),
+            "`id-token` is not a token type: write a URI, `jwt`, `access_token` or `id_token`",
+        ),
+        (json!({ "jwt": ["read"], JWT: [] }), "occurs twice: keep one list"),
+    ] {
+        let refused = client(sets.clone()).unwrap_err();
+        assert!(refused.contains(problem), "{sets}: {refused}");
     }
 }
 
@@ -258,7 +316,7 @@ async fn a_malformed_scope_is_not_an_absent_scope() {
     for scope in
         [json!(""), json!(" "), json!(["read"]), json!([]), json!({}), json!(7), json!(true), json!("read  write")]
     {
-        let client = |record: Client| record.scopes_for_scopeless_subjects(["read", "write"]);
+        let client = |record: Client| record.scopes_for_scopeless_subjects(TokenType::ACCESS_TOKEN, ["read", "write"]);
         let plan = plan_with(|clients| clients.into_iter().map(client).collect(), |targets| targets);
         let mut world = plan.start().await;
         let reply = world.exchange(&world.own.access_token(json!({ "scope": scope }))).await;
@@ -270,7 +328,7 @@ async fn a_malformed_scope_is_not_an_absent_scope() {
 #[tokio::test]
 async fn an_id_token_gets_scopes_of_the_client() {
     for (set, expected) in [(&[][..], None), (&["read"], Some("read")), (&["read", "admin"], Some("read"))] {
-        let client = |record: Client| record.scopes_for_scopeless_subjects(set.iter().copied());
+        let client = |record: Client| record.scopes_for_scopeless_subjects(TokenType::ID_TOKEN, set.iter().copied());
         let plan = plan_with(|clients| clients.into_iter().map(client).collect(), |targets| targets);
         let op = Issuer::new("https://op.example")
             .keys(plan.idp.keys())
@@ -324,7 +382,7 @@ async fn several_targets_share_their_common_scope() {
             .both(|target| target.translate("orders:all", ["read"])),
         case("a scopeless subject", "", Ok("read"))
             .claim(json!(null))
-            .client(|client| client.scopes_for_scopeless_subjects(["read", "write"]))
+            .client(|client| client.scopes_for_scopeless_subjects(TokenType::ACCESS_TOKEN, ["read", "write"]))
             .both(|target| target.scopes(["read", "audit"])),
     ] {
         case.check().await;

@@ -262,7 +262,10 @@ pub fn refusal(records: &Records, rule: &Rule) -> Option<String> {
 }
 
 fn client(records: &Records, id: &str) -> Client {
-    let client = Client::new(id).secret(secret_of(id)).allow_jwt_output().scopes_for_scopeless_subjects(["s"]);
+    let types = [TokenType::ACCESS_TOKEN, TokenType::JWT, TokenType::ID_TOKEN].into_iter();
+    let client = types.fold(Client::new(id).secret(secret_of(id)).allow_jwt_output(), |client, token_type| {
+        client.scopes_for_scopeless_subjects(token_type, ["s"])
+    });
     let client =
         if records.tenants.is_empty() { client } else { client.allow_tenants(records.tenants.iter().copied()) };
     if id != "hub" {

@@ -144,7 +144,7 @@ impl<'de> Deserialize<'de> for Subjects {
             subjects = subjects.named(names);
         }
         if let Some(name) = document.token_type {
-            subjects = subjects.of_type(values::token_type(name).map_err(D::Error::custom)?);
+            subjects = subjects.of_type(values::token_type("token_type", &name).map_err(D::Error::custom)?);
         }
         subjects = document.groups.into_iter().fold(subjects, Self::in_group);
         for (claim, value) in document.claims {

@@ -192,7 +192,7 @@ reasons! {
     ScopeEmpty = "scope_empty", SCOPE,
         "Compare the scope of the subject token with {Target::translate}, {Target::scopes}, {Client::scopes} and \
         {Rule::scopes}. If the scope of the token is in another claim, set {TokenRules::scope_claim}. For subject \
-        tokens without a scope, set {Client::scopes_for_scopeless_subjects}. If a library \
+        tokens without a scope, set {Client::scopes_for_scopeless_subjects} for their type. If a library \
         adds scope tokens by itself, list these in {Client::ignored_scopes}.";
 
     /// The token is not a signed JWT with a JSON object as its header, and no issuer can be asked about the token.
@@ -348,6 +348,11 @@ reasons! {
     SubjectNotMapped = "subject_not_mapped", TOKEN,
         "The detail has the cause. Configure the issuer to write the claim of {Issuer::map_subjects}, or choose \
         another `SubjectMapping`. A subject can never have the name of a client.";
+    /// The claim that names the subject has a value that the issuer has not verified.
+    SubjectClaimUnverified = "subject_claim_unverified", TOKEN,
+        "Configure the issuer to write the claim in the detail, with the value `true` for verified values only. If the \
+        issuer verifies every value, but does not say so, set {TokenRules::always_verified}. Otherwise anybody could \
+        enter the address of another person.";
     /// The issuer's record does not permit actor tokens of this issuer.
     ActorIssuerNotTrusted = "actor_issuer_not_trusted", TOKEN,
         "If the tokens of this issuer may identify actors, set {Issuer::allow_actor_tokens}.";

@@ -1,7 +1,7 @@
 use super::{ACTORS, Client, SecretHash};
 use crate::{
     limits::Rate,
-    protocol::Scope,
+    protocol::{Scope, TokenType},
     records::{ClientId, ConfigErrorKind, Party, Place, Problems, TargetId, names::Names, target::CALLERS},
 };
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub(crate) struct ClientRecord {
     pub(crate) targets: Option<Vec<TargetId>>,
     pub(crate) scopes: Option<Scope>,
     pub(crate) default_target: Option<TargetId>,
-    pub(crate) scopeless_subject_scopes: Scope,
+    scopeless_subject_scopes: Vec<(TokenType, Scope)>,
     pub(crate) ignored_scopes: Scope,
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) max_exchanges: Option<Rate>,
@@ -28,6 +28,13 @@ pub(crate) struct ClientRecord {
     /// The parties whose actor tokens the client may present.
     pub(crate) carries: Vec<Party>,
     pub(crate) tenants: Vec<String>,
+}
+
+impl ClientRecord {
+    /// The most that a subject token of this type without a scope can become.
+    pub(crate) fn scopes_for_scopeless(&self, token_type: &TokenType) -> Option<&Scope> {
+        self.scopeless_subject_scopes.iter().find(|(known, _)| known == token_type).map(|(_, scopes)| scopes)
+    }
 }
 
 impl Client {
@@ -61,7 +68,9 @@ impl Client {
             problems.check(scope).unwrap_or_default()
         };
         let scopes = self.scopes.as_deref().map(|list| scope("scopes", list));
-        let scopeless_subject_scopes = scope("scopes_for_scopeless_subjects", &self.scopeless_subject_scopes);
+        let by_type = self.scopeless_subject_scopes.iter();
+        let by_type = by_type.map(|(kind, list)| (kind.clone(), scope("scopes_for_scopeless_subjects", list)));
+        let scopeless_subject_scopes = by_type.collect();
         let ignored_scopes = scope("ignored_scopes", &self.ignored_scopes);
         self.check_default_target(&place, names, problems);
         if self.max_lifetime.is_some_and(|lifetime| lifetime.as_secs() == 0) {

@@ -11,7 +11,7 @@ use super::{
     ClientId, Party, TargetId, collected,
     place::{Field, Wording},
 };
-use crate::limits::Rate;
+use crate::{limits::Rate, protocol::TokenType};
 use std::time::Duration;
 
 /// The fewest characters of a secret. 16 random characters have about 96 bits.
@@ -63,7 +63,7 @@ pub struct Client {
     targets: Option<Vec<TargetId>>,
     scopes: Option<Vec<String>>,
     default_target: Option<TargetId>,
-    scopeless_subject_scopes: Vec<String>,
+    scopeless_subject_scopes: Vec<(TokenType, Vec<String>)>,
     ignored_scopes: Vec<String>,
     max_lifetime: Option<Duration>,
     max_exchanges: Option<Rate>,
@@ -167,11 +167,31 @@ impl Client {
         self
     }
 
-    /// Sets the most that a subject token without a scope, such as an ID token, can become: scopes of the target.
+    /// Sets the most that a subject token of this type without a scope can become: scopes of the target. Each call sets the
+    /// scopes for one type.
+    ///
+    /// An ID token never has a scope. An access token without a scope usually has fewer rights than an access token with
+    /// one, so name the type [`ACCESS_TOKEN`](TokenType::ACCESS_TOKEN) only if no access token of the issuers has a scope.
+    /// An access token whose header says `at+jwt` has the scopes for that type, also if a client declares the token as
+    /// `jwt`.
     ///
     /// Default: no scope.
-    pub fn scopes_for_scopeless_subjects<T: Into<String>>(mut self, scopes: impl IntoIterator<Item = T>) -> Self {
-        self.scopeless_subject_scopes = collected(scopes);
+    ///
+    /// ```
+    /// use tower_token_exchange::{Client, TokenType};
+    ///
+    /// let portal = Client::new("portal").scopes_for_scopeless_subjects(TokenType::ID_TOKEN, ["invoices:read"]);
+    /// # let _ = portal;
+    /// ```
+    ///
+    /// In a document, the key is a table with the scopes for each type, such as `{ id_token = ["invoices:read"] }`.
+    pub fn scopes_for_scopeless_subjects<T: Into<String>>(
+        mut self,
+        token_type: TokenType,
+        scopes: impl IntoIterator<Item = T>,
+    ) -> Self {
+        self.scopeless_subject_scopes.retain(|(known, _)| *known != token_type);
+        self.scopeless_subject_scopes.push((token_type, collected(scopes)));
         self
     }
 

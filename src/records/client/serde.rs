@@ -1,6 +1,9 @@
 use super::Client;
-use crate::limits::Rate;
-use crate::records::{ClientId, Party, TargetId, Wording, schema::schema_of, values};
+use crate::{
+    limits::Rate,
+    protocol::TokenType,
+    records::{ClientId, Party, TargetId, Wording, schema::schema_of, values},
+};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// The keys of a client in a document.
@@ -27,9 +30,11 @@ struct ClientDocument {
     scopes: Option<Vec<String>>,
     /// The id of the target of a request that names none.
     default_target: Option<TargetId>,
-    /// The scope tokens that a subject token without a scope counts as. Default: none.
-    #[serde(default)]
-    scopes_for_scopeless_subjects: Vec<String>,
+    /// The scope tokens that a subject token without a scope counts as, for each token type: a URI, or one of the short names
+    /// `jwt`, `access_token` and `id_token`. Default: none.
+    #[cfg_attr(feature = "schema", schemars(with = "std::collections::BTreeMap<String, Vec<String>>"))]
+    #[serde(default, deserialize_with = "values::lists_by_token_type")]
+    scopes_for_scopeless_subjects: Vec<(TokenType, Vec<String>)>,
     /// Scope tokens that a library of the client requests by itself. The layer ignores these.
     #[serde(default)]
     ignored_scopes: Vec<String>,

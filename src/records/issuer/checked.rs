@@ -26,6 +26,8 @@ pub(crate) struct IssuerRecord {
     /// Whether the issuer is this authorization server.
     pub(crate) own: bool,
     pub(crate) keys: Option<KeySource>,
+    /// The origins that may have discovered keys, beside the origin of the issuer.
+    pub(crate) key_origins: Vec<String>,
     pub(crate) introspection: Option<Introspection>,
     pub(crate) algorithms: Vec<Algorithm>,
     tokens: Vec<TokenRules>,
@@ -223,6 +225,7 @@ impl Issuer {
             id: self.id.clone(),
             own,
             keys: self.keys.clone(),
+            key_origins: self.key_origins.clone(),
             introspection: self.introspection.clone(),
             algorithms: self.algorithms.clone(),
             tokens,
@@ -247,6 +250,7 @@ impl Issuer {
 impl Check<'_> {
     fn run(&self, problems: &mut Problems) {
         problems.check(self.keys());
+        problems.check(self.key_origins());
         problems.check(self.introspection());
         problems.check(self.algorithms());
         for (index, rules) in self.tokens.iter().enumerate() {
@@ -308,6 +312,22 @@ impl Check<'_> {
                 Err(place.wrong(KEYS, help).of_kind(ConfigErrorKind::Missing))
             }
             _ => Ok(()),
+        }
+    }
+
+    fn key_origins(&self) -> Checked {
+        let Issuer { keys, key_origins, .. } = self.record;
+        if !key_origins.is_empty() && !matches!(keys, Some(KeySource::Discovered)) {
+            let help = "only keys that `discovery` finds have an origin to check: leave `key_origins` out";
+            return Err(self.place.wrong("key_origins", help).of_kind(ConfigErrorKind::Conflict));
+        }
+        let is_origin = |text: &str| web_uri(text).is_some_and(|uri| uri.path() == "/" && uri.query().is_none());
+        match key_origins.iter().position(|text| !is_origin(text)) {
+            Some(index) => {
+                let help = "not an origin: give scheme and host without a path, such as `https://keys.example`";
+                Err(self.place.wrong_member("key_origins", index, help))
+            }
+            None => Ok(()),
         }
     }
 
@@ -468,6 +488,14 @@ impl Check<'_> {
         }
         if kind == Kind::IdToken && rules.subject_claim.is_some() {
             problems.add(at("subject_claim", "an ID token always has a `sub`: leave this statement out".into()));
+        }
+        let names_subject = |claim: &String| {
+            rules.subject_claim.as_ref() == Some(claim)
+                || matches!(&self.record.subjects, Some(SubjectMapping::Claim(named)) if named == claim)
+        };
+        if let Some(claim) = rules.always_verified.iter().find(|claim| !names_subject(claim)) {
+            let help = format!("the claim `{claim}` names no subject: leave `{claim}` out");
+            problems.add(at("always_verified", help));
         }
         let required = |claim: &str| rules.required.iter().any(|(required, _)| required == claim);
         let absent = [

@@ -100,6 +100,7 @@ pub struct Issuer {
     has_several_key_sources: bool,
     /// Whether a preset named the source of keys, which a setter may then replace.
     keys_are_preset: bool,
+    key_origins: Vec<String>,
     introspection: Option<Introspection>,
     /// Whether the record of our own issuer describes only tokens that another server issued.
     is_of_another_server: bool,
@@ -144,6 +145,9 @@ pub enum SubjectMapping {
     /// This text, followed by the `sub` of the issuer.
     Prefix(String),
     /// The value of the claim with this name, which has to be a string. The same limits as for `Keep` apply.
+    ///
+    /// A token whose subject is named by `email` or `phone_number` has to say that the value is verified
+    /// ([`TokenRules::always_verified`]).
     Claim(String),
 }
 
@@ -163,6 +167,7 @@ impl Issuer {
             keys: None,
             has_several_key_sources: false,
             keys_are_preset: false,
+            key_origins: Vec::new(),
             introspection: None,
             is_of_another_server: false,
             algorithms: Algorithm::ALL.to_vec(),
@@ -249,7 +254,8 @@ impl Issuer {
     /// RFC 8414 section 3.1 (`/.well-known/oauth-authorization-server`, inserted between host and path).
     ///
     /// The metadata have at most 256 KiB and name exactly this issuer (RFC 8414 section 3.3). The metadata of an `https`
-    /// issuer name an `https` key set. Otherwise the keys of the issuer are unavailable, and the audit event says why.
+    /// issuer name an `https` key set. The key set is at the origin of the issuer (scheme, host and port), or at one of the
+    /// [`key_origins`](Self::key_origins). Otherwise the keys of the issuer are unavailable, and the audit event says why.
     ///
     /// The first fetch takes two or three requests, together within 5 s. The layer keeps the URL of the key set for
     /// 24 hours, as long as the key set can be fetched there.
@@ -266,6 +272,22 @@ impl Issuer {
     /// ```
     pub fn discovery(mut self) -> Self {
         self.set_keys(KeySource::Discovered);
+        self
+    }
+
+    /// Sets the origins that may have the key set of the issuer, beside the origin of the issuer itself, for
+    /// [`discovery`](Self::discovery). Google, for example, has its keys at `https://www.googleapis.com`.
+    ///
+    /// Whoever can write the metadata of the issuer can make the layer fetch any URL at these origins. Default: none.
+    ///
+    /// ```
+    /// use tower_token_exchange::Issuer;
+    ///
+    /// let idp = Issuer::new("https://idp.example").discovery().key_origins(["https://keys.idp.example"]);
+    /// # let _ = idp;
+    /// ```
+    pub fn key_origins<T: Into<String>>(mut self, origins: impl IntoIterator<Item = T>) -> Self {
+        self.key_origins = collected(origins);
         self
     }
 
@@ -454,6 +476,9 @@ impl Issuer {
     fn set_keys(&mut self, keys: KeySource) {
         let is_other = |known: &KeySource| mem::discriminant(known) != mem::discriminant(&keys);
         self.has_several_key_sources |= !self.keys_are_preset && self.keys.as_ref().is_some_and(is_other);
+        if self.keys_are_preset && !matches!(keys, KeySource::Discovered) {
+            self.key_origins.clear();
+        }
         self.keys_are_preset = false;
         self.keys = Some(keys);
     }

@@ -92,11 +92,15 @@ impl Issuer {
     /// ```
     pub fn google() -> Self {
         Self::preset("https://accounts.google.com")
+            .key_origins(["https://www.googleapis.com"])
             .algorithms([Algorithm::RS256])
             .accept(TokenRules::new(TokenType::ID_TOKEN).require("iat"))
     }
 
     /// A Kubernetes cluster. The record accepts projected tokens of service accounts that were requested for `audience`.
+    ///
+    /// The metadata of many clusters names the address of the API server instead of its name:
+    /// [`key_origins`](Self::key_origins) permits that origin.
     ///
     /// The keys of a cluster are usually in a private network, which the HTTP service of the layer has to permit
     /// (`HttpFetchBuilder` of the feature `fetch`). A signature does not show that a pod or an account was deleted; a

@@ -34,6 +34,8 @@ struct IssuerDocument {
     /// Whether the metadata of the issuer names the URL of the key set. Default: `false`.
     #[serde(default)]
     discovery: bool,
+    /// The origins that may have the key set that `discovery` finds, beside the origin of the issuer. Default: none.
+    key_origins: Option<Vec<String>>,
     /// The introspection endpoint of the issuer, for tokens that are not signed JWTs.
     introspection: Option<IntrospectionDocument>,
     /// The algorithms of the signatures. Default: all that the layer knows.
@@ -269,6 +271,9 @@ impl TryFrom<IssuerDocument> for Issuer {
         }
         if document.discovery {
             issuer = issuer.discovery();
+        }
+        if let Some(origins) = document.key_origins {
+            issuer = issuer.key_origins(origins);
         }
         if let Some(introspection) = document.introspection {
             issuer = issuer.introspection(introspection.into_record()?);

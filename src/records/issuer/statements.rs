@@ -71,6 +71,9 @@ impl TokenRules {
         if let Some(claim) = &self.subject_claim {
             say(format!("in a token without `sub`, the claim `{claim}` names the subject"));
         }
+        for claim in &self.always_verified {
+            say(format!("the issuer has verified every value of the claim `{claim}`"));
+        }
         let audiences = [
             ("without `aud`", &self.absent_aud, self.without_aud),
             ("with an empty `aud`", &self.empty_aud, self.with_empty_aud),

@@ -44,6 +44,9 @@ pub(super) struct TokensDocument {
     scope_claim: Vec<String>,
     /// The claim that names the subject of a token without `sub`.
     subject_claim: Option<String>,
+    /// The claims whose values are always verified, although the tokens do not say so, such as `email`.
+    #[serde(default)]
+    always_verified: Vec<String>,
     /// The audience of a token without `aud`.
     absent_aud: Option<String>,
     /// The audience of a token whose `aud` is an empty array.
@@ -80,7 +83,7 @@ pub(super) fn rules(tokens: OneOrMany<TokensDocument>, default: Option<&TokenTyp
 impl TokensDocument {
     fn into_rules(self, default: Option<&TokenType>) -> Result<TokenRules, String> {
         let token_type = match (self.token_type, default) {
-            (Some(name), _) => values::token_type(name)?,
+            (Some(name), _) => values::token_type("tokens: type", &name)?,
             (None, Some(default)) => default.clone(),
             (None, None) => return Err("tokens: `type` is missing: give `jwt`, `access_token` or `id_token`".into()),
         };
@@ -102,6 +105,7 @@ impl TokensDocument {
             presenter_claims: self.presenter_claim,
             scope_claims: self.scope_claim,
             subject_claim: self.subject_claim,
+            always_verified: self.always_verified,
             absent_aud: self.absent_aud,
             empty_aud: self.empty_aud,
             untyped: self.allow_untyped,

@@ -41,6 +41,8 @@ pub struct TokenRules {
     pub(crate) scope_claims: Vec<String>,
     /// The claim that names the subject of a token without `sub`.
     pub(crate) subject_claim: Option<String>,
+    /// The claims whose values the issuer has always verified.
+    pub(crate) always_verified: Vec<String>,
     pub(crate) absent_aud: Option<String>,
     pub(crate) empty_aud: Option<String>,
     pub(crate) ignored_audiences: Vec<String>,
@@ -64,6 +66,7 @@ impl TokenRules {
             presenter_claims: Vec::new(),
             scope_claims: Vec::new(),
             subject_claim: None,
+            always_verified: Vec::new(),
             absent_aud: None,
             empty_aud: None,
             ignored_audiences: Vec::new(),
@@ -150,9 +153,35 @@ impl TokenRules {
     /// Unless the claim also names the client that the token was issued to, such as `client_id`, the subject is a user. A token
     /// of our own issuer is refused if its user has the id of a client.
     ///
+    /// A claim such as `email` needs a statement of the issuer that the value is verified
+    /// ([`always_verified`](Self::always_verified)).
+    ///
     /// Default: a token without `sub` is refused.
     pub fn subject_claim(mut self, claim: impl Into<String>) -> Self {
         self.subject_claim = Some(claim.into());
+        self
+    }
+
+    /// States that the issuer has verified the values of these claims in every token, for an issuer that does not write
+    /// `email_verified` or `phone_number_verified` (OpenID Connect Core 1.0 section 5.1).
+    ///
+    /// The statement concerns claims that name the subject ([`SubjectMapping::Claim`](super::SubjectMapping::Claim) and
+    /// [`subject_claim`](Self::subject_claim)). A token that says `false` is refused in any case.
+    ///
+    /// Default: a token whose subject is named by `email` needs `email_verified`, and a token whose subject is named by
+    /// `phone_number` needs `phone_number_verified`, with the value `true`.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Issuer, TokenType, records::{SubjectMapping, TokenRules}};
+    ///
+    /// let idp = Issuer::new("https://idp.example")
+    ///     .jwks_uri("https://idp.example/jwks")
+    ///     .accept(TokenRules::new(TokenType::JWT).always_verified(["email"]))
+    ///     .map_subjects(SubjectMapping::Claim("email".into()));
+    /// # let _ = idp;
+    /// ```
+    pub fn always_verified<T: Into<String>>(mut self, claims: impl IntoIterator<Item = T>) -> Self {
+        self.always_verified = collected(claims);
         self
     }
 
@@ -252,6 +281,7 @@ impl TokenRules {
             presenter_claims: or(self.presenter_claims, base.presenter_claims),
             scope_claims: or(self.scope_claims, base.scope_claims),
             subject_claim: self.subject_claim.or(base.subject_claim),
+            always_verified: or(self.always_verified, base.always_verified),
             absent_aud: self.absent_aud.or(base.absent_aud),
             empty_aud: self.empty_aud.or(base.empty_aud),
             ignored_audiences,

@@ -161,10 +161,13 @@ impl Target {
         let aud = &self.audience_claim;
         if aud.is_empty() {
             problems.add(place.wrong(AUDIENCE_CLAIM, "empty: give the `aud` claim of tokens for the target"));
-        } else if names.has_client(aud) && self.owner.as_ref().is_none_or(|owner| owner != aud) {
-            let (owner, field) = (place.word(SERVED_BY), place.word(AUDIENCE_CLAIM));
+        } else if names.has_client(aud) {
+            let field = place.word(AUDIENCE_CLAIM);
+            let is_label = aud.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            let host = if is_label { aud } else { "service" };
             let help = format!(
-                "`{aud}` is the id of a client that does not serve the target: set `{owner}` to `{aud}`, or give another `{field}`"
+                "`{aud}` is the id of a client, which could take a token with this `aud` for an ID token: set `{field}` to the \
+                 URL of the service, such as `https://{host}.example`"
             );
             problems.add(place.wrong(AUDIENCE_CLAIM, help).of_kind(ConfigErrorKind::Conflict));
         }

@@ -107,6 +107,11 @@ impl Target {
 
     /// Sets the `aud` claim of tokens for the target (RFC 9068 section 3). Every target has a different `aud`.
     ///
+    /// The value is never the id of a client. An ID token for a client has the id of the client as `aud`, and OpenID libraries
+    /// do not look at the header `typ`, so such a client would take an issued token for an ID token and log the subject in.
+    /// This also holds for clients without a record that trust the keys of this authorization server. A service that is a
+    /// client and a target has a different `aud`, such as its URL, and is [served by](Self::served_by) its client.
+    ///
     /// Default: the id.
     pub fn audience_claim(mut self, aud: impl Into<String>) -> Self {
         self.audience_claim = aud.into();

@@ -181,7 +181,12 @@ fn in_short(outcome: Result<Value, Reason>) -> Result<(), Reason> {
 fn without_idp() -> Plan {
     let (own, idp) = (Minter::new(AS, Algorithm::ES256), Minter::new(IDP, Algorithm::ES256));
     let target = |id: &str| Target::new(id).audience_claim(format!("https://{id}.example")).scopes(["read", "write"]);
-    let client = |id: &str| Client::new(id).secret(secret_of(id)).scopes_for_scopeless_subjects(["read"]);
+    let client = |id: &str| {
+        let types = [TokenType::ACCESS_TOKEN, TokenType::JWT, TokenType::ID_TOKEN].into_iter();
+        types.fold(Client::new(id).secret(secret_of(id)), |client, token_type| {
+            client.scopes_for_scopeless_subjects(token_type, ["read"])
+        })
+    };
     let builder = TokenExchangeLayer::builder(AS)
         .clock(|| UNIX_EPOCH + Duration::from_secs(NOW))
         .clients(["orders", "billing"].map(client))

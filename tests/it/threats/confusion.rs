@@ -62,7 +62,7 @@ async fn th_16_a_token_has_only_its_own_type() {
         Issuer::new(AS).accept_types(types.clone()),
         partner_record(&partner).accept_types(types).map_client("orders-there", "orders"),
     ];
-    let scopeless = changing("orders", |client| client.scopes_for_scopeless_subjects(["read"]));
+    let scopeless = changing("orders", |client| client.scopes_for_scopeless_subjects(TokenType::ID_TOKEN, ["read"]));
     let mut world = plan_with(scopeless, same).with(|builder| builder.issuers(records)).start().await;
     let own = world.own.clone();
     let kinds = [
@@ -94,7 +94,9 @@ async fn th_16_a_token_has_only_its_own_type() {
 #[tokio::test]
 async fn th_16_an_id_token_without_a_hash_is_no_jwt() {
     let types = [TokenType::ACCESS_TOKEN, TokenType::ID_TOKEN, TokenType::JWT];
-    let records = changing("orders", |client| client.scopes_for_scopeless_subjects(["read"]).allow_self_exchange());
+    let records = changing("orders", |client| {
+        client.scopes_for_scopeless_subjects(TokenType::ID_TOKEN, ["read"]).allow_self_exchange()
+    });
     let own_record = Issuer::new(AS).accept_types(types);
     let mut world = plan_with(records, same).with(|builder| builder.issuers([own_record])).start().await;
     let own = world.own.clone();

@@ -84,7 +84,7 @@ async fn th_02_a_client_presents_only_its_own_tokens() {
         .map_client("orders-there", "orders")
         .map_client("reports-there", "reports");
     let records = |clients: Vec<Client>| {
-        let scopeless = |client: Client| client.scopes_for_scopeless_subjects(["read"]);
+        let scopeless = |client: Client| client.scopes_for_scopeless_subjects(TokenType::ID_TOKEN, ["read"]);
         changing("orders", Client::allow_self_exchange)(clients.into_iter().map(scopeless).collect())
     };
     let mut world = plan_with(records, open_billing).with(|builder| builder.issuers([record])).start().await;

@@ -110,6 +110,10 @@ pub(super) fn tokens() -> Vec<Row> {
             };
             plan_with(shadow, |targets| targets)
         }),
+        own("a subject that nobody verified", Reason::SubjectClaimUnverified, |world| {
+            world.own.access_token(json!({ "sub": null, "email": CANARY, "email_verified": false }))
+        })
+        .in_world(|| with_own(|issuer| issuer.accept(of_access_tokens().subject_claim("email")))),
         own("the client as its own subject", Reason::ActorIsSubject, |world| {
             world.own.access_token(json!({ "sub": "orders" }))
         }),
