@@ -7,7 +7,10 @@ use crate::{
     own_endpoints,
     server_record::records,
     stores::Stores,
-    upstream::{Endpoints, OWN_INTROSPECTION, OWN_KEY_SET, OWN_REVOCATION, Proxy, http_client, metadata_paths, proxy},
+    upstream::{
+        Endpoints, OWN_INTROSPECTION, OWN_KEY_SET, OWN_REVOCATION, Proxy, http_client, metadata_paths, proxy,
+        server_client,
+    },
 };
 use axum::body::Body;
 use http::{Request, Response};
@@ -53,8 +56,8 @@ impl Gateway {
     pub(crate) fn new(config: &Config, endpoints: Endpoints, stores: Stores) -> anyhow::Result<Self> {
         let proxy = proxy(config)?;
         let settings = &config.settings;
-        let http = http_client(config, &proxy)?;
-        let authenticator = client_authentication::authenticator(config, &endpoints, http.clone())?;
+        let http = http_client(config, &proxy, &endpoints)?;
+        let authenticator = client_authentication::authenticator(config, &endpoints, server_client(&proxy))?;
         let mut builder = TokenExchangeLayer::builder(&settings.upstream.issuer)
             .guard()
             .document(records(config, &endpoints)?)

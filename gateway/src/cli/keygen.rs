@@ -1,7 +1,7 @@
 use crate::{
     config::Config,
     exit::{Exit, Failure, OrExit},
-    upstream::{Endpoints, ServerKeys, http_client, metadata, proxy},
+    upstream::{Endpoints, ServerKeys, metadata, proxy, server_client},
 };
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -55,7 +55,7 @@ pub(super) async fn run(options: &Keygen) -> Result<(), Failure> {
 async fn of_upstream(config: &Path) -> Result<Algorithm, Failure> {
     let config = Config::read_before_keys(config).or_exit(Exit::Misconfigured)?;
     let endpoints = Endpoints::find(&config, None).await.or_exit(Exit::Failed)?;
-    let http = proxy(&config).and_then(|proxy| http_client(&config, &proxy)).or_exit(Exit::Failed)?;
+    let http = server_client(&proxy(&config).or_exit(Exit::Failed)?);
     let metadata = metadata(&config, &http).await.ok();
     let keys = ServerKeys::fetch(&config, &http, &endpoints, metadata.as_ref()).await.or_exit(Exit::Failed)?;
     keys.algorithm()

@@ -6,7 +6,7 @@ mod settings;
 mod size;
 mod words;
 
-pub(crate) use settings::{ClientAuthentication, Limits, Log, Paths, SecretMethod, Settings};
+pub(crate) use settings::{ClientAuthentication, Limits, Log, Paths, SecretMethod, Settings, Tls};
 pub(crate) use words::in_toml_words;
 
 use crate::{
@@ -18,7 +18,7 @@ use http::Uri;
 use path_list::PathList;
 use rustls::{
     RootCertStore,
-    pki_types::{CertificateDer, pem::PemObject},
+    pki_types::{CertificateDer, CertificateRevocationListDer, pem::PemObject},
 };
 use serde::de::DeserializeOwned;
 use settings::{File, KeyFile};
@@ -228,7 +228,6 @@ impl Config {
     /// Checks that clients can present the tokens of the other issuers, and that the gateway may ever fetch their keys and
     /// introspection answers.
     fn check_issuers(&self) -> anyhow::Result<()> {
-        let own = self.public_url("/");
         for (position, issuer) in self.document.issuers.iter().enumerate() {
             if !issuer.can_be_presented() {
                 let help = "no client can present a token of this issuer; list clients in `presenters`, or map the names that \
@@ -239,7 +238,7 @@ impl Config {
                 let Ok(uri) = url.parse::<Uri>() else { continue };
                 let is_loopback = uri.host().is_some_and(is_loopback);
                 let is_allowed = is_loopback && self.settings.fetch.allow_loopback_http;
-                if uri.scheme_str() == Some("http") && !url.starts_with(&own) && !is_allowed {
+                if uri.scheme_str() == Some("http") && !is_allowed {
                     let help = match is_loopback {
                         true => "the gateway fetches nothing without TLS; set `fetch.allow_loopback_http`",
                         false => "the gateway fetches nothing without TLS; give an `https` URL",
@@ -301,6 +300,23 @@ impl Config {
         Ok(certificates)
     }
 
+    /// The revocation lists in a file that a key names, in PEM or DER.
+    pub(crate) fn revocation_lists(
+        &self,
+        key: &str,
+        path: &Path,
+    ) -> anyhow::Result<Vec<CertificateRevocationListDer<'static>>> {
+        let path = self.beside(path);
+        let bytes = fs::read(&path).map_err(|error| self.wrong(key, format!("{}: {error}", path.display())))?;
+        if !bytes.starts_with(b"-----BEGIN") {
+            return Ok(vec![CertificateRevocationListDer::from(bytes)]);
+        }
+        match CertificateRevocationListDer::pem_slice_iter(&bytes).collect::<Result<Vec<_>, _>>() {
+            Ok(lists) if !lists.is_empty() => Ok(lists),
+            _ => Err(self.wrong(key, "the file has no revocation list; give a file with X509 CRLs in PEM or DER")),
+        }
+    }
+
     /// The certificates of authorities in a file that a key names.
     pub(crate) fn roots(&self, key: &str, path: &Path) -> anyhow::Result<RootCertStore> {
         let mut roots = RootCertStore::empty();
@@ -342,9 +358,13 @@ impl Config {
     /// The files whose changes count without a restart.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         let Settings { listen, upstream, .. } = &*self.settings;
-        let tls = listen.tls.iter().flat_map(|tls| [&tls.certificate, &tls.key].into_iter().chain(&tls.client_ca));
-        let secret = upstream.introspection.iter().map(|introspection| &introspection.client_secret_file);
-        let named = tls.chain(secret).map(|path| self.beside(path));
+        let of_tls = |tls: &'_ Tls| {
+            let clients = tls.client_ca.iter().chain(&tls.client_crls).cloned();
+            [tls.certificate.clone(), tls.key.clone()].into_iter().chain(clients).collect::<Vec<_>>()
+        };
+        let tls = listen.tls.iter().flat_map(of_tls);
+        let secret = upstream.introspection.iter().map(|introspection| introspection.client_secret_file.clone());
+        let named = tls.chain(secret).map(|path| self.beside(&path));
         let records = self.records.as_ref().map(|file| file.path().to_owned());
         let others = self.key_files.iter().chain(&self.record_files).cloned();
         [self.path().to_owned()].into_iter().chain(records).chain(named).chain(others).collect()

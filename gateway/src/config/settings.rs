@@ -113,6 +113,9 @@ pub(crate) struct Tls {
     pub(crate) key: PathBuf,
     /// A file with the authorities of client certificates, in PEM.
     pub(crate) client_ca: Option<PathBuf>,
+    /// Files with the revocation lists of these authorities, in PEM or DER. Default: no certificate counts as revoked.
+    #[serde(default)]
+    pub(crate) client_crls: Vec<PathBuf>,
     /// Whether every client needs a certificate. Default: `false`.
     #[serde(default)]
     pub(crate) require_client_certificate: bool,

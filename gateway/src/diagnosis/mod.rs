@@ -9,7 +9,7 @@ use crate::{
     gateway::Gateway,
     server_record::{in_words_of_upstream, sample_claims},
     stores::Stores,
-    upstream::{Endpoints, ServerKeys, ask, http_client, metadata, proxy},
+    upstream::{Endpoints, ServerKeys, ask, metadata, proxy, server_client},
 };
 use bytes::Bytes;
 use http::{Request, StatusCode, header};
@@ -117,7 +117,7 @@ pub(crate) async fn diagnose(config: &Config) -> anyhow::Result<Vec<Finding>> {
 
 /// Looks at everything that an exchange of this gateway needs, if the server answers.
 pub(crate) async fn diagnose_gateway(config: &Config, gateway: &Gateway, depth: Depth) -> anyhow::Result<Vec<Finding>> {
-    let http = http_client(config, &proxy(config)?)?;
+    let http = server_client(&proxy(config)?);
     let metadata = metadata(config, &http).await;
     let mut findings = paths(config, gateway, &http, &metadata, depth).await;
     findings.extend(keys(config, gateway, &http, metadata.as_ref().ok()).await);

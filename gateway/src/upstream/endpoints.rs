@@ -1,4 +1,4 @@
-use super::{ask, http_client, proxy};
+use super::{ask, proxy, server_client};
 use crate::config::{Config, Paths};
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
@@ -37,7 +37,7 @@ impl Endpoints {
     /// The metadata is asked for if one path is missing, also if the path is optional: without it, the server would answer
     /// questions about tokens that it does not know. What is not known at the moment is taken from `before`.
     pub(crate) async fn find(config: &Config, before: Option<&Self>) -> anyhow::Result<Self> {
-        let http = http_client(config, &proxy(config)?)?;
+        let http = server_client(&proxy(config)?);
         let Paths { token, jwks, introspection, revocation, .. } = config.settings.paths.clone();
         let configured = [token, jwks, introspection, revocation].map(|paths| paths.map(Vec::from));
         let mut has_metadata = false;
@@ -128,6 +128,11 @@ impl Endpoints {
     /// The revocation endpoint of the server.
     pub(crate) fn revocation(&self) -> &[String] {
         &self.revocation
+    }
+
+    /// The paths that the exchange asks: for the keys of the server, and about tokens of the server.
+    pub(crate) fn asked_by_exchange(&self) -> impl Iterator<Item = &String> {
+        self.server_keys.iter().chain(&self.introspection)
     }
 
     /// The place at which the server publishes usable keys.

@@ -1,12 +1,12 @@
 //! The way to the authorization server behind the gateway.
 
 mod body_timeout;
-mod by_origin;
+mod by_url;
 mod client;
 mod endpoints;
 mod server_keys;
 
-pub use by_origin::{ByOrigin, OriginError};
+pub use by_url::{ByUrl, OriginError};
 pub use client::{PooledClient, PooledClientBuilder};
 
 pub(crate) use endpoints::{Endpoints, OWN_INTROSPECTION, OWN_KEY_SET, OWN_REVOCATION, metadata_paths};
@@ -78,9 +78,19 @@ pub(crate) async fn metadata(config: &Config, http: &impl HttpService) -> Result
     ServerMetadata::fetch_from(&config.settings.upstream.issuer, places, http.clone()).await
 }
 
-/// Makes the HTTP client of the exchange. Requests for the issuer's host go to the authorization server itself, all others go
-/// out into the network.
-pub(crate) fn http_client(config: &Config, proxy: &Proxy) -> anyhow::Result<impl HttpService + Clone + use<>> {
+/// Makes the client for the questions of the gateway to the authorization server. Every request goes to that server, so the
+/// caller builds the URLs from paths.
+pub(crate) fn server_client(proxy: &Proxy) -> impl HttpService + Clone + use<> {
+    in_process(proxy.clone().map_request(|request: Request<Full<Bytes>>| request.map(Body::new)))
+}
+
+/// Makes the HTTP client of the exchange. Requests for the endpoints of the authorization server go to that server, all
+/// others go out into the network, as `[fetch]` permits.
+pub(crate) fn http_client(
+    config: &Config,
+    proxy: &Proxy,
+    endpoints: &Endpoints,
+) -> anyhow::Result<impl HttpService + Clone + use<>> {
     let fetch = &config.settings.fetch;
     let mut network = HttpFetch::builder();
     if fetch.allow_private_addresses {
@@ -93,7 +103,9 @@ pub(crate) fn http_client(config: &Config, proxy: &Proxy) -> anyhow::Result<impl
         network = network.root_certificate_pem(config.text_of("fetch.ca", path)?.as_bytes());
     }
     let network = network.build().map_err(|error| config.wrong("fetch.ca", error))?;
-    let server = in_process(proxy.clone().map_request(|request: Request<Full<Bytes>>| request.map(Body::new)));
-    ByOrigin::new(&config.settings.upstream.issuer, server, network)
-        .map_err(|error| config.wrong("upstream.issuer", error))
+    let upstream = &config.settings.upstream;
+    ByUrl::new(&upstream.issuer, endpoints.asked_by_exchange().cloned(), server_client(proxy), network)
+        .map_err(|error| config.wrong("upstream.issuer", error))?
+        .deny(&upstream.url)
+        .map_err(|error| config.wrong("upstream.url", error))
 }

@@ -9,6 +9,7 @@ mod check_online;
 mod cli;
 mod client_authentication;
 mod documents;
+mod foreign_issuers;
 mod http2;
 #[cfg(target_os = "linux")]
 mod memory;
@@ -18,10 +19,10 @@ mod paths;
 #[path = "../process.rs"]
 mod process;
 mod proxy;
+mod reload;
 #[cfg(target_os = "linux")]
 #[path = "../scan.rs"]
 mod scan;
-mod reload;
 mod schema;
 mod server_tokens;
 mod servers_page;

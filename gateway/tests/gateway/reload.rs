@@ -24,7 +24,7 @@ fn a_refused_change_changes_nothing() {
         let by_records = configuration.replace("\"client_credentials\"", "\"records\"");
         by_records.replace("[[client]]\nid = \"orders\"", &format!("[[client]]\nid = \"orders\"\n{secret}"))
     };
-    let world = World::start(&with_records);
+    let world = World::start(with_records);
     let before = observed(&world);
     world.folder.keygen("next.pem");
     // A good change of the records, of the signer and of the published keys, with one mistake each.

@@ -5,7 +5,10 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt, Empty};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationList, CertificateRevocationListParams, CertifiedIssuer,
+    IsCa, KeyIdMethod, KeyPair, RevokedCertParams, SerialNumber, date_time_ymd,
+};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName},
@@ -150,6 +153,95 @@ async fn tls_serves_both_versions_and_client_certificates() {
     world.folder.write("tls.crt", &second.pem());
     tokio::task::block_in_place(|| wait_for("the change is taken over", || count("taken") > before));
     assert_eq!(shown(&connect(port, &servers, b"h2", None).await.unwrap()), *second.der());
+}
+
+/// A revocation list of an authority that revokes these serial numbers. The list is good until the begin of a year.
+fn revoking(authority: &Authority, serials: &[u64], year: i32) -> CertificateRevocationList {
+    let revoked = |serial: &u64| RevokedCertParams {
+        serial_number: SerialNumber::from(*serial),
+        revocation_time: date_time_ymd(2020, 1, 1),
+        reason_code: None,
+        invalidity_date: None,
+    };
+    let params = CertificateRevocationListParams {
+        this_update: date_time_ymd(2020, 1, 1),
+        next_update: date_time_ymd(year, 1, 1),
+        crl_number: SerialNumber::from(1),
+        issuing_distribution_point: None,
+        revoked_certs: serials.iter().map(revoked).collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    params.signed_by(authority).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn revoked_client_certificates_are_refused() {
+    let (servers, clients, others) = (authority(), authority(), authority());
+    let (certificate, key) = signed_by(&servers);
+    let client = |serial: u64| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["client".to_owned()]).unwrap();
+        params.serial_number = Some(SerialNumber::from(serial));
+        (params.signed_by(&key, &clients).unwrap(), key)
+    };
+    let [first, second] = [client(1), client(2)];
+    let none = revoking(&clients, &[], 4000).pem().unwrap();
+    let files = [
+        ("tls.crt", certificate.pem()),
+        ("tls.key", key.serialize_pem()),
+        ("clients.pem", clients.pem()),
+        ("clients.crl", none.clone()),
+    ];
+    let world = tokio::task::spawn_blocking(move || {
+        World::start_in(|folder, configuration| {
+            files.iter().for_each(|(name, text)| folder.write(name, text));
+            let tls = "tls = { certificate = \"tls.crt\", key = \"tls.key\", client_ca = \"clients.pem\", \
+                       client_crls = [\"clients.crl\"] }\n\n[upstream]";
+            configuration.replace("[upstream]", tls).replace("issuer = \"http:", "issuer = \"https:")
+        })
+    });
+    let world = world.await.unwrap();
+    world.upstream.answers("/page", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npage");
+    let served = async |certificate: Option<&(rcgen::Certificate, KeyPair)>| {
+        let certificate = certificate.map(|(certificate, key)| (certificate, key));
+        match connect(world.gateway.port, &servers, b"http/1.1", certificate).await {
+            // With TLS 1.3 the client learns of the refusal when it reads.
+            Ok(stream) => get(stream, "gateway.test").await.is_ok(),
+            Err(_) => false,
+        }
+    };
+    // The lists, whether the gateway takes the lists, and whether the first and the second client are served then.
+    for (name, list, taken, expected) in [
+        ("nobody is revoked", none.clone().into_bytes(), true, [true, true]),
+        ("the second is revoked", revoking(&clients, &[2, 7], 4000).pem().unwrap().into_bytes(), true, [true, false]),
+        ("the first is revoked, in DER", revoking(&clients, &[1], 4000).der().to_vec(), true, [false, true]),
+        ("a file without a list is refused", b"-----BEGIN NOTHING-----".to_vec(), false, [false, true]),
+        ("a broken list is refused", vec![0x30, 0x03, 0x02, 0x01, 0x05], false, [false, true]),
+        (
+            "an expired list says nothing",
+            revoking(&clients, &[], 2021).pem().unwrap().into_bytes(),
+            true,
+            [false, false],
+        ),
+        (
+            "a list of another authority says nothing",
+            revoking(&others, &[], 4000).pem().unwrap().into_bytes(),
+            true,
+            [false, false],
+        ),
+        ("both lists", [none, revoking(&others, &[1], 4000).pem().unwrap()].concat().into_bytes(), true, [true, true]),
+    ] {
+        let result = if taken { "taken" } else { "refused" };
+        let before = world.gateway.count("gateway_reloads_total", &[result]);
+        std::fs::write(world.folder.0.join("new.crl"), &list).unwrap();
+        std::fs::rename(world.folder.0.join("new.crl"), world.folder.0.join("clients.crl")).unwrap();
+        world.gateway.process.signal("-HUP");
+        tokio::task::block_in_place(|| {
+            wait_for(name, || world.gateway.count("gateway_reloads_total", &[result]) > before);
+        });
+        assert_eq!([served(Some(&first)).await, served(Some(&second)).await], expected, "{name}");
+        assert!(served(None).await, "{name}: a client without a certificate");
+    }
 }
 
 /// A TLS server with a certificate for this name: its port, and the certificate of its authority. The server answers nothing.
