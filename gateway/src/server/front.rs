@@ -61,11 +61,11 @@ pub(crate) fn front(
     let traced = App::new(traced);
     // The log has no line for each request over the limit of its peer.
     service_fn(move |mut request: Request<Body>| {
-        let (opened, traced) = (limits.open(&mut request), traced.clone());
+        let opened = limits.open(&mut request).map(|open| (open, traced.clone().oneshot(request)));
         async move {
             match opened {
-                Ok(open) => {
-                    let response = traced.oneshot(request).await?;
+                Ok((open, answered)) => {
+                    let response = answered.await?;
                     Ok(response.map(|body| Body::new(AnswerBody::new(body, open))))
                 }
                 Err(status) => Ok(answer::later(status)),

@@ -72,9 +72,6 @@ impl Kind {
     pub(crate) const TLS: [Self; 2] = [Self::Silent, Self::HalfHandshake];
 }
 
-/// How long an attacker waits until it connects again, after the gateway has closed a connection.
-const PAUSE: Duration = Duration::from_secs(5);
-
 /// How long an attacker waits between two bytes.
 const DRIP: Duration = Duration::from_secs(3);
 
@@ -86,8 +83,9 @@ pub(crate) struct Attack {
 }
 
 impl Attack {
-    /// Holds this many connections to a port, of all kinds in turn.
-    pub(crate) fn start(port: u16, kinds: &[Kind], connections: usize) -> Self {
+    /// Holds this many connections to a port, of all kinds in turn. An attacker whose connection was closed connects again
+    /// after the pause. The first connections take as long.
+    pub(crate) fn start(port: u16, kinds: &[Kind], connections: usize, pause: Duration) -> Self {
         let (stop, tried, kinds) = (Arc::new(Notify::new()), Arc::<AtomicUsize>::default(), kinds.to_vec());
         let (stopped, count) = (Arc::clone(&stop), Arc::clone(&tried));
         let thread = std::thread::spawn(move || {
@@ -95,10 +93,10 @@ impl Attack {
             runtime.block_on(async move {
                 let mut attackers = JoinSet::new();
                 for kind in kinds.iter().cycle().take(connections) {
-                    attackers.spawn(attack(port, *kind, Arc::clone(&count)));
+                    attackers.spawn(attack(port, *kind, pause, Arc::clone(&count)));
                     // Otherwise all would come back at the same moment.
                     if attackers.len() % (connections / 100) == 0 {
-                        sleep(PAUSE / 100).await;
+                        sleep(pause / 100).await;
                     }
                 }
                 stopped.notified().await;
@@ -120,14 +118,14 @@ impl Drop for Attack {
     }
 }
 
-async fn attack(port: u16, kind: Kind, tried: Arc<AtomicUsize>) {
+async fn attack(port: u16, kind: Kind, pause: Duration, tried: Arc<AtomicUsize>) {
     loop {
         let stream = TcpStream::connect(("127.0.0.1", port)).await;
         tried.fetch_add(1, Ordering::Relaxed);
         if let Ok(stream) = stream {
             let _closed = hold(stream, kind).await;
         }
-        sleep(PAUSE).await;
+        sleep(pause).await;
     }
 }
 

@@ -38,6 +38,8 @@ struct Run {
     /// The table `[limits]` of the gateway.
     limits: &'static str,
     connections: usize,
+    /// How long an attacker waits until it connects again.
+    pause: Duration,
     /// The connections of one peer that the gateway admits.
     share: u64,
     exchanges: usize,
@@ -50,7 +52,8 @@ struct Run {
 #[test]
 fn a_greedy_peer_does_no_harm() {
     let limits = "connections = 1000\nconcurrent_requests = 100";
-    let run = Run { limits, connections: 1000, share: 250, exchanges: 40, memory: 150, compares_slowest: false };
+    let pause = Duration::from_secs(2);
+    let run = Run { limits, connections: 1000, pause, share: 250, exchanges: 40, memory: 150, compares_slowest: false };
     run.check_kinds(&World::start(limits, false), "all together", &Kind::PLAIN);
     run.check_kinds(&World::start(limits, true), "all together, TLS", &Kind::TLS);
 }
@@ -59,7 +62,16 @@ fn a_greedy_peer_does_no_harm() {
 #[test]
 #[ignore = "takes minutes, and needs a machine that does nothing else"]
 fn ten_thousand_connections_do_no_harm() {
-    let run = Run { limits: "", connections: 10_000, share: 2500, exchanges: 500, memory: 400, compares_slowest: true };
+    let pause = Duration::from_secs(10);
+    let run = Run {
+        limits: "",
+        connections: 10_000,
+        pause,
+        share: 2500,
+        exchanges: 1000,
+        memory: 400,
+        compares_slowest: true,
+    };
     println!("{} connections of one peer, and exchanges of another peer", run.connections);
     println!(
         "{:<20} {:^19} {:^19} {:^17}\n{:<20} {:>9} {:>9} {:>9} {:>9} {:>10} {:>6} {:>5}",
@@ -81,7 +93,7 @@ impl Run {
         for attempt in 1.. {
             world.measure(self.exchanges, &mut alone);
             let refused = world.refused();
-            let attack = Attack::start(world.gateway.port, kinds, self.connections);
+            let attack = Attack::start(world.gateway.port, kinds, self.connections, self.pause);
             wait_for("every attacker has connected", || attack.tried() >= self.connections);
             world.measure(self.exchanges, &mut attacked);
             let (open, refused, memory) = (world.connections(), world.refused() - refused, world.memory());

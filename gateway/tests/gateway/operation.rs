@@ -260,6 +260,7 @@ fn requests_over_the_limit_try_again_later() {
         std::thread::sleep(Duration::from_millis(300));
         let refused = String::from_utf8(exchange_bytes(world.gateway.port, &world.exchange()).unwrap()).unwrap();
         assert!(refused.starts_with(&format!("HTTP/1.1 {status} ")) && refused.contains("retry-after: 5"), "{refused}");
+        assert!(refused.ends_with("\r\n\r\n"), "no body that waits for its reader: {refused}");
         let mut answered = String::new();
         first.read_to_string(&mut answered).unwrap();
         assert!(answered.starts_with("HTTP/1.1 200 "), "{answered}");
