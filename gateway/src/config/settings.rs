@@ -300,7 +300,7 @@ pub(crate) struct Limits {
     /// The most connections. Default: 10000.
     pub(crate) connections: NonZeroU32,
     /// The most connections of one IPv4 address or one IPv6 /64 network. Does not apply if `listen.behind_proxy` is set.
-    /// Default: a quarter of `connections`.
+    /// Default: an eighth of `connections`.
     pub(crate) connections_per_peer: Option<NonZeroU32>,
     /// The most requests at a time. Each request counts from the moment when the first 64 KiB of its body, or the whole
     /// body, are there, until its answer begins. Default: 1024.
@@ -333,16 +333,17 @@ pub(crate) struct Limits {
 
 impl Limits {
     pub(crate) fn connections_per_peer(&self) -> u32 {
-        self.connections_per_peer.map_or_else(|| quarter(self.connections), NonZeroU32::get)
+        self.connections_per_peer.unwrap_or_else(|| part(self.connections, 8)).get()
     }
 
     pub(crate) fn requests_per_peer(&self) -> u32 {
-        self.requests_per_peer.map_or_else(|| quarter(self.concurrent_requests), NonZeroU32::get)
+        self.requests_per_peer.unwrap_or_else(|| part(self.concurrent_requests, 4)).get()
     }
 }
 
-fn quarter(limit: NonZeroU32) -> u32 {
-    limit.get().div_ceil(4)
+/// One of so many parts of a limit, and at least 1.
+fn part(limit: NonZeroU32, parts: u32) -> NonZeroU32 {
+    NonZeroU32::new(limit.get() / parts).unwrap_or(NonZeroU32::MIN)
 }
 
 impl Default for Limits {

@@ -53,7 +53,7 @@ struct Run {
 fn a_greedy_peer_does_no_harm() {
     let limits = "connections = 1000\nconcurrent_requests = 100";
     let pause = Duration::from_secs(2);
-    let run = Run { limits, connections: 1000, pause, share: 250, exchanges: 40, memory: 150, compares_slowest: false };
+    let run = Run { limits, connections: 1000, pause, share: 125, exchanges: 40, memory: 150, compares_slowest: false };
     run.check_kinds(&World::start(limits, false), "all together", &Kind::PLAIN);
     run.check_kinds(&World::start(limits, true), "all together, TLS", &Kind::TLS);
 }
@@ -67,7 +67,7 @@ fn ten_thousand_connections_do_no_harm() {
         limits: "",
         connections: 10_000,
         pause,
-        share: 2500,
+        share: 1250,
         exchanges: 1000,
         memory: 400,
         compares_slowest: true,

@@ -208,8 +208,8 @@ fn idle_connections_end_in_every_phase() {
             stream.write_all(begin.as_bytes()).unwrap();
             stream
         };
-        let idle: Vec<_> = (0..6).map(open).collect();
         let started = Instant::now();
+        let idle: Vec<_> = (0..6).map(open).collect();
         wait_for_exchange(&world, begin);
         let waited = started.elapsed();
         assert!(waited > Duration::from_millis(500), "{begin:?}: the idle connections are the share of the peer");
