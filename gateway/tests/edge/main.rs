@@ -47,13 +47,25 @@ struct Run {
     memory: u64,
     /// Whether the slowest exchanges are compared too.
     compares_slowest: bool,
+    /// What a machine with other work may add to an exchange.
+    tolerance: Duration,
 }
 
 #[test]
 fn a_greedy_peer_does_no_harm() {
     let limits = "connections = 1000\nconcurrent_requests = 100";
     let pause = Duration::from_secs(2);
-    let run = Run { limits, connections: 1000, pause, share: 125, exchanges: 40, memory: 150, compares_slowest: false };
+    let tolerance = Duration::from_millis(50);
+    let run = Run {
+        limits,
+        connections: 1000,
+        pause,
+        share: 125,
+        exchanges: 40,
+        memory: 150,
+        compares_slowest: false,
+        tolerance,
+    };
     run.check_kinds(&World::start(limits, false), "all together", &Kind::PLAIN);
     run.check_kinds(&World::start(limits, true), "all together, TLS", &Kind::TLS);
 }
@@ -71,6 +83,7 @@ fn ten_thousand_connections_do_no_harm() {
         exchanges: 1000,
         memory: 400,
         compares_slowest: true,
+        tolerance: Duration::ZERO,
     };
     println!("{} connections of one peer, and exchanges of another peer", run.connections);
     println!(
@@ -111,7 +124,7 @@ impl Run {
             assert!(memory <= self.memory, "{name}: {memory} MiB");
             wait_for("the connections of the attackers end", || world.connections() < 10);
             let percents = if self.compares_slowest { &[50, 99][..] } else { &[50] };
-            if percents.iter().all(|percent| attacked.at(*percent) <= alone.at(*percent) * 2) {
+            if percents.iter().all(|percent| attacked.at(*percent) <= alone.at(*percent) * 2 + self.tolerance) {
                 return;
             }
             assert!(attempt < 5, "{name}: the exchanges take more than twice as long");
