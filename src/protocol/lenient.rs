@@ -30,9 +30,8 @@ pub(crate) fn begins_like_json(body: &[u8]) -> bool {
 }
 
 fn is_named(found: &str, wanted: &[u8]) -> bool {
-    let found = trimmed(found);
-    // Some servers skip brackets before a name, and after a name the rest that begins with a bracket.
-    let found = found.trim_start_matches(['[', ']']);
+    // Some servers skip brackets and dots before a name, and after a name the rest that begins with a bracket or a dot.
+    let found = trimmed(found.trim_start_matches(|c| is_ignored(c) || matches!(c, '[' | ']' | '.')));
     let Some((start, rest)) = found.as_bytes().split_at_checked(wanted.len()) else { return false };
     // Some servers replace `.`, ` ` and `[` in a name by `_`.
     let reads_as = |(is, wanted): (&u8, &u8)| {
@@ -73,9 +72,12 @@ pub(crate) fn unescaped_utf16(text: &str) -> Cow<'_, str> {
 /// Removes the white space, the control characters and the byte order mark that lenient servers ignore at the ends, and
 /// everything from a NUL on.
 fn trimmed(text: &str) -> &str {
-    let is_ignored = |c: char| c.is_whitespace() || c.is_control() || c == '\u{feff}';
     let text = text.trim_start_matches(is_ignored);
     text.split('\0').next().unwrap_or_default().trim_end_matches(is_ignored)
+}
+
+fn is_ignored(c: char) -> bool {
+    c.is_whitespace() || c.is_control() || c == '\u{feff}'
 }
 
 /// Looks at every string, also after the condition holds.

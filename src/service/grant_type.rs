@@ -49,6 +49,7 @@ mod tests {
             format!("grant_type]={grant}"),
             format!("]grant_type={grant}"),
             format!("[[grant_type]]x={grant}"),
+            format!(".grant_type={grant}"),
             format!("%5Bgrant_type%5D={grant}"),
             format!("%EF%BB%BFgrant_type%00x={grant}"),
             format!("%u0067rant_type={grant}"),

@@ -36,15 +36,20 @@ impl GuardCheck {
     pub(super) fn problem(self, body: &[u8]) -> Option<Reason> {
         match self {
             Self::Form(reason) if form_contains_exchange_grant(body) => Some(reason),
-            Self::Form(_) => problem_of_form_as_json(body),
+            Self::Form(_) => problem_of_form(body),
             Self::Json if form_contains_exchange_grant(body) => Some(Reason::GrantInJson),
             Self::Json => problem_of_json(body),
         }
     }
 }
 
-/// Returns the reason to refuse a form for a server that reads the form as JSON.
-pub(super) fn problem_of_form_as_json(form: &[u8]) -> Option<Reason> {
+/// Returns the reason to refuse a form that a server could read in another way than as ASCII text.
+pub(super) fn problem_of_form(form: &[u8]) -> Option<Reason> {
+    // Some servers read UTF-16 and UTF-32 after a byte order mark. ASCII has NULs in these encodings.
+    if form.contains(&0) {
+        return Some(Reason::BodyUnreadable);
+    }
+    // Some servers read JSON without a look at the media type.
     if begins_like_json(form) { problem_of_json(form) } else { None }
 }
 

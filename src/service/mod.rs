@@ -289,9 +289,7 @@ impl ServiceState {
     fn action_for_complete_body(&self, purpose: Purpose, body: &Bytes) -> Action {
         match purpose {
             Purpose::Exchange if form_contains_exchange_grant(body) => Action::Exchange(body.clone().into()),
-            Purpose::Exchange if self.guard => {
-                guard::problem_of_form_as_json(body).map_or(Action::Pass, Action::Refuse)
-            }
+            Purpose::Exchange if self.guard => guard::problem_of_form(body).map_or(Action::Pass, Action::Refuse),
             Purpose::Exchange => Action::Pass,
             Purpose::Guard(check) => check.problem(body).map_or(Action::Pass, Action::Refuse),
             Purpose::IssuedToken(endpoint) => {

@@ -34,7 +34,7 @@ pub fn is_same_path(endpoint: &str, path: &str) -> bool {
 
 /// When a server removes the empty segments of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EmptySegments {
+enum EmptySegments {
     /// Before the dot segments, so that `..` removes the name before an empty segment.
     First,
     /// After the dot segments, so that `..` removes an empty segment (RFC 3986 section 5.2.4).
@@ -42,7 +42,7 @@ pub(super) enum EmptySegments {
 }
 
 impl EmptySegments {
-    pub(super) const ALL: [Self; 2] = [Self::First, Self::Last];
+    const ALL: [Self; 2] = [Self::First, Self::Last];
 }
 
 /// The segments that are neither empty nor dot segments, from the last to the first: this order needs no list.

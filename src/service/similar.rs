@@ -1,6 +1,5 @@
 //! Paths that a lenient server could take for the path of an endpoint.
 
-use super::path::EmptySegments;
 use crate::protocol::{lenient_percent_decode, unescaped_utf16};
 use http::Uri;
 
@@ -10,17 +9,32 @@ use http::Uri;
 /// (`PATH_INFO`). So is the endpoint below a program, as in `/index.php/token`, and below a host, as in `//host/token`.
 pub(super) fn are_similar(endpoint: &str, path: &str) -> bool {
     // The segments of a path of these characters need no list. Most paths of requests are such.
-    let is_plain = |path: &str| path.bytes().all(|byte| byte.is_ascii_graphic() && !b"%\\;#?".contains(&byte));
+    let is_plain = |path: &str| path.bytes().all(|byte| byte.is_ascii_graphic() && !b"%\\;#?+".contains(&byte));
     let are_plain = is_plain(endpoint) && is_plain(path);
     let has_host = begins_with_host(path);
-    EmptySegments::ALL.into_iter().any(|empty| {
+    Reading::ALL.into_iter().any(|reading| {
         if are_plain {
-            return is_similar_list(plain_segments(endpoint, empty), plain_segments(path, empty), has_host);
+            return is_similar_list(plain_segments(endpoint, reading), plain_segments(path, reading), has_host);
         }
-        let [wanted, found] = [endpoint, path].map(|path| folded(&lenient_segments(path, empty)));
+        let [wanted, found] = [endpoint, path].map(|path| folded(&lenient_segments(path, reading)));
         let [wanted, found] = [&wanted, &found].map(|list| list.iter().rev().map(String::as_str));
         is_similar_list(wanted, found, has_host)
     })
+}
+
+/// How a server reads the segments of a path that have no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// The server removes empty segments before dot segments, so that `..` removes the name before an empty segment.
+    EmptyFirst,
+    /// The server removes empty segments after dot segments, so that `..` removes an empty segment (RFC 3986 section 5.2.4).
+    EmptyLast,
+    /// The server takes `.` and `..` for names.
+    DotsKept,
+}
+
+impl Reading {
+    const ALL: [Self; 3] = [Self::EmptyFirst, Self::EmptyLast, Self::DotsKept];
 }
 
 /// The most spellings of one path that a function is asked about.
@@ -32,8 +46,8 @@ const MAX_SPELLINGS: usize = 256;
 /// The paths above the path are among them, because the path could be below an endpoint.
 pub(super) fn plain_spellings(path: &str) -> Option<Vec<Uri>> {
     let mut spellings = Vec::new();
-    for empty in EmptySegments::ALL {
-        let segments = lenient_segments(path, empty);
+    for reading in Reading::ALL {
+        let segments = lenient_segments(path, reading);
         for segments in [folded(&segments), segments] {
             for start in starts(&segments, begins_with_host(path)) {
                 for end in start..=segments.len() {
@@ -142,16 +156,19 @@ fn stem(name: &str) -> &str {
 }
 
 /// The segments of a path without escapes, backslashes and parameters, from the last to the first.
-fn plain_segments(path: &str, empty: EmptySegments) -> impl Iterator<Item = &str> + Clone {
+fn plain_segments(path: &str, reading: Reading) -> impl Iterator<Item = &str> + Clone {
     let mut removed = 0_usize;
     path.rsplit('/').filter_map(move |segment| {
+        if reading == Reading::DotsKept && matches!(segment, "." | "..") {
+            return Some(segment);
+        }
         if segment == ".." {
             removed += 1;
             return None;
         }
         let name = segment.trim_end_matches('.');
         if name.is_empty() {
-            if empty == EmptySegments::Last && segment != "." {
+            if reading == Reading::EmptyLast && segment != "." {
                 removed = removed.saturating_sub(1);
             }
             return None;
@@ -166,25 +183,29 @@ fn plain_segments(path: &str, empty: EmptySegments) -> impl Iterator<Item = &str
 
 /// Splits a path into segments as the most lenient server does.
 ///
-/// Such a server decodes escapes repeatedly, removes path parameters, empty segments and dot segments, and cuts off a segment
-/// at a NUL, and its ends at white space, control characters and dots.
-fn lenient_segments(path: &str, empty: EmptySegments) -> Vec<String> {
+/// Such a server decodes escapes repeatedly, takes `+` for a space, removes path parameters, empty segments and dot segments,
+/// and cuts off a segment at a NUL, and its ends at white space, control characters and dots.
+fn lenient_segments(path: &str, reading: Reading) -> Vec<String> {
     // Path parameters are removed first, so that a broken escape in a parameter does not hide the path before the parameter.
     let without_parameters = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
-    let mut unescaped = without_parameters.collect::<Vec<_>>().join("/");
+    let mut unescaped = without_parameters.collect::<Vec<_>>().join("/").replace('+', " ");
     for _ in 0..3 {
         unescaped = unescaped_utf16(&lenient_percent_decode(&unescaped)).into_owned();
     }
     let mut segments: Vec<String> = Vec::new();
     for segment in unescaped.split(['/', '\\']) {
         let name = segment.split([';', '?', '#', '\0']).next().unwrap_or_default();
+        if reading == Reading::DotsKept && matches!(name, "." | "..") {
+            segments.push(name.to_owned());
+            continue;
+        }
         if name == ".." {
             segments.pop();
             continue;
         }
         let name = name.trim_matches(|c: char| c.is_whitespace() || c.is_control());
         let name = name.trim_end_matches(|c: char| c == '.' || c.is_whitespace());
-        if !name.is_empty() || (empty == EmptySegments::Last && segment != ".") {
+        if !name.is_empty() || (reading == Reading::EmptyLast && segment != ".") {
             segments.push(name.to_owned());
         }
     }
@@ -217,6 +238,7 @@ mod tests {
             ("/token", "/%u0074oken", true),
             ("/token", "/to%E2%84%AAen", true),
             ("/token", "/token%3Fx/y", true),
+            ("/token", "/token+", true),
             ("/token.php", "/token.php::$DATA", true),
             ("/token", "/token/x", true),
             ("/token", "/token.php/x/y", true),
@@ -233,7 +255,9 @@ mod tests {
             ("/token", "/", false),
             ("/token", "/tokens", false),
             ("/token", "/style.css", false),
-            ("/token", "/token/..", false),
+            ("/token", "/token/..", true),
+            ("/token", "/token/../x", true),
+            ("/token", "/x/token/..", false),
             ("/token", "/a/token", false),
             ("/token", "/a/b/token", false),
             ("/token", "//host/a/token", false),
@@ -251,8 +275,8 @@ mod tests {
         ] {
             assert_eq!(are_similar(endpoint, path), expected, "{endpoint} {path}");
             // A path that needs no list has the same segments in the other comparison.
-            let is_similar = EmptySegments::ALL.into_iter().any(|empty| {
-                let [wanted, found] = [endpoint, path].map(|path| folded(&lenient_segments(path, empty)));
+            let is_similar = Reading::ALL.into_iter().any(|reading| {
+                let [wanted, found] = [endpoint, path].map(|path| folded(&lenient_segments(path, reading)));
                 let [wanted, found] = [&wanted, &found].map(|list| list.iter().rev().map(String::as_str));
                 is_similar_list(wanted, found, begins_with_host(path))
             });
