@@ -20,6 +20,8 @@ pub mod documents;
 mod exchange_form;
 mod exit;
 pub mod forward;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod gateway;
 mod own_endpoints;
 mod rare_line;

@@ -31,10 +31,15 @@ impl ActChain {
         if !token.issuer.act {
             return Err(refuse(Reason::ChainNotTrusted).with_detail(format_args!("issuer `{}`", token.issuer.id)));
         }
+        Self::from_claim(outermost, &token.issuer.id)
+    }
+
+    /// Reads the claim `act` of a token of this issuer.
+    pub(crate) fn from_claim(act: &Value, issuer: &IssuerId) -> Result<Self, Rejection> {
         let mut chain = Vec::new();
-        let mut next = Some(outermost);
+        let mut next = Some(act);
         while let Some(act) = next {
-            chain.push(Hop::read(act, &token.issuer.id)?);
+            chain.push(Hop::read(act, issuer)?);
             next = act.get("act");
         }
         Ok(Self(chain))

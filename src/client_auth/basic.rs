@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 ///
 /// RFC 6749 section 2.3.1 says that the client form-encodes the id and the secret, joins them with a colon, and encodes
 /// the result in base64. Some deployed clients omit the form encoding or write Latin-1, which gives a second reading.
-pub(super) fn readings(bytes: &[u8]) -> Option<Vec<(String, Sensitive)>> {
+pub(crate) fn readings(bytes: &[u8]) -> Option<Vec<(String, Sensitive)>> {
     let colon = bytes.iter().position(|byte| *byte == b':')?;
     let (id, secret) = (&bytes[..colon], &bytes[colon + 1..]);
     let mut found: Vec<(String, Sensitive)> = Vec::new();
@@ -23,7 +23,7 @@ pub(super) fn readings(bytes: &[u8]) -> Option<Vec<(String, Sensitive)>> {
 }
 
 /// Decodes base64 in the standard or the URL alphabet, with or without padding.
-pub(super) fn decode_base64(token: &str) -> Option<Zeroizing<Vec<u8>>> {
+pub(crate) fn decode_base64(token: &str) -> Option<Zeroizing<Vec<u8>>> {
     let unpadded = token.trim_end_matches('=');
     if token.len() - unpadded.len() > 2 {
         return None;

@@ -14,6 +14,9 @@ pub use credentials::{AuthenticationMethod, Credentials};
 #[cfg(feature = "server-authenticator")]
 pub use server_authenticator::{ProbeError, ServerAuthenticator, ServerAuthenticatorBuilder, ServerMethod};
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use basic::{decode_base64, readings};
+
 pub(crate) use authenticate::{authenticate, authenticate_for_exchange};
 pub(crate) use secrets::{secrets_of_records, secrets_of_records_or};
 

@@ -22,6 +22,8 @@ mod client;
 mod in_process;
 mod uri;
 
+#[cfg(all(feature = "fetch", any(test, fuzzing)))]
+pub use client::check_public_address;
 #[cfg(feature = "fetch")]
 pub use client::{FetchConfigError, FetchError, HttpFetch, HttpFetchBuilder};
 pub use in_process::{InProcess, in_process};

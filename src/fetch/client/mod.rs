@@ -4,6 +4,8 @@ mod address;
 mod builder;
 mod connect;
 mod error;
+#[cfg(any(test, fuzzing))]
+mod fuzzing;
 mod tls;
 
 #[cfg(test)]
@@ -11,6 +13,8 @@ mod tests;
 
 pub use builder::HttpFetchBuilder;
 pub use error::{FetchConfigError, FetchError};
+#[cfg(any(test, fuzzing))]
+pub use fuzzing::check_public_address;
 
 use std::{
     fmt,

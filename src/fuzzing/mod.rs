@@ -5,6 +5,14 @@
 //! `cargo +nightly fuzz run token corpus/token seeds/token`, in the folder `fuzz/`, searches for more inputs and keeps them in
 //! the folder `corpus/token`.
 
+mod guard;
+mod parts;
+
+#[cfg(feature = "fetch")]
+pub use crate::fetch::check_public_address as address;
+pub use guard::guard;
+pub use parts::{act_chain, basic, rules};
+
 use crate::{
     jose::{Algorithm, Claims, Compact, Header, KeySet, KeyUse, base64url},
     metadata::ServerMetadata,
@@ -228,6 +236,32 @@ mod tests {
             count += 1;
         }
         assert!(count >= 10, "{count} seeds for {target}");
+    }
+
+    #[test]
+    fn seeds_of_requests_pass() {
+        replay("guard", super::guard);
+    }
+
+    #[test]
+    fn seeds_of_basic_credentials_pass() {
+        replay("basic", super::basic);
+    }
+
+    #[test]
+    fn seeds_of_actor_chains_pass() {
+        replay("act_chain", super::act_chain);
+    }
+
+    #[cfg(feature = "fetch")]
+    #[test]
+    fn seeds_of_addresses_pass() {
+        replay("address", super::address);
+    }
+
+    #[test]
+    fn seeds_of_rules_pass() {
+        replay("rules", super::rules);
     }
 
     #[test]
