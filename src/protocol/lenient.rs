@@ -9,11 +9,24 @@ use std::{borrow::Cow, fmt};
 /// an array suffix, cut off at a NUL, or changed as some servers change names. A value is given to the condition without
 /// the white space around the value, and without everything from a NUL on.
 pub(crate) fn any_parameter(form: &[u8], name: &str, mut condition: impl FnMut(&str) -> bool) -> bool {
-    form.split(|byte| matches!(byte, b'&' | b';')).any(|pair| {
+    let mut holds = |pair: &[u8]| {
         form_urlencoded::parse(pair).any(|(found, value)| {
-            is_named(&unescaped_utf16(&found), name.as_bytes()) && condition(trimmed(&unescaped_utf16(&value)))
+            is_named(&unescaped_utf16(&found), name.as_bytes()) && condition(unquoted(&unescaped_utf16(&value)))
         })
-    })
+    };
+    let mut pairs = form.split(|byte| matches!(byte, b'&' | b';'));
+    pairs.any(|pair| holds(pair) || split_after_bracket(pair).is_some_and(|pair| holds(&pair)))
+}
+
+/// The pair as qs reads a pair with `=` between brackets: the name ends at the first `]` before a `=`.
+fn split_after_bracket(pair: &[u8]) -> Option<Vec<u8>> {
+    let is_end = |at: &usize| {
+        let before = &pair[..*at];
+        pair[*at] == b'=' && (before.ends_with(b"]") || before.ends_with(b"%5D") || before.ends_with(b"%5d"))
+    };
+    let end = (0..pair.len()).find(is_end).filter(|end| pair[..*end].contains(&b'='))?;
+    let name = pair[..end].split(|byte| *byte == b'=').collect::<Vec<_>>().join(&b"%3D"[..]);
+    Some([&name, &pair[end..]].concat())
 }
 
 /// Whether a condition holds for any string in a JSON text. Member names do not count. `None` if the text is not JSON.
@@ -74,6 +87,12 @@ pub(crate) fn unescaped_utf16(text: &str) -> Cow<'_, str> {
 fn trimmed(text: &str) -> &str {
     let text = text.trim_start_matches(is_ignored);
     text.split('\0').next().unwrap_or_default().trim_end_matches(is_ignored)
+}
+
+/// Removes quotation marks and a second `=` too, which servers remove from cookies.
+fn unquoted(value: &str) -> &str {
+    let value = value.trim_start_matches(|c| is_ignored(c) || matches!(c, '=' | '"'));
+    trimmed(value).trim_end_matches(|c| is_ignored(c) || c == '"')
 }
 
 fn is_ignored(c: char) -> bool {

@@ -108,6 +108,7 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
         ("an array, as in `grant_type[]`", with(&format!("grant_type[]={GRANT}")), missing, missing),
         ("`.` for `_` in the name", with(&format!("grant.type={GRANT}")), missing, missing),
         ("a dot before the name", with(&format!(".grant_type={GRANT}")), missing, missing),
+        ("`=` in brackets after the name", with(&format!("grant_type[=]={GRANT}")), missing, missing),
         ("brackets around the name", with(&format!("[grant_type]={GRANT}")), missing, missing),
         ("a control character before the value", with(&format!("grant_type=%01{GRANT}")), malformed, malformed),
         (

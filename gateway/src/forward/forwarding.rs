@@ -374,6 +374,8 @@ mod tests {
             "X-Original-URL",
             "X-Original-Forwarded-For",
             "X-Rewrite-URL",
+            "X-Override-URL",
+            "X-Script-Name",
             "X-Remote-User",
         ] {
             let request = || Request::get("/").header(name, "forged");

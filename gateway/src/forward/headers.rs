@@ -14,7 +14,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 
 /// Prefixes of headers that a server believes because it expects a proxy to write them: who the client is, which certificate
 /// the client has, and which path the client asked for.
-const FROM_PROXIES: [&str; 25] = [
+const FROM_PROXIES: [&str; 27] = [
     "cf-connecting-ip",
     "cf-ipcountry",
     "client-cert",
@@ -38,7 +38,9 @@ const FROM_PROXIES: [&str; 25] = [
     "x-originating-ip",
     "x-real-ip",
     "x-remote-",
-    "x-rewrite-url",
+    "x-override-url",
+    "x-rewrite-",
+    "x-script-name",
     "x-ssl-",
 ];
 
