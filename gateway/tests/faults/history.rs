@@ -64,8 +64,9 @@ pub(crate) enum Ending {
 /// The longest time after a fault in which its consequences are seen.
 pub(crate) fn recovery(fault: Fault) -> Duration {
     match fault {
-        // The server says that its key set is fresh for 60 s.
-        Fault::ServerLiesAboutKeys => Duration::from_secs(65),
+        // The server says that its key set is fresh for 60 s. If the server then fails in another way, the gateway keeps the
+        // false keys, and asks again after up to 60 s.
+        Fault::ServerLiesAboutKeys => Duration::from_secs(130),
         // The gateway reads the metadata and tries the authentication of clients again.
         Fault::Killed => Duration::from_secs(12),
         _ => Duration::from_secs(3),

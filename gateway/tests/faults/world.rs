@@ -13,7 +13,7 @@ use super::{
 use data_encoding::BASE64;
 use serde_json::Value;
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     env, fs,
     os::unix::fs::symlink,
     path::PathBuf,
@@ -146,8 +146,8 @@ impl World {
         self.history.begin(Fault::ClockJumps);
         self.folder.write("clock", offset);
         if self.gateway.lock().unwrap().is_some() {
-            // The gateway reads the file once a second.
-            sleep(Duration::from_millis(1500));
+            // The gateway reads the file once a second, and may be slow.
+            sleep(Duration::from_secs(3));
         }
         self.history.end(Fault::ClockJumps);
         self.clock.fetch_add(1, Ordering::SeqCst);
@@ -267,6 +267,11 @@ impl World {
 
     /// Checks everything that must hold for ever.
     pub(crate) fn check_everything(&self, runtime: &tokio::runtime::Runtime) {
+        let mut reasons = BTreeMap::<String, usize>::new();
+        for event in self.audit_events() {
+            *reasons.entry(event["reason"].as_str().unwrap_or("none").to_owned()).or_default() += 1;
+        }
+        println!("audit events by reason: {reasons:?}");
         let wrong = self.ledger.all_wrong();
         assert!(
             wrong.is_empty(),
