@@ -53,7 +53,7 @@ use crate::{
     limits::Budgets,
     policy::{PolicyPart, Table},
     protocol::{Rejection, Sender},
-    records::Registry,
+    records::{Party, Registry},
     settings::Settings,
     signing::Signer,
     status::StatusChecks,
@@ -126,7 +126,8 @@ impl Exchange {
 
         let validated = Validated::validate(resolved, verifier).await?;
         observer.validated(&validated);
-        limits.admit_subject(&validated.subject().issuer.id, &validated.subject().sub)?;
+        let Party { iss, sub } = validated.subject().original_party();
+        limits.admit_subject(&iss, &sub)?;
 
         let bounded = Bounded::bound(validated, registry, settings)?;
         observer.bounded(&bounded);

@@ -16,7 +16,7 @@ pub(super) const DEFAULT_CAPACITY: usize = 65_536;
 /// | [`exchanges_per_client`](Self::exchanges_per_client) | an authenticated client | none |
 /// | [`introspections_per_client`](Self::introspections_per_client) | an authenticated client | none |
 /// | [`revocations_per_client`](Self::revocations_per_client) | an authenticated client | none |
-/// | [`exchanges_per_subject`](Self::exchanges_per_subject) | the `iss` and `sub` of a valid subject token | none |
+/// | [`exchanges_per_subject`](Self::exchanges_per_subject) | the subject of a valid subject token | none |
 ///
 /// Only wrong credentials have budgets by default: no client in normal use sends many different wrong secrets. The layer
 /// cannot know which number of exchanges is normal: one gateway can be the only client and make thousands of exchanges each
@@ -133,7 +133,8 @@ impl Limits {
 
     /// Sets the budget of each subject for exchanges with a valid subject token. `None` for no budget, which is the default.
     ///
-    /// A subject is the pair of `iss` and `sub` in the subject token, whichever client presents the token.
+    /// A subject is the pair of `iss` and `sub` in the first subject token, whichever client presents a token. The subject has
+    /// the same budget in later exchanges, in which its tokens have another `iss` ([`names`](crate::manual::names)).
     pub fn exchanges_per_subject(self, rate: impl Into<Option<Rate>>) -> Self {
         Self { exchanges_per_subject: rate.into(), ..self }
     }

@@ -23,6 +23,7 @@ pub(crate) struct Registry {
     by_id: HashMap<TargetId, usize>,
     by_aud: HashMap<String, usize>,
     issuers: HashMap<IssuerId, Arc<IssuerRecord>>,
+    /// The names that foreign issuers use for each client.
     foreign_names: HashMap<ClientId, Vec<Party>>,
     /// The record for the tokens that this layer issued, if the record of our own issuer describes other tokens only.
     issued: Option<Arc<IssuerRecord>>,

@@ -105,6 +105,11 @@ impl VerifiedToken {
         if self.says_access_token { TokenType::ACCESS_TOKEN } else { self.token_type.clone() }
     }
 
+    /// Returns the subject by the name that its own issuer uses, which is the same in every exchange.
+    pub(crate) fn original_party(&self) -> Party {
+        self.origin.party.clone().unwrap_or_else(|| self.party())
+    }
+
     /// Returns the subject as a party, by the name that the issuer uses.
     pub(crate) fn party(&self) -> Party {
         Party::new(&self.issuer.id, &self.sub)

@@ -10,6 +10,7 @@ use std::{
 };
 use tower_token_exchange::{
     Client, GRANT_TYPE, Issuer, Reason, Target, TokenExchangeLayer, TokenType,
+    limits::{Limits, Rate},
     policy::{Actors, Names, Rule, Subjects},
     records::{Party, SubjectMapping},
     signing::Algorithm,
@@ -290,6 +291,18 @@ async fn a_status_check_sees_every_name() {
         assert!(names.contains(&&Party::new(IDP, "bob")) && names.contains(&&Party::new(AS, "idp|bob")), "{query:?}");
     }
     assert_eq!((asked.len(), &asked[0].actor_other_names[..]), (2, &[Party::new(AS, "idp|agent")][..]));
+}
+
+#[tokio::test]
+async fn a_subject_has_one_budget_under_every_name() {
+    let limits = Limits::none().exchanges_per_subject(Rate::per_hour(1));
+    let mut world = plan_of(idp_record, vec![]).with(|builder| builder.limits(limits)).start().await;
+    let bob = world.idp.foreign(json!({}));
+    let (issued, _) = hop(&mut world, FIRST, (&bob, JWT), None).await.unwrap();
+    let again = hop(&mut world, SECOND, (&issued, ACCESS_TOKEN), None).await.map(drop);
+    assert_eq!(again, Err(Reason::SubjectRateLimited));
+    let carol = world.idp.foreign(json!({ "sub": "carol" }));
+    assert!(hop(&mut world, FIRST, (&carol, JWT), None).await.is_ok());
 }
 
 #[tokio::test]
