@@ -73,6 +73,9 @@ pub struct AuditEvent {
     pub requested: Requested,
     /// The subject: the party on whose behalf the client acts.
     pub subject: Option<Party>,
+    /// The subject by the name that its foreign issuer uses, if an earlier exchange gave the subject its name in the subject
+    /// token.
+    pub subject_origin: Option<Party>,
     /// The subject token.
     pub subject_token: Option<TokenFacts>,
     /// The actor: the party that acts. Without an actor token, the client is the actor.
@@ -135,6 +138,7 @@ impl AuditEvent {
             auth_method: None,
             requested: Requested::default(),
             subject: None,
+            subject_origin: None,
             subject_token: None,
             actor: None,
             actor_token: None,

@@ -52,6 +52,7 @@ impl AuditEvent {
                 actor_token_type: Some(access_token.to_string()),
             },
             subject: Some(party("alice")),
+            subject_origin: None,
             subject_token: Some(token("subject-1")),
             actor: Some(party("orders")),
             actor_token: Some(token("actor-1")),

@@ -43,6 +43,7 @@ impl Observer for Attempt {
     fn validated(&mut self, validated: &Validated) {
         let event = self.reached(Stage::Authority);
         event.subject = Some(party(&validated.subject().party()));
+        event.subject_origin = validated.subject().origin.party.as_ref().map(party);
         event.subject_token = Some(token(validated.subject()));
         event.actor = validated.actor_token().map(|actor| party(&actor.party()));
         event.actor_token = validated.actor_token().map(token);

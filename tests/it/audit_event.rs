@@ -54,6 +54,7 @@ fn the_json_of_an_event_is_stable() {
         ("auth_method", r#""client_secret_basic""#),
         ("requested", &requested),
         ("subject", &party("alice")),
+        ("subject_origin", "null"),
         ("subject_token", &token("subject-1")),
         ("actor", &party("orders")),
         ("actor_token", &token("actor-1")),

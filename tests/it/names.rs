@@ -294,6 +294,26 @@ async fn a_status_check_sees_every_name() {
 }
 
 #[tokio::test]
+async fn an_event_names_the_subject_at_its_issuer() {
+    let mut world = plan_of(idp_record, vec![]).start().await;
+    let token = world.idp.foreign(json!({}));
+    let exchanged = world.own.access_token(json!({ "sub": "idp|bob", "exchanged_from": exchanged_from(IDP) }));
+    let own = world.own.access_token(json!({}));
+    for (subject, token_type, named, origin) in [
+        (&token, JWT, Party::new(IDP, "bob"), None),
+        (&exchanged, ACCESS_TOKEN, Party::new(AS, "idp|bob"), Some(Party::new(IDP, "bob"))),
+        (&own, ACCESS_TOKEN, Party::new(AS, "alice"), None),
+    ] {
+        let form = exchange_form(subject, &[]).into_iter();
+        let form: Vec<_> =
+            form.map(|(name, value)| (name, if name == "subject_token_type" { token_type } else { value })).collect();
+        assert_eq!(world.post_as("orders", &form).await.status, StatusCode::OK);
+        let event = world.event().await;
+        assert_eq!((event.subject, event.subject_origin), (Some(named), origin));
+    }
+}
+
+#[tokio::test]
 async fn a_subject_has_one_budget_under_every_name() {
     let limits = Limits::none().exchanges_per_subject(Rate::per_hour(1));
     let mut world = plan_of(idp_record, vec![]).with(|builder| builder.limits(limits)).start().await;
