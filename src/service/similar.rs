@@ -8,6 +8,10 @@ use http::Uri;
 /// A path below the endpoint is similar too, because many servers give the rest of the path to the program at the endpoint
 /// (`PATH_INFO`). So is the endpoint below a program, as in `/index.php/token`, and below a host, as in `//host/token`.
 pub(super) fn are_similar(endpoint: &str, path: &str) -> bool {
+    is_similar_path(endpoint, path) || path_behind_host(path).is_some_and(|path| is_similar_path(endpoint, path))
+}
+
+fn is_similar_path(endpoint: &str, path: &str) -> bool {
     // The segments of a path of these characters need no list. Most paths of requests are such.
     let is_plain = |path: &str| path.bytes().all(|byte| byte.is_ascii_graphic() && !b"%\\;#?+".contains(&byte));
     let are_plain = is_plain(endpoint) && is_plain(path);
@@ -46,7 +50,8 @@ const MAX_SPELLINGS: usize = 256;
 /// The paths above the path are among them, because the path could be below an endpoint.
 pub(super) fn plain_spellings(path: &str) -> Option<Vec<Uri>> {
     let mut spellings = Vec::new();
-    for reading in Reading::ALL {
+    let paths = [Some(path), path_behind_host(path)].into_iter().flatten();
+    for (path, reading) in paths.flat_map(|path| Reading::ALL.map(|reading| (path, reading))) {
         let segments = lenient_segments(path, reading);
         for segments in [folded(&segments), segments] {
             for start in starts(&segments, begins_with_host(path)) {
@@ -100,6 +105,12 @@ fn is_program(segment: &str) -> bool {
 /// Some servers read `//host/token` as a URL without a scheme.
 fn begins_with_host(path: &str) -> bool {
     path.strip_prefix(['/', '\\']).is_some_and(|rest| rest.starts_with(['/', '\\']))
+}
+
+/// The path behind a host, which can have an escaped slash.
+fn path_behind_host(path: &str) -> Option<&str> {
+    let host = begins_with_host(path).then(|| path.trim_start_matches(['/', '\\']))?;
+    host.find(['/', '\\']).map(|end| &host[end..])
 }
 
 /// Compares two lists of segments, which are given from the last to the first.
@@ -286,6 +297,13 @@ mod tests {
             let is_spelled = plain_spellings(path).unwrap().iter().any(|spelling| spelling.path() == endpoint);
             assert!(!plain || is_spelled == expected, "{endpoint} {path}");
         }
+    }
+
+    #[test]
+    fn a_host_can_have_an_escaped_slash() {
+        assert!(are_similar("/token", "//u%2f@host/token"));
+        let spellings = plain_spellings("//u%2f@host/token").unwrap();
+        assert!(spellings.iter().any(|spelling| spelling.path() == "/token"));
     }
 
     #[test]
