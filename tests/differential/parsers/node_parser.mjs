@@ -95,7 +95,7 @@ function fields(candidate) {
     try {
       const parser = busboy({ headers: candidate.headers });
       parser.on("field", (key, value) => (parts[key] ??= []).push(value));
-      parser.on("file", (key, stream) => stream.resume());
+      parser.on("file", (key, stream) => stream.on("error", () => resolve(undefined)).resume());
       parser.on("close", () => resolve(parts));
       parser.on("error", () => resolve(undefined));
       parser.end(candidate.body);
