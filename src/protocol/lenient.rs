@@ -14,7 +14,8 @@ pub(crate) fn any_parameter(form: &[u8], name: &str, mut condition: impl FnMut(&
             is_named(&unescaped_utf16(&found), name.as_bytes()) && condition(unquoted(&unescaped_utf16(&value)))
         })
     };
-    let mut pairs = form.split(|byte| matches!(byte, b'&' | b';'));
+    // Some servers end a parameter at `;`, and for others `;` is a part of the name or the value.
+    let mut pairs = form.split(|byte| *byte == b'&').chain(form.split(|byte| matches!(byte, b'&' | b';')));
     pairs.any(|pair| holds(pair) || split_after_bracket(pair).is_some_and(|pair| holds(&pair)))
 }
 

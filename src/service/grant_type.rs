@@ -51,6 +51,7 @@ mod tests {
             format!("[[grant_type]]x={grant}"),
             format!(".grant_type={grant}"),
             format!("grant_type=={grant}"),
+            format!("grant_type[;]={grant}"),
             format!("grant_type=\"{grant}\""),
             format!("grant_type[=]={grant}"),
             format!("grant_type%5b=a=%5d={grant}"),
