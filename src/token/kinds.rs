@@ -1,6 +1,6 @@
 //! The kinds of tokens, and how a token shows that it is of another kind than the declared one.
 
-use super::{TokenRole, VerifiedToken};
+use super::TokenRole;
 use crate::{
     jose::Claims,
     protocol::{Reason, Rejection, TokenType, refuse},
@@ -113,9 +113,9 @@ fn confused(detail: impl std::fmt::Display) -> Result<(), Rejection> {
 }
 
 /// Checks that a subject token is not a client assertion, in which `iss` and `sub` are equal (RFC 7523 section 3).
-pub(super) fn check_not_client_assertion(role: TokenRole, token: &VerifiedToken) -> Result<(), Rejection> {
-    let iss = token.claims.get("iss");
-    if role == TokenRole::Subject && iss.is_some() && iss == token.claims.get("sub") {
+pub(super) fn check_not_client_assertion(role: TokenRole, claims: &Claims) -> Result<(), Rejection> {
+    let iss = claims.get("iss");
+    if role == TokenRole::Subject && iss.is_some() && iss == claims.get("sub") {
         return confused("`iss` is equal to `sub`: this is a client assertion");
     }
     Ok(())

@@ -1,6 +1,5 @@
 //! Claims that name somebody only if the issuer has verified their value (OpenID Connect Core 1.0 section 5.1).
 
-use super::VerifiedToken;
 use crate::{
     jose::Claims,
     protocol::{Reason, Rejection, refuse},
@@ -15,7 +14,7 @@ const NEEDS_STATEMENT: [&str; 2] = ["email", "phone_number"];
 ///
 /// The statement about the claim `email` is `email_verified`. Some issuers write the text `true` instead of the boolean. A
 /// statement that is present has to be true, whatever the claim and the record.
-pub(crate) fn check_is_verified(rules: Option<&TokenRules>, claims: &Claims, claim: &str) -> Result<(), Rejection> {
+pub(super) fn check_is_verified(rules: Option<&TokenRules>, claims: &Claims, claim: &str) -> Result<(), Rejection> {
     let statement = format!("{claim}_verified");
     let is_always_verified = rules.is_some_and(|rules| rules.always_verified.iter().any(|known| known == claim));
     let is_verified = match claims.get(&statement) {
@@ -29,11 +28,4 @@ pub(crate) fn check_is_verified(rules: Option<&TokenRules>, claims: &Claims, cla
     }
     let detail = format!("the claim `{statement}` does not say that `{claim}` is verified");
     Err(refuse(Reason::SubjectClaimUnverified).with_detail(detail))
-}
-
-impl VerifiedToken {
-    /// Checks that the issuer has verified the value of a claim that names the subject.
-    pub(crate) fn check_is_verified(&self, claim: &str) -> Result<(), Rejection> {
-        check_is_verified(self.issuer.rules_for(&self.token_type), &self.claims, claim)
-    }
 }

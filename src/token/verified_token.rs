@@ -2,6 +2,7 @@ use super::{
     Origin,
     kinds::Typ,
     meaning::{self, invalid},
+    verified_claim::check_is_verified,
 };
 use crate::{
     jose::{Claims, Invalid},
@@ -113,6 +114,11 @@ impl VerifiedToken {
     /// Returns the subject as a party, by the name that the issuer uses.
     pub(crate) fn party(&self) -> Party {
         Party::new(&self.issuer.id, &self.sub)
+    }
+
+    /// Checks that the issuer has verified the value of a claim that names the subject.
+    pub(crate) fn check_is_verified(&self, claim: &str) -> Result<(), Rejection> {
+        check_is_verified(self.issuer.rules_for(&self.token_type), &self.claims, claim)
     }
 }
 

@@ -190,7 +190,7 @@ impl Verifier {
         kinds::check_kind(declared, own, &issuer, &typ, &claims)?;
         issuer_rules::check_token_rules(declared, &issuer, &typ, &claims)?;
         let mut token = VerifiedToken::read(issuer, own, declared.clone(), &typ, claims)?;
-        kinds::check_not_client_assertion(role, &token)?;
+        kinds::check_not_client_assertion(role, &token.claims)?;
         if token.own && token.subject_is_user && self.registry.client(&token.sub).is_some() {
             let detail = format!("a user has the name of client `{}`", token.sub);
             return Err(refuse(Reason::TokenSubjectInvalid).with_detail(detail));

@@ -50,30 +50,36 @@ fn retry_after(reply: &Reply) -> u64 {
 #[tokio::test]
 async fn one_client_cannot_fill_the_revocation_store() {
     let clock = TestClock::new();
-    let world = plan()
+    let mut world = plan()
         .with(|builder| clock.of(builder).revocation_endpoint("/revoke").revocations(MemoryRevocations::new(8)))
         .start()
         .await;
-    let revoke = async |client: &str, jti: &str, expires_in: u64| {
+    let revoke = async |world: &mut World, client: &str, jti: &str, expires_in: u64| {
         let token = world.own.access_token(json!({ "client_id": client, "jti": jti, "exp": NOW + expires_in }));
-        world.post_to("/revoke", Some(&basic(client, &secret_of(client))), encode(&[("token", &token)])).await
+        let form = encode(&[("token", &token)]);
+        let reply = world.post_to("/revoke", Some(&basic(client, &secret_of(client))), form).await;
+        (reply, world.event().await.reason)
     };
     for number in 0..4 {
-        assert_eq!(revoke("orders", &format!("greedy-{number}"), 100 + number).await.status, StatusCode::OK);
+        assert_eq!(
+            revoke(&mut world, "orders", &format!("greedy-{number}"), 100 + number).await.0.status,
+            StatusCode::OK
+        );
     }
-    let refused = revoke("orders", "greedy-4", 600).await;
+    let (refused, reason) = revoke(&mut world, "orders", "greedy-4", 600).await;
+    assert_eq!(reason, Some(Reason::RevocationShareUsed));
     assert_eq!((refused.status, refused.error()), (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable".into()));
     assert_eq!(retry_after(&refused), 100);
     for client in ["billing", "reports"] {
-        assert_eq!(revoke(client, client, 600).await.status, StatusCode::OK, "{client}");
+        assert_eq!(revoke(&mut world, client, client, 600).await.0.status, StatusCode::OK, "{client}");
     }
     // A repeated revocation needs no room.
-    assert_eq!(revoke("orders", "greedy-0", 100).await.status, StatusCode::OK);
+    assert_eq!(revoke(&mut world, "orders", "greedy-0", 100).await.0.status, StatusCode::OK);
     // Two revocations of others came meanwhile, so the client waits for the second of its own to expire.
-    let refused = revoke("orders", "greedy-4", 600).await;
+    let (refused, _) = revoke(&mut world, "orders", "greedy-4", 600).await;
     assert_eq!(retry_after(&refused), 101);
     clock.advance(101);
-    assert_eq!(revoke("orders", "greedy-4", 600).await.status, StatusCode::OK);
+    assert_eq!(revoke(&mut world, "orders", "greedy-4", 600).await.0.status, StatusCode::OK);
 }
 
 /// A server behind the layer, without a network between a test and the layer.

@@ -42,6 +42,14 @@ const ELSEWHERE: &[(Reason, Option<&str>)] = &[
     // Bodies in many pieces, and bodies that do not arrive.
     (Reason::TooManyFrames, Some("wire.rs")),
     (Reason::BodyTooSlow, Some("wire.rs")),
+    // Only with guard.
+    (Reason::GrantInCookie, Some("smuggling.rs")),
+    // Only after other attempts.
+    (Reason::PeerRateLimited, Some("fair_limits.rs")),
+    (Reason::AuthenticationRateLimited, Some("fair_limits.rs")),
+    (Reason::ClientRateLimited, Some("fair_limits.rs")),
+    (Reason::SubjectRateLimited, Some("fair_limits.rs")),
+    (Reason::RevocationShareUsed, Some("fair_limits.rs")),
     // Only at the endpoints for introspection and revocation.
     (Reason::IssuedTokenMisplaced, Some("issued_tokens.rs")),
     (Reason::TokenNotHeld, Some("issued_tokens.rs")),
