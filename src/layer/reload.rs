@@ -15,9 +15,9 @@ impl TokenExchangeLayer {
     /// without a record are refused at once.
     ///
     /// # Errors
-    /// [`ConfigError`] with every mistake, as from [`build`](TokenExchangeBuilder::build). The layer then keeps the old
+    /// [`ConfigError`] with every mistake, as from [`build`](crate::TokenExchangeBuilder::build). The layer then keeps the old
     /// records and logs an error. A document with rules is a mistake if the layer has a
-    /// [`policy`](TokenExchangeBuilder::policy) that is not a table of rules.
+    /// [`policy`](crate::TokenExchangeBuilder::policy) that is not a table of rules.
     ///
     /// ```
     /// use tower_token_exchange::{Document, TokenExchangeLayer, signing::{Algorithm, LocalSigner}};
@@ -55,7 +55,7 @@ impl TokenExchangeLayer {
     /// signs, and publish the old key until all of its tokens have expired.
     ///
     /// # Errors
-    /// [`ConfigError`] as from [`build`](TokenExchangeBuilder::build). The layer then keeps the old signer.
+    /// [`ConfigError`] as from [`build`](crate::TokenExchangeBuilder::build). The layer then keeps the old signer.
     ///
     /// ```
     /// use tower_token_exchange::{

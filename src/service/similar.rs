@@ -195,7 +195,7 @@ fn plain_segments(path: &str, reading: Reading) -> impl Iterator<Item = &str> + 
 /// Splits a path into segments as the most lenient server does.
 ///
 /// Such a server decodes escapes repeatedly, takes `+` for a space, removes path parameters, empty segments and dot segments,
-/// and cuts off a segment at a NUL, and its ends at white space, control characters and dots.
+/// and cuts off a segment at a NUL and at a line break, and its ends at white space, control characters and dots.
 fn lenient_segments(path: &str, reading: Reading) -> Vec<String> {
     // Path parameters are removed first, so that a broken escape in a parameter does not hide the path before the parameter.
     let without_parameters = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
@@ -214,8 +214,10 @@ fn lenient_segments(path: &str, reading: Reading) -> Vec<String> {
             segments.pop();
             continue;
         }
-        let name = name.trim_matches(|c: char| c.is_whitespace() || c.is_control());
-        let name = name.trim_end_matches(|c: char| c == '.' || c.is_whitespace());
+        let name = name.trim_start_matches(|c: char| c.is_whitespace() || c.is_control());
+        // A pattern such as `(.*)` ends at a line break.
+        let name = name.split(['\n', '\r']).next().unwrap_or_default();
+        let name = name.trim_end_matches(|c: char| c == '.' || c.is_whitespace() || c.is_control());
         if !name.is_empty() || (reading == Reading::EmptyLast && segment != ".") {
             segments.push(name.to_owned());
         }
@@ -247,6 +249,7 @@ mod tests {
             ("/token", "/x/%2e./token", true),
             ("/token", "/%2574oken;%zz", true),
             ("/token", "/%u0074oken", true),
+            ("/token", "/%0atoken%0d%0a~/more", true),
             ("/token", "/to%E2%84%AAen", true),
             ("/token", "/token%3Fx/y", true),
             ("/token", "/token+", true),

@@ -223,6 +223,7 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
         ("a file extension after the path", good().at("/token.json"), PASSED, other_path),
         ("an escaped NUL behind the path", good().at("/token%00.x"), PASSED, other_path),
         ("an escaped line break behind the path", good().at("/token%0a"), PASSED, other_path),
+        ("text after an escaped line break behind the path", good().at("/token%0a~"), PASSED, other_path),
         ("a path escaped twice", good().at("/%2574oken"), PASSED, other_path),
         ("a path in upper case", good().at("/TOKEN"), PASSED, other_path),
         ("`%u0074` for a letter of the path", good().at("/%u0074oken"), PASSED, other_path),
