@@ -2,13 +2,14 @@
 
 use crate::protocol::{lenient_percent_decode, unescaped_utf16};
 use http::Uri;
+use std::iter;
 
 /// Whether a lenient server could take this path for the path of the endpoint.
 ///
 /// A path below the endpoint is similar too, because many servers give the rest of the path to the program at the endpoint
 /// (`PATH_INFO`). So is the endpoint below a program, as in `/index.php/token`, and below a host, as in `//host/token`.
 pub(super) fn are_similar(endpoint: &str, path: &str) -> bool {
-    is_similar_path(endpoint, path) || path_behind_host(path).is_some_and(|path| is_similar_path(endpoint, path))
+    is_similar_path(endpoint, path) || paths_behind_host(path).any(|path| is_similar_path(endpoint, path))
 }
 
 fn is_similar_path(endpoint: &str, path: &str) -> bool {
@@ -50,7 +51,7 @@ const MAX_SPELLINGS: usize = 256;
 /// The paths above the path are among them, because the path could be below an endpoint.
 pub(super) fn plain_spellings(path: &str) -> Option<Vec<Uri>> {
     let mut spellings = Vec::new();
-    let paths = [Some(path), path_behind_host(path)].into_iter().flatten();
+    let paths = iter::once(path).chain(paths_behind_host(path));
     for (path, reading) in paths.flat_map(|path| Reading::ALL.map(|reading| (path, reading))) {
         let segments = lenient_segments(path, reading);
         for segments in [folded(&segments), segments] {
@@ -107,10 +108,11 @@ fn begins_with_host(path: &str) -> bool {
     path.strip_prefix(['/', '\\']).is_some_and(|rest| rest.starts_with(['/', '\\']))
 }
 
-/// The path behind a host, which can have an escaped slash.
-fn path_behind_host(path: &str) -> Option<&str> {
-    let host = begins_with_host(path).then(|| path.trim_start_matches(['/', '\\']))?;
-    host.find(['/', '\\']).map(|end| &host[end..])
+/// The paths behind a host, which can have an escaped slash or a backslash.
+fn paths_behind_host(path: &str) -> impl Iterator<Item = &str> {
+    let host = begins_with_host(path).then(|| path.trim_start_matches(['/', '\\']));
+    host.into_iter()
+        .flat_map(|host| [host.find(['/', '\\']), host.find('/')].into_iter().flatten().map(|end| &host[end..]))
 }
 
 /// Compares two lists of segments, which are given from the last to the first.
@@ -303,10 +305,12 @@ mod tests {
     }
 
     #[test]
-    fn a_host_can_have_an_escaped_slash() {
-        assert!(are_similar("/token", "//u%2f@host/token"));
-        let spellings = plain_spellings("//u%2f@host/token").unwrap();
-        assert!(spellings.iter().any(|spelling| spelling.path() == "/token"));
+    fn a_host_can_have_a_slash() {
+        for path in ["//u%2f@host/token", "//a\\b/token", "\\\\host\\token"] {
+            assert!(are_similar("/token", path), "{path}");
+            let spellings = plain_spellings(path).unwrap();
+            assert!(spellings.iter().any(|spelling| spelling.path() == "/token"), "{path}");
+        }
     }
 
     #[test]
