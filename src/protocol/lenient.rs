@@ -44,8 +44,9 @@ pub(crate) fn begins_like_json(body: &[u8]) -> bool {
 }
 
 fn is_named(found: &str, wanted: &[u8]) -> bool {
-    // Some servers skip brackets and dots before a name, and after a name the rest that begins with a bracket or a dot.
-    let found = trimmed(found.trim_start_matches(|c| is_ignored(c) || matches!(c, '[' | ']' | '.')));
+    // Some servers skip brackets, dots and a question mark before a name, and after a name the rest that begins with a bracket
+    // or a dot.
+    let found = trimmed(found.trim_start_matches(|c| is_ignored(c) || matches!(c, '[' | ']' | '.' | '?')));
     let Some((start, rest)) = found.as_bytes().split_at_checked(wanted.len()) else { return false };
     // Some servers replace `.`, ` ` and `[` in a name by `_`.
     let reads_as = |(is, wanted): (&u8, &u8)| {

@@ -46,6 +46,7 @@ mod tests {
             format!("grant[type={grant}"),
             format!("grant_type+[]={grant}"),
             format!("[grant_type]={grant}"),
+            format!("?grant_type={grant}"),
             format!("grant_type]={grant}"),
             format!("]grant_type={grant}"),
             format!("[[grant_type]]x={grant}"),

@@ -110,6 +110,7 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
         ("a dot before the name", with(&format!(".grant_type={GRANT}")), missing, missing),
         ("`=` in brackets after the name", with(&format!("grant_type[=]={GRANT}")), missing, missing),
         ("brackets around the name", with(&format!("[grant_type]={GRANT}")), missing, missing),
+        ("a question mark before the name", with(&format!("?grant_type={GRANT}")), missing, missing),
         ("a control character before the value", with(&format!("grant_type=%01{GRANT}")), malformed, malformed),
         (
             "a letter of the value that has the same lower case",
