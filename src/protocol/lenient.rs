@@ -2,6 +2,7 @@
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::{borrow::Cow, fmt};
+use zeroize::Zeroizing;
 
 /// Whether a condition holds for any value that a server could read for a parameter of a form.
 ///
@@ -9,6 +10,11 @@ use std::{borrow::Cow, fmt};
 /// an array suffix, cut off at a NUL, or changed as some servers change names. A value is given to the condition without
 /// the white space around the value, and without everything from a NUL on.
 pub(crate) fn any_parameter(form: &[u8], name: &str, mut condition: impl FnMut(&str) -> bool) -> bool {
+    any_pair(form, name, &mut condition)
+        || with_standard_escapes(form).is_some_and(|form| any_pair(&form, name, &mut condition))
+}
+
+fn any_pair(form: &[u8], name: &str, condition: &mut impl FnMut(&str) -> bool) -> bool {
     let mut holds = |pair: &[u8]| {
         form_urlencoded::parse(pair).any(|(found, value)| {
             is_named(&unescaped_utf16(&found), name.as_bytes()) && condition(unquoted(&unescaped_utf16(&value)))
@@ -17,6 +23,40 @@ pub(crate) fn any_parameter(form: &[u8], name: &str, mut condition: impl FnMut(&
     // Some servers end a parameter at `;`, and for others `;` is a part of the name or the value.
     let mut pairs = form.split(|byte| *byte == b'&').chain(form.split(|byte| matches!(byte, b'&' | b';')));
     pairs.any(|pair| holds(pair) || split_after_bracket(pair).is_some_and(|pair| holds(&pair)))
+}
+
+/// The form with standard escapes in place of those that Jetty accepts too, such as `%6>` for `%6e`. `None` if there are none.
+fn with_standard_escapes(form: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let is_unusual = |escape: &[u8]| {
+        escape[0] == b'%'
+            && escape[1..].iter().all(|digit| lenient_digit(*digit).is_some())
+            && !escape[1..].iter().all(u8::is_ascii_hexdigit)
+    };
+    if !form.windows(3).any(is_unusual) {
+        return None;
+    }
+    let mut standard = Zeroizing::new(form.to_vec());
+    let mut at = 0;
+    while at + 2 < standard.len() {
+        let digits = (lenient_digit(standard[at + 1]), lenient_digit(standard[at + 2]));
+        if let (b'%', (Some(high), Some(low))) = (standard[at], digits) {
+            (standard[at + 1], standard[at + 2]) = (high, low);
+            at += 2;
+        }
+        at += 1;
+    }
+    Some(standard)
+}
+
+/// The hexadecimal digit that Jetty reads. Jetty calculates the value of a digit, and other characters have the same results.
+fn lenient_digit(byte: u8) -> Option<u8> {
+    let value = match byte {
+        0x10..=0x1f => byte - 0x10,
+        b'0'..=b'?' => byte - b'0',
+        b'@'..=b'F' | b'`'..=b'f' => (byte & 0x1f) + 9,
+        _ => return None,
+    };
+    Some(b"0123456789abcdef"[usize::from(value)])
 }
 
 /// The pair as qs reads a pair with `=` between brackets: the name ends at the first `]` before a `=`.

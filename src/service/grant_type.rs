@@ -47,6 +47,7 @@ mod tests {
             format!("grant_type+[]={grant}"),
             format!("[grant_type]={grant}"),
             format!("?grant_type={grant}"),
+            format!("grant_type={}", grant.replace('n', "%6>").replace('m', "%6=")),
             format!("grant_type]={grant}"),
             format!("]grant_type={grant}"),
             format!("[[grant_type]]x={grant}"),

@@ -121,6 +121,12 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
         ("a space for `_` in the name", with(&format!("grant+type={GRANT}")), missing, missing),
         ("`%u0067` for a letter of the name", with(&format!("%u0067rant_type={GRANT}")), malformed, malformed),
         (
+            "`%6>` for a letter of the value",
+            form(format!("grant_type={}", GRANT.replace("urn", "ur%6>"))),
+            malformed,
+            malformed,
+        ),
+        (
             "`;` between the parameters",
             form(format!("grant_type=password;grant_type={GRANT}")),
             unsupported,
