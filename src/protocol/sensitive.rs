@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use data_encoding::Encoding;
-use std::{fmt, mem, ops::Deref};
+use std::{fmt, hint, mem, ops::Deref};
 use zeroize::{Zeroize, Zeroizing};
 
 /// A token or a secret. `Debug` shows `[redacted]`. The memory is wiped when the value is dropped.
@@ -32,6 +32,20 @@ impl fmt::Debug for Sensitive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
     }
+}
+
+/// Runs a hash function on a secret, and leaves no copy of the secret.
+///
+/// A hash function of ring leaves the last block of its input on the stack. A second run, with zeros, overwrites this block.
+pub(crate) fn hash_secret(hash: impl Fn(&[&[u8]]) -> [u8; 32], secret: &[&[u8]]) -> [u8; 32] {
+    // Both calls have the same place on the stack.
+    #[inline(never)]
+    fn run(hash: &dyn Fn(&[&[u8]]) -> [u8; 32], input: &[&[u8]]) -> [u8; 32] {
+        hash(input)
+    }
+    let result = run(&hash, secret);
+    hint::black_box(run(&hash, &[&[0; 63]]));
+    result
 }
 
 /// Bytes with a token, a secret or a signature, such as the body of a request.

@@ -2,7 +2,7 @@ use super::{attempt::Attempt, method::ServerMethod};
 use crate::{
     client_auth::AuthenticationMethod,
     metrics,
-    protocol::{ClientAddress, ClientId},
+    protocol::{ClientAddress, ClientId, hash_secret},
 };
 use moka::sync::Cache;
 use ring::{hmac, rand::SystemRandom};
@@ -102,6 +102,10 @@ impl Memory {
     }
 
     fn hash(&self, parts: &[&[u8]]) -> [u8; 32] {
+        hash_secret(|parts| self.hmac(parts), parts)
+    }
+
+    fn hmac(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.key);
         for part in parts {
             // Each part comes with its length, so that different parts never join to the same bytes.

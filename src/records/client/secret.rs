@@ -1,3 +1,4 @@
+use crate::protocol::hash_secret;
 use ring::{
     digest::{SHA256, digest},
     hmac,
@@ -10,9 +11,12 @@ pub(crate) struct SecretHash([u8; 32]);
 
 impl SecretHash {
     pub(crate) fn new(secret: &str) -> Self {
-        let mut hash = [0; 32];
-        hash.copy_from_slice(digest(&SHA256, secret.as_bytes()).as_ref());
-        Self(hash)
+        let sha256 = |parts: &[&[u8]]| {
+            let mut hash = [0; 32];
+            hash.copy_from_slice(digest(&SHA256, parts[0]).as_ref());
+            hash
+        };
+        Self(hash_secret(sha256, &[secret.as_bytes()]))
     }
 
     pub(super) fn from_hex(hex: &str) -> Option<Self> {
