@@ -50,7 +50,9 @@ pub(crate) use named_values::named_values;
 pub(crate) use rejection::{Rejection, StepUp, refuse};
 pub(crate) use request::{DeclaredToken, Identification, Requested, TokenRequest};
 pub(crate) use response::{Answer, error_response, json_response, success_response};
-pub(crate) use sensitive::{Sensitive, SensitiveBytes, decode_base64, hash_secret, wiped_on_drop};
+#[cfg(feature = "server-authenticator")]
+pub(crate) use sensitive::hash_secret;
+pub(crate) use sensitive::{Sensitive, SensitiveBytes, decode_base64, sha256_of_secret, wiped_on_drop};
 pub(crate) use target::{TargetName, TargetNameError};
 
 /// The `grant_type` of RFC 8693 section 2.1.

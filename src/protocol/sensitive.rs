@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use data_encoding::Encoding;
+use ring::digest::{Context, SHA256};
 use std::{fmt, hint, mem, ops::Deref};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -46,6 +47,18 @@ pub(crate) fn hash_secret(hash: impl Fn(&[&[u8]]) -> [u8; 32], secret: &[&[u8]])
     let result = run(&hash, secret);
     hint::black_box(run(&hash, &[&[0; 63]]));
     result
+}
+
+/// The SHA-256 hash of a token or a secret. No copy of the text is left.
+pub(crate) fn sha256_of_secret(text: &str) -> [u8; 32] {
+    let sha256 = |parts: &[&[u8]]| {
+        let mut context = Context::new(&SHA256);
+        parts.iter().for_each(|part| context.update(part));
+        let mut hash = [0; 32];
+        hash.copy_from_slice(context.finish().as_ref());
+        hash
+    };
+    hash_secret(sha256, &[text.as_bytes()])
 }
 
 /// Bytes with a token, a secret or a signature, such as the body of a request.

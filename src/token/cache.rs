@@ -1,5 +1,4 @@
-use crate::{clock::Clock, jose::Claims, metrics};
-use ring::digest::{SHA256, digest};
+use crate::{clock::Clock, jose::Claims, metrics, protocol::sha256_of_secret};
 use std::time::{Duration, SystemTime};
 
 /// The answers of an introspection endpoint, kept for a short time under the hashes of the tokens.
@@ -25,7 +24,7 @@ impl Cache {
     }
 
     fn find(&self, token: &str) -> Option<Claims> {
-        let (claims, since) = self.entries.get(&key(token))?;
+        let (claims, since) = self.entries.get(&sha256_of_secret(token))?;
         // The clock of the layer decides. The clock of `moka` only frees memory.
         let age = self.clock.now().duration_since(since).ok()?;
         (age < self.time_to_live).then_some(claims)
@@ -34,13 +33,7 @@ impl Cache {
     /// Keeps an answer, unless the token has expired or has no `exp`. Such a token is refused in any case.
     pub(super) fn put(&self, token: &str, claims: &Claims) {
         if claims.seconds("exp").is_ok_and(|exp| exp.is_some_and(|exp| exp > self.clock.seconds())) {
-            self.entries.insert(key(token), (claims.clone(), self.clock.now()));
+            self.entries.insert(sha256_of_secret(token), (claims.clone(), self.clock.now()));
         }
     }
-}
-
-fn key(token: &str) -> [u8; 32] {
-    let mut key = [0; 32];
-    key.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-    key
 }

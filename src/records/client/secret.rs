@@ -1,8 +1,5 @@
-use crate::protocol::hash_secret;
-use ring::{
-    digest::{SHA256, digest},
-    hmac,
-};
+use crate::protocol::sha256_of_secret;
+use ring::hmac;
 use std::fmt;
 
 /// The SHA-256 hash of a client secret.
@@ -11,12 +8,7 @@ pub(crate) struct SecretHash([u8; 32]);
 
 impl SecretHash {
     pub(crate) fn new(secret: &str) -> Self {
-        let sha256 = |parts: &[&[u8]]| {
-            let mut hash = [0; 32];
-            hash.copy_from_slice(digest(&SHA256, parts[0]).as_ref());
-            hash
-        };
-        Self(hash_secret(sha256, &[secret.as_bytes()]))
+        Self(sha256_of_secret(secret))
     }
 
     pub(super) fn from_hex(hex: &str) -> Option<Self> {
