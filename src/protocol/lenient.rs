@@ -21,7 +21,8 @@ fn any_pair(form: &[u8], name: &str, condition: &mut impl FnMut(&str) -> bool) -
         })
     };
     // Some servers end a parameter at `;`, and for others `;` is a part of the name or the value.
-    let mut pairs = form.split(|byte| *byte == b'&').chain(form.split(|byte| matches!(byte, b'&' | b';')));
+    let with_semicolons = form.contains(&b';').then(|| form.split(|byte| matches!(byte, b'&' | b';')));
+    let mut pairs = form.split(|byte| *byte == b'&').chain(with_semicolons.into_iter().flatten());
     pairs.any(|pair| holds(pair) || split_after_bracket(pair).is_some_and(|pair| holds(&pair)))
 }
 
