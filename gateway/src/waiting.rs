@@ -75,7 +75,7 @@ async fn passed(proxy: Proxy, request: Request<Body>) -> Response<Body> {
 }
 
 fn refuse() -> Response<Body> {
-    static LINE: RareLine = RareLine::new();
+    static LINE: RareLine = RareLine::new(Duration::from_secs(1));
     if let Some(left_out) = LINE.due() {
         tracing::warn!(
             left_out,

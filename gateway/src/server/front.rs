@@ -80,7 +80,7 @@ fn refusal(forwarding: &Forwarding, request: &Request<Body>) -> Option<StatusCod
         return Some(StatusCode::METHOD_NOT_ALLOWED);
     }
     if !forwarding.accepts_host_of(request) {
-        static LINE: RareLine = RareLine::new();
+        static LINE: RareLine = RareLine::new(Duration::from_secs(1));
         if let Some(left_out) = LINE.due() {
             tracing::warn!(
                 left_out,

@@ -1,9 +1,6 @@
 use super::share::Full;
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
-use tokio::time::Instant;
+use crate::rare_line::RareLine;
+use std::time::Duration;
 use tower_token_exchange::limits::Peer;
 
 /// The shortest time between two lines of the log.
@@ -15,22 +12,16 @@ const INTERVAL: Duration = Duration::from_secs(10);
 pub(super) struct Refusals {
     what: &'static str,
     metric: &'static str,
-    log: Mutex<Log>,
-}
-
-#[derive(Debug, Default)]
-struct Log {
-    latest: Option<Instant>,
-    unreported: u64,
+    line: RareLine,
 }
 
 impl Refusals {
     pub(super) fn of_connections() -> Self {
-        Self { what: "connections", metric: "gateway_connections_refused_total", log: Mutex::default() }
+        Self { what: "connections", metric: "gateway_connections_refused_total", line: RareLine::new(INTERVAL) }
     }
 
     pub(super) fn of_requests() -> Self {
-        Self { what: "requests", metric: "gateway_requests_refused_total", log: Mutex::default() }
+        Self { what: "requests", metric: "gateway_requests_refused_total", line: RareLine::new(INTERVAL) }
     }
 
     pub(super) fn report(&self, full: Full, peer: Option<Peer>) {
@@ -43,13 +34,7 @@ impl Refusals {
 
     /// Counts a refusal. Returns the number for the log if it is time for a line.
     fn to_log(&self) -> Option<u64> {
-        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.unreported += 1;
-        if log.latest.is_some_and(|latest| latest.elapsed() < INTERVAL) {
-            return None;
-        }
-        log.latest = Some(Instant::now());
-        Some(std::mem::take(&mut log.unreported))
+        self.line.due().map(|left_out| left_out + 1)
     }
 }
 
