@@ -1,8 +1,10 @@
 """What the parsers in Python share: requests come on the standard input, and one byte for each request is the answer."""
 
+import io
 import json
 import struct
 import sys
+from urllib.parse import unquote_to_bytes
 
 GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 
@@ -35,6 +37,28 @@ def split(request):
     first, *lines = head.decode("latin-1").split("\r\n")
     method, target, _ = first.split(" ")
     return method, target, [tuple(line.split(": ", 1)) for line in lines], body
+
+
+def wsgi_environment(request):
+    """A request as WSGI servers give it to a program (PEP 3333)."""
+    method, target, headers, body = split(request)
+    path, _, query = target.partition("?")
+    environment = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(path.encode("latin-1")).decode("latin-1"),
+        "QUERY_STRING": query,
+        "CONTENT_LENGTH": str(len(body)),
+        "HTTP_HOST": "as.example",
+        "SERVER_NAME": "as.example",
+        "SERVER_PORT": "80",
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.url_scheme": "http",
+    }
+    for name, value in headers:
+        key = name.upper().replace("-", "_")
+        environment[key if key == "CONTENT_TYPE" else "HTTP_" + key] = value
+    return environment, body
 
 
 def answer(name, has_grant):
