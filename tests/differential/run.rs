@@ -18,6 +18,9 @@ const BATCH: usize = 500;
 const FAST: [&str; 5] = ["aspnet", "go", "php", "qs", "rack"];
 const SERVERS: usize = 40;
 
+/// How often a run tells how far it is.
+const PROGRESS: Duration = Duration::from_secs(60);
+
 /// When a run ends.
 #[derive(Clone, Copy)]
 pub(crate) enum Limit {
@@ -51,6 +54,7 @@ pub(crate) struct Report {
 }
 
 /// Runs until the limit, or until a batch has a difference. The recorded candidates are the first batch.
+#[expect(clippy::print_stdout, reason = "a long run tells how far it is")]
 pub(crate) fn run(folder: &Path, seed: u64, limit: Limit, recorded: Vec<Candidate>) -> Report {
     let mut names: Vec<String> = fs::read_dir(folder.join("bin"))
         .expect("DIFFERENTIAL_DIR has the folder bin; run install.sh")
@@ -79,6 +83,7 @@ pub(crate) fn run(folder: &Path, seed: u64, limit: Limit, recorded: Vec<Candidat
         differences: Vec::new(),
     };
     let mut number = 0;
+    let mut told = start;
     let mut next = recorded;
     let is_done = |report: &Report| match limit {
         Limit::Candidates(candidates) => report.candidates >= candidates,
@@ -92,6 +97,10 @@ pub(crate) fn run(folder: &Path, seed: u64, limit: Limit, recorded: Vec<Candidat
         }
         if stop.load(Ordering::Relaxed) || is_done(&report) {
             break;
+        }
+        if told.elapsed() >= PROGRESS {
+            told = Instant::now();
+            println!("{} candidates in {} s, no difference", report.candidates, start.elapsed().as_secs());
         }
         next = (number..number + BATCH as u64).map(|number| candidate(seed, number)).collect();
         number += BATCH as u64;

@@ -62,10 +62,15 @@ def wsgi_environment(request):
 
 
 def answer(name, has_grant):
+    """Answers every batch of requests, one request after the other, until the input ends."""
+    answer_batches(name, lambda requests: map(has_grant, requests))
+
+
+def answer_batches(name, have_grant):
     """Answers every batch of requests, until the input ends."""
     print(name, flush=True)
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     while count := source.read(4):
         requests = [source.read(*struct.unpack("<I", source.read(4))) for _ in range(*struct.unpack("<I", count))]
-        sink.write(bytes(b"01"[bool(has_grant(request))] for request in requests))
+        sink.write(bytes(b"01"[bool(has_grant)] for has_grant in have_grant(requests)))
         sink.flush()
