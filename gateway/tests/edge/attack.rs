@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, LazyLock,
         atomic::{AtomicUsize, Ordering},
     },
     thread::JoinHandle,
@@ -94,9 +94,9 @@ impl Attack {
                 let mut attackers = JoinSet::new();
                 for kind in kinds.iter().cycle().take(connections) {
                     attackers.spawn(attack(port, *kind, pause, Arc::clone(&count)));
-                    // Otherwise all would come back at the same moment.
-                    if attackers.len() % (connections / 100) == 0 {
-                        sleep(pause / 100).await;
+                    // Otherwise many would come back at the same moment.
+                    if attackers.len() % (connections / 1000) == 0 {
+                        sleep(pause / 1000).await;
                     }
                 }
                 stopped.notified().await;
@@ -147,15 +147,10 @@ async fn hold(mut stream: TcpStream, kind: Kind) -> io::Result<()> {
             stream.write_all(format!("GET /large HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).await?;
             return sleep_until_closed(stream).await;
         }
-        Kind::Http2Pings => return http2::hold(stream, &[]).await,
-        Kind::Http2SilentBodies => return http2::hold(stream, &http2::requests("/token", http2::HEADERS_END)).await,
-        Kind::Http2LargeBodies => {
-            let requests = http2::requests("/token", http2::HEADERS_END);
-            return http2::hold(stream, &[requests, http2::pieces(600)].concat()).await;
-        }
-        Kind::Http2NoWindow => {
-            return http2::hold(stream, &http2::requests("/page", http2::HEADERS_END | http2::STREAM_END)).await;
-        }
+        Kind::Http2Pings => return http2::hold(stream, &http2::PINGS).await,
+        Kind::Http2SilentBodies => return http2::hold(stream, &http2::SILENT_BODIES).await,
+        Kind::Http2LargeBodies => return http2::hold(stream, &http2::LARGE_BODIES).await,
+        Kind::Http2NoWindow => return http2::hold(stream, &http2::NO_WINDOW).await,
         // No other frame may follow, so that nothing is acknowledged.
         Kind::Http2HalfHead => stream.write_all(&http2::begin(&http2::request(1, "/page", 0))).await?,
         Kind::HalfHandshake => stream.write_all(b"\x16\x03\x01\x02\x00\x01").await?,
@@ -186,7 +181,15 @@ async fn sleep_until_closed(stream: TcpStream) -> io::Result<()> {
 
 /// As much of HTTP/2 (RFC 9113) as an attacker needs.
 mod http2 {
-    use super::{AsyncReadExt, AsyncWriteExt, TcpStream, io};
+    use super::{AsyncReadExt, AsyncWriteExt, LazyLock, TcpStream, io};
+
+    // The bytes are made once, because the attackers share the processors with the gateway.
+    pub(super) static PINGS: LazyLock<Vec<u8>> = LazyLock::new(|| begin(&[]));
+    pub(super) static SILENT_BODIES: LazyLock<Vec<u8>> = LazyLock::new(|| begin(&requests("/token", HEADERS_END)));
+    pub(super) static LARGE_BODIES: LazyLock<Vec<u8>> =
+        LazyLock::new(|| begin(&[requests("/token", HEADERS_END), pieces(600)].concat()));
+    pub(super) static NO_WINDOW: LazyLock<Vec<u8>> =
+        LazyLock::new(|| begin(&requests("/page", HEADERS_END | STREAM_END)));
 
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     const DATA: u8 = 0;
@@ -194,10 +197,10 @@ mod http2 {
     const SETTINGS: u8 = 4;
     const PING: u8 = 6;
     const ACK: u8 = 1;
-    pub(super) const STREAM_END: u8 = 1;
-    pub(super) const HEADERS_END: u8 = 4;
+    const STREAM_END: u8 = 1;
+    const HEADERS_END: u8 = 4;
     /// SETTINGS_INITIAL_WINDOW_SIZE is 0.
-    const NO_WINDOW: [u8; 6] = [0, 4, 0, 0, 0, 0];
+    const WINDOW_OF_ZERO: [u8; 6] = [0, 4, 0, 0, 0, 0];
 
     fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
@@ -217,23 +220,23 @@ mod http2 {
         frame(HEADERS, flags, stream, &headers.concat())
     }
 
-    pub(super) fn requests(path: &str, flags: u8) -> Vec<u8> {
+    fn requests(path: &str, flags: u8) -> Vec<u8> {
         (0..100).flat_map(|number| request(2 * number + 1, path, flags)).collect()
     }
 
     /// A piece of the body of each of 100 requests.
-    pub(super) fn pieces(bytes: usize) -> Vec<u8> {
+    fn pieces(bytes: usize) -> Vec<u8> {
         (0..100).flat_map(|number| frame(DATA, 0, 2 * number + 1, &vec![b'x'; bytes])).collect()
     }
 
     /// The preface, the settings and these frames.
     pub(super) fn begin(frames: &[u8]) -> Vec<u8> {
-        [PREFACE, &frame(SETTINGS, 0, 0, &NO_WINDOW), frames].concat()
+        [PREFACE, &frame(SETTINGS, 0, 0, &WINDOW_OF_ZERO), frames].concat()
     }
 
-    /// Sends frames, and then acknowledges settings and pings until the connection is closed.
-    pub(super) async fn hold(mut stream: TcpStream, frames: &[u8]) -> io::Result<()> {
-        stream.write_all(&begin(frames)).await?;
+    /// Sends the beginning of a connection, and then acknowledges settings and pings until the connection is closed.
+    pub(super) async fn hold(mut stream: TcpStream, beginning: &[u8]) -> io::Result<()> {
+        stream.write_all(beginning).await?;
         loop {
             let mut head = [0; 9];
             stream.read_exact(&mut head).await?;

@@ -110,7 +110,6 @@ impl<'a> Client<'a> {
         };
         self.world.ledger.count(format!("{what}: {ending:?}"));
         if !self.world.history.explains(ending, started, Instant::now()) {
-            let answer = answer.map(|answer| format!("{} {}", answer.status, answer.body));
             self.wrong(&format!("{what}: {ending:?} without a fault, {answer:?}"));
         }
         None
@@ -164,10 +163,12 @@ impl<'a> Client<'a> {
         match round % 3 {
             0 if self.is_current(&issued) => {
                 let answer = self.ask("introspection", &form_of("/introspect")).await;
-                let body = answer.and_then(|answer| serde_json::from_str::<Value>(&answer.body).ok());
-                let is_right = |body: &Value| body["active"] == true && body["sub"] == sub.as_str();
-                if body.as_ref().is_some_and(|body| !is_right(body)) && self.is_current(&issued) {
-                    self.wrong(&format!("introspection of a valid token: {body:?}"));
+                let is_right = |answer: &Answer| {
+                    serde_json::from_str::<Value>(&answer.body)
+                        .is_ok_and(|body| body["active"] == true && body["sub"] == sub.as_str())
+                };
+                if answer.as_ref().is_some_and(|answer| !is_right(answer)) && self.is_current(&issued) {
+                    self.wrong(&format!("introspection of a valid token: {answer:?}"));
                 }
             }
             1 if self.is_current(&issued) => {

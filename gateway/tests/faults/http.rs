@@ -4,6 +4,7 @@ use super::history::Ending;
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 use tokio::{
@@ -20,6 +21,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     head: String,
     pub(crate) body: String,
+    /// The id of the request, which the audit event has too.
+    pub(crate) request_id: String,
 }
 
 impl Answer {
@@ -29,15 +32,25 @@ impl Answer {
     }
 }
 
-/// A request for the public host.
+const REQUEST_ID: &str = "X-Request-Id: ";
+
+/// A request for the public host, with an id of its own.
 pub(crate) fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = body.len();
     format!(
-        "{method} {target} HTTP/1.1\r\nHost: gateway.test\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n\
-         {body}"
+        "{method} {target} HTTP/1.1\r\nHost: gateway.test\r\nConnection: close\r\n{REQUEST_ID}{number:032x}\r\n{headers}\
+         Content-Length: {length}\r\n\r\n{body}"
     )
     .into_bytes()
+}
+
+fn request_id(request: &[u8]) -> String {
+    let text = String::from_utf8_lossy(request);
+    let id = text.lines().find_map(|line| line.strip_prefix(REQUEST_ID));
+    id.unwrap_or_default().to_owned()
 }
 
 async fn connect(from: Ipv4Addr, port: u16) -> io::Result<TcpStream> {
@@ -60,7 +73,7 @@ pub(crate) async fn send(from: Ipv4Addr, port: u16, request: &[u8]) -> Result<An
         Ok(bytes) => bytes.map_err(|_| Ending::NoAnswer)?,
         Err(_elapsed) => panic!("no answer within {DEADLINE:?}: {}", String::from_utf8_lossy(request)),
     };
-    parse(&bytes).ok_or(if bytes.is_empty() { Ending::NoAnswer } else { Ending::CutOff })
+    parse(&bytes, request_id(request)).ok_or(if bytes.is_empty() { Ending::NoAnswer } else { Ending::CutOff })
 }
 
 /// Sends some bytes of a request, reads some bytes of the answer, and vanishes.
@@ -78,7 +91,7 @@ pub(crate) async fn vanish(from: Ipv4Addr, port: u16, request: &[u8], sent: usiz
 }
 
 /// `None` if the answer is not complete.
-fn parse(bytes: &[u8]) -> Option<Answer> {
+fn parse(bytes: &[u8], request_id: String) -> Option<Answer> {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;
     let head = head.to_ascii_lowercase();
@@ -89,7 +102,7 @@ fn parse(bytes: &[u8]) -> Option<Answer> {
         (Some(length), _) => (body.len() == length.parse::<usize>().ok()?).then(|| body.to_owned())?,
         (None, _) => return None,
     };
-    Some(Answer { status, head, body })
+    Some(Answer { status, head, body, request_id })
 }
 
 fn unchunked(mut rest: &str) -> Option<String> {

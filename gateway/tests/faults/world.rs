@@ -11,7 +11,7 @@ use super::{
     upstream::Upstream,
 };
 use data_encoding::BASE64;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, HashSet},
     env, fs,
@@ -265,6 +265,22 @@ impl World {
         }
     }
 
+    /// Wrong answers, each with the audit events of its request.
+    fn with_audit_events(&self, wrong: &[String]) -> String {
+        let events = self.audit_events();
+        let lines = wrong.iter().take(200).map(|wrong| {
+            let of_answer = events.iter().filter(|event| {
+                event["request_id"].as_str().is_some_and(|id| wrong.contains(&format!("request_id: {id:?}")))
+            });
+            let told = of_answer.map(|event| {
+                json!([event["time"], event["stage"], event["reason"], event["detail"], event["issued_token"]])
+                    .to_string()
+            });
+            format!("{wrong}; audit: {:?}", told.collect::<Vec<_>>())
+        });
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
     /// Checks everything that must hold for ever.
     pub(crate) fn check_everything(&self, runtime: &tokio::runtime::Runtime) {
         let mut reasons = BTreeMap::<String, usize>::new();
@@ -273,12 +289,7 @@ impl World {
         }
         println!("audit events by reason: {reasons:?}");
         let wrong = self.ledger.all_wrong();
-        assert!(
-            wrong.is_empty(),
-            "{} wrong answers, such as:\n{}",
-            wrong.len(),
-            wrong[..wrong.len().min(8)].join("\n")
-        );
+        assert!(wrong.is_empty(), "{} wrong answers:\n{}", wrong.len(), self.with_audit_events(&wrong));
 
         let events = self.issued_events();
         let issued = self.ledger.all_issued();
