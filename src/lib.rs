@@ -80,6 +80,7 @@
 //! | [`token::TokenVerifier`] | [`TokenToVerify`](token::TokenToVerify) → [`Verification`](token::Verification) | [`token_verifier`](TokenExchangeBuilder::token_verifier) |
 //! | [`status::StatusCheck`] | [`StatusQuery`](status::StatusQuery) → [`Status`](status::Status) | [`status`](TokenExchangeBuilder::status) |
 //! | [`revocation::RevocationStore`] | [`RevocationQuestion`](revocation::RevocationQuestion) → [`RevocationState`](revocation::RevocationState) | [`revocations`](TokenExchangeBuilder::revocations) |
+//! | [`replay::ReplayStore`] | [`UseOnce`](replay::UseOnce) → [`Used`](replay::Used) | [`replay_store`](TokenExchangeBuilder::replay_store) |
 //! | [`client_auth::ClientAuthenticator`] | [`Credentials`](client_auth::Credentials) → [`Authentication`](client_auth::Authentication) | [`client_authenticator`](TokenExchangeBuilder::client_authenticator) |
 //! | [`plug::Plug`] | [`http::Request`] → [`http::Response`] | [`http`](TokenExchangeBuilder::http) |
 //!
@@ -188,6 +189,7 @@ pub mod policy;
 mod protocol;
 mod random;
 pub mod records;
+pub mod replay;
 pub mod revocation;
 pub mod service;
 mod settings;

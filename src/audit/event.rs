@@ -186,6 +186,10 @@ pub struct TokenFacts {
     pub jti: Option<TokenId>,
     /// The expiry of the token.
     pub exp: NumericDate,
+    /// Whether the token is a subject token that may be exchanged once
+    /// ([`Issuer::one_time_subject_tokens`](crate::Issuer::one_time_subject_tokens)). With serde: only if `true`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub one_time: bool,
 }
 
 /// A token of the layer that a client introspects or revokes. Its signature was verified.

@@ -35,6 +35,7 @@ impl AuditEvent {
             iss: issuer.into(),
             jti: Some(jti.into()),
             exp: NumericDate::from_seconds(1_800_000_600),
+            one_time: false,
         };
         Self {
             duration: Duration::from_micros(1500),

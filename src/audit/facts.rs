@@ -44,7 +44,8 @@ impl Observer for Attempt {
         let event = self.reached(Stage::Authority);
         event.subject = Some(party(&validated.subject().party()));
         event.subject_origin = validated.subject().origin.party.as_ref().map(party);
-        event.subject_token = Some(token(validated.subject()));
+        event.subject_token =
+            Some(TokenFacts { one_time: validated.subject_is_one_time(), ..token(validated.subject()) });
         event.actor = validated.actor_token().map(|actor| party(&actor.party()));
         event.actor_token = validated.actor_token().map(token);
     }
@@ -134,5 +135,6 @@ fn token(token: &VerifiedToken) -> TokenFacts {
         iss: token.issuer.id.clone(),
         jti: token.claims.get("jti").and_then(|jti| jti.as_str()).map(|jti| escaped(jti).into()),
         exp: token.expires_at,
+        one_time: false,
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! # Stages
 //!
-//! An exchange passes eight stages, in this order:
+//! An exchange passes nine stages, in this order:
 //!
 //! | stage | proves that | checks in |
 //! |---|---|---|
@@ -17,7 +17,8 @@
 //! | [`Bounded`] | the records and the tokens allow an exchange; the *ceiling* is known, which is the largest scope and lifetime | [`authority`](crate::authority) |
 //! | [`StillValid`] | no token is revoked, and the status check accepts all parties | [`status`](crate::status) |
 //! | [`Decided`] | the policy allows the exchange, with a grant within the ceiling | [`policy`](crate::policy) |
-//! | [`Issued`] | the new token is signed | [`signing`](crate::signing) |
+//! | [`Signed`] | the new token is signed | [`signing`](crate::signing) |
+//! | [`Issued`] | a subject token that may be exchanged once is used up | [`replay`](crate::replay) |
 //!
 //! The first check that fails ends the exchange with a [`Rejection`]. Each stage calls the module that makes the
 //! checks. This file only sets the order.
@@ -39,14 +40,14 @@
 //!
 //! The [`service`](crate::service) recognizes a token exchange request, calls [`Exchange::issue`], and writes the
 //! answer. An [`Observer`] is told about each stage when the stage is reached: the [`audit`](crate::audit) fills the
-//! audit event of the attempt, and [`explain`](crate::explain) explains a dry run, which stops before the last stage.
+//! audit event of the attempt, and [`explain`](crate::explain) explains a dry run, which stops before the token is signed.
 //! The client receives the token only after the audit sink has taken the audit event.
 
 mod observer;
 mod stages;
 
 pub(crate) use observer::Observer;
-pub(crate) use stages::{Authenticated, Bounded, Decided, Issued, Presented, Resolved, StillValid, Validated};
+pub(crate) use stages::{Authenticated, Bounded, Decided, Issued, Presented, Resolved, Signed, StillValid, Validated};
 
 use crate::{
     client_auth::Authenticator,
@@ -54,6 +55,7 @@ use crate::{
     policy::{PolicyPart, Table},
     protocol::{Rejection, Sender},
     records::{Party, Registry},
+    replay::Replays,
     settings::Settings,
     signing::Signer,
     status::StatusChecks,
@@ -70,6 +72,7 @@ pub(crate) struct Exchange {
     pub(crate) authenticator: Authenticator,
     pub(crate) verifier: Verifier,
     pub(crate) status: StatusChecks,
+    pub(crate) replays: Replays,
     pub(crate) policy: PolicyPart,
     /// The rules, if the policy is a table of rules. A dry run explains the rules.
     pub(crate) table: Option<Table>,
@@ -85,26 +88,27 @@ impl Exchange {
         body: &[u8],
     ) -> Result<Issued, Rejection> {
         let stages = async {
-            let decided = self.stages_before_issue(observer, sender, body).await?;
+            let decided = self.stages_before_signing(observer, sender, body).await?;
 
-            let issued = Issued::issue(decided, &self.signer, &self.registry, &self.settings.clock).await?;
+            let signed = Signed::sign(decided, &self.signer, &self.registry, &self.settings.clock).await?;
+            let issued = Issued::issue(signed, &self.replays).await?;
             observer.issued(&issued);
             Ok(issued)
         };
         self.settings.in_time(stages).await
     }
 
-    /// Runs all stages except the last, for a dry run.
+    /// Runs all stages before the token is signed, for a dry run.
     pub(crate) async fn decide(
         &self,
         observer: &mut impl Observer,
         sender: Sender<'_>,
         body: &[u8],
     ) -> Result<Decided, Rejection> {
-        self.settings.in_time(self.stages_before_issue(observer, sender, body)).await
+        self.settings.in_time(self.stages_before_signing(observer, sender, body)).await
     }
 
-    async fn stages_before_issue(
+    async fn stages_before_signing(
         &self,
         observer: &mut impl Observer,
         sender: Sender<'_>,

@@ -20,6 +20,7 @@ use crate::{
         TokenRequest, TokenType,
     },
     records::{ClientRecord, Party, Registry, TargetRecord},
+    replay::{Replays, UseKey},
     settings::Settings,
     signing::{SignedToken, Signer, TokenContents},
     status::{StatusChecks, StatusQuery, TokenReference},
@@ -130,6 +131,8 @@ pub(crate) struct Validated {
     resolved: Resolved,
     subject: VerifiedToken,
     actor: Option<VerifiedToken>,
+    /// The name under which the subject token is used up, if the subject token may be exchanged once.
+    one_time_key: Option<UseKey>,
 }
 
 impl Validated {
@@ -140,7 +143,8 @@ impl Validated {
             Some(declared) => Some(verifier.verify(declared, TokenRole::Actor).await?),
             None => None,
         };
-        Ok(Self { resolved, subject, actor })
+        let one_time_key = verifier.one_time_key(&subject, &resolved.parameters.subject, resolved.client())?;
+        Ok(Self { resolved, subject, actor, one_time_key })
     }
 
     pub(crate) fn subject(&self) -> &VerifiedToken {
@@ -149,6 +153,11 @@ impl Validated {
 
     pub(crate) fn actor_token(&self) -> Option<&VerifiedToken> {
         self.actor.as_ref()
+    }
+
+    /// Whether the subject token may be exchanged once.
+    pub(crate) fn subject_is_one_time(&self) -> bool {
+        self.one_time_key.is_some()
     }
 
     /// The facts that the bounds follow from.
@@ -324,16 +333,16 @@ impl Decided {
     }
 }
 
-/// Stage 8: the new token is signed. The client receives the token only after the audit sink has taken the audit event.
+/// Stage 8: the new token is signed. Nobody may receive the token yet.
 #[derive(Debug)]
-pub(crate) struct Issued {
+pub(crate) struct Signed {
     decided: Decided,
-    signed: SignedToken,
+    token: SignedToken,
 }
 
-impl Issued {
+impl Signed {
     /// Builds the claims of the token and signs the token.
-    pub(crate) async fn issue(
+    pub(crate) async fn sign(
         decided: Decided,
         signer: &Signer,
         registry: &Registry,
@@ -350,28 +359,45 @@ impl Issued {
             exchanged_from: decided.exchanged_from(registry),
             token_type: decided.issued_token_type(),
         };
-        let signed = SignedToken::sign(&contents, signer, clock).await?;
-        Ok(Self { decided, signed })
+        let token = SignedToken::sign(&contents, signer, clock).await?;
+        Ok(Self { decided, token })
     }
 
     pub(crate) fn jti(&self) -> &TokenId {
-        &self.signed.jti
+        &self.token.jti
     }
 
     pub(crate) fn key_id(&self) -> &KeyId {
-        &self.signed.key_id
+        &self.token.key_id
     }
 
     pub(crate) fn expires_at(&self) -> NumericDate {
-        self.signed.expires_at
+        self.token.expires_at
+    }
+}
+
+/// Stage 9: a subject token that may be exchanged once is used up. The client receives the new token only after the audit
+/// sink has taken the audit event.
+#[derive(Debug)]
+pub(crate) struct Issued {
+    signed: Signed,
+}
+
+impl Issued {
+    /// Uses up the subject token, if the subject token may be exchanged once.
+    pub(crate) async fn issue(signed: Signed, replays: &Replays) -> Result<Self, Rejection> {
+        if let Some(key) = signed.one_time_key {
+            replays.use_once(key, &signed.client().id, signed.subject().expires_at).await?;
+        }
+        Ok(Self { signed })
     }
 
     /// The answer to the client.
     pub(crate) fn answer(&self) -> Answer<'_> {
         Answer {
-            access_token: self.signed.token.expose(),
+            access_token: self.token.token.expose(),
             issued_token_type: self.issued_token_type(),
-            expires_in: self.signed.expires_in.as_secs(),
+            expires_in: self.token.expires_in.as_secs(),
             scope: self.grant().scope(),
         }
     }
@@ -395,5 +421,6 @@ answers_for! {
     Bounded => validated: Validated,
     StillValid => bounded: Bounded,
     Decided => still_valid: StillValid,
-    Issued => decided: Decided,
+    Signed => decided: Decided,
+    Issued => signed: Signed,
 }

@@ -161,6 +161,9 @@ impl Observer for Notes<'_> {
     fn validated(&mut self, validated: &Validated) {
         self.note("subject", named(&validated.subject().party()));
         self.note_token("subject", validated.subject());
+        if validated.subject_is_one_time() {
+            self.note("subject token", "may be exchanged once (this dry run does not know whether it was)");
+        }
         if let Some(actor) = validated.actor_token() {
             self.note("actor", named(&actor.party()));
             self.note_token("actor", actor);

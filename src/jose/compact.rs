@@ -1,3 +1,4 @@
+use super::parse_object;
 use crate::protocol::decode_base64;
 use data_encoding::BASE64URL_NOPAD;
 use zeroize::Zeroizing;
@@ -19,6 +20,15 @@ impl<'a> Compact<'a> {
         let decode = |segment: &str| decode_base64(&BASE64URL_NOPAD, segment.as_bytes());
         Some(Self { header: decode(header)?, payload: decode(payload)?, signature: decode(signature)?, signing_input })
     }
+}
+
+/// The signed part of a text that has the form of a signed token: the header and the payload. The signature may be malformed.
+pub(crate) fn signed_part(token: &str) -> Option<&str> {
+    let (signed, _) = token.rsplit_once('.')?;
+    let (header, payload) = signed.split_once('.')?;
+    let header = decode_base64(&BASE64URL_NOPAD, header.as_bytes())?;
+    let is_signed = parse_object(&header).is_some_and(|members| members.contains_key("alg")) && !payload.contains('.');
+    is_signed.then_some(signed)
 }
 
 #[cfg(test)]

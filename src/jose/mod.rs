@@ -25,7 +25,7 @@ pub use key_set::{KeySet, KeySetError};
 pub use private_key::KeyError;
 
 pub(crate) use claims::Invalid;
-pub(crate) use compact::Compact;
+pub(crate) use compact::{Compact, signed_part};
 pub(crate) use header::{Header, RawHeader, short_media_type};
 pub(crate) use json::parse_object;
 pub(crate) use key::{KeyUse, VerifyingKey};

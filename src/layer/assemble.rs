@@ -10,6 +10,7 @@ use crate::{
     policy::PolicyPart,
     protocol::TokenType,
     records::{ConfigError, IssuerId},
+    replay::Replays,
     settings::Settings,
     signing::Signer,
     status::StatusChecks,
@@ -28,6 +29,7 @@ pub(super) struct Parts {
     pub(super) fetcher: Fetcher,
     pub(super) verifiers: HashMap<TokenType, TokenVerifierPart>,
     pub(super) status: StatusChecks,
+    pub(super) replays: Replays,
     pub(super) settings: Arc<Settings>,
     pub(super) limits: Arc<Budgets>,
 }
@@ -66,6 +68,7 @@ impl Parts {
                 settings: Arc::clone(&self.settings),
             },
             status: self.status.clone(),
+            replays: self.replays.clone(),
             policy,
             table,
             signer,

@@ -12,6 +12,7 @@ use crate::{
     policy::{Policy, PolicyPart, Rule},
     protocol::{ErrorProfile, TokenType},
     records::{Client, Issuer, IssuerId, Target},
+    replay::{MemoryReplayStore, ReplayPart, ReplayStore},
     revocation::{RevocationPart, RevocationStore},
     service::{Endpoint, EndpointMatch, RequestHead},
     settings::Settings,
@@ -76,6 +77,7 @@ pub struct TokenExchangeBuilder {
     verifiers: HashMap<TokenType, TokenVerifierPart>,
     status: Option<StatusPart>,
     revocations: Option<RevocationPart>,
+    replay_store: ReplayPart,
     body_limits: body::Limits,
     forward_unread: bool,
     guard: bool,
@@ -111,6 +113,7 @@ impl TokenExchangeBuilder {
             verifiers: HashMap::new(),
             status: None,
             revocations: None,
+            replay_store: boxed(MemoryReplayStore::default()),
             body_limits: body::Limits { bytes: 1024 * 1024, frames: 4096, deadline: Duration::from_secs(10) },
             forward_unread: false,
             guard: false,
@@ -208,6 +211,15 @@ impl TokenExchangeBuilder {
     /// Default: no store; no token counts as revoked.
     pub fn revocations(mut self, store: impl RevocationStore) -> Self {
         self.revocations = Some(boxed(store));
+        self
+    }
+
+    /// Sets the store that remembers which client assertions, DPoP proofs and one-time subject tokens were used
+    /// ([`replay`](crate::replay)). If several processes serve one authorization server, all of them need one shared store.
+    ///
+    /// Default: a [`MemoryReplayStore`] with room for 1 000 000 keys.
+    pub fn replay_store(mut self, store: impl ReplayStore) -> Self {
+        self.replay_store = boxed(store);
         self
     }
 

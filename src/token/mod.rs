@@ -13,6 +13,7 @@ mod issuer_rules;
 mod jwt;
 mod kinds;
 mod meaning;
+mod one_time;
 mod origin;
 mod plug;
 mod verified_claim;

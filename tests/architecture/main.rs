@@ -14,7 +14,7 @@ use std::{
 };
 
 /// The modules at the root of the library. A module may import from the modules before it, and from none after it.
-const ORDER: [&str; 30] = [
+const ORDER: [&str; 31] = [
     "clock",
     "locks",
     "random",
@@ -26,6 +26,7 @@ const ORDER: [&str; 30] = [
     "body",
     "fetch",
     "revocation",
+    "replay",
     "jose",
     "records",
     "error",

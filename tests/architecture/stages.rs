@@ -5,8 +5,8 @@ use super::src;
 use syn::{FnArg, ImplItem, Item, ReturnType, Type, Visibility};
 
 /// The stages in their order.
-const STAGES: [&str; 8] =
-    ["Presented", "Authenticated", "Resolved", "Validated", "Bounded", "StillValid", "Decided", "Issued"];
+const STAGES: [&str; 9] =
+    ["Presented", "Authenticated", "Resolved", "Validated", "Bounded", "StillValid", "Decided", "Signed", "Issued"];
 
 fn items() -> Vec<Item> {
     let text = std::fs::read_to_string(src().join("exchange/stages.rs")).unwrap();

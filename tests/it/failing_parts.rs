@@ -31,6 +31,7 @@ use tower_token_exchange::{
     client_auth::{Authentication, ClientAuthenticator, Credentials},
     policy::{Decision, Grant, Policy, Query, Semantics},
     records::SubjectMapping,
+    replay::{UseOnce, Used},
     signing::{Algorithm, LocalSigner, Signature, Signer, SigningRequest},
 };
 use tracing_subscriber::layer::SubscriberExt;
@@ -182,6 +183,7 @@ enum PartName {
     Authenticator,
     Policy,
     Signer,
+    ReplayStore,
     Audit,
 }
 
@@ -189,7 +191,13 @@ enum PartName {
 fn faulty(part: PartName) -> (LocalWorld, Switch) {
     let fault = Switch::default();
     let (sender, events) = mpsc::unbounded_channel();
-    let plan = plan().with(|builder| builder.audit(recorder(sender.clone())).deadline(Duration::from_secs(2)));
+    // The replay store is asked about one-time tokens only.
+    let clients = |clients: Vec<Client>| match part {
+        PartName::ReplayStore => clients.into_iter().map(Client::one_time_subject_tokens).collect(),
+        _ => clients,
+    };
+    let plan = plan_with(clients, |targets| targets);
+    let plan = plan.with(|builder| builder.audit(recorder(sender.clone())).deadline(Duration::from_secs(2)));
     let with = Arc::clone(&fault);
     let key = plan.own.key.clone();
     let plan = plan.with(|builder| match part {
@@ -200,6 +208,10 @@ fn faulty(part: PartName) -> (LocalWorld, Switch) {
             let (name, algorithm) = (key.key_id().clone(), key.algorithm());
             builder.signer(Signer::new(name, algorithm, Faulty { inner: key, fault: with }, keys).unwrap())
         }
+        PartName::ReplayStore => {
+            let store = service_fn(|_: UseOnce| async { Ok::<_, Infallible>(Used::First) });
+            builder.replay_store(Faulty { inner: store, fault: with })
+        }
         PartName::Audit => builder.audit(Faulty { inner: recorder(sender), fault: with }),
     });
     (LocalWorld::without_sink(plan, events), fault)
@@ -208,7 +220,7 @@ fn faulty(part: PartName) -> (LocalWorld, Switch) {
 #[tokio::test(start_paused = true)]
 async fn a_failing_part_fails_one_request_closed() {
     use PartName::*;
-    for part in [Authenticator, Policy, Signer, Audit] {
+    for part in [Authenticator, Policy, Signer, ReplayStore, Audit] {
         for fault in FAULTS {
             let name = format!("{part:?} {fault:?}");
             let (mut world, switch) = faulty(part);
@@ -229,6 +241,8 @@ async fn a_failing_part_fails_one_request_closed() {
                 Policy => Reason::PolicyUnavailable,
                 Signer if panics => Reason::SignerPanicked,
                 Signer => Reason::SignerUnavailable,
+                ReplayStore if panics => Reason::ReplayStorePanicked,
+                ReplayStore => Reason::ReplayStoreUnavailable,
             };
             assert_eq!(reply.reason, Some(reason), "{name}: {reply:?}");
             let broken = panics && part != Audit;

@@ -35,6 +35,7 @@ mod key_origins;
 mod keys;
 mod metrics;
 mod names;
+mod one_time_tokens;
 mod paths;
 mod policy_combined;
 mod policy_explain;

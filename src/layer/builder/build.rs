@@ -13,6 +13,7 @@ use crate::{
     },
     limits::Budgets,
     records::{ConfigError, ConfigErrorKind, Problems},
+    replay::Replays,
     service::{Current, Endpoint, ServiceState, is_same_path},
     settings::Settings,
     status::StatusChecks,
@@ -64,6 +65,7 @@ impl TokenExchangeBuilder {
             fetcher: Fetcher { http: self.http.unwrap_or_else(default_service), clock: settings.clock.clone() },
             verifiers: self.verifiers,
             status: StatusChecks { revocations: self.revocations, status: self.status },
+            replays: Replays::new(self.replay_store, settings.clock.clone()),
             limits: Arc::new(Budgets::new(self.limits, &settings.clock)),
             settings: Arc::clone(&settings),
         };

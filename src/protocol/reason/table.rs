@@ -107,6 +107,10 @@ reasons! {
     ClientAssertionUnsupported = "client_assertion_unsupported", CLIENT,
         "Configure the client for `client_secret_basic` or `client_secret_post`. The methods `private_key_jwt` and \
         `client_secret_jwt` are not supported.";
+    /// The client assertion was used before (RFC 7523 section 3).
+    ClientAssertionUsedAgain = "client_assertion_used_again", CLIENT,
+        "Fix the client: make a new assertion with a new `jti` for each request, also for a request that is repeated. If \
+        the client does so, somebody repeats its requests; investigate the cause.";
     /// Too many different wrong credentials came from this peer, for this client id or for all client ids. The credentials of
     /// this attempt were not checked.
     AuthenticationRateLimited = "authentication_rate_limited",
@@ -137,6 +141,11 @@ reasons! {
     /// The request has a `DPoP` proof, which the layer does not support.
     DpopUnsupported = "dpop_unsupported", request("DPoP is not supported").error(ErrorCode::InvalidDpopProof),
         "Disable DPoP in the client for requests to this endpoint.";
+    /// The DPoP proof was used before (RFC 9449 section 11.1).
+    DpopProofUsedAgain = "dpop_proof_used_again",
+        request("the DPoP proof was used before").error(ErrorCode::InvalidDpopProof),
+        "Fix the client: make a new proof with a new `jti` for each request, also for a request that is repeated. If the \
+        client does so, somebody repeats its requests; investigate the cause.";
     /// A client tried to revoke a token of another client (RFC 7009 section 2.1).
     TokenNotHeld = "token_not_held",
         request("the token was not issued to this client").error(ErrorCode::UnauthorizedClient),
@@ -319,6 +328,16 @@ reasons! {
     AuthorizationDetailsUnsupported = "authorization_details_unsupported", TOKEN,
         "Fix the client: get a token that has only scopes.";
 
+    /// The subject token may be exchanged once, but has nothing that tells the token from others: no `jti`, and another form
+    /// than a JWT or an opaque token.
+    OneTimeTokenUnidentified = "one_time_token_unidentified", TOKEN,
+        "Configure the issuer to write `jti`, or let the token verifier return the name of the token as `jti`. Otherwise \
+        remove {Issuer::one_time_subject_tokens} or {Client::one_time_subject_tokens}.";
+    /// The subject token may be exchanged once, but is valid for more than 24 hours more.
+    OneTimeTokenTooLong = "one_time_token_too_long", TOKEN,
+        "Configure the issuer to write tokens with a shorter lifetime, or remove {Issuer::one_time_subject_tokens} or \
+        {Client::one_time_subject_tokens}. The replay store has to remember the use until the token expires.";
+
     /// There were more exchanges for the subject than its budget allows.
     SubjectRateLimited = "subject_rate_limited", limited("too many requests; try again later"),
         "A client repeats exchanges for one user instead of keeping the tokens, or somebody uses a stolen token. If so many \
@@ -483,6 +502,26 @@ reasons! {
     SignatureRefused = "signature_refused", BROKEN,
         "The signing service uses another key, algorithm or format than the `TokenExchangeBuilder::signer` declares. \
         Many key services return ECDSA signatures in DER: convert these to the two numbers side by side.";
+    /// The subject token may be exchanged once, and was exchanged before.
+    SubjectTokenUsedAgain = "subject_token_used_again", TOKEN,
+        "Fix the client: get a new subject token for each exchange. If the client does so, the token was stolen; the audit \
+        events with the `jti` of this event show who exchanged the token. The setting is \
+        {Issuer::one_time_subject_tokens} or {Client::one_time_subject_tokens}.";
+    /// The client already has its share of the replay store, so the store cannot remember another use.
+    ReplayShareUsed = "replay_share_used", limited("too many requests; try again later"),
+        "Find out why the client makes so many requests. If that is regular, give the `TokenExchangeBuilder::replay_store` a \
+        larger capacity, or let the client use shorter lifetimes. Other clients are still served.";
+    /// The replay store has no room for another use.
+    ReplayStoreFull = "replay_store_full", UNAVAILABLE,
+        "Give the `TokenExchangeBuilder::replay_store` a larger capacity, or use shorter lifetimes. A full store forgets \
+        nothing that has not expired, so the layer refuses everything that may be used once.";
+    /// The replay store did not answer.
+    ReplayStoreUnavailable = "replay_store_unavailable", UNAVAILABLE,
+        "The detail has the error of the `TokenExchangeBuilder::replay_store`: for example, Redis is down, or the disk of the \
+        file is full. The layer accepts nothing that may be used once until the store answers.";
+    /// The replay store panicked.
+    ReplayStorePanicked = "replay_store_panicked", BROKEN,
+        "The service of `TokenExchangeBuilder::replay_store` has a defect. The message of the panic is on standard error.";
     /// The audit sink did not take the event of an issued token, so the layer withheld the token.
     AuditUnavailable = "audit_unavailable", UNAVAILABLE,
         "The `TokenExchangeBuilder::audit` sink failed or took longer than 5 s. The log has the event, with target \

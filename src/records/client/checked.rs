@@ -25,6 +25,7 @@ pub(crate) struct ClientRecord {
     pub(crate) several_audiences: bool,
     pub(crate) repeated_actors: bool,
     pub(crate) jwt_output: bool,
+    pub(crate) one_time_subject_tokens: bool,
     /// The parties whose actor tokens the client may present.
     pub(crate) carries: Vec<Party>,
     pub(crate) tenants: Vec<String>,
@@ -98,6 +99,7 @@ impl Client {
             several_audiences: self.several_audiences,
             repeated_actors: self.repeated_actors,
             jwt_output: self.jwt_output,
+            one_time_subject_tokens: self.one_time_subject_tokens,
             carries: self.actors.clone(),
             tenants: self.tenants.clone(),
         }

@@ -50,7 +50,8 @@ const ACTORS: Field = Field::new("carries", "allow_actor");
 /// | `carries = [{ iss = "…", sub = "…" }]` | [`allow_actor`](Self::allow_actor) |
 /// | `tenants` | [`allow_tenants`](Self::allow_tenants) |
 ///
-/// `secret` and `secret_sha256` are one text or a list of texts. Every other `allow_…` key is `true` or `false`.
+/// `secret` and `secret_sha256` are one text or a list of texts. `one_time_subject_tokens` and every other `allow_…` key are
+/// `true` or `false`.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Client {
@@ -71,6 +72,7 @@ pub struct Client {
     several_audiences: bool,
     repeated_actors: bool,
     jwt_output: bool,
+    one_time_subject_tokens: bool,
     actors: Vec<Party>,
     tenants: Vec<String>,
 }
@@ -95,6 +97,7 @@ impl Client {
             several_audiences: false,
             repeated_actors: false,
             jwt_output: false,
+            one_time_subject_tokens: false,
             actors: Vec::new(),
             tenants: Vec::new(),
         }
@@ -242,6 +245,22 @@ impl Client {
     /// `token_type` `N_A` (RFC 8693 section 2.2.1).
     pub fn allow_jwt_output(mut self) -> Self {
         self.jwt_output = true;
+        self
+    }
+
+    /// Lets the client exchange each subject token once.
+    ///
+    /// The rules are those of [`Issuer::one_time_subject_tokens`](super::Issuer::one_time_subject_tokens). A client without this
+    /// setting can exchange the same token, also after this client did.
+    ///
+    /// ```
+    /// use tower_token_exchange::Client;
+    ///
+    /// let batch = Client::new("batch").one_time_subject_tokens();
+    /// # let _ = batch;
+    /// ```
+    pub fn one_time_subject_tokens(mut self) -> Self {
+        self.one_time_subject_tokens = true;
         self
     }
 

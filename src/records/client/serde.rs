@@ -54,6 +54,9 @@ struct ClientDocument {
     /// Whether the client may request the token type `jwt`.
     #[serde(default)]
     allow_jwt_output: bool,
+    /// Whether the client may exchange each subject token only once. Default: `false`.
+    #[serde(default)]
+    one_time_subject_tokens: bool,
     /// The parties that the client may present as actors.
     #[serde(default)]
     carries: Vec<Party>,
@@ -83,6 +86,7 @@ impl TryFrom<ClientDocument> for Client {
             several_audiences: document.allow_several_audiences,
             repeated_actors: document.allow_repeated_actors,
             jwt_output: document.allow_jwt_output,
+            one_time_subject_tokens: document.one_time_subject_tokens,
             actors: document.carries,
             tenants: document.tenants,
             ..client

@@ -34,6 +34,7 @@ pub(crate) struct IssuerRecord {
     pub(crate) untyped_access_tokens: bool,
     pub(crate) leeway: Option<Duration>,
     pub(crate) max_age: Option<Duration>,
+    pub(crate) one_time_subject_tokens: bool,
     pub(crate) tenants: Option<Tenants>,
     /// Whether the issuer is a trust domain of SPIFFE.
     pub(crate) spiffe: bool,
@@ -232,6 +233,7 @@ impl Issuer {
             untyped_access_tokens: self.has_untyped_access_tokens(),
             leeway: self.leeway,
             max_age: self.max_age,
+            one_time_subject_tokens: self.one_time_subject_tokens,
             tenants: self.tenants.clone(),
             spiffe: self.is_trust_domain,
             accepted_audiences,

@@ -88,7 +88,7 @@ const PRESENTERS: Field = Field::new("presenters", "allow_presenters");
 /// `tokens` is one table, or an array of tables. A secret for the introspection endpoint can be in a file:
 /// `client_secret_file` or `bearer_token_file`, which [`Document::read_files`](crate::Document::read_files) reads.
 ///
-/// `discovery` and every `allow_…` and `trust_…` key is `true` or `false`. A token type is a URI, or one of the short
+/// `discovery`, `one_time_subject_tokens` and every `allow_…` and `trust_…` key are `true` or `false`. A token type is a URI, or one of the short
 /// names `jwt`, `access_token` and `id_token`.
 #[derive(Clone, Debug)]
 #[must_use]
@@ -109,6 +109,7 @@ pub struct Issuer {
     untyped_access_tokens: bool,
     leeway: Option<Duration>,
     max_age: Option<Duration>,
+    one_time_subject_tokens: bool,
     tenants: Option<Tenants>,
     is_trust_domain: bool,
     accepted_audiences: Vec<String>,
@@ -175,6 +176,7 @@ impl Issuer {
             untyped_access_tokens: false,
             leeway: None,
             max_age: None,
+            one_time_subject_tokens: false,
             tenants: None,
             is_trust_domain: false,
             accepted_audiences: Vec::new(),
@@ -377,6 +379,34 @@ impl Issuer {
         self
     }
 
+    /// Lets each subject token of the issuer be exchanged once, by whichever client.
+    ///
+    /// The token is used up after the new token is signed and before the client receives the new token. The
+    /// [`replay_store`](crate::TokenExchangeBuilder::replay_store) remembers each use. Actor tokens can be used several times.
+    ///
+    /// - **Identity.** The `jti` of the token names the token. Without `jti`, the signed part of a JWT and the text of an opaque
+    ///   token do. An introspection endpoint must therefore accept only one spelling of an opaque token without `jti`. A token of
+    ///   a [token verifier](crate::token::TokenVerifier) needs a `jti`.
+    /// - **Lifetime.** The token expires in 24 hours or less.
+    ///
+    /// The setting of our own issuer is also about the tokens that the layer issued.
+    ///
+    /// Default: a token can be exchanged any number of times until it expires.
+    ///
+    /// ```
+    /// use tower_token_exchange::{Issuer, records::SubjectMapping};
+    ///
+    /// let idp = Issuer::new("https://idp.example")
+    ///     .discovery()
+    ///     .map_subjects(SubjectMapping::Prefix("idp|".into()))
+    ///     .one_time_subject_tokens();
+    /// # let _ = idp;
+    /// ```
+    pub fn one_time_subject_tokens(mut self) -> Self {
+        self.one_time_subject_tokens = true;
+        self
+    }
+
     /// Accepts tokens of these tenants only. A token has to name its tenant in a claim.
     ///
     /// With one tenant, the claim has to have this value. With several tenants, names are unique only within a tenant:
@@ -470,7 +500,13 @@ impl Issuer {
         let accepts_jwt = self.tokens.iter().any(|rules| rules.token_type == TokenType::JWT);
         let types = [Some(TokenType::ACCESS_TOKEN), accepts_jwt.then_some(TokenType::JWT)];
         let issued = Self::new(self.id.clone()).accept_types(types.into_iter().flatten());
-        Self { leeway: self.leeway, max_age: self.max_age, wording: self.wording, ..issued }
+        Self {
+            leeway: self.leeway,
+            max_age: self.max_age,
+            one_time_subject_tokens: self.one_time_subject_tokens,
+            wording: self.wording,
+            ..issued
+        }
     }
 
     fn set_keys(&mut self, keys: KeySource) {

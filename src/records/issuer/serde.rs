@@ -52,6 +52,9 @@ struct IssuerDocument {
     leeway: Option<String>,
     /// The greatest age of a token, such as `1h`. Default: only `exp` limits the age.
     max_age: Option<String>,
+    /// Whether each subject token of the issuer may be exchanged only once. Default: `false`.
+    #[serde(default)]
+    one_time_subject_tokens: bool,
     /// The accepted tenants of an issuer whose tokens name their tenant.
     tenants: Option<TenantsDocument>,
     /// The names of the subjects here: `"keep"`, `{ prefix = "…" }` or `{ claim = "…" }`. Required.
@@ -289,6 +292,7 @@ impl TryFrom<IssuerDocument> for Issuer {
         }
         issuer.leeway = values::duration("leeway", document.leeway)?;
         issuer.max_age = values::duration("max_age", document.max_age)?;
+        issuer.one_time_subject_tokens = document.one_time_subject_tokens;
         if let Some(TenantsDocument { claim, accepted }) = document.tenants {
             issuer = issuer.accept_tenants(claim, accepted);
         }

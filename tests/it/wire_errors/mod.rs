@@ -50,12 +50,16 @@ const ELSEWHERE: &[(Reason, Option<&str>)] = &[
     (Reason::ClientRateLimited, Some("fair_limits.rs")),
     (Reason::SubjectRateLimited, Some("fair_limits.rs")),
     (Reason::RevocationShareUsed, Some("fair_limits.rs")),
+    (Reason::ReplayShareUsed, Some("one_time_tokens.rs")),
     // Only at the endpoints for introspection and revocation.
     (Reason::IssuedTokenMisplaced, Some("issued_tokens.rs")),
     (Reason::TokenNotHeld, Some("issued_tokens.rs")),
     // Without a sink that takes the event, or without a client that reads the answer.
     (Reason::AuditUnavailable, Some("wire_errors/mod.rs")),
     (Reason::ClientGone, Some("wire_errors/mod.rs")),
+    // `src/replay/replays.rs` has the tests.
+    (Reason::ClientAssertionUsedAgain, None),
+    (Reason::DpopProofUsedAgain, None),
     // A defect of the layer, which no request is known to reach.
     (Reason::Internal, None),
 ];

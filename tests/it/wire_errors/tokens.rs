@@ -4,6 +4,7 @@ use super::*;
 use tower_token_exchange::{
     TokenType,
     records::{Introspection, TokenRules},
+    replay::{UseOnce, Used},
     revocation::{RevocationQuestion, RevocationState, RevocationStore},
     status::{Status, StatusQuery},
     token::{TokenToVerify, Verification},
@@ -222,7 +223,8 @@ where
 {
     let desk = Issuer::new("https://desk.example")
         .accept_types([TokenType::from_static(BADGE)])
-        .map_subjects(SubjectMapping::Prefix("desk|".into()));
+        .map_subjects(SubjectMapping::Prefix("desk|".into()))
+        .one_time_subject_tokens();
     plan().with(|builder| {
         builder.issuers([desk]).token_verifier(TokenType::from_static(BADGE), tower::service_fn(verify))
     })
@@ -283,6 +285,28 @@ pub(super) fn others_say_so() -> Vec<Row> {
         broken("a revocation store that panics", Reason::RevocationsPanicked, || {
             plan().with(|builder| builder.revocations(revocations(|| panic!("{CANARY}, as the test wants"))))
         }),
+        bad_token("a one-time token without a name", Reason::OneTimeTokenUnidentified, badge()).in_world(|| {
+            with_verifier(|_| async {
+                let claims = [("iss", "https://desk.example"), ("sub", "dora"), ("aud", AS)];
+                let claims = claims.map(|(name, text)| (name, json!(text)));
+                Ok(Verification::verified(claims.into_iter().chain([("exp", json!(NOW + 600))])))
+            })
+        }),
+        bad_token(
+            "a one-time token that is valid for days",
+            Reason::OneTimeTokenTooLong,
+            ask().token(|world| world.own.access_token(json!({ "exp": NOW + 2 * 24 * 60 * 60 }))),
+        )
+        .in_world(|| with_replays(|| Ok(Used::First))),
+        bad_token("a one-time token that was used before", Reason::SubjectTokenUsedAgain, ask())
+            .in_world(|| with_replays(|| Ok(Used::Again))),
+        unavailable("a replay store that is full", Reason::ReplayStoreFull, || with_replays(|| Ok(Used::Full))),
+        unavailable("a replay store that cannot be asked", Reason::ReplayStoreUnavailable, || {
+            with_replays(|| Err(CANARY))
+        }),
+        broken("a replay store that panics", Reason::ReplayStorePanicked, || {
+            with_replays(|| panic!("{CANARY}, as the test wants"))
+        }),
         bad_token("a subject that was disabled", Reason::StatusRefused, ask())
             .in_world(|| with_status(|_| async { Ok(Status::refused(CANARY)) })),
         unavailable("a status check that cannot be asked", Reason::StatusUnavailable, || {
@@ -295,6 +319,13 @@ pub(super) fn others_say_so() -> Vec<Row> {
             })
         }),
     ]
+}
+
+/// A plan in which `orders` may exchange each token once.
+fn with_replays(answer: fn() -> Result<Used, &'static str>) -> Plan {
+    let one_time = |clients: Vec<Client>| clients.into_iter().map(Client::one_time_subject_tokens).collect();
+    let store = tower::service_fn(move |_: UseOnce| async move { answer() });
+    plan_with(one_time, |targets| targets).with(|builder| builder.replay_store(store))
 }
 
 fn revocations(answer: fn() -> Result<RevocationState, &'static str>) -> impl RevocationStore {
