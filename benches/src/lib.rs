@@ -3,6 +3,7 @@
 
 mod budgets;
 mod callgrind;
+pub mod manual;
 pub mod scenario;
 mod world;
 

@@ -6,7 +6,12 @@ pub mod composition {}
 pub mod issuers {}
 #[doc = include_str!("names.md")]
 pub mod names {}
+#[doc = include_str!("performance.md")]
+#[doc = include_str!("performance.svg")]
+pub mod performance {}
 #[doc = include_str!("reasons.md")]
 pub mod reasons {}
+#[doc = include_str!("scale.md")]
+pub mod scale {}
 #[doc = include_str!("smuggling.md")]
 pub mod smuggling {}
