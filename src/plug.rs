@@ -25,15 +25,18 @@
 
 use crate::protocol::{Reason, Rejection, refuse};
 use bytes::Bytes;
+use futures_util::TryFutureExt;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use std::{
     any::Any,
+    fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
 };
-use tower::{BoxError, Service, ServiceExt, util::BoxCloneSyncService};
+use tower::{BoxError, Service, ServiceExt};
 
 /// A [`tower::Service`] that answers a `Question` with an `Answer`.
 ///
@@ -81,12 +84,56 @@ pub trait HttpService: Plug<Request<Bytes>, Response<Bytes>> {}
 
 impl<S: Plug<Request<Bytes>, Response<Bytes>>> HttpService for S {}
 
-/// A plug whose type is erased.
-pub type BoxPlug<Question, Answer> = BoxCloneSyncService<Question, Answer, BoxError>;
+/// A plug whose type is erased. Clones share the plug, and each question goes to a fresh clone of the plug.
+pub struct BoxPlug<Question, Answer>(Arc<dyn Ask<Question, Answer>>);
 
 /// Erases the type of a plug.
-pub fn boxed<Question: 'static, Answer: 'static>(plug: impl Plug<Question, Answer>) -> BoxPlug<Question, Answer> {
-    BoxPlug::new(plug.map_err(Into::into))
+pub fn boxed<Question, Answer>(plug: impl Plug<Question, Answer>) -> BoxPlug<Question, Answer>
+where
+    Question: Send + 'static,
+    Answer: 'static,
+{
+    BoxPlug(Arc::new(plug))
+}
+
+/// The future answer of a plug.
+type BoxAnswer<Answer> = Pin<Box<dyn Future<Output = Result<Answer, BoxError>> + Send>>;
+
+trait Ask<Question, Answer>: Send + Sync {
+    fn ask(&self, question: Question) -> BoxAnswer<Answer>;
+}
+
+impl<Question: Send + 'static, Answer: 'static, S: Plug<Question, Answer>> Ask<Question, Answer> for S {
+    fn ask(&self, question: Question) -> BoxAnswer<Answer> {
+        Box::pin(self.clone().oneshot(question).map_err(Into::into))
+    }
+}
+
+impl<Question, Answer> Service<Question> for BoxPlug<Question, Answer> {
+    type Response = Answer;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer, BoxError>> + Send>>;
+
+    /// The plug becomes ready after the call.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, question: Question) -> Self::Future {
+        self.0.ask(question)
+    }
+}
+
+impl<Question, Answer> Clone for BoxPlug<Question, Answer> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<Question, Answer> fmt::Debug for BoxPlug<Question, Answer> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BoxPlug")
+    }
 }
 
 /// An [`HttpService`] whose type is erased.
@@ -109,8 +156,11 @@ where
     Question: Send + 'static,
     Answer: 'static,
 {
-    let answer = async { plug.clone().oneshot(question).await };
-    match catch_panic(answer).await {
+    let answer = match catch_unwind(AssertUnwindSafe(|| plug.0.ask(question))) {
+        Ok(answer) => catch_panic(answer).await,
+        Err(panic) => Err(panic),
+    };
+    match answer {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => Err(refuse(failing.unavailable).with_detail(error)),
         Err(_) => Err(refuse(failing.panicked)),

@@ -4,13 +4,16 @@ use data_encoding::BASE64URL_NOPAD;
 use ring::rand::{SecureRandom, SystemRandom};
 
 /// Returns `BYTES` random bytes as base64url text, or `None` if the system has no randomness.
+#[cfg(feature = "server-authenticator")]
 pub(crate) fn text<const BYTES: usize>() -> Option<String> {
     random::<BYTES>().map(|bytes| BASE64URL_NOPAD.encode(&bytes))
 }
 
 /// Returns the name of a token or of an attempt: 128 random bits as base64url text.
-pub(crate) fn unique_id() -> Option<String> {
-    text::<16>()
+pub(crate) fn unique_id<T: for<'a> From<&'a str>>() -> Option<T> {
+    let mut text = [0; 22];
+    BASE64URL_NOPAD.encode_mut(&random::<16>()?, &mut text);
+    std::str::from_utf8(&text).ok().map(T::from)
 }
 
 /// Returns a random number from 0 up to 1, or 0.5 if the system has no randomness.

@@ -158,8 +158,8 @@ impl Story<'_> {
             println!("    outcome: {}", event.outcome);
             event.reason.iter().for_each(|reason| println!("    reason: {reason}"));
             let client = or_none(event.client_id.as_ref().map(ToString::to_string));
-            let subject = or_none(event.subject.as_ref().map(|party| party.sub.clone()));
-            let actor = or_none(event.actor.as_ref().map(|party| party.sub.clone()));
+            let subject = or_none(event.subject.as_ref().map(|party| party.sub.to_string()));
+            let actor = or_none(event.actor.as_ref().map(|party| party.sub.to_string()));
             println!("    client: {client}, subject: {subject}, actor: {actor}");
             event.policy_id.iter().for_each(|rule| println!("    allowed by rule: {rule}"));
             event.detail.iter().for_each(|detail| print_wrapped("    ", &format!("detail: {detail}")));

@@ -78,7 +78,7 @@ impl Audit {
             span: Span::current(),
             started: Instant::now(),
             timer: (operation == Operation::Exchange).then(|| StageTimer::start(Stage::Request.as_str())),
-            event: Box::new(event),
+            event: Arc::new(event),
             is_open: true,
         }
     }
@@ -137,7 +137,8 @@ pub(crate) struct Attempt {
     started: Instant,
     /// Only the stages of an exchange are measured.
     timer: Option<StageTimer>,
-    event: Box<AuditEvent>,
+    /// Shared with the delivery of the event. Until then, nothing else has the event.
+    event: Arc<AuditEvent>,
     /// Whether the event still has to be sent or counted.
     is_open: bool,
 }
@@ -148,12 +149,13 @@ impl Attempt {
         if let Some(timer) = &mut self.timer {
             timer.enter(stage.as_str());
         }
-        self.event.stage = stage;
-        &mut self.event
+        let event = self.event_mut();
+        event.stage = stage;
+        event
     }
 
     pub(super) fn event_mut(&mut self) -> &mut AuditEvent {
-        &mut self.event
+        Arc::make_mut(&mut self.event)
     }
 
     /// Ends the attempt, and waits until the sink has taken the event. An introspection does not wait.
@@ -208,7 +210,7 @@ impl Attempt {
     }
 
     fn close(&mut self, rejection: Option<&Rejection>) {
-        let event = &mut self.event;
+        let event = Arc::make_mut(&mut self.event);
         event.duration = self.started.elapsed();
         let Some(rejection) = rejection else {
             event.outcome = Outcome::of_success(event.operation);
@@ -241,8 +243,8 @@ impl Attempt {
         deliver(self.audit.sink.clone(), undelivered, slot, until).instrument(self.span.clone())
     }
 
-    fn undelivered(&self, problem: &str) -> Undelivered {
-        Undelivered::new(self.event.clone(), problem, !self.audit.best_effort)
+    fn undelivered(&self, problem: &'static str) -> Undelivered {
+        Undelivered::new(Arc::clone(&self.event), problem, !self.audit.best_effort)
     }
 }
 

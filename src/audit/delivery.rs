@@ -2,9 +2,9 @@ use super::{AuditEvent, Operation, Outcome, sink};
 use crate::{
     metrics::{self, AttemptLabels},
     plug::{BoxPlug, Failing, ask},
-    protocol::{Detail, Reason, Rejection, refuse},
+    protocol::{Reason, Rejection, refuse},
 };
-use std::time::Duration;
+use std::{borrow::Cow, sync::Arc, time::Duration};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 const FAILING: Failing = Failing { unavailable: Reason::AuditUnavailable, panicked: Reason::AuditUnavailable };
@@ -27,7 +27,8 @@ pub(super) async fn deliver(
     match &taken {
         Ok(()) => undelivered.mark_delivered(),
         Err(refusal) => {
-            undelivered.problem = refusal.detail().map_or_else(|| "the sink panicked".to_owned(), Detail::in_clear);
+            undelivered.problem =
+                refusal.detail().map_or("the sink panicked".into(), |detail| detail.in_clear().into());
         }
     }
     // A flush waits until all slots are free, so the event is counted, and logged if necessary, before the slot is free.
@@ -58,16 +59,16 @@ fn log(problem: &str, event: &AuditEvent) {
 ///
 /// In both cases, the attempt is counted in the metrics.
 pub(super) struct Undelivered {
-    event: Option<Box<AuditEvent>>,
-    problem: String,
+    event: Option<Arc<AuditEvent>>,
+    problem: Cow<'static, str>,
     /// Whether the layer withholds the issued token if the sink does not take the event.
     withholds_token: bool,
 }
 
 impl Undelivered {
     /// `problem` is logged if the value is dropped before the sink has answered.
-    pub(super) fn new(event: Box<AuditEvent>, problem: &str, withholds_token: bool) -> Self {
-        Self { event: Some(event), problem: problem.to_owned(), withholds_token }
+    pub(super) fn new(event: Arc<AuditEvent>, problem: &'static str, withholds_token: bool) -> Self {
+        Self { event: Some(event), problem: problem.into(), withholds_token }
     }
 
     fn mark_delivered(&mut self) {
@@ -79,7 +80,8 @@ impl Undelivered {
 
 impl Drop for Undelivered {
     fn drop(&mut self) {
-        let Some(mut event) = self.event.take() else { return };
+        let Some(event) = self.event.take() else { return };
+        let mut event = Arc::unwrap_or_clone(event);
         if let Some(granted) = event.granted.take_if(|_| self.withholds_token) {
             let reason = Reason::AuditUnavailable;
             (event.outcome, event.reason, event.error) = (Outcome::Error, Some(reason), Some(reason.error()));

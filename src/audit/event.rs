@@ -3,7 +3,7 @@ use crate::{
     client_auth::AuthenticationMethod,
     policy::{Semantics, ShadowOutcome},
     protocol::{ClientId, ErrorCode, IssuerId, KeyId, NumericDate, Reason, Scope, TargetId, TokenId, TokenType},
-    records::Party,
+    records::{Party, SubjectId},
 };
 use serde::{Serialize, Serializer};
 use std::{
@@ -213,7 +213,7 @@ pub struct Granted {
     /// The ids of the target records that the token is for.
     pub targets: Vec<TargetId>,
     /// The `sub` claim of the token.
-    pub sub: String,
+    pub sub: SubjectId,
     /// The scope of the token.
     pub scope: Scope,
     /// The type of the token.

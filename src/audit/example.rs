@@ -64,7 +64,7 @@ impl AuditEvent {
             shadow: None,
             granted: KeyId::try_from("key-1").ok().map(|kid| Granted {
                 targets: vec!["billing".into()],
-                sub: "alice".to_owned(),
+                sub: "alice".into(),
                 scope: Scope::from_tokens(["invoices:read"]).unwrap_or_default(),
                 token_type: access_token,
                 jti: "issued-1".into(),

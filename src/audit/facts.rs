@@ -6,7 +6,7 @@ use crate::{
     client_auth::{AuthenticationMethod, Credentials},
     exchange::{Authenticated, Bounded, Decided, Issued, Observer, Presented, Resolved, StillValid, Validated},
     policy::ShadowOutcome,
-    protocol::{ClientId, Identification, NumericDate, escaped},
+    protocol::{ClientId, Identification, NumericDate, escaped, escaped_id},
     records::Party,
     token::VerifiedToken,
 };
@@ -75,7 +75,7 @@ impl Observer for Attempt {
     fn issued(&mut self, issued: &Issued) {
         self.reached(Stage::Answer).granted = Some(Granted {
             targets: issued.targets().iter().map(|target| target.id.clone()).collect(),
-            sub: escaped(issued.issued_sub()),
+            sub: escaped_id(issued.issued_sub()),
             scope: issued.grant().scope().clone(),
             token_type: issued.issued_token_type().clone(),
             jti: issued.jti().clone(),
@@ -126,14 +126,14 @@ impl Attempt {
 }
 
 fn party(party: &Party) -> Party {
-    Party::new(escaped(party.iss.as_str()), escaped(&party.sub))
+    Party { iss: escaped_id(&party.iss), sub: escaped_id(&party.sub) }
 }
 
 fn token(token: &VerifiedToken) -> TokenFacts {
     TokenFacts {
         token_type: token.token_type.clone(),
         iss: token.issuer.id.clone(),
-        jti: token.claims.get("jti").and_then(|jti| jti.as_str()).map(|jti| escaped(jti).into()),
+        jti: token.claims.string("jti").map(|jti| escaped(jti).into()),
         exp: token.expires_at,
         one_time: false,
     }

@@ -27,7 +27,7 @@ impl Actor {
         client: &ClientRecord,
         actor_token: Option<&VerifiedToken>,
     ) -> Result<Self, Rejection> {
-        let client_party = Party::new(registry.own_issuer(), client.id.as_str());
+        let client_party = Party::new(registry.own_issuer(), &client.id);
         let Some(token) = actor_token else {
             let names = registry.names_of([client_party.clone()]);
             return Ok(Self { name_in_act: client_party.clone(), party: client_party, names, is_client: true });
@@ -46,7 +46,7 @@ impl Actor {
         if is_client || client.carries.contains(&party) {
             let issued_sub = names::issued_sub(registry, token).ok();
             return Ok(Self {
-                names: names::all_names(registry, token, issued_sub.as_deref()),
+                names: names::all_names(registry, token, issued_sub.as_ref()),
                 name_in_act: names::name_in_act(registry, token),
                 party,
                 is_client,
@@ -84,7 +84,7 @@ impl Actor {
             return Err(malformed());
         }
         let namespace = iss.unwrap_or(subject.issuer.id.as_str());
-        let party_matches = sub.is_none_or(|sub| names::local_name(registry, namespace, sub) == self.party);
+        let party_matches = sub.is_none_or(|sub| names::local_name(registry, Party::new(namespace, sub)) == self.party);
         let names_client = |name| {
             let issuer = registry.issuer(namespace)?;
             (self.is_client && registry.client_meant(issuer, name)? == &client.id).then_some(())

@@ -4,10 +4,13 @@ use crate::{
     records::{IssuerId, Party, Registry},
     token::VerifiedToken,
 };
+use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
+use std::io;
 
-/// The members of `act` that identify an actor. Other claims have no meaning inside `act` (RFC 8693 section 4.1).
-const IDENTITY_MEMBERS: [&str; 6] = ["iss", "sub", "client_id", "sub_profile", "email", "name"];
+/// The members of `act` that identify an actor, in the order in which they are written. Other claims have no meaning inside
+/// `act` (RFC 8693 section 4.1).
+const IDENTITY_MEMBERS: [&str; 6] = ["client_id", "email", "iss", "name", "sub", "sub_profile"];
 /// The largest chain in an issued token, in bytes of JSON.
 const MAX_BYTES: usize = 4096;
 
@@ -84,7 +87,7 @@ impl ActChain {
             let detail = format!("{} actors, and `max_chain_depth` of the layer is {max_depth}", self.depth());
             return Err(refuse(Reason::ChainTooDeep).with_detail(detail));
         }
-        let bytes = self.to_json(registry.own_issuer()).map_or(0, |act| act.to_string().len());
+        let bytes = self.to_claim(registry.own_issuer()).map_or(0, |act| act.len());
         if bytes > MAX_BYTES {
             return Err(
                 refuse(Reason::ChainTooDeep).with_detail(format_args!("{bytes} bytes, and the limit is {MAX_BYTES}"))
@@ -95,19 +98,63 @@ impl ActChain {
 
     /// The claim `act` of an issued token, or `None` for an empty chain. The claim names the issuer of an actor only if
     /// the issuer of the token is another one.
-    pub(crate) fn to_json(&self, own_issuer: &IssuerId) -> Option<Value> {
-        self.0.iter().rev().fold(None, |inner, hop| {
-            let mut act = Map::new();
-            if hop.party.iss != *own_issuer {
-                act.insert("iss".into(), hop.party.iss.as_str().into());
+    pub(crate) fn to_claim<'a>(&'a self, own_issuer: &'a IssuerId) -> Option<ActClaim<'a>> {
+        ActClaim::new(&self.0, own_issuer)
+    }
+}
+
+/// The claim `act` of an issued token.
+pub(crate) struct ActClaim<'a> {
+    current: &'a Hop,
+    earlier: &'a [Hop],
+    own_issuer: &'a IssuerId,
+}
+
+impl<'a> ActClaim<'a> {
+    fn new(hops: &'a [Hop], own_issuer: &'a IssuerId) -> Option<Self> {
+        let (current, earlier) = hops.split_first()?;
+        Some(Self { current, earlier, own_issuer })
+    }
+
+    /// The length of the claim in bytes of JSON.
+    fn len(&self) -> usize {
+        let mut length = Length(0);
+        // Counting bytes cannot fail.
+        let _ = serde_json::to_writer(&mut length, self);
+        length.0
+    }
+}
+
+impl Serialize for ActClaim<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { current: Hop { party, members }, earlier, own_issuer } = *self;
+        let mut act = serializer.serialize_map(None)?;
+        if let Some(inner) = Self::new(earlier, own_issuer) {
+            act.serialize_entry("act", &inner)?;
+        }
+        for name in IDENTITY_MEMBERS {
+            match name {
+                "iss" if party.iss == *own_issuer => {}
+                "iss" => act.serialize_entry(name, &party.iss)?,
+                "sub" => act.serialize_entry(name, &party.sub)?,
+                _ => members.get(name).map_or(Ok(()), |value| act.serialize_entry(name, value))?,
             }
-            act.insert("sub".into(), hop.party.sub.clone().into());
-            act.extend(hop.members.clone());
-            if let Some(inner) = inner {
-                act.insert("act".into(), inner);
-            }
-            Some(act.into())
-        })
+        }
+        act.end()
+    }
+}
+
+/// Counts the bytes that are written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -130,6 +177,6 @@ impl Hop {
         if !members.values().all(Value::is_string) {
             return Err(malformed("a member of `act` is not a string"));
         }
-        Ok(Self { party: Party { iss, sub }, members })
+        Ok(Self { party: Party::new(iss, sub), members })
     }
 }

@@ -1,7 +1,7 @@
 use super::{Actor, names};
 use crate::{
     protocol::Rejection,
-    records::{Party, Registry},
+    records::{Party, Registry, SubjectId},
     token::VerifiedToken,
 };
 
@@ -9,7 +9,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Parties {
     /// The `sub` of the issued token.
-    pub(crate) issued_sub: String,
+    pub(crate) issued_sub: SubjectId,
     /// Every name of the subject. The first is the name in the subject token.
     subject_names: Vec<Party>,
     /// Whether the subject is a client, so that no user is behind the subject token.

@@ -84,7 +84,6 @@ async fn fill<B>(replay: &mut Replay<B>, limits: &Limits) -> Stop
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let mut pieces = Vec::new();
     let (mut bytes, mut frames) = (0_usize, 0_usize);
     loop {
         // Without this line, a body that is always ready would block the deadline and every other task.
@@ -92,9 +91,9 @@ where
         let data = match replay.read_frame().await {
             ReadOutcome::Frame(data) => data,
             ReadOutcome::Error => return Stop::Error,
-            ReadOutcome::End => return Stop::End(join(&pieces)),
+            ReadOutcome::End => return Stop::End(join(replay.data())),
         };
-        bytes = bytes.saturating_add(data.len());
+        bytes = bytes.saturating_add(data);
         frames += 1;
         if bytes > limits.bytes {
             return Stop::Bytes;
@@ -102,17 +101,21 @@ where
         if frames > limits.frames {
             return Stop::Frames;
         }
-        if !data.is_empty() {
-            pieces.push(data);
-        }
     }
 }
 
-fn join(pieces: &[Bytes]) -> Bytes {
-    match pieces {
-        [] => Bytes::new(),
-        [piece] => piece.clone(),
-        // The data can have a token or a secret.
-        pieces => Bytes::from_owner(Zeroizing::new(pieces.concat())),
+fn join<'a>(pieces: impl Iterator<Item = &'a Bytes> + Clone) -> Bytes {
+    let mut pieces = pieces.filter(|piece| !piece.is_empty());
+    let others = pieces.clone().skip(1);
+    match pieces.next() {
+        None => Bytes::new(),
+        Some(piece) if others.clone().next().is_none() => piece.clone(),
+        // The data can have a token or a secret, and a buffer that grows leaves a copy.
+        Some(piece) => {
+            let length = others.clone().map(Bytes::len).sum::<usize>();
+            let mut whole = Zeroizing::new(Vec::with_capacity(piece.len() + length));
+            [piece].into_iter().chain(others).for_each(|piece| whole.extend_from_slice(piece));
+            Bytes::from_owner(whole)
+        }
     }
 }

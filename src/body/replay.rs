@@ -72,8 +72,8 @@ pin_project! {
 
 /// The result of [`Replay::read_frame`].
 pub(super) enum ReadOutcome {
-    /// A frame with this data. Trailers have no data.
-    Frame(Bytes),
+    /// A frame with so many bytes of data. Trailers have no data.
+    Frame(usize),
     Error,
     End,
 }
@@ -101,7 +101,7 @@ impl<B: Body> Replay<B> {
         let hints = Hints::new(body);
         let outcome = body.frame().await;
         let read = match &outcome {
-            Some(Ok(frame)) => ReadOutcome::Frame(frame.data_ref().cloned().unwrap_or_default()),
+            Some(Ok(frame)) => ReadOutcome::Frame(frame.data_ref().map_or(0, Bytes::len)),
             Some(Err(_)) => ReadOutcome::Error,
             None => ReadOutcome::End,
         };
@@ -110,6 +110,14 @@ impl<B: Body> Replay<B> {
         }
         self.front.push_back(Step { hints, outcome });
         read
+    }
+
+    /// The data of the frames that were read.
+    pub(super) fn data(&self) -> impl Iterator<Item = &Bytes> + Clone
+    where
+        B: Body<Data = Bytes>,
+    {
+        self.front.iter().filter_map(|step| step.outcome.as_ref()?.as_ref().ok()?.data_ref())
     }
 
     /// Returns the original body if no frame was read, and otherwise the result of `wrap`.

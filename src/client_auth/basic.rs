@@ -1,5 +1,5 @@
 use crate::protocol::{self, Sensitive, form_decode};
-use data_encoding::BASE64URL_NOPAD;
+use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use zeroize::Zeroizing;
 
 /// Returns every pair of a client id and a secret that decoded `Authorization: Basic` credentials can mean, the standard
@@ -10,8 +10,10 @@ use zeroize::Zeroizing;
 pub(crate) fn readings(bytes: &[u8]) -> Option<Vec<(String, Sensitive)>> {
     let colon = bytes.iter().position(|byte| *byte == b':')?;
     let (id, secret) = (&bytes[..colon], &bytes[colon + 1..]);
-    let mut found: Vec<(String, Sensitive)> = Vec::new();
-    let decoded = form_decode(id).zip(form_decode(secret));
+    // Most ids and secrets have nothing to decode, and have one reading.
+    let is_plain = !bytes.iter().any(|byte| matches!(byte, b'%' | b'+'));
+    let mut found: Vec<(String, Sensitive)> = Vec::with_capacity(2 - usize::from(is_plain));
+    let decoded = if is_plain { None } else { form_decode(id).zip(form_decode(secret)) };
     let decoded = decoded.as_ref().map(|(id, secret)| (id.as_slice(), secret.as_slice()));
     for (id, secret) in decoded.into_iter().chain([(id, secret)]) {
         let reading = (text(id), Sensitive::new(text(secret)));
@@ -28,15 +30,16 @@ pub(crate) fn decode_base64(token: &str) -> Option<Zeroizing<Vec<u8>>> {
     if token.len() - unpadded.len() > 2 {
         return None;
     }
-    let mut url = Zeroizing::new(unpadded.as_bytes().to_vec());
-    for byte in url.iter_mut() {
-        match byte {
-            b'+' => *byte = b'-',
-            b'/' => *byte = b'_',
-            _ => {}
-        }
+    // A text with characters of both alphabets is read too.
+    if unpadded.bytes().any(|byte| matches!(byte, b'-' | b'_')) {
+        let url = unpadded.bytes().map(|byte| match byte {
+            b'+' => b'-',
+            b'/' => b'_',
+            other => other,
+        });
+        return protocol::decode_base64(&BASE64URL_NOPAD, &Zeroizing::new(url.collect::<Vec<u8>>()));
     }
-    protocol::decode_base64(&BASE64URL_NOPAD, &url)
+    protocol::decode_base64(&BASE64_NOPAD, unpadded.as_bytes())
 }
 
 /// Decodes UTF-8, or Latin-1 if the bytes are not UTF-8.

@@ -19,7 +19,7 @@ use crate::{
         Answer, Identification, KeyId, NumericDate, Reason, Rejection, Requested, Scope, Sender, TargetId, TokenId,
         TokenRequest, TokenType,
     },
-    records::{ClientRecord, Party, Registry, TargetRecord},
+    records::{ClientRecord, Party, Registry, SubjectId, TargetRecord},
     replay::{Replays, UseKey},
     settings::Settings,
     signing::{SignedToken, Signer, TokenContents},
@@ -188,7 +188,7 @@ impl Bounded {
         Ok(Self { validated, bounds })
     }
 
-    pub(crate) fn issued_sub(&self) -> &str {
+    pub(crate) fn issued_sub(&self) -> &SubjectId {
         &self.bounds.parties.issued_sub
     }
 
@@ -225,7 +225,7 @@ impl Bounded {
             client_id: self.client().id.clone(),
             subject: self.subject().party(),
             subject_other_names: self.subject_other_names().to_vec(),
-            issued_sub: self.issued_sub().to_owned(),
+            issued_sub: self.issued_sub().clone(),
             actor: self.actor().party.clone(),
             actor_other_names: self.actor().other_names(),
             targets: self.target_ids(),

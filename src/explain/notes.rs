@@ -62,7 +62,7 @@ impl<'a> Notes<'a> {
         }
     }
 
-    fn note_target(&mut self, requested: &str, name: Option<TargetName>) {
+    fn note_target(&mut self, requested: &str, name: Option<TargetName<'_>>) {
         let registry = &self.exchange.registry;
         let found = name.and_then(|name| registry.target_with_position(&name));
         self.records.push(match found {

@@ -58,7 +58,7 @@ impl IssuedTokens<'_> {
         let token_type = if is_access_token { "Bearer" } else { "N_A" };
         let mut answer = Map::from_iter([("active".into(), true.into()), ("token_type".into(), token_type.into())]);
         // The layer chose every claim of the token when the layer issued the token, so no claim is secret.
-        answer.extend(token.claims.members().clone());
+        answer.extend(token.claims.to_members());
         Value::Object(answer)
     }
 }

@@ -17,6 +17,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::Response;
+use std::borrow::Cow;
 
 /// The most parameters `token` of a form that the layer reads. A correct form has one such parameter.
 const MAX_TOKENS: usize = 4;
@@ -62,7 +63,7 @@ pub(crate) struct IssuedTokens<'a> {
 
 /// A token that the layer issued. The token may have expired or may be revoked.
 pub(crate) struct IssuedToken {
-    typ: Option<String>,
+    typ: Option<Cow<'static, str>>,
     claims: Claims,
 }
 
@@ -85,11 +86,11 @@ impl<'a> IssuedTokens<'a> {
 
     fn verify(&self, token: &str) -> Option<IssuedToken> {
         let jws = Compact::parse(token)?;
-        let header = RawHeader::parse(&jws.header)?.check().ok()?;
+        let header = RawHeader::parse(jws.header())?.check().ok()?;
         if header.kid.is_none() || self.keys.verify(&header, &jws, KeyUse::Signature) != KeyMatch::Verified {
             return None;
         }
-        let claims = Claims::from_json(&jws.payload).ok()?;
+        let claims = Claims::from_json(jws.payload()).ok()?;
         let is_own = claims.text("iss").ok()? == Some(self.registry.own_issuer().as_str());
         is_own.then_some(IssuedToken { typ: header.typ, claims })
     }

@@ -1,4 +1,4 @@
-use super::parse_object;
+use super::members::Members;
 use crate::protocol::{Scope, ScopeError};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -22,8 +22,8 @@ use std::{fmt, str::FromStr, sync::Arc};
 /// assert_eq!(built.names().collect::<Vec<_>>(), ["sub"]);
 /// # Ok::<(), tower_token_exchange::token::ClaimsError>(())
 /// ```
-#[derive(Clone, Default, PartialEq)]
-pub struct Claims(Arc<Map<String, Value>>);
+#[derive(Clone, Default)]
+pub struct Claims(Arc<Members>);
 
 /// A text that is not a set of claims.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +49,7 @@ impl Claims {
     /// # Errors
     /// [`ClaimsError`] if the text is not one JSON object, has a duplicate member, or is more than 16 levels deep.
     pub fn from_json(json: impl AsRef<[u8]>) -> Result<Self, ClaimsError> {
-        parse_object(json.as_ref()).map(Self::from).ok_or(ClaimsError)
+        Members::parse(json.as_ref()).map(|members| Self(Arc::new(members))).ok_or(ClaimsError)
     }
 
     /// Returns the value of a claim.
@@ -59,7 +59,7 @@ impl Claims {
 
     /// Returns whether there is a claim of this name. A claim with the value `null` counts.
     pub fn contains(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.0.contains(name)
     }
 
     /// Adds a claim, or replaces the claim of the same name. Earlier clones do not change.
@@ -76,12 +76,12 @@ impl Claims {
 
     /// Iterates over the names of the claims. The order has no meaning.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.0.names()
     }
 
     /// Iterates over the claims. The order has no meaning.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value))
+        self.0.iter()
     }
 
     /// Returns the number of claims.
@@ -91,27 +91,35 @@ impl Claims {
 
     /// Returns whether there are no claims.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.len() == 0
     }
 
-    pub(crate) fn members(&self) -> &Map<String, Value> {
-        &self.0
+    /// Returns a copy of the claims as the members of a JSON object.
+    pub(crate) fn to_members(&self) -> Map<String, Value> {
+        self.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
+    }
+
+    /// Returns a claim that is a string. `None` for every other value.
+    pub(crate) fn string(&self, name: &str) -> Option<&str> {
+        self.0.string(name)
     }
 
     /// Returns a claim that must be a string and not empty.
     pub(crate) fn text(&self, name: &'static str) -> Result<Option<&str>, Invalid> {
-        match self.0.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text)),
-            Some(_) => Err(Invalid(name)),
+        match self.string(name) {
+            Some(text) if !text.is_empty() => Ok(Some(text)),
+            None if !self.contains(name) => Ok(None),
+            _ => Err(Invalid(name)),
         }
     }
 
     /// Returns `aud`: one string or an array of strings (RFC 7519 section 4.1.3). An absent claim is an empty list.
     pub(crate) fn audience(&self) -> Result<Vec<&str>, Invalid> {
-        match self.0.get("aud") {
+        if let Some(one) = self.string("aud") {
+            return Ok(vec![one]);
+        }
+        match self.get("aud") {
             None => Ok(Vec::new()),
-            Some(Value::String(one)) => Ok(vec![one]),
             Some(Value::Array(many)) => many.iter().map(|one| one.as_str().ok_or(Invalid("aud"))).collect(),
             Some(_) => Err(Invalid("aud")),
         }
@@ -119,17 +127,17 @@ impl Claims {
 
     /// Returns `scope`, which is one string (RFC 8693 section 4.2). An empty string is an empty scope.
     pub(crate) fn scope(&self) -> Result<Option<Scope>, Invalid> {
-        match self.0.get("scope") {
+        match self.string("scope") {
+            Some("") => Ok(Some(Scope::empty())),
+            Some(text) => text.parse().map(Some).map_err(|_| Invalid("scope")),
+            None if self.contains("scope") => Err(Invalid("scope")),
             None => Ok(None),
-            Some(Value::String(text)) if text.is_empty() => Ok(Some(Scope::empty())),
-            Some(Value::String(text)) => text.parse().map(Some).map_err(|_| Invalid("scope")),
-            Some(_) => Err(Invalid("scope")),
         }
     }
 
     /// Returns the scope in a claim of another name than `scope`: one string, or an array of strings.
     pub(crate) fn scope_in(&self, name: &str) -> Result<Option<Scope>, ScopeError> {
-        match self.0.get(name) {
+        match self.get(name) {
             None => Ok(None),
             Some(Value::String(text)) if text.is_empty() => Ok(Some(Scope::empty())),
             Some(Value::String(text)) => text.parse().map(Some),
@@ -153,7 +161,7 @@ impl Claims {
     }
 
     fn date(&self, name: &'static str) -> Result<Option<f64>, Invalid> {
-        match self.0.get(name) {
+        match self.get(name) {
             None => Ok(None),
             Some(Value::Number(number)) => match number.as_f64() {
                 Some(seconds) if (0.0..=LAST_SECOND).contains(&seconds) => Ok(Some(seconds)),
@@ -164,9 +172,16 @@ impl Claims {
     }
 }
 
+impl PartialEq for Claims {
+    fn eq(&self, other: &Self) -> bool {
+        let is_same = |(name, value)| other.get(name) == Some(value);
+        Arc::ptr_eq(&self.0, &other.0) || (self.len() == other.len() && self.iter().all(is_same))
+    }
+}
+
 impl From<Map<String, Value>> for Claims {
     fn from(members: Map<String, Value>) -> Self {
-        Self(Arc::new(members))
+        Self(Arc::new(members.into()))
     }
 }
 
@@ -178,8 +193,7 @@ impl<N: Into<String>, V: Into<Value>> FromIterator<(N, V)> for Claims {
 
 impl<N: Into<String>, V: Into<Value>> Extend<(N, V)> for Claims {
     fn extend<I: IntoIterator<Item = (N, V)>>(&mut self, claims: I) {
-        let claims = claims.into_iter().map(|(name, value)| (name.into(), value.into()));
-        Arc::make_mut(&mut self.0).extend(claims);
+        claims.into_iter().for_each(|(name, value)| self.insert(name, value));
     }
 }
 
@@ -193,7 +207,7 @@ impl FromStr for Claims {
 
 impl Serialize for Claims {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.serialize(serializer)
+        serializer.collect_map(self.iter())
     }
 }
 
@@ -223,6 +237,16 @@ mod tests {
     #[test]
     fn debug_shows_names_and_no_values() {
         assert_eq!(format!("{:?}", claims(r#"{"sub":"alice"}"#)), r#"{"sub"}"#);
+    }
+
+    #[test]
+    fn a_replaced_claim_has_its_new_value() {
+        let mut changed = claims(r#"{"sub":"alice","n":1}"#);
+        assert_eq!(changed.get("sub"), Some(&"alice".into()));
+        changed.insert("sub", "bob");
+        changed.remove("n");
+        assert_eq!((changed.string("sub"), changed.get("sub")), (Some("bob"), Some(&"bob".into())));
+        assert_eq!((changed.len(), changed.contains("n")), (1, false));
     }
 
     #[test]

@@ -1,6 +1,6 @@
-use super::{Algorithm, parse_object};
+use super::{Algorithm, members::Members};
 use crate::protocol::{Detail, Reason, Rejection, refuse};
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// The largest header that is read, in bytes. Real headers are much smaller.
 const MAX_BYTES: usize = 8 * 1024;
@@ -23,21 +23,21 @@ pub(crate) struct Header {
     pub(crate) algorithm: Algorithm,
     pub(crate) kid: Option<String>,
     /// The media type in lower case, without `application/` (RFC 7515 section 4.1.9).
-    pub(crate) typ: Option<String>,
+    pub(crate) typ: Option<Cow<'static, str>>,
 }
 
 /// A header that is one JSON object. The members of the object have not been checked.
 pub(crate) struct RawHeader {
-    members: Map<String, Value>,
+    members: Members,
     bytes: usize,
 }
 
 impl RawHeader {
     pub(crate) fn parse(json: &[u8]) -> Option<Self> {
-        Some(Self { members: parse_object(json)?, bytes: json.len() })
+        Some(Self { members: Members::parse(json)?, bytes: json.len() })
     }
 
-    fn members(&self) -> Result<&Map<String, Value>, Rejection> {
+    fn members(&self) -> Result<&Members, Rejection> {
         if self.bytes > MAX_BYTES {
             return Err(refuse(Reason::TokenHeaderMalformed).with_detail("too large"));
         }
@@ -45,7 +45,7 @@ impl RawHeader {
     }
 
     /// Returns the media type, without a check of the other members.
-    pub(crate) fn typ(&self) -> Result<Option<String>, Rejection> {
+    pub(crate) fn typ(&self) -> Result<Option<Cow<'static, str>>, Rejection> {
         typ(self.members()?)
     }
 
@@ -53,7 +53,7 @@ impl RawHeader {
     pub(crate) fn check(&self) -> Result<Header, Rejection> {
         let members = self.members()?;
         for (name, reason) in REFUSED {
-            if members.contains_key(name) {
+            if members.contains(name) {
                 return Err(refuse(reason).with_detail(format_args!("header has `{name}`")));
             }
         }
@@ -78,8 +78,10 @@ impl Header {
     }
 }
 
-fn typ(members: &Map<String, Value>) -> Result<Option<String>, Rejection> {
-    Ok(text(members, "typ")?.map(short_media_type))
+fn typ(members: &Members) -> Result<Option<Cow<'static, str>>, Rejection> {
+    let usual = |typ: &str| ["at+jwt", "jwt"].into_iter().find(|usual| usual.eq_ignore_ascii_case(typ));
+    let typ = text(members, "typ")?;
+    Ok(typ.map(|typ| usual(typ).map_or_else(|| Cow::Owned(short_media_type(typ)), Cow::Borrowed)))
 }
 
 /// Returns a media type in the form in which types of tokens are compared: in lower case, without `application/`.
@@ -94,13 +96,12 @@ pub(super) fn is_kid(kid: &str) -> bool {
     kid.len() <= MAX_KID_BYTES && !kid.chars().any(char::is_control)
 }
 
-fn text<'a>(members: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, Rejection> {
-    match members.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => {
+fn text<'a>(members: &'a Members, name: &str) -> Result<Option<&'a str>, Rejection> {
+    match members.string(name) {
+        None if members.contains(name) => {
             Err(refuse(Reason::TokenHeaderMalformed).with_detail(format_args!("header `{name}` is not a string")))
         }
+        text => Ok(text),
     }
 }
 

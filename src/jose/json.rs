@@ -6,7 +6,7 @@ use std::fmt;
 const MAX_DEPTH: usize = 16;
 
 /// The member by which `serde_json` marks a number, in a build with its feature `arbitrary_precision`.
-const NUMBER: &str = "$serde_json::private::Number";
+pub(super) const NUMBER: &str = "$serde_json::private::Number";
 
 /// Reads a text that is one JSON object. Returns `None` if the text has anything else, if a level has a duplicate member,
 /// or if there are more than 16 levels.
@@ -20,9 +20,10 @@ pub(crate) fn parse_object(text: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
+/// Reads a JSON value without duplicate members. `depth` is the number of levels around the value.
 #[derive(Clone, Copy)]
-struct Strict {
-    depth: usize,
+pub(super) struct Strict {
+    pub(super) depth: usize,
 }
 
 impl Strict {

@@ -125,23 +125,31 @@ impl KeySet {
     /// Looks for the key that signed a token.
     pub(crate) fn verify(&self, header: &Header, jws: &Compact<'_>, key_use: KeyUse) -> KeyMatch {
         let algorithm = header.algorithm;
-        let candidates = self.candidates(algorithm, header.kid.as_deref(), key_use);
         let signed = jws.signing_input.as_bytes();
-        match candidates.iter().any(|key| key.verify(algorithm, signed, &jws.signature)) {
-            _ if candidates.is_empty() => KeyMatch::NoKey,
-            true => KeyMatch::Verified,
-            false => KeyMatch::Mismatch,
+        let mut found = KeyMatch::NoKey;
+        for key in self.candidates(algorithm, header.kid.as_deref(), key_use) {
+            if key.verify(algorithm, signed, jws.signature()) {
+                return KeyMatch::Verified;
+            }
+            found = KeyMatch::Mismatch;
         }
+        found
     }
 
     /// Returns the keys that may have signed a token. If the token has a `kid`, only keys with that `kid` are returned.
-    pub(crate) fn candidates(&self, algorithm: Algorithm, kid: Option<&str>, key_use: KeyUse) -> Vec<&VerifyingKey> {
+    pub(crate) fn candidates<'a>(
+        &'a self,
+        algorithm: Algorithm,
+        kid: Option<&'a str>,
+        key_use: KeyUse,
+    ) -> impl Iterator<Item = &'a VerifyingKey> {
         self.keys
             .iter()
             .map(|key| &**key)
-            .filter(|key| key.key_use == key_use && key.fits(algorithm) && (kid.is_none() || key.kid.as_deref() == kid))
+            .filter(move |key| {
+                key.key_use == key_use && key.fits(algorithm) && (kid.is_none() || key.kid.as_deref() == kid)
+            })
             .take(MAX_TRIES)
-            .collect()
     }
 }
 
@@ -233,10 +241,10 @@ mod tests {
             );
             let named = odd.contains(r#""kid":"16""#).then_some("16");
             assert_eq!(keys.ignored()[0].kid.as_ref().map(KeyId::as_str), named, "{odd}");
-            assert_eq!(keys.candidates(Algorithm::ES256, Some("16"), KeyUse::Signature).len(), 1);
-            assert_eq!(keys.candidates(Algorithm::ES256, None, KeyUse::Signature).len(), 1);
-            assert_eq!(keys.candidates(Algorithm::RS256, Some("16"), KeyUse::Signature).len(), 0);
-            assert_eq!(keys.candidates(Algorithm::ES256, Some("17"), KeyUse::Signature).len(), 0);
+            assert_eq!(keys.candidates(Algorithm::ES256, Some("16"), KeyUse::Signature).count(), 1);
+            assert_eq!(keys.candidates(Algorithm::ES256, None, KeyUse::Signature).count(), 1);
+            assert_eq!(keys.candidates(Algorithm::RS256, Some("16"), KeyUse::Signature).count(), 0);
+            assert_eq!(keys.candidates(Algorithm::ES256, Some("17"), KeyUse::Signature).count(), 0);
         }
     }
 
@@ -268,7 +276,7 @@ mod tests {
             let keys = KeySet::from_json(format!(r#"{{"keys":[{jwk}]}}"#)).unwrap();
             for key_use in [KeyUse::Signature, KeyUse::JwtSvid] {
                 for kid in [kid, None] {
-                    let found = keys.candidates(Algorithm::ES256, kid, key_use).len();
+                    let found = keys.candidates(Algorithm::ES256, kid, key_use).count();
                     assert_eq!(found, usize::from(key_use == serves), "{jwk} {key_use:?}");
                 }
             }
@@ -276,8 +284,8 @@ mod tests {
         // Keys for another use do not count toward the limit of tries.
         let many = [vec![svid; 50], vec![GOOD.to_owned()]].concat().join(",");
         let keys = KeySet::from_json(format!(r#"{{"keys":[{many}]}}"#)).unwrap();
-        assert_eq!(keys.candidates(Algorithm::ES256, None, KeyUse::Signature).len(), 1);
-        assert_eq!(keys.candidates(Algorithm::ES256, None, KeyUse::JwtSvid).len(), MAX_TRIES);
+        assert_eq!(keys.candidates(Algorithm::ES256, None, KeyUse::Signature).count(), 1);
+        assert_eq!(keys.candidates(Algorithm::ES256, None, KeyUse::JwtSvid).count(), MAX_TRIES);
     }
 
     #[test]

@@ -12,9 +12,11 @@ mod ignored;
 mod json;
 mod key;
 mod key_set;
+mod members;
 mod private_jwk;
 mod private_key;
 mod roca;
+mod text;
 #[cfg(test)]
 mod wycheproof;
 

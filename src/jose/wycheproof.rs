@@ -59,11 +59,10 @@ fn algorithm(token: &str) -> Option<Algorithm> {
 fn verifies(keys: &Value, token: &str) -> bool {
     let keys = KeySet::from_json(keys.to_string()).unwrap();
     let Some(jws) = Compact::parse(token) else { return false };
-    let Ok(header) = Header::parse(&jws.header) else { return false };
+    let Ok(header) = Header::parse(jws.header()) else { return false };
     let signed = jws.signing_input.as_bytes();
     keys.candidates(header.algorithm, header.kid.as_deref(), KeyUse::Signature)
-        .iter()
-        .any(|key| key.verify(header.algorithm, signed, &jws.signature))
+        .any(|key| key.verify(header.algorithm, signed, jws.signature()))
 }
 
 #[test]

@@ -2,7 +2,7 @@ use crate::{
     clock::Clock,
     jose::Claims,
     protocol::{ClientId, NumericDate, Scope, TargetId, TokenType},
-    records::Party,
+    records::{Party, SubjectId},
 };
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ pub struct Subject {
     /// The party, under the name that the issuer of the subject token uses.
     pub party: Party,
     /// The `sub` claim of the issued token.
-    pub issued_sub: String,
+    pub issued_sub: SubjectId,
     /// The other names of the party: the name that an issued token has or will have here, the name that the party has at
     /// its foreign issuer, and the names of the client that the party is. A party has the same names in every exchange.
     ///
@@ -107,7 +107,7 @@ impl Query {
         let client_id = client_id.into();
         Self {
             actor: Actor {
-                party: Party::new(&subject.iss, client_id.as_str()),
+                party: Party::new(&subject.iss, &client_id),
                 other_names: Vec::new(),
                 is_client: true,
                 by_token: false,

@@ -2,7 +2,7 @@ use super::{Reason, Rejection, Sensitive, refuse, wiped_on_drop};
 use data_encoding::BASE64;
 use http::{HeaderValue, header::InvalidHeaderValue};
 use percent_encoding::percent_decode_str;
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, mem};
 use zeroize::Zeroizing;
 
 /// The largest number of parameters in a form. No real client sends as many.
@@ -11,9 +11,10 @@ const MAX_PARAMETERS: usize = 64;
 /// A form that was read strictly (RFC 6749 section 3.2 and appendix B).
 ///
 /// A parameter other than `resource` and `audience` may not be repeated, and nothing in the form may be malformed.
+#[derive(Default)]
 pub(crate) struct Form {
-    /// Each of these parameters can have a token or a secret, if only by a mistake of the client.
-    single: HashMap<&'static str, Sensitive>,
+    /// The values of [`SINGLE`]. Each of these parameters can have a token or a secret, if only by a mistake of the client.
+    single: [Option<Sensitive>; SINGLE.len()],
     pub(crate) resources: Vec<String>,
     pub(crate) audiences: Vec<String>,
 }
@@ -34,58 +35,98 @@ const SINGLE: [&str; 11] = [
 
 impl Form {
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Rejection> {
-        let mut form = Self { single: HashMap::new(), resources: Vec::new(), audiences: Vec::new() };
-        let mut seen = Vec::new();
-        for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+        let mut form = Self::default();
+        let (mut seen, mut seen_others) = ([false; SINGLE.len()], Vec::new());
+        for (count, pair) in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).enumerate() {
             let (name, value) = match pair.iter().position(|byte| *byte == b'=') {
                 Some(at) => (&pair[..at], &pair[at + 1..]),
                 None => (pair, &[][..]),
             };
-            let (name, value) = (decode(name)?, decode(value)?);
-            if seen.len() == MAX_PARAMETERS {
+            let (name, value) = (Decoded::read(name)?, Decoded::read(value)?);
+            if count == MAX_PARAMETERS {
                 return Err(refuse(Reason::TooManyParameters));
             }
             // Empty and unknown parameters may not be repeated either: RFC 6749 section 3.2 forbids every repeat, and
             // another parser may read a parameter that this parser ignores.
-            match name.expose() {
-                "resource" => form.resources.extend(non_empty(value)?.map(|value| value.expose().to_owned())),
-                "audience" => form.audiences.extend(non_empty(value)?.map(|value| value.expose().to_owned())),
-                _ if seen.contains(&name) => return Err(refuse(Reason::RepeatedParameter)),
-                name => {
-                    if let Some(known) = SINGLE.into_iter().find(|known| *known == name) {
-                        form.single.extend(non_empty(value)?.map(|value| (known, value)));
+            match (name.expose(), position(name.expose())) {
+                ("resource", _) => form.resources.extend(value.non_empty()?.map(|value| value.expose().to_owned())),
+                ("audience", _) => form.audiences.extend(value.non_empty()?.map(|value| value.expose().to_owned())),
+                (_, Some(at)) => {
+                    if mem::replace(&mut seen[at], true) {
+                        return Err(refuse(Reason::RepeatedParameter));
                     }
+                    form.single[at] = value.non_empty()?.map(Decoded::into_sensitive);
                 }
+                _ if seen_others.contains(&name) => return Err(refuse(Reason::RepeatedParameter)),
+                _ => seen_others.push(name),
             }
-            seen.push(name);
         }
         Ok(form)
     }
 
     /// Removes and returns a parameter. An empty parameter counts as absent (RFC 6749 section 3.2).
     pub(crate) fn take(&mut self, name: &'static str) -> Option<String> {
-        self.take_sensitive(name).map(|value| value.expose().to_owned())
+        self.take_sensitive(name).map(Sensitive::into_string)
     }
 
     /// Removes and returns a parameter that is a token or a secret.
     pub(crate) fn take_sensitive(&mut self, name: &'static str) -> Option<Sensitive> {
-        self.single.remove(name)
+        self.single[position(name)?].take()
     }
 }
 
-fn non_empty(value: Sensitive) -> Result<Option<Sensitive>, Rejection> {
-    if value.expose().chars().any(char::is_control) {
-        return Err(refuse(Reason::MalformedForm));
-    }
-    Ok((!value.expose().is_empty()).then_some(value))
+fn position(name: &str) -> Option<usize> {
+    SINGLE.iter().position(|known| *known == name)
 }
 
-/// Form-decodes a name or a value. A broken escape, text that is not UTF-8 and a NUL are errors.
-fn decode(text: &[u8]) -> Result<Sensitive, Rejection> {
-    form_decode(text)
-        .and_then(Sensitive::from_utf8)
-        .filter(|text| !text.expose().contains('\0'))
-        .ok_or_else(|| refuse(Reason::MalformedForm))
+/// A name or a value of a form. A text without escapes is not copied.
+enum Decoded<'a> {
+    Plain(&'a str),
+    Escaped(Sensitive),
+}
+
+impl<'a> Decoded<'a> {
+    /// Form-decodes a text. A broken escape, text that is not UTF-8 and a NUL are errors.
+    fn read(text: &'a [u8]) -> Result<Self, Rejection> {
+        let is_plain = !text.iter().fold(false, |found, byte| found | matches!(byte, b'+' | b'%'));
+        let decoded = if is_plain {
+            std::str::from_utf8(text).ok().map(Self::Plain)
+        } else {
+            form_decode(text).and_then(Sensitive::from_utf8).map(Self::Escaped)
+        };
+        decoded.filter(|text| !text.expose().contains('\0')).ok_or_else(|| refuse(Reason::MalformedForm))
+    }
+
+    fn expose(&self) -> &str {
+        match self {
+            Self::Plain(text) => text,
+            Self::Escaped(text) => text.expose(),
+        }
+    }
+
+    /// The value of a known parameter. An empty value counts as absent, and control characters are an error.
+    fn non_empty(self) -> Result<Option<Self>, Rejection> {
+        let text = self.expose();
+        // All control characters of ASCII are looked for at once, because a token is long.
+        let is_control = |found, byte: &u8| found | byte.is_ascii_control();
+        if text.as_bytes().iter().fold(false, is_control) || (!text.is_ascii() && text.chars().any(char::is_control)) {
+            return Err(refuse(Reason::MalformedForm));
+        }
+        Ok((!text.is_empty()).then_some(self))
+    }
+
+    fn into_sensitive(self) -> Sensitive {
+        match self {
+            Self::Plain(text) => Sensitive::new(text.to_owned()),
+            Self::Escaped(text) => text,
+        }
+    }
+}
+
+impl PartialEq for Decoded<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
 }
 
 /// Decodes `application/x-www-form-urlencoded`. Returns `None` if an escape is broken.

@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
+use std::{borrow::Borrow, fmt, ops::Deref, str::FromStr, sync::Arc};
 
 /// The longest key id in bytes.
 const MAX_KEY_ID_BYTES: usize = 256;
@@ -64,6 +64,14 @@ macro_rules! id {
         impl PartialEq<$name> for &str {
             fn eq(&self, other: &$name) -> bool {
                 *self == &*other.0
+            }
+        }
+
+        impl Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
             }
         }
 
@@ -147,6 +155,26 @@ id! {
     IssuerId
 }
 id_from_any_text!(IssuerId);
+
+id! {
+    /// The name of a party at its issuer, as tokens give the name in `sub` (RFC 7519 section 4.1.2).
+    ///
+    /// ```
+    /// use tower_token_exchange::records::SubjectId;
+    ///
+    /// let alice = SubjectId::from("alice");
+    /// assert_eq!(alice, "alice");
+    /// ```
+    SubjectId
+}
+id_from_any_text!(SubjectId);
+
+/// The name of a client as a party: the `sub` of a token for which no user stands.
+impl From<&ClientId> for SubjectId {
+    fn from(id: &ClientId) -> Self {
+        Self(Arc::clone(&id.0))
+    }
+}
 
 id! {
     /// The name of a token, as the token gives the name in `jti` (RFC 7519 section 4.1.7).

@@ -28,7 +28,7 @@ mod token_type;
 pub use client_address::ClientAddress;
 pub use error_code::ErrorCode;
 pub use error_profile::ErrorProfile;
-pub use ids::{ClientId, IssuerId, KeyId, KeyIdError, TargetId, TokenId};
+pub use ids::{ClientId, IssuerId, KeyId, KeyIdError, SubjectId, TargetId, TokenId};
 pub use named_values::UnknownNameError;
 pub use numeric_date::NumericDate;
 pub use reason::{Reason, Remedy, document_key};
@@ -38,7 +38,7 @@ pub use token_type::{TokenType, TokenTypeError};
 
 pub(crate) use client_address::Sender;
 pub(crate) use detail::Detail;
-pub(crate) use escaped::escaped;
+pub(crate) use escaped::{escaped, escaped_id};
 use form::Form;
 #[cfg(any(test, feature = "server-authenticator"))]
 pub(crate) use form::basic_header;

@@ -73,8 +73,8 @@ impl TokenRequest {
     /// Reads the sender and the form of a token exchange request.
     pub(crate) fn read(sender: Sender<'_>, body: &[u8]) -> Result<Self, Rejection> {
         let mut form = Form::parse(body)?;
-        match form.take("grant_type") {
-            Some(grant) if grant == GRANT_TYPE => {}
+        match form.take_sensitive("grant_type") {
+            Some(grant) if grant.expose() == GRANT_TYPE => {}
             Some(_) => return Err(refuse(Reason::UnsupportedGrantType)),
             None => return Err(refuse(Reason::GrantTypeMissing)),
         }

@@ -46,7 +46,7 @@ pub(crate) fn success_response(answer: &Answer<'_>) -> Response<Bytes> {
         scope: answer.scope,
     };
     // The buffer has room for the whole answer, because a buffer that grows leaves a copy of the token.
-    let others = answer.scope.to_string().len() + answer.issued_token_type.as_str().len();
+    let others = answer.scope.as_text().len() + answer.issued_token_type.as_str().len();
     let mut text = Vec::with_capacity(answer.access_token.len() + others + ANSWER_OVERHEAD);
     // Writing strings and integers to memory cannot fail.
     let _ = serde_json::to_writer(&mut text, &body);

@@ -27,6 +27,11 @@ impl Sensitive {
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Takes the text, which is then no secret any more.
+    pub(crate) fn into_string(mut self) -> String {
+        mem::take(&mut *self.0)
+    }
 }
 
 impl fmt::Debug for Sensitive {

@@ -1,18 +1,18 @@
 use http::Uri;
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// The name of a target in a request: a `resource` or an `audience` (RFC 8693 section 2.1, RFC 8707 section 2).
 ///
 /// The two kinds are separate name spaces: a `resource` never matches the name of an `audience`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum TargetName {
+pub(crate) enum TargetName<'a> {
     /// An absolute URI without a fragment, in canonical form.
-    Resource(String),
+    Resource(Cow<'a, str>),
     /// A logical name.
-    Audience(String),
+    Audience(Cow<'a, str>),
 }
 
-impl TargetName {
+impl TargetName<'_> {
     /// The name without its kind.
     pub(crate) fn as_str(&self) -> &str {
         let (Self::Resource(name) | Self::Audience(name)) = self;
@@ -26,9 +26,17 @@ impl TargetName {
             Self::Audience(_) => "audience",
         }
     }
+
+    /// The same name, with a text of its own.
+    pub(crate) fn into_owned(self) -> TargetName<'static> {
+        match self {
+            Self::Resource(name) => TargetName::Resource(Cow::Owned(name.into_owned())),
+            Self::Audience(name) => TargetName::Audience(Cow::Owned(name.into_owned())),
+        }
+    }
 }
 
-impl fmt::Display for TargetName {
+impl fmt::Display for TargetName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind(), self.as_str())
     }
@@ -38,10 +46,10 @@ impl fmt::Display for TargetName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TargetNameError(pub(crate) &'static str);
 
-impl TargetName {
+impl<'a> TargetName<'a> {
     /// Reads a `resource` value, which must be in canonical form. Names are compared byte for byte, so a second spelling
     /// of a resource would avoid a comparison.
-    pub(crate) fn resource(text: &str) -> Result<Self, TargetNameError> {
+    pub(crate) fn resource(text: &'a str) -> Result<Self, TargetNameError> {
         let Some((scheme, rest)) = text.split_once(':') else {
             return Err(TargetNameError("the text is not an absolute URI"));
         };
@@ -64,15 +72,15 @@ impl TargetName {
         if rest.starts_with("//") {
             check_authority(text, scheme)?;
         }
-        Ok(Self::Resource(text.to_owned()))
+        Ok(Self::Resource(text.into()))
     }
 
     /// Reads an `audience` value: printable ASCII without spaces.
-    pub(crate) fn audience(text: &str) -> Result<Self, TargetNameError> {
+    pub(crate) fn audience(text: &'a str) -> Result<Self, TargetNameError> {
         if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(TargetNameError("an audience is printable ASCII without spaces"));
         }
-        Ok(Self::Audience(text.to_owned()))
+        Ok(Self::Audience(text.into()))
     }
 }
 

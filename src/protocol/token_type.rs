@@ -52,20 +52,23 @@ impl TokenType {
 
     /// A token type as a client declares it. A text that is not a URI equals no token type of a record.
     pub(crate) fn declared(text: &str) -> Self {
-        Self(Cow::Owned(text.to_owned()))
+        let registered = Self::REGISTERED.into_iter().find(|registered| registered.as_str() == text);
+        registered.unwrap_or_else(|| Self(Cow::Owned(text.to_owned())))
     }
+
+    /// The token types in the registry of IANA (RFC 8693 section 7.1).
+    const REGISTERED: [Self; 6] = [
+        Self::ACCESS_TOKEN,
+        Self::REFRESH_TOKEN,
+        Self::ID_TOKEN,
+        Self::JWT,
+        Self::from_static("urn:ietf:params:oauth:token-type:saml1"),
+        Self::from_static("urn:ietf:params:oauth:token-type:saml2"),
+    ];
 
     /// Whether the token type is in the registry of IANA (RFC 8693 section 7.1).
     pub(crate) fn is_registered(&self) -> bool {
-        const REGISTERED: [TokenType; 6] = [
-            TokenType::ACCESS_TOKEN,
-            TokenType::REFRESH_TOKEN,
-            TokenType::ID_TOKEN,
-            TokenType::JWT,
-            TokenType::from_static("urn:ietf:params:oauth:token-type:saml1"),
-            TokenType::from_static("urn:ietf:params:oauth:token-type:saml2"),
-        ];
-        REGISTERED.contains(self)
+        Self::REGISTERED.contains(self)
     }
 
     /// The URI.

@@ -21,7 +21,7 @@ mod toml_file;
 mod unknown;
 pub(crate) mod values;
 
-pub use crate::protocol::{ClientId, IssuerId, TargetId};
+pub use crate::protocol::{ClientId, IssuerId, SubjectId, TargetId};
 pub use client::Client;
 pub use config_error::{ConfigError, ConfigErrorKind, ConfigProblem};
 pub use issuer::{IntrospectedTokens, Introspection, Issuer, ServerPreset, ServerTokens, SubjectMapping, TokenRules};

@@ -1,7 +1,6 @@
 //! The names of one party: at its own issuer, and in this authorization server.
 
-use super::{IssuerRecord, Party, Registry, SubjectMapping};
-use std::collections::HashSet;
+use super::{IssuerRecord, Party, Registry, SubjectId, SubjectMapping};
 
 impl Registry {
     /// Every name of the party that has these names, as far as the records show. The given names come first.
@@ -9,20 +8,20 @@ impl Registry {
     /// * A client of ours has its id, and the names by which foreign issuers name the client.
     /// * A foreign subject has the name that its issuer uses, and the name that the issuer's record maps to here.
     pub(crate) fn names_of(&self, known: impl IntoIterator<Item = Party>) -> Vec<Party> {
-        let mut seen = HashSet::new();
-        let mut names: Vec<Party> = known.into_iter().filter(|name| seen.insert(name.clone())).collect();
+        let mut names = Vec::new();
+        known.into_iter().for_each(|name| add(&mut names, name));
         let mut next = 0;
         // Each name leads to further names.
         while let Some(name) = names.get(next) {
             let found = self.other_names_of(name);
-            names.extend(found.into_iter().filter(|name| seen.insert(name.clone())));
+            found.into_iter().for_each(|name| add(&mut names, name));
             next += 1;
         }
         names
     }
 
     fn other_names_of(&self, name: &Party) -> Vec<Party> {
-        let own = |sub: &str| Party::new(self.own_issuer(), sub);
+        let own = |sub: SubjectId| Party::new(self.own_issuer(), sub);
         if self.is_own(&name.iss) {
             return match self.client(&name.sub) {
                 Some(client) => self.foreign_names_of(client.id.as_str()).to_vec(),
@@ -30,10 +29,10 @@ impl Registry {
             };
         }
         let Some(issuer) = self.issuer(&name.iss) else { return Vec::new() };
-        let client = issuer.client_named(&name.sub).map(|client| own(client.as_str()));
+        let client = issuer.client_named(&name.sub).map(|client| own(client.into()));
         // No foreign subject gets the name of a client.
         let mapped = issuer.mapped_name(&name.sub).filter(|sub| self.client(sub).is_none());
-        client.into_iter().chain(mapped.map(|sub| own(&sub))).collect()
+        client.into_iter().chain(mapped.map(own)).collect()
     }
 
     /// The foreign issuer whose subject has this name here. `None` for the name of a client or of a subject of our own
@@ -59,12 +58,19 @@ impl Registry {
     }
 }
 
+/// Adds a name that is not in the list. A party has few names, so that the list is short.
+fn add(names: &mut Vec<Party>, name: Party) {
+    if !names.contains(&name) {
+        names.push(name);
+    }
+}
+
 impl IssuerRecord {
     /// The name that a subject of this foreign issuer has here. `None` if only a claim of the token shows the name.
-    fn mapped_name(&self, sub: &str) -> Option<String> {
+    fn mapped_name(&self, sub: &SubjectId) -> Option<SubjectId> {
         match self.subjects.as_ref()? {
-            SubjectMapping::Prefix(prefix) => Some(format!("{prefix}{sub}")),
-            SubjectMapping::Keep => Some(sub.to_owned()),
+            SubjectMapping::Prefix(prefix) => Some(format!("{prefix}{sub}").into()),
+            SubjectMapping::Keep => Some(sub.clone()),
             SubjectMapping::Claim(_) => None,
         }
     }

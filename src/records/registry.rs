@@ -19,7 +19,7 @@ pub(crate) struct Registry {
     own_issuer: IssuerId,
     clients: HashMap<ClientId, Arc<ClientRecord>>,
     targets: Vec<Arc<TargetRecord>>,
-    by_name: HashMap<TargetName, usize>,
+    by_name: HashMap<TargetName<'static>, usize>,
     by_id: HashMap<TargetId, usize>,
     by_aud: HashMap<String, usize>,
     issuers: HashMap<IssuerId, Arc<IssuerRecord>>,
@@ -109,12 +109,12 @@ impl Registry {
         self.clients.values()
     }
 
-    pub(crate) fn target(&self, name: &TargetName) -> Option<&Arc<TargetRecord>> {
+    pub(crate) fn target(&self, name: &TargetName<'_>) -> Option<&Arc<TargetRecord>> {
         self.target_with_position(name).map(|(_, target)| target)
     }
 
     /// A target, and its position among the targets.
-    pub(crate) fn target_with_position(&self, name: &TargetName) -> Option<(usize, &Arc<TargetRecord>)> {
+    pub(crate) fn target_with_position(&self, name: &TargetName<'_>) -> Option<(usize, &Arc<TargetRecord>)> {
         self.by_name.get(name).map(|position| (*position, &self.targets[*position]))
     }
 

@@ -1,14 +1,14 @@
 use crate::{
-    authority::{EffectiveGrant, Login},
+    authority::{ActClaim, EffectiveGrant, Login},
     protocol::{ClientId, EXCHANGED_FROM, IssuerId, NumericDate, TokenType},
     records::TargetRecord,
     token::VerifiedToken,
 };
-use serde_json::{Map, Value, json};
-use std::sync::Arc;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 /// The facts that an issued token states.
-#[derive(Clone)]
 pub(crate) struct TokenContents<'a> {
     /// The issuer identifier of this authorization server.
     pub(crate) issuer: &'a IssuerId,
@@ -31,44 +31,70 @@ pub(super) struct Stamp<'a> {
     pub(super) jti: &'a str,
 }
 
+/// The media type of an access token (RFC 9068 section 2.1).
+pub(super) const ACCESS_TOKEN_TYP: &str = "at+jwt";
+/// The media type of any other token (RFC 7519 section 5.1), and of an access token for targets that expect this type.
+pub(super) const PLAIN_TYP: &str = "JWT";
+
 /// The media type in the header (RFC 9068 section 2.1, RFC 7519 section 5.1).
 pub(super) fn typ(token_type: &TokenType, targets: &[Arc<TargetRecord>]) -> &'static str {
     let all_plain = !targets.is_empty() && targets.iter().all(|target| target.plain_typ);
     let is_plain = *token_type != TokenType::ACCESS_TOKEN || all_plain;
-    if is_plain { "JWT" } else { "at+jwt" }
+    if is_plain { PLAIN_TYP } else { ACCESS_TOKEN_TYP }
+}
+
+/// The value of a claim of an issued token.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Claim<'a> {
+    Text(&'a str),
+    Seconds(u64),
+    Audiences(Audiences<'a>),
+    Act(ActClaim<'a>),
+    Json(Cow<'a, Value>),
+}
+
+/// The claim `aud` for these targets: one string, or a list of strings.
+pub(super) struct Audiences<'a>(&'a [Arc<TargetRecord>]);
+
+impl Serialize for Audiences<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            [one] => serializer.serialize_str(&one.aud),
+            targets => serializer.collect_seq(targets.iter().map(|target| target.aud.as_str())),
+        }
+    }
 }
 
 /// Builds the claims of the issued token (RFC 9068 section 2.2, RFC 8693 section 4). Every claim is named in this
 /// function or in the record of a target; no claim is copied only because the subject token has it.
-pub(super) fn build(contents: &TokenContents<'_>, stamp: &Stamp<'_>) -> Map<String, Value> {
-    let audiences: Vec<&str> = contents.targets.iter().map(|target| target.aud.as_str()).collect();
-    let aud = match audiences[..] {
-        [one] => json!(one),
-        _ => json!(audiences),
-    };
-    let mut claims = Map::new();
-    let mut put = |name: &str, value: Value| claims.insert(name.to_owned(), value);
-    put("iss", contents.issuer.as_str().into());
-    put("sub", contents.sub.into());
-    put("aud", aud);
-    put("exp", stamp.expires_at.seconds().into());
-    put("iat", stamp.issued_at.seconds().into());
-    put("jti", stamp.jti.into());
-    put("client_id", contents.client_id.as_str().into());
-    put("scope", contents.grant.scope().to_string().into());
-    if let Some(exchanged_from) = contents.exchanged_from.clone() {
-        put(EXCHANGED_FROM, exchanged_from);
+pub(super) fn build<'a>(contents: &'a TokenContents<'_>, stamp: &'a Stamp<'_>) -> BTreeMap<&'a str, Claim<'a>> {
+    let mut claims = BTreeMap::new();
+    let mut put = |name: &'a str, value: Claim<'a>| claims.insert(name, value);
+    put("iss", Claim::Text(contents.issuer));
+    put("sub", Claim::Text(contents.sub));
+    put("aud", Claim::Audiences(Audiences(contents.targets)));
+    put("exp", Claim::Seconds(stamp.expires_at.seconds()));
+    put("iat", Claim::Seconds(stamp.issued_at.seconds()));
+    put("jti", Claim::Text(stamp.jti));
+    put("client_id", Claim::Text(contents.client_id));
+    put("scope", Claim::Text(contents.grant.scope().as_text()));
+    if let Some(exchanged_from) = &contents.exchanged_from {
+        put(EXCHANGED_FROM, Claim::Json(Cow::Borrowed(exchanged_from)));
     }
-    if let Some(act) = contents.grant.chain().to_json(contents.issuer) {
-        put("act", act);
+    if let Some(act) = contents.grant.chain().to_claim(contents.issuer) {
+        put("act", Claim::Act(act));
     }
-    let Login { auth_time, acr, amr } = contents.login.clone();
-    for (name, value) in [("auth_time", auth_time), ("acr", acr.map(Value::from)), ("amr", amr)] {
-        value.map(|value| put(name, value));
+    let Login { auth_time, acr, amr } = contents.login;
+    if let Some(acr) = acr {
+        put("acr", Claim::Text(acr));
+    }
+    for (name, value) in [("auth_time", auth_time), ("amr", amr)] {
+        value.as_ref().map(|value| put(name, Claim::Json(Cow::Borrowed(value))));
     }
     for name in copied_claims(contents) {
         if let Some(value) = contents.subject.claims.get(name) {
-            put(name, value.clone());
+            put(name, Claim::Json(Cow::Borrowed(value)));
         }
     }
     claims

@@ -1,11 +1,15 @@
-use super::{LocalSigner, Signature, SigningRequest, SigningService};
+use super::{
+    LocalSigner, Signature, SigningRequest, SigningService,
+    claims::{ACCESS_TOKEN_TYP, PLAIN_TYP},
+};
 use crate::{
-    jose::{Algorithm, KeySet, KeyUse},
+    jose::{Algorithm, KeySet, KeyUse, base64url},
     plug::{BoxPlug, Failing, ask, boxed},
     protocol::{KeyId, Reason, Rejection, refuse},
 };
 use bytes::Bytes;
-use std::fmt;
+use serde_json::json;
+use std::{fmt, sync::Arc};
 
 const FAILING: Failing = Failing { unavailable: Reason::SignerUnavailable, panicked: Reason::SignerPanicked };
 
@@ -36,6 +40,8 @@ pub struct Signer {
     keys: KeySet,
     service: BoxPlug<SigningRequest, Signature>,
     signatures: Signatures,
+    /// The first segment of an issued token, for each media type.
+    headers: [(&'static str, Arc<str>); 2],
 }
 
 /// What the layer knows about the signatures of a signer.
@@ -79,7 +85,7 @@ impl Signer {
         keys: KeySet,
     ) -> Result<Self, SignerError> {
         let signer = Self { keys, signatures: Signatures::Verified, ..Self::unchecked(key_id, algorithm, service) };
-        if signer.own_keys().is_empty() {
+        if signer.own_keys().next().is_none() {
             return Err(SignerError::KeyNotInSet { key_id: signer.key_id, algorithm });
         }
         Ok(signer)
@@ -90,7 +96,15 @@ impl Signer {
     /// A wrong signature reaches the client. Issued tokens cannot be subject tokens of another exchange, and the
     /// introspection and revocation endpoints cannot be used. Prefer [`Signer::new`].
     pub fn unchecked(key_id: KeyId, algorithm: Algorithm, service: impl SigningService) -> Self {
-        Self { key_id, algorithm, keys: KeySet::empty(), service: boxed(service), signatures: Signatures::Unknown }
+        let header = |typ| (typ, header_segment(algorithm, &key_id, typ));
+        Self {
+            headers: [header(ACCESS_TOKEN_TYP), header(PLAIN_TYP)],
+            key_id,
+            algorithm,
+            keys: KeySet::empty(),
+            service: boxed(service),
+            signatures: Signatures::Unknown,
+        }
     }
 
     /// Accepts tokens with signatures of these keys too, as tokens that this authorization server issued: the keys that
@@ -130,6 +144,12 @@ impl Signer {
         self.signatures != Signatures::Unknown
     }
 
+    /// The first segment of a token with this media type.
+    pub(super) fn header(&self, typ: &str) -> &str {
+        let [access_token, plain] = &self.headers;
+        if typ == access_token.0 { &access_token.1 } else { &plain.1 }
+    }
+
     /// Signs the input, and verifies the signature.
     pub(super) async fn sign(&self, input: &str) -> Result<Signature, Rejection> {
         let request =
@@ -142,7 +162,7 @@ impl Signer {
             None if bytes.is_empty() => return refused("empty"),
             _ => {}
         }
-        let verifies = || self.own_keys().iter().any(|key| key.verify(self.algorithm, input.as_bytes(), bytes));
+        let verifies = || self.own_keys().any(|key| key.verify(self.algorithm, input.as_bytes(), bytes));
         if self.signatures == Signatures::Verified && !verifies() {
             return refused("does not verify with the signer's own keys");
         }
@@ -150,9 +170,15 @@ impl Signer {
     }
 
     /// The keys that can verify a signature of this signer.
-    fn own_keys(&self) -> Vec<&crate::jose::VerifyingKey> {
+    fn own_keys(&self) -> impl Iterator<Item = &crate::jose::VerifyingKey> {
         self.keys.candidates(self.algorithm, Some(self.key_id.as_str()), KeyUse::Signature)
     }
+}
+
+/// The first segment of a token (RFC 7515 section 4.1).
+fn header_segment(algorithm: Algorithm, key_id: &KeyId, typ: &str) -> Arc<str> {
+    let header = json!({ "alg": algorithm.as_str(), "kid": key_id, "typ": typ });
+    base64url(header.to_string().as_bytes()).into()
 }
 
 impl From<LocalSigner> for Signer {

@@ -7,7 +7,7 @@ pub(crate) use check::StatusChecks;
 use crate::{
     plug::{BoxPlug, Plug},
     protocol::{ClientId, IssuerId, NumericDate, TargetId, TokenId, TokenType},
-    records::Party,
+    records::{Party, SubjectId},
     token::VerifiedToken,
 };
 
@@ -70,7 +70,7 @@ pub struct StatusQuery {
     /// subject in every exchange, compare these names too.
     pub subject_other_names: Vec<Party>,
     /// The `sub` that the issued token will have.
-    pub issued_sub: String,
+    pub issued_sub: SubjectId,
     /// The actor. Without an actor token, the actor is the client.
     pub actor: Party,
     /// The other names of the actor.
@@ -98,7 +98,7 @@ impl StatusQuery {
         Self {
             subject_other_names: Vec::new(),
             issued_sub: subject.sub.clone(),
-            actor: Party { sub: client_id.to_string(), ..subject.clone() },
+            actor: Party::new(&subject.iss, &client_id),
             actor_other_names: Vec::new(),
             client_id,
             subject,

@@ -35,7 +35,7 @@ pub(super) fn check_token_rules(
     let Some(rules) = issuer.rules_for(declared) else { return Ok(()) };
     if let Typ::Header(typ) = typ
         && !rules.typ.is_empty()
-        && !typ.as_ref().is_some_and(|typ| rules.typ.contains(typ))
+        && !typ.as_deref().is_some_and(|typ| rules.typ.iter().any(|own| own == typ))
     {
         let typ = typ.as_deref().unwrap_or_default();
         let detail = format!("typ `{typ}`, the record of the issuer requires one of {:?}", rules.typ);

@@ -4,6 +4,7 @@ use crate::{
     protocol::{Detail, Reason, Rejection, refuse},
     records::{IssuerId, IssuerRecord},
 };
+use std::borrow::Cow;
 
 /// A signed JWT (RFC 7519 section 7.2) whose signature has not been checked.
 pub(super) struct Jwt<'a> {
@@ -15,7 +16,7 @@ impl<'a> Jwt<'a> {
     /// Reads the form of a JWT. `None` for every other token, such as an opaque token.
     pub(super) fn read(token: &'a str) -> Option<Self> {
         let jws = Compact::parse(token)?;
-        let header = RawHeader::parse(&jws.header)?;
+        let header = RawHeader::parse(jws.header())?;
         Some(Self { jws, header })
     }
 
@@ -24,12 +25,12 @@ impl<'a> Jwt<'a> {
     }
 
     /// Returns the media type in the header, without a check of the other members.
-    pub(super) fn typ(&self) -> Result<Option<String>, Rejection> {
+    pub(super) fn typ(&self) -> Result<Option<Cow<'static, str>>, Rejection> {
         self.header.typ()
     }
 
     pub(super) fn claims(&self) -> Result<Claims, Rejection> {
-        Claims::from_json(&self.jws.payload).map_err(|_| refuse(Reason::TokenClaimsMalformed))
+        Claims::from_json(self.jws.payload()).map_err(|_| refuse(Reason::TokenClaimsMalformed))
     }
 
     /// Whether this layer issued the token: a key of the signer has the name that the token gives, and signed the token.

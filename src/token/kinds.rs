@@ -6,12 +6,13 @@ use crate::{
     protocol::{Reason, Rejection, TokenType, refuse},
     records::{IssuerRecord, Kind, is_other_kind},
 };
+use std::borrow::Cow;
 
 /// The media type of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Typ {
     /// The `typ` in the header of the token, if the header has one.
-    Header(Option<String>),
+    Header(Option<Cow<'static, str>>),
     /// The token has no header that this crate has read. A verifier or an introspection endpoint read the token.
     None,
 }
@@ -54,7 +55,7 @@ pub(super) fn check_kind(
         return confused(format_args!("claim `{claim}`: the token is {what}"));
     }
     // Some issuers put the type among the claims instead of the header.
-    if let Some(typ) = claims.get("typ").and_then(|typ| typ.as_str())
+    if let Some(typ) = claims.string("typ")
         && OTHER_TYPES.iter().any(|other| typ.eq_ignore_ascii_case(other))
         && !(kind == Kind::IdToken && typ.eq_ignore_ascii_case("ID"))
     {
@@ -114,8 +115,8 @@ fn confused(detail: impl std::fmt::Display) -> Result<(), Rejection> {
 
 /// Checks that a subject token is not a client assertion, in which `iss` and `sub` are equal (RFC 7523 section 3).
 pub(super) fn check_not_client_assertion(role: TokenRole, claims: &Claims) -> Result<(), Rejection> {
-    let iss = claims.get("iss");
-    if role == TokenRole::Subject && iss.is_some() && iss == claims.get("sub") {
+    let iss = claims.string("iss");
+    if role == TokenRole::Subject && iss.is_some() && iss == claims.string("sub") {
         return confused("`iss` is equal to `sub`: this is a client assertion");
     }
     Ok(())

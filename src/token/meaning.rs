@@ -6,7 +6,6 @@ use crate::{
     protocol::{Reason, Rejection, Scope, is_name, refuse},
     records::{IssuerRecord, TokenRules},
 };
-use serde_json::Value;
 
 /// The parties that a token is for.
 #[derive(Debug, Default)]
@@ -32,7 +31,7 @@ pub(super) fn subject<'a>(
     let (sub, assumption) = match claim {
         Some(claim) => {
             check_is_verified(rules, claims, claim)?;
-            let name = claims.get(claim).and_then(Value::as_str);
+            let name = claims.string(claim);
             (name, Some(format!("no `sub`: the claim `{claim}` names the subject")))
         }
         None => (claims.text("sub").ok().flatten(), None),
@@ -93,7 +92,7 @@ pub(super) fn audience(rules: Option<&TokenRules>, claims: &Claims) -> Result<Au
 pub(super) fn presenter(rules: Option<&TokenRules>, claims: &Claims) -> Result<Option<String>, Rejection> {
     let named = rules.map_or(&[][..], |rules| &rules.presenter_claims);
     if !named.is_empty() {
-        let name = first_present(named, claims).and_then(|claim| claims.get(claim)).and_then(Value::as_str);
+        let name = first_present(named, claims).and_then(|claim| claims.string(claim));
         return Ok(name.map(str::to_owned));
     }
     let client_id = claims.text("client_id").map_err(invalid)?;

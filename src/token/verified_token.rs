@@ -7,9 +7,8 @@ use super::{
 use crate::{
     jose::{Claims, Invalid},
     protocol::{NumericDate, Reason, Rejection, Scope, TokenType, is_name, refuse},
-    records::{IssuerRecord, Party, TENANT_SEPARATOR},
+    records::{IssuerRecord, Party, SubjectId, TENANT_SEPARATOR},
 };
-use serde_json::Value;
 use std::sync::Arc;
 
 /// A token that its issuer vouches for, of the declared kind and within its times.
@@ -22,7 +21,7 @@ pub(crate) struct VerifiedToken {
     /// Whether the header says that the token is an access token (RFC 9068 section 2.1).
     says_access_token: bool,
     /// The subject, unique within the issuer: with the tenant in front if the issuer has several tenants.
-    pub(crate) sub: String,
+    pub(crate) sub: SubjectId,
     /// What the token was exchanged from. Only a token that the layer issued has an origin.
     pub(crate) origin: Origin,
     pub(crate) audience: Vec<String>,
@@ -123,14 +122,14 @@ impl VerifiedToken {
 }
 
 /// Returns the name of a subject, unique within the issuer (RFC 7519 section 4.1.2).
-fn qualified(issuer: &IssuerRecord, claims: &Claims, sub: &str) -> Result<String, Rejection> {
-    let Some(tenants) = &issuer.tenants else { return Ok(sub.to_owned()) };
+fn qualified(issuer: &IssuerRecord, claims: &Claims, sub: &str) -> Result<SubjectId, Rejection> {
+    let Some(tenants) = &issuer.tenants else { return Ok(sub.into()) };
     let refused = |detail: String| refuse(Reason::TokenTenantRefused).with_detail(detail);
-    let Some(tenant) = claims.get(&tenants.claim).and_then(Value::as_str) else {
+    let Some(tenant) = claims.string(&tenants.claim) else {
         return Err(refused(format!("no string claim `{}`", tenants.claim)));
     };
     if !tenants.accepted.iter().any(|accepted| accepted == tenant) {
         return Err(refused(format!("tenant `{tenant}` of issuer `{}` is not in its `tenants`", issuer.id)));
     }
-    Ok(if issuer.has_several_tenants() { format!("{tenant}{TENANT_SEPARATOR}{sub}") } else { sub.to_owned() })
+    Ok(if issuer.has_several_tenants() { format!("{tenant}{TENANT_SEPARATOR}{sub}").into() } else { sub.into() })
 }

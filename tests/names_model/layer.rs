@@ -54,7 +54,7 @@ pub fn iss_of(party: &Party) -> Option<Iss> {
 }
 
 pub fn name_of(party: &Party) -> Name {
-    (iss_of(party).expect("an issuer of this world"), party.sub.clone())
+    (iss_of(party).expect("an issuer of this world"), party.sub.to_string())
 }
 
 fn party(name: &Name) -> Party {

@@ -150,9 +150,11 @@ impl Index {
     /// Every subject key that can lead to a rule for the subject of the query.
     fn subject_keys<'a>(&'a self, query: &'a Query) -> Vec<SubjectKey<'a>> {
         let mut keys = Vec::new();
+        let is_listed = |key: &SubjectKey<'_>| self.kinds[key.kind()];
         for party in subjects::names(query, true) {
             let (iss, sub) = (party.iss.as_str(), party.sub.as_str());
-            keys.extend([SubjectKey::Issuer(iss), SubjectKey::Name(sub), SubjectKey::Party(iss, sub)]);
+            let of_party = [SubjectKey::Issuer(iss), SubjectKey::Name(sub), SubjectKey::Party(iss, sub)];
+            keys.extend(of_party.into_iter().filter(is_listed));
         }
         for name in &self.claims {
             let values = query.subject.claims.get(name).map(|value| match value {
@@ -166,7 +168,6 @@ impl Index {
                 );
             }
         }
-        keys.retain(|key| self.kinds[key.kind()]);
         keys
     }
 }

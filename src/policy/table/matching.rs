@@ -1,8 +1,5 @@
 use super::{names::Names, rule::Rule, subjects};
-use crate::{
-    policy::{Denial, Grant, Query, Semantics},
-    protocol::Scope,
-};
+use crate::policy::{Denial, Grant, Query, Semantics};
 use serde::Serialize;
 use std::fmt;
 
@@ -129,11 +126,9 @@ impl Rule {
 
     /// The grant of an allow rule, within the ceiling of the query.
     pub(super) fn grant(&self, query: &Query) -> Grant {
-        let scope = query.max_scope.iter().filter(|scope| self.allows_scope(scope));
         Grant {
             semantics: self.semantics(),
-            // Scope tokens from a valid scope make a valid scope.
-            scope: Some(Scope::from_tokens(scope).unwrap_or_default()),
+            scope: Some(query.max_scope.keep(|scope| self.allows_scope(scope))),
             max_lifetime: self.max_lifetime.map(|lifetime| lifetime.min(query.max_lifetime)),
             max_depth: self.max_depth,
             policy_id: Some(self.name()),

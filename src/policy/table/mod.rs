@@ -137,11 +137,10 @@ impl Table {
     /// Decides a query.
     pub fn decide(&self, query: &Query) -> Decision {
         let matching = self.matching(query);
-        let in_force = without_shadow_rules(&matching);
-        let decision = decide(&in_force, query).decision(query);
-        if in_force.len() == matching.len() {
-            return decision;
+        if !matching.iter().any(|rule| rule.shadow) {
+            return decide(&matching, query).decision(query);
         }
+        let decision = decide(&without_shadow_rules(&matching), query).decision(query);
         let would_be = decide(&matching, query);
         match would_be.shadow_outcome() {
             Some(outcome) if !would_be.decision(query).has_same_effect(&decision) => decision.with_shadow(outcome),

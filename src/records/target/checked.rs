@@ -66,7 +66,7 @@ impl TargetRecord {
 
 /// A name of a target in requests.
 pub(in crate::records) struct RequestName {
-    pub(in crate::records) name: TargetName,
+    pub(in crate::records) name: TargetName<'static>,
     field: Field,
     path: String,
     text: String,
@@ -91,18 +91,18 @@ impl Target {
 
     /// The names by which requests find the target.
     pub(in crate::records) fn request_names(&self, position: usize, problems: &mut Problems) -> Vec<RequestName> {
-        type Read = fn(&str) -> Result<TargetName, TargetNameError>;
+        type Read<'a> = fn(&'a str) -> Result<TargetName<'a>, TargetNameError>;
         let place = self.place(position);
         let resources = self.resources.iter().enumerate();
         let resources = resources
-            .map(|(index, text)| (RESOURCES, TargetName::resource as Read, format!("resources[{index}]"), text));
+            .map(|(index, text)| (RESOURCES, TargetName::resource as Read<'_>, format!("resources[{index}]"), text));
         let names = self.names.iter().enumerate().map(|(index, text)| {
             // The first name is the id.
             let path = index.checked_sub(1).map_or("id".to_owned(), |index| format!("audiences[{index}]"));
-            (NAMES, TargetName::audience as Read, path, text)
+            (NAMES, TargetName::audience as Read<'_>, path, text)
         });
         let read = resources.chain(names).map(|(field, read, path, text)| match read(text) {
-            Ok(name) => Ok(RequestName { name, field, path, text: text.clone() }),
+            Ok(name) => Ok(RequestName { name: name.into_owned(), field, path, text: text.clone() }),
             Err(error) => Err(place.wrong_at(field, &path, format!("`{text}` cannot be requested: {}", error.0))),
         });
         read.filter_map(|name| problems.check(name)).collect()

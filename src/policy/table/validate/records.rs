@@ -102,7 +102,7 @@ fn check_actors(
         return;
     }
     let may_present = |client: &ClientRecord, party: &Party| {
-        client.carries.contains(party) || (registry.is_own(&party.iss) && client.id == party.sub)
+        client.carries.contains(party) || (registry.is_own(&party.iss) && *client.id == *party.sub)
     };
     let any_may_present = |party: &Party| {
         actors.contains(party) || (registry.is_own(&party.iss) && registry.client(&party.sub).is_some())
