@@ -14,8 +14,6 @@ pub(crate) struct Gateway<'a> {
 
 impl Gateway<'_> {
     pub(crate) fn start(&self) -> Result<Running, Box<dyn Error>> {
-        let _ = fs::remove_dir_all(self.folder);
-        fs::create_dir_all(self.folder)?;
         fs::write(self.folder.join("gateway.toml"), self.configuration())?;
         let made = Command::new(self.program).args(["keygen", "active.pem"]).current_dir(self.folder).output()?;
         if !made.status.success() {

@@ -95,24 +95,23 @@ impl InProcess {
     }
 }
 
-/// The median times of a scenario, and of the operations together. The rounds alternate, so that both are measured at the same
-/// speed of the processor.
+/// The median times of a scenario, and of the operations together. The rounds alternate, so that all are measured at the same
+/// speed of the processor. A median is not affected by the runs that another program interrupts.
 fn compare(scenario: &Scenario, operations: &[&Scenario]) -> (Duration, Duration) {
     let mut works: Vec<_> = [scenario].iter().chain(operations).map(|scenario| scenario.work()).collect();
     let mut times = vec![Vec::new(); works.len()];
     for round in 0..=ROUNDS {
         for (work, times) in works.iter_mut().zip(&mut times) {
-            let mut time = Duration::ZERO;
-            let runs = if round == 0 { WARM_UP } else { RUNS_PER_ROUND };
-            for _ in 0..runs {
+            let is_warm_up = round == 0;
+            for _ in 0..if is_warm_up { WARM_UP } else { RUNS_PER_ROUND } {
                 work.prepare();
                 let start = Instant::now();
                 work.run();
-                time += start.elapsed();
+                let time = start.elapsed();
                 work.check();
-            }
-            if round > 0 {
-                times.push(time / RUNS_PER_ROUND as u32);
+                if !is_warm_up {
+                    times.push(time);
+                }
             }
         }
     }

@@ -7,9 +7,9 @@ use crate::{
 use serde::Deserialize;
 use std::{
     error::Error,
-    fmt, io,
+    fmt, fs, io,
     net::{SocketAddr, TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
     thread,
     time::{Duration, Instant},
@@ -128,6 +128,8 @@ fn median(mut runs: Vec<Run>) -> Run {
 /// A running server, or a gateway in front of one.
 struct Target {
     name: String,
+    /// The files of the server, such as the audit file.
+    folder: PathBuf,
     /// The example server, which gives the subject tokens.
     example: SocketAddr,
     /// The token endpoint.
@@ -140,20 +142,22 @@ struct Target {
 impl Target {
     fn server(programs: &Programs, program: &Path, processors: Processors) -> Result<Self, Box<dyn Error>> {
         let address = free_address()?;
-        let measured = start_server(programs, program, processors, address, "https://as.example")?;
+        let folder = folder(programs, address)?;
+        let measured = start_server(program, processors, &folder, address, "https://as.example")?;
         let name = program.display().to_string();
-        Ok(Self { name, example: address, address, measured, _behind: None })
+        Ok(Self { name, folder, example: address, address, measured, _behind: None })
     }
 
     fn gateway(programs: &Programs, program: &Path) -> Result<Self, Box<dyn Error>> {
         let (address, example) = (free_address()?, free_address()?);
+        let folder = folder(programs, address)?;
         let issuer = format!("http://{address}");
-        let behind = start_server(programs, &programs.server, Processors::All, example, &issuer)?;
-        let folder = programs.folder.join(format!("gateway-{}", address.port()));
+        let behind = start_server(&programs.server, Processors::All, &folder, example, &issuer)?;
         let gateway = Gateway { program, folder: &folder, address, admin: free_address()?, upstream: example };
         let measured = gateway.start()?;
         wait_for(address)?;
-        Ok(Self { name: program.display().to_string(), example, address, measured, _behind: Some(behind) })
+        let name = program.display().to_string();
+        Ok(Self { name, folder, example, address, measured, _behind: Some(behind) })
     }
 
     fn round(&self, programs: &Programs, duration: Duration) -> Result<[Run; 3], Box<dyn Error>> {
@@ -211,16 +215,31 @@ impl fmt::Display for Sending {
     }
 }
 
+/// An audit file has more than a gigabyte at the end.
+impl Drop for Target {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A new folder for the files of a server.
+fn folder(programs: &Programs, address: SocketAddr) -> io::Result<PathBuf> {
+    let folder = programs.folder.join(address.port().to_string());
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
 fn start_server(
-    programs: &Programs,
     program: &Path,
     processors: Processors,
+    folder: &Path,
     address: SocketAddr,
     issuer: &str,
 ) -> Result<Running, Box<dyn Error>> {
-    let audit = programs.folder.join(format!("audit-{}.jsonl", address.port()));
     let mut command = on(processors, program);
-    command.arg(format!("--listen={address}")).arg(format!("--issuer={issuer}")).arg("--audit").arg(audit);
+    command.arg(format!("--listen={address}")).arg(format!("--issuer={issuer}"));
+    command.arg("--audit").arg(folder.join("audit-of-the-server.jsonl"));
     let running = Running::start(&mut command)?;
     wait_for(address)?;
     Ok(running)

@@ -18,7 +18,8 @@ use tower_token_exchange_benches::{ISSUER, SECRET, Tokens, World, local_signer};
 
 const CLIENTS: usize = 10_000;
 const RULES: usize = 100_000;
-const KEYS: usize = 1_000;
+/// The largest number of keys that the layer reads from one key set.
+const KEYS: usize = 100;
 const ISSUERS: usize = 1_000;
 const REVOCATIONS: usize = 100_000;
 /// The targets of the rules. Each rule is for another pair of client and target.
@@ -68,7 +69,9 @@ fn with_rules(builder: TokenExchangeBuilder) -> TokenExchangeBuilder {
         let (client, target) = (ids[number / TARGETS].as_str(), format!("target-{}", number % TARGETS));
         Rule::allow(client, Subjects::any(), target.as_str()).scopes(["read"])
     };
-    builder.clients(clients(ids.len())).targets((0..TARGETS).map(target)).rules((0..RULES).map(rule))
+    // The rule for the measured exchange is the last one.
+    let rules = (0..RULES).map(rule).chain([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"])]);
+    builder.clients(clients(ids.len())).targets((0..TARGETS).map(target)).rules(rules)
 }
 
 fn issuer(iss: &str, keys: &PublishedKeys) -> Issuer {

@@ -23,8 +23,7 @@ use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, Service};
 use tower_token_exchange_benches::manual;
 
-const ROUNDS: usize = 11;
-const EXCHANGES_PER_ROUND: usize = 100;
+const EXCHANGES: usize = 1_001;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut report = records()?;
@@ -83,22 +82,18 @@ where
     S: Service<Request<Body>, Error = Infallible>,
     S::Response: Answer,
 {
-    let mut rounds = Vec::new();
-    for _ in 0..ROUNDS {
-        let mut time = Duration::ZERO;
-        for _ in 0..EXCHANGES_PER_ROUND {
-            let request = request();
-            let started = Instant::now();
-            let Ok(answer) = runtime.block_on(async { service.call(request).await });
-            time += started.elapsed();
-            if !answer.is_success() {
-                return Err("the exchange was refused".into());
-            }
+    let mut times = Vec::new();
+    for _ in 0..EXCHANGES {
+        let request = request();
+        let started = Instant::now();
+        let Ok(answer) = runtime.block_on(async { service.call(request).await });
+        times.push(started.elapsed());
+        if !answer.is_success() {
+            return Err("the exchange was refused".into());
         }
-        rounds.push(time / EXCHANGES_PER_ROUND as u32);
     }
-    rounds.sort_unstable();
-    Ok(rounds[ROUNDS / 2])
+    times.sort_unstable();
+    Ok(times[EXCHANGES / 2])
 }
 
 /// An answer with a status.
