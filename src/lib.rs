@@ -151,6 +151,8 @@
 //! | `introspection-cache` | | introspection answers can be cached for a short time |
 //! | `schema` | | the records and rules of a document have a JSON Schema (`schemars`) |
 //! | `server-authenticator` | | [`client_auth::ServerAuthenticator`]: another authorization server authenticates the clients |
+//! | `argon2` | | clients can have secrets that a person chose ([`Client::secret_argon2`]) |
+//! | `client-certificates` | | clients can authenticate with a certificate ([`Client::tls_client_auth`]) |
 //! | `revocation-file` | | [`revocation::FileRevocations`]: revocations in a file |
 //! | `toml` | | [`records::TomlFile`]: mistakes in a TOML file are reported with their line |
 //! | `metrics` | | counters and histograms |

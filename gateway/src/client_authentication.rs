@@ -7,7 +7,7 @@ use crate::{
 };
 use http::{Method, Request};
 use tower_token_exchange::{
-    client_auth::{AuthenticationMethod, ClientAddress, ProbeError, ServerAuthenticator},
+    client_auth::{AuthenticationMethod, ClientAddress, ProbeError, ProxyCertificatesLayer, ServerAuthenticator},
     plug::HttpService,
 };
 
@@ -52,14 +52,14 @@ pub(crate) fn described(config: &Config) -> String {
         .document
         .clients
         .iter()
-        .filter(|client| client.has_secret())
+        .filter(|client| client.has_authentication())
         .map(|client| format!("`{}`", client.id()))
         .collect();
     match upstream.authenticate_clients_by {
-        ClientAuthentication::Records => "by the secrets in their records".to_owned(),
+        ClientAuthentication::Records => "by their records".to_owned(),
         method if by_record.is_empty() => format!("at the server, by {}", method.as_str()),
         method => {
-            format!("{} by the secret in the record, others at the server by {}", by_record.join(", "), method.as_str())
+            format!("{} by the record, others at the server by {}", by_record.join(", "), method.as_str())
         }
     }
 }
@@ -75,7 +75,15 @@ pub(crate) fn in_words(error: &ProbeError) -> String {
     }
 }
 
-/// Adds the address of the client to a request that may need authentication.
+/// The layer that takes the certificates of clients from the proxies in front of the gateway.
+pub(crate) fn proxy_certificates(config: &Config) -> ProxyCertificatesLayer {
+    let listed = config.settings.listen.proxy_certificates.clone();
+    let (proxies, check_chains) = listed.map_or((Vec::new(), false), |listed| (listed.proxies, listed.check_chains));
+    let layer = ProxyCertificatesLayer::new(proxies, |extensions| Some(extensions.get::<Peer>()?.address.ip()));
+    if check_chains { layer.with_valid_chains() } else { layer }
+}
+
+/// Adds the address and the certificates of the client to a request that may need authentication.
 pub(crate) fn with_address<B>(mut request: Request<B>, behind_proxy: bool) -> Request<B> {
     if request.method() != Method::POST {
         return request;
@@ -86,7 +94,11 @@ pub(crate) fn with_address<B>(mut request: Request<B>, behind_proxy: bool) -> Re
             true => ClientAddress::behind_proxy(address, request.headers()),
             false => ClientAddress::new(address),
         };
+        let certificates = peer.certificates().cloned();
         request.extensions_mut().insert(address);
+        if let Some(certificates) = certificates {
+            request.extensions_mut().insert(certificates);
+        }
     }
     request
 }

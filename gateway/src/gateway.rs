@@ -25,7 +25,7 @@ use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_token_exchange::{
     TokenExchangeLayer,
     audit::JsonLinesSink,
-    client_auth::{ProbeError, ServerAuthenticator},
+    client_auth::{ProbeError, ProxyCertificatesLayer, ServerAuthenticator},
     metadata::Additions,
 };
 
@@ -43,6 +43,7 @@ pub(crate) struct Gateway {
     pub(crate) endpoints: Endpoints,
     proxy: Proxy,
     behind_proxy: bool,
+    proxy_certificates: ProxyCertificatesLayer,
     upstream_is_up: Arc<AtomicBool>,
 }
 
@@ -97,6 +98,7 @@ impl Gateway {
             endpoints,
             proxy,
             behind_proxy: settings.listen.behind_proxy,
+            proxy_certificates: client_authentication::proxy_certificates(config),
             upstream_is_up: Arc::default(),
         })
     }
@@ -114,7 +116,7 @@ impl Gateway {
                 }
             }
         });
-        let (service, behind_proxy) = (self.exchange.layer(server), self.behind_proxy);
+        let (service, behind_proxy) = (self.proxy_certificates.layer(self.exchange.layer(server)), self.behind_proxy);
         let service = service.map_request(move |request| client_authentication::with_address(request, behind_proxy));
         App::new(service.map_response(|response| response.map(Body::new)))
     }

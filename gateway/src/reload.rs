@@ -1,6 +1,6 @@
 //! The files of the configuration while the gateway runs: changed files are read again.
 
-use crate::{admin::Health, config::Config, gateway::Gateway, server};
+use crate::{admin::Health, config::Config, gateway::Gateway, server, server::tls::Acceptor};
 use anyhow::bail;
 use notify::{EventHandler, RecommendedWatcher, RecursiveMode, Watcher};
 use std::{
@@ -12,7 +12,6 @@ use std::{
     time::Duration,
 };
 use tokio::sync::{Notify, watch};
-use tokio_rustls::TlsAcceptor;
 
 /// How long changes are collected. One change of a configuration often writes several files.
 const SETTLE_TIME: Duration = Duration::from_millis(200);
@@ -24,7 +23,7 @@ const READ_ATTEMPTS: usize = 5;
 pub(crate) struct Reloader {
     config: watch::Sender<Arc<Config>>,
     versions: Vec<Option<FileVersion>>,
-    tls: watch::Sender<Option<TlsAcceptor>>,
+    tls: watch::Sender<Option<Acceptor>>,
     health: Arc<Health>,
     watcher: FileWatcher,
 }
@@ -80,7 +79,7 @@ fn versions(files: &[PathBuf]) -> Vec<Option<FileVersion>> {
 }
 
 impl Reloader {
-    pub(crate) fn new(read: ReadConfig, tls: watch::Sender<Option<TlsAcceptor>>, health: Arc<Health>) -> Self {
+    pub(crate) fn new(read: ReadConfig, tls: watch::Sender<Option<Acceptor>>, health: Arc<Health>) -> Self {
         let ReadConfig { config, versions } = read;
         let mut watcher = FileWatcher::new();
         watcher.watch(&config.files());

@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Observer for Attempt {
-    fn presented(&mut self, presented: &Presented) {
+    fn presented(&mut self, presented: &Presented<'_>) {
         self.identified(presented.identification());
     }
 

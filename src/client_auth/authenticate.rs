@@ -1,55 +1,57 @@
-use super::{Authentication, AuthenticationMethod, Authenticator, Credentials};
+use super::{AuthenticatedClient, AuthenticationMethod, Authenticator, Credentials};
 use crate::{
     limits::Budgets,
-    plug::{Failing, ask},
-    protocol::{ClientId, Identification, Reason, Rejection, refuse},
+    protocol::{ClientId, Identification, Reason, ReasonClass, Rejection, refuse},
     records::{ClientRecord, Registry},
 };
 use std::sync::Arc;
 
-const FAILING: Failing =
-    Failing { unavailable: Reason::AuthenticatorUnavailable, panicked: Reason::AuthenticatorPanicked };
-
 /// Authenticates the client of a request. Returns the id of the client and the method that the client used.
-///
-/// The credentials are refused without a check if too many wrong credentials came before.
 pub(crate) async fn authenticate(
     authenticator: &Authenticator,
     limits: &Budgets,
-    identification: &Identification,
+    identification: &Identification<'_>,
 ) -> Result<(ClientId, AuthenticationMethod), Rejection> {
-    let credentials = Credentials::read(identification)?;
-    let method = credentials.method();
-    let login = limits.login(credentials.client_address(), credentials.readings());
-    if let Some(login) = &login {
-        login.admit()?;
-    }
-    let challenged = |rejection: Rejection| match method {
-        AuthenticationMethod::ClientSecretBasic => rejection.with_challenge(),
-        AuthenticationMethod::ClientSecretPost => rejection,
+    let (id, method) = match identification.sender.extension::<AuthenticatedClient>() {
+        Some(client) => (client.id().clone(), client.method()),
+        None => check_credentials(authenticator, limits, identification).await?,
     };
-    let id = match ask(authenticator, credentials, FAILING).await? {
-        Authentication::Client(id) => id,
-        Authentication::Rejected => {
-            if let Some(login) = &login {
-                login.failed();
-            }
-            return Err(challenged(refuse(Reason::ClientRejected)));
-        }
-        Authentication::TooManyAttempts { retry_after } => {
-            return Err(refuse(Reason::TooManyClientAttempts).with_retry_after(retry_after));
-        }
-        Authentication::Misconfigured { problem } => {
-            return Err(refuse(Reason::AuthenticatorMisconfigured).with_detail(problem));
-        }
-    };
-    if let Some(login) = &login {
-        login.succeeded(&id);
-    }
     if identification.client_id.as_ref().is_some_and(|claimed| id != *claimed) {
         return Err(refuse(Reason::ClientIdMismatch));
     }
+    authenticator.check_method(&id, method)?;
     Ok((id, method))
+}
+
+/// Checks the credentials of a request. The credentials are refused without a check if too many wrong credentials came
+/// before.
+async fn check_credentials(
+    authenticator: &Authenticator,
+    limits: &Budgets,
+    identification: &Identification<'_>,
+) -> Result<(ClientId, AuthenticationMethod), Rejection> {
+    let credentials = Credentials::read(identification)?;
+    let presented = credentials.method();
+    let login = limits.login(credentials.client_address(), credentials.proofs());
+    if let Some(login) = &login {
+        login.admit()?;
+    }
+    match authenticator.check(credentials, identification.sender.headers).await {
+        Ok(found) => {
+            if let Some(login) = &login {
+                login.succeeded(&found.0);
+            }
+            Ok(found)
+        }
+        Err(rejection) => {
+            let is_wrong = rejection.reason().class() == ReasonClass::Client;
+            if let Some(login) = login.filter(|_| is_wrong) {
+                login.failed();
+            }
+            let by_header = is_wrong && presented == AuthenticationMethod::ClientSecretBasic;
+            Err(if by_header { rejection.with_challenge() } else { rejection })
+        }
+    }
 }
 
 /// Authenticates the client of a token exchange request, and checks that the record of the client allows token
@@ -58,7 +60,7 @@ pub(crate) async fn authenticate_for_exchange(
     authenticator: &Authenticator,
     registry: &Registry,
     limits: &Budgets,
-    identification: &Identification,
+    identification: &Identification<'_>,
 ) -> Result<(Arc<ClientRecord>, AuthenticationMethod), Rejection> {
     let (id, method) = authenticate(authenticator, limits, identification).await?;
     if identification.dpop {

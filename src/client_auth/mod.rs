@@ -1,16 +1,28 @@
 //! Client authentication: the credentials of a request, and the services that check them.
 
+mod assertion;
 mod authenticate;
 mod authentication;
+mod authenticator;
 mod basic;
+#[cfg(feature = "client-certificates")]
+mod certificate;
 mod credentials;
+mod method;
+mod outer_layer;
+mod proxy_certificates;
 mod secrets;
 #[cfg(feature = "server-authenticator")]
 mod server_authenticator;
+mod signed_assertion;
+mod workload;
 
 pub use crate::protocol::ClientAddress;
 pub use authentication::Authentication;
-pub use credentials::{AuthenticationMethod, Credentials};
+pub use credentials::Credentials;
+pub use method::AuthenticationMethod;
+pub use outer_layer::{AuthenticatedClient, PeerCertificates};
+pub use proxy_certificates::{ProxyCertificates, ProxyCertificatesLayer};
 #[cfg(feature = "server-authenticator")]
 pub use server_authenticator::{ProbeError, ServerAuthenticator, ServerAuthenticatorBuilder, ServerMethod};
 
@@ -18,16 +30,19 @@ pub use server_authenticator::{ProbeError, ServerAuthenticator, ServerAuthentica
 pub(crate) use basic::{decode_base64, readings};
 
 pub(crate) use authenticate::{authenticate, authenticate_for_exchange};
-pub(crate) use secrets::{secrets_of_records, secrets_of_records_or};
+pub(crate) use authenticator::Authenticator;
+pub(crate) use secrets::Secrets;
 
 use crate::plug::{BoxPlug, Plug};
 
-pub(crate) type Authenticator = BoxPlug<Credentials, Authentication>;
+/// The client authenticator of the application.
+pub(crate) type ClientAuthenticatorPart = BoxPlug<Credentials, Authentication>;
 
 /// A client authenticator: a service that answers [`Credentials`] with an [`Authentication`].
 ///
-/// The default authenticator compares the secret with the record of the client. If the authenticator returns an error,
-/// the request is answered with 503.
+/// Without a client authenticator, the layer compares the credentials with the record of the client. The authenticator gets
+/// the credentials of every method that the layer can read, so that an application can have methods of its own. If the authenticator returns an
+/// error, the request is answered with 503.
 ///
 /// ```
 /// use std::convert::Infallible;

@@ -5,7 +5,7 @@ use crate::policy::ShadowOutcome;
 ///
 /// Each method is called as soon as its stage is reached, before the next stage can refuse the request.
 pub(crate) trait Observer: Send {
-    fn presented(&mut self, presented: &Presented);
+    fn presented(&mut self, presented: &Presented<'_>);
     fn authenticated(&mut self, authenticated: &Authenticated);
     fn resolved(&mut self, resolved: &Resolved);
     fn validated(&mut self, validated: &Validated);

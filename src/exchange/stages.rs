@@ -31,18 +31,18 @@ use std::{ops::Deref, sync::Arc};
 
 /// Stage 1: the request is a form that can be read in only one way.
 #[derive(Debug)]
-pub(crate) struct Presented {
-    request: TokenRequest,
+pub(crate) struct Presented<'a> {
+    request: TokenRequest<'a>,
 }
 
-impl Presented {
+impl<'a> Presented<'a> {
     /// Reads the sender and the form of a request.
-    pub(crate) fn read(sender: Sender<'_>, body: &[u8]) -> Result<Self, Rejection> {
+    pub(crate) fn read(sender: Sender<'a>, body: &[u8]) -> Result<Self, Rejection> {
         Ok(Self { request: TokenRequest::read(sender, body)? })
     }
 
     /// The credentials of the client, which are not checked yet.
-    pub(crate) fn identification(&self) -> &Identification {
+    pub(crate) fn identification(&self) -> &Identification<'a> {
         &self.request.identification
     }
 
@@ -63,7 +63,7 @@ pub(crate) struct Authenticated {
 impl Authenticated {
     /// Authenticates the client, unless too many wrong credentials came before.
     pub(crate) async fn authenticate(
-        presented: Presented,
+        presented: Presented<'_>,
         authenticator: &Authenticator,
         registry: &Registry,
         limits: &Budgets,

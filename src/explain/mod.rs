@@ -43,28 +43,29 @@ pub use explanation::{Explanation, Fact, RecordTrace, Refusal, StageTrace};
 pub use suggested_rule::SuggestedRule;
 
 use crate::{
-    client_auth::{Authentication, Authenticator},
+    client_auth::{AuthenticatedClient, AuthenticationMethod},
     exchange::Exchange,
     limits::{Budgets, Limits},
     plug::boxed,
-    protocol::{ClientId, Sender, TokenType, basic_authorization},
+    protocol::{Sender, TokenType},
     token::{Claims, Verification},
 };
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::Request;
 use notes::Notes;
 use std::{convert::Infallible, sync::Arc};
-
-/// The parameters that prove the identity of a client. An explanation does not check the identity.
-const PROOFS: [&[u8]; 3] = [b"client_secret", b"client_assertion", b"client_assertion_type"];
 
 /// Runs the stages of an exchange as if the form came from this client, up to the decision of the policy.
 pub(crate) async fn explain(exchange: &Exchange, client_id: &str, form: &[u8]) -> Explanation {
     // An explanation takes nothing from a budget.
     let limits = Arc::new(Budgets::new(Limits::none(), &exchange.settings.clock));
-    let exchange = Exchange { authenticator: accept_as(client_id), limits, ..exchange.clone() };
+    let exchange = Exchange { limits, ..exchange.clone() };
     let mut notes = Notes::new(&exchange, client_id);
-    let (headers, form) = (authorization_of(client_id), without_proofs(form));
-    let outcome = exchange.decide(&mut notes, Sender::without_address(&headers), &form).await;
+    // An explanation does not check the identity of the client, so the method is one that every record accepts.
+    let client = AuthenticatedClient::new(client_id).with_method(AuthenticationMethod::PrivateKeyJwt);
+    let mut request = Request::new(());
+    request.extensions_mut().insert(client);
+    let (parts, ()) = request.into_parts();
+    let outcome = exchange.decide(&mut notes, Sender::of(&parts), form).await;
     notes.explanation(outcome.err())
 }
 
@@ -76,22 +77,4 @@ pub(crate) async fn explain_claims(exchange: &Exchange, client_id: &str, form: &
     let mut exchange = exchange.clone();
     exchange.verifier.plugs.extend(types.map(|token_type| (token_type, verifier.clone())));
     explain(&exchange, client_id, form).await
-}
-
-/// Returns an authenticator that accepts every request as a request of this client.
-fn accept_as(client_id: &str) -> Authenticator {
-    let client = Authentication::Client(ClientId::from(client_id));
-    boxed(tower::service_fn(move |_| std::future::ready(Ok::<_, Infallible>(client.clone()))))
-}
-
-/// Returns the headers of a request that names the client. The authenticator is asked only if a request has credentials.
-fn authorization_of(client_id: &str) -> HeaderMap {
-    let basic = basic_authorization(client_id, "");
-    basic.map(|basic| HeaderMap::from_iter([(AUTHORIZATION, basic)])).unwrap_or_default()
-}
-
-/// Removes the proofs from a form, and leaves every other byte as it is.
-fn without_proofs(form: &[u8]) -> Vec<u8> {
-    let is_proof = |pair: &&[u8]| PROOFS.contains(&pair.split(|byte| *byte == b'=').next().unwrap_or_default());
-    form.split(|byte| *byte == b'&').filter(|pair| !is_proof(pair)).collect::<Vec<_>>().join(&b'&')
 }

@@ -130,7 +130,7 @@ impl<'a> Notes<'a> {
 }
 
 impl Observer for Notes<'_> {
-    fn presented(&mut self, presented: &Presented) {
+    fn presented(&mut self, presented: &Presented<'_>) {
         let requested = presented.requested();
         let names: Vec<&str> = requested.resources.iter().chain(&requested.audiences).map(String::as_str).collect();
         requested.resources.iter().for_each(|name| self.note_target(name, TargetName::resource(name).ok()));

@@ -130,7 +130,7 @@ pub fn form(data: &[u8]) {
     if let Ok(json) = serde_json::from_slice::<Value>(data) {
         assert!(json_contains_exchange_grant(data).is_some_and(|carries| carries || !holds_exchange_grant(&json)));
     }
-    let requested = match TokenRequest::read(Sender::without_address(&HeaderMap::new()), data) {
+    let requested = match TokenRequest::read(Sender::without_extensions(&HeaderMap::new()), data) {
         Ok(request) => {
             assert_eq!(grants, [GRANT_TYPE]);
             request.requested

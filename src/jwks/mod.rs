@@ -14,14 +14,17 @@
 //! * After a failed fetch, the next fetch waits: at most 1 second after the first failure, twice as long after each
 //!   further failure, and never longer than 60 seconds.
 
-// `trusted` looks for the key of a token in fixed and in fetched key sets. `remote` decides when a key set is fetched and
+// `trusted` has the keys of issuers, and `clients` the fetched keys of clients. `lookup` looks for a key in fixed and in fetched
+// key sets. `remote` decides when a key set is fetched and
 // which exchanges wait. `source` fetches a key set, and `discovery` finds the address of a key set. `fetcher` sends the
 // requests. `freshness` says how long a key set may be used, and `back_off` how long to wait after a failure. `readiness`
 // reports to operators.
 mod back_off;
+mod clients;
 mod discovery;
 mod fetcher;
 mod freshness;
+mod lookup;
 mod readiness;
 mod remote;
 mod source;
@@ -33,5 +36,6 @@ pub use crate::{
 };
 pub use readiness::{IssuerReadiness, KeyState, Readiness};
 
+pub(crate) use clients::ClientKeys;
 pub(crate) use fetcher::Fetcher;
 pub(crate) use trusted::TrustedKeys;

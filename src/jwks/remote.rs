@@ -198,7 +198,7 @@ impl RemoteKeys {
                 state.problem = Some(problem.clone());
                 drop(state);
                 let jwks_uri = self.source.name();
-                tracing::warn!(jwks_uri, %problem, "the key set of an issuer could not be fetched");
+                tracing::warn!(jwks_uri, %problem, "a key set could not be fetched");
                 None
             }
         }

@@ -1,6 +1,7 @@
 use super::{
     discovery::Discovery,
     fetcher::Fetcher,
+    lookup,
     readiness::{IssuerReadiness, Readiness},
     remote::{KeyHealth, RemoteKeys},
     source::Source,
@@ -76,24 +77,7 @@ impl TrustedKeys {
         let Some(keys) = self.by_issuer.get(&issuer.id) else { return Ok(KeyMatch::NoKey) };
         // A key of the signer with the name in the token did not sign the token: otherwise the token would be an issued one.
         let in_issued = if check(&keys.issued) == KeyMatch::Mismatch { KeyMatch::Mismatch } else { KeyMatch::NoKey };
-        let in_fixed = check(&keys.fixed).max(in_issued);
-        let Some(remote) = keys.remote.as_ref().filter(|_| in_fixed != KeyMatch::Verified) else {
-            return Ok(in_fixed);
-        };
-        let mut snapshot = remote.current().await?;
-        let mut found = check(&snapshot.keys);
-        // Each round looks into a newer key set. A second round is needed only if the fetch that was under way began
-        // before the key was published.
-        while found == KeyMatch::NoKey || found == KeyMatch::Mismatch && !has_kid {
-            snapshot = match remote.newer_than(&snapshot).await {
-                Ok(Some(newer)) => newer,
-                Ok(None) => break,
-                Err(_) if found == KeyMatch::Mismatch => break,
-                Err(rejection) => return Err(rejection),
-            };
-            found = found.max(check(&snapshot.keys));
-        }
-        Ok(found.max(in_fixed))
+        lookup::find(check(&keys.fixed).max(in_issued), keys.remote.as_ref(), has_kid, check).await
     }
 
     /// Reports which issuers have keys. Starts to fetch the key sets that are missing, and does not wait for them.

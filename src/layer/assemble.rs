@@ -3,13 +3,13 @@ use super::{
     check::{CheckedDocument, DocumentCheck},
 };
 use crate::{
-    client_auth::{Authenticator, secrets_of_records, secrets_of_records_or},
+    client_auth::{Authenticator, ClientAuthenticatorPart, Secrets},
     exchange::Exchange,
-    jwks::{Fetcher, TrustedKeys},
+    jwks::{ClientKeys, Fetcher, TrustedKeys},
     limits::Budgets,
     policy::PolicyPart,
     protocol::TokenType,
-    records::{ConfigError, IssuerId},
+    records::{ConfigError, IssuerId, Registry},
     replay::Replays,
     settings::Settings,
     signing::Signer,
@@ -23,7 +23,7 @@ pub(super) struct Parts {
     pub(super) issuer: IssuerId,
     /// The policy that is not a table of rules.
     pub(super) policy: Option<PolicyPart>,
-    pub(super) authenticator: Option<Authenticator>,
+    pub(super) authenticator: Option<ClientAuthenticatorPart>,
     pub(super) record_secrets_first: bool,
     pub(super) http_is_default: bool,
     pub(super) fetcher: Fetcher,
@@ -53,17 +53,25 @@ impl Parts {
             let record = issuer.introspection.as_ref()?;
             Some((issuer.id.clone(), Introspector::new(record, &self.fetcher.http, &self.settings.clock)))
         });
+        warn_of_older_audiences(&registry);
         let known = before.map(|before| &before.verifier.keys);
+        let known_client_keys = before.map(|before| &before.authenticator.client_keys);
+        let keys = TrustedKeys::new(&registry, signer.keys(), &self.fetcher, known);
         Exchange {
-            authenticator: match self.authenticator.clone() {
-                Some(other) if self.record_secrets_first => secrets_of_records_or(Arc::clone(&registry), other),
-                Some(other) => other,
-                None => secrets_of_records(Arc::clone(&registry)),
+            authenticator: Authenticator {
+                secrets: Secrets::new(&registry),
+                replays: self.replays.clone(),
+                issuer_keys: keys.clone(),
+                client_keys: ClientKeys::new(&registry, &self.fetcher, known_client_keys),
+                registry: Arc::clone(&registry),
+                settings: Arc::clone(&self.settings),
+                other: self.authenticator.clone(),
+                records_first: self.record_secrets_first,
             },
             verifier: Verifier {
                 introspectors: introspectors.collect(),
                 plugs: self.verifiers.clone(),
-                keys: TrustedKeys::new(&registry, signer.keys(), &self.fetcher, known),
+                keys,
                 registry: Arc::clone(&registry),
                 settings: Arc::clone(&self.settings),
             },
@@ -85,5 +93,14 @@ impl Parts {
             TrustedKeys::new(&before.registry, signer.keys(), &self.fetcher, Some(&before.verifier.keys));
         exchange.signer = signer;
         exchange
+    }
+}
+
+/// Warns of each client whose assertions another server could use here.
+fn warn_of_older_audiences(registry: &Registry) {
+    for client in registry.clients() {
+        if let Some(audience) = &client.methods.older_audience {
+            tracing::warn!(client = %client.id, audience, "the client may sign assertions for another audience than the issuer");
+        }
     }
 }

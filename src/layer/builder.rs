@@ -4,7 +4,7 @@ use super::{Document, TokenExchangeLayer};
 use crate::{
     audit::{AuditBudget, AuditEvent, AuditSink, TracingSink},
     body,
-    client_auth::{Authenticator, ClientAuthenticator},
+    client_auth::{ClientAuthenticator, ClientAuthenticatorPart},
     clock::Clock,
     issued::IssuedTokenEndpoint,
     limits::Limits,
@@ -68,7 +68,7 @@ pub struct TokenExchangeBuilder {
     document: Option<Document>,
     policy: Option<PolicyPart>,
     signer: Option<Signer>,
-    authenticator: Option<Authenticator>,
+    authenticator: Option<ClientAuthenticatorPart>,
     record_secrets_first: bool,
     audit: BoxPlug<AuditEvent, ()>,
     best_effort_audit: bool,
@@ -411,6 +411,12 @@ impl TokenExchangeBuilder {
     /// One foreign issuer can then keep its names ([`SubjectMapping::Keep`](crate::records::SubjectMapping)).
     pub fn federated_subjects_only(mut self) -> Self {
         self.records.federated_subjects_only = true;
+        self
+    }
+
+    /// Applies the rules of the FAPI 2.0 security profile to the authentication of every client ([`Client::fapi`]).
+    pub fn fapi(mut self) -> Self {
+        self.records.fapi = true;
         self
     }
 

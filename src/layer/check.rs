@@ -5,7 +5,7 @@ use crate::{
     plug::boxed,
     policy::{PolicyPart, Table},
     protocol::TokenType,
-    records::{ConfigError, ConfigErrorKind, Issuer, IssuerId, OwnSubjects, Problems, Registry},
+    records::{Client, ConfigError, ConfigErrorKind, Issuer, IssuerId, OwnSubjects, Place, Problems, Registry},
     signing::Signer,
 };
 use std::sync::Arc;
@@ -34,14 +34,15 @@ impl DocumentCheck<'_> {
     /// # Errors
     /// All mistakes in the records. If the records have no mistake, all mistakes in the rules, which depend on the records.
     pub(super) fn run(&self, document: Document) -> Result<CheckedDocument, ConfigError> {
-        let Document { clients, targets, issuers, rules, federated_subjects_only } = document;
+        let Document { clients, targets, issuers, rules, federated_subjects_only, fapi } = document;
+        let clients = if fapi { clients.into_iter().map(Client::fapi).collect() } else { clients };
         let mut problems = Problems::default();
         let has_rules = rules.is_some();
         let own_subjects = if federated_subjects_only { OwnSubjects::None } else { OwnSubjects::Some };
         let registry = Registry::new(self.issuer, &clients, &targets, &issuers, own_subjects, &self.verified_types);
         let registry = problems.check(registry);
         if let Some(registry) = registry.as_ref().filter(|_| self.http_is_default) {
-            check_reachable(registry, &issuers, &mut problems);
+            check_reachable(registry, &issuers, &clients, &mut problems);
         }
         let table = match (&registry, rules) {
             (Some(registry), Some(rules)) => problems.check(Table::for_records(rules, registry)),
@@ -71,18 +72,26 @@ fn no_policy() -> ConfigError {
 }
 
 /// Checks that the default HTTP service, which uses https only, can reach every URL of the records.
-fn check_reachable(registry: &Registry, issuers: &[Issuer], problems: &mut Problems) {
+fn check_reachable(registry: &Registry, issuers: &[Issuer], clients: &[Client], problems: &mut Problems) {
+    let mut check = |place: Place<'_>, field: &'static str, uri: &str| {
+        let help = if !cfg!(feature = "fetch") {
+            format!("`{uri}` has to be fetched, but {NO_CLIENT}")
+        } else if uri.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() != Some("https")) {
+            format!("`{uri}` is not https: use an https URL, or give the layer an `http` service of your own")
+        } else {
+            return;
+        };
+        problems.add(place.wrong(field, help));
+    };
+    for (position, client) in clients.iter().enumerate() {
+        if let Some(uri) = client.key_set_url() {
+            check(client.place(position), "jwks_uri", uri);
+        }
+    }
     for (position, issuer) in issuers.iter().enumerate() {
         let Some(record) = registry.issuer(issuer.id()) else { continue };
         for (field, uri) in record.fetched_urls() {
-            let mut refuse = |help: String| problems.add(issuer.place(position).wrong(field, help));
-            if !cfg!(feature = "fetch") {
-                refuse(format!("`{uri}` has to be fetched, but {NO_CLIENT}"));
-            } else if uri.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() != Some("https")) {
-                refuse(format!(
-                    "`{uri}` is not https: use an https URL, or give the layer an `http` service of your own"
-                ));
-            }
+            check(issuer.place(position), field, uri);
         }
     }
 }

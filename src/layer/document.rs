@@ -10,7 +10,7 @@ const MAX_NAMED: usize = 20;
 
 /// All records and rules of a layer: built in code, or read from TOML, JSON or another format with serde.
 ///
-/// A document has the keys `client`, `target`, `issuer`, `rule` and `federated_subjects_only`. The keys of a record are
+/// A document has the keys `client`, `target`, `issuer`, `rule`, `federated_subjects_only` and `fapi`. The keys of a record are
 /// listed in the documentation of its type. Durations are texts such as `30s` or `5m`. An unknown key is an error.
 ///
 /// The layer checks the document as a whole, and reports each mistake with its
@@ -72,6 +72,10 @@ pub struct Document {
     /// [`TokenExchangeBuilder::federated_subjects_only`](crate::TokenExchangeBuilder::federated_subjects_only).
     #[serde(default)]
     pub federated_subjects_only: bool,
+    /// Whether every client has to follow the rules of FAPI 2.0; see
+    /// [`TokenExchangeBuilder::fapi`](crate::TokenExchangeBuilder::fapi).
+    #[serde(default)]
+    pub fapi: bool,
 }
 
 impl Document {
@@ -126,6 +130,13 @@ impl Document {
     /// [`TokenExchangeBuilder::federated_subjects_only`](crate::TokenExchangeBuilder::federated_subjects_only).
     pub fn federated_subjects_only(mut self) -> Self {
         self.federated_subjects_only = true;
+        self
+    }
+
+    /// States that every client has to follow the rules of FAPI 2.0; see
+    /// [`TokenExchangeBuilder::fapi`](crate::TokenExchangeBuilder::fapi).
+    pub fn fapi(mut self) -> Self {
+        self.fapi = true;
         self
     }
 }

@@ -1,5 +1,8 @@
-use http::{HeaderMap, HeaderName, HeaderValue, header};
-use std::net::{IpAddr, SocketAddr};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, header};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -79,22 +82,36 @@ impl ClientAddress {
     }
 }
 
-/// What a request says about its sender beside the form: the headers, and the address that an outer layer found.
+/// What a request says about its sender beside the form: the headers, and what outer layers found out.
 #[derive(Clone, Copy)]
 pub(crate) struct Sender<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) address: Option<&'a ClientAddress>,
+    extensions: Option<&'a Extensions>,
 }
 
 impl<'a> Sender<'a> {
     /// The sender of a received request.
     pub(crate) fn of(parts: &'a http::request::Parts) -> Self {
-        Self { headers: &parts.headers, address: parts.extensions.get() }
+        Self { headers: &parts.headers, address: parts.extensions.get(), extensions: Some(&parts.extensions) }
     }
 
-    /// A sender whose address is not known.
-    pub(crate) fn without_address(headers: &'a HeaderMap) -> Self {
-        Self { headers, address: None }
+    /// A sender about whom no outer layer says anything.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn without_extensions(headers: &'a HeaderMap) -> Self {
+        Self { headers, address: None, extensions: None }
+    }
+
+    /// What an outer layer says about the sender, by the type of the extension.
+    pub(crate) fn extension<T: Send + Sync + 'static>(&self) -> Option<&'a T> {
+        self.extensions?.get()
+    }
+}
+
+// The headers can have a secret.
+impl fmt::Debug for Sender<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("address", &self.address).finish_non_exhaustive()
     }
 }
 

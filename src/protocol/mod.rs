@@ -52,6 +52,8 @@ pub(crate) use request::{DeclaredToken, Identification, Requested, TokenRequest}
 pub(crate) use response::{Answer, error_response, json_response, success_response};
 #[cfg(feature = "server-authenticator")]
 pub(crate) use sensitive::hash_secret;
+#[cfg(feature = "argon2")]
+pub(crate) use sensitive::sha256_of_secret_bytes;
 pub(crate) use sensitive::{Sensitive, SensitiveBytes, decode_base64, sha256_of_secret, wiped_on_drop};
 pub(crate) use target::{TargetName, TargetNameError};
 

@@ -1,4 +1,4 @@
-use super::{ClientAddress, Form, GRANT_TYPE, Reason, Rejection, Sender, Sensitive, TokenType, refuse};
+use super::{Form, GRANT_TYPE, Reason, Rejection, Sender, Sensitive, TokenType, refuse};
 use http::{HeaderValue, header::AUTHORIZATION};
 
 /// The parameters of a token exchange request as received, unchecked (RFC 8693 section 2.1).
@@ -16,18 +16,19 @@ pub(crate) struct Requested {
 
 /// The client identification of a request as received, unchecked (RFC 6749 section 2.3).
 #[derive(Debug)]
-pub(crate) struct Identification {
+pub(crate) struct Identification<'a> {
+    pub(crate) sender: Sender<'a>,
     pub(crate) authorization: Option<HeaderValue>,
     pub(crate) client_id: Option<String>,
     pub(crate) client_secret: Option<Sensitive>,
-    pub(crate) client_assertion: bool,
+    pub(crate) client_assertion: Option<Sensitive>,
+    pub(crate) client_assertion_type: Option<String>,
     pub(crate) dpop: bool,
-    pub(crate) address: Option<ClientAddress>,
 }
 
-impl Identification {
+impl<'a> Identification<'a> {
     /// Takes the client identification from the sender and the form of a request.
-    fn take(sender: Sender<'_>, form: &mut Form) -> Result<Self, Rejection> {
+    fn take(sender: Sender<'a>, form: &mut Form) -> Result<Self, Rejection> {
         let headers = sender.headers;
         let mut authorizations = headers.get_all(AUTHORIZATION).iter();
         let authorization = authorizations.next().cloned().map(|mut header| {
@@ -38,19 +39,19 @@ impl Identification {
             return Err(refuse(Reason::SeveralClientCredentials));
         }
         Ok(Self {
+            sender,
             authorization,
             client_id: form.take("client_id"),
             client_secret: form.take_sensitive("client_secret"),
-            client_assertion: form.take_sensitive("client_assertion").is_some()
-                || form.take("client_assertion_type").is_some(),
+            client_assertion: form.take_sensitive("client_assertion"),
+            client_assertion_type: form.take("client_assertion_type"),
             dpop: headers.contains_key("dpop"),
-            address: sender.address.cloned(),
         })
     }
 
     /// Reads the client identification of an introspection or a revocation request (RFC 7662 section 2.1, RFC 7009 section
     /// 2.1).
-    pub(crate) fn read(sender: Sender<'_>, body: &[u8]) -> Result<Self, Rejection> {
+    pub(crate) fn read(sender: Sender<'a>, body: &[u8]) -> Result<Self, Rejection> {
         Self::take(sender, &mut Form::parse(body)?)
     }
 }
@@ -64,14 +65,14 @@ pub(crate) struct DeclaredToken {
 
 /// A token exchange request: a form that can be read in one way only.
 #[derive(Debug)]
-pub(crate) struct TokenRequest {
-    pub(crate) identification: Identification,
+pub(crate) struct TokenRequest<'a> {
+    pub(crate) identification: Identification<'a>,
     pub(crate) requested: Requested,
 }
 
-impl TokenRequest {
+impl<'a> TokenRequest<'a> {
     /// Reads the sender and the form of a token exchange request.
-    pub(crate) fn read(sender: Sender<'_>, body: &[u8]) -> Result<Self, Rejection> {
+    pub(crate) fn read(sender: Sender<'a>, body: &[u8]) -> Result<Self, Rejection> {
         let mut form = Form::parse(body)?;
         match form.take_sensitive("grant_type") {
             Some(grant) if grant.expose() == GRANT_TYPE => {}

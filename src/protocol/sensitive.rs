@@ -56,6 +56,11 @@ pub(crate) fn hash_secret(hash: impl Fn(&[&[u8]]) -> [u8; 32], secret: &[&[u8]])
 
 /// The SHA-256 hash of a token or a secret. No copy of the text is left.
 pub(crate) fn sha256_of_secret(text: &str) -> [u8; 32] {
+    sha256_of_secret_bytes(text.as_bytes())
+}
+
+/// The SHA-256 hash of a secret that need not be text.
+pub(crate) fn sha256_of_secret_bytes(bytes: &[u8]) -> [u8; 32] {
     let sha256 = |parts: &[&[u8]]| {
         let mut context = Context::new(&SHA256);
         parts.iter().for_each(|part| context.update(part));
@@ -63,7 +68,7 @@ pub(crate) fn sha256_of_secret(text: &str) -> [u8; 32] {
         hash.copy_from_slice(context.finish().as_ref());
         hash
     };
-    hash_secret(sha256, &[text.as_bytes()])
+    hash_secret(sha256, &[bytes])
 }
 
 /// Bytes with a token, a secret or a signature, such as the body of a request.

@@ -19,7 +19,8 @@ pub(super) fn check_subjects(issuers: &[Issuer], own: OwnSubjects, names: &Names
     let ours = "our own issuer (set `federated_subjects_only` if our own issuer has no subjects)";
     let mut unprefixed = (own == OwnSubjects::Some).then_some(ours);
     let mut prefixes: Vec<&str> = Vec::new();
-    for (position, issuer) in issuers.iter().enumerate().filter(|(_, issuer)| !names.is_own(&issuer.id)) {
+    let has_subjects = |issuer: &Issuer| !names.is_own(&issuer.id) && !issuer.for_clients_only;
+    for (position, issuer) in issuers.iter().enumerate().filter(|(_, issuer)| has_subjects(issuer)) {
         let place = issuer.place(position);
         match &issuer.subjects {
             None => {

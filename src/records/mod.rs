@@ -22,7 +22,11 @@ mod unknown;
 pub(crate) mod values;
 
 pub use crate::protocol::{ClientId, IssuerId, SubjectId, TargetId};
-pub use client::Client;
+#[cfg(feature = "client-certificates")]
+pub use client::CertificateName;
+#[cfg(feature = "argon2")]
+pub use client::hash_chosen_secret;
+pub use client::{Client, FederatedCredential};
 pub use config_error::{ConfigError, ConfigErrorKind, ConfigProblem};
 pub use issuer::{IntrospectedTokens, Introspection, Issuer, ServerPreset, ServerTokens, SubjectMapping, TokenRules};
 pub use party::Party;
@@ -30,12 +34,14 @@ pub use target::Target;
 #[cfg(feature = "toml")]
 pub use toml_file::{LocateError, TomlFile};
 
-pub(crate) use client::{ClientRecord, SecretHash};
+#[cfg(feature = "argon2")]
+pub(crate) use client::ChosenSecret;
+#[cfg(feature = "client-certificates")]
+pub(crate) use client::{ClientCertificates, DistinguishedName};
+pub(crate) use client::{ClientKeySource, ClientMethods, ClientRecord, SecretHash};
 pub(crate) use collisions::OwnSubjects;
 pub(crate) use config_error::Problems;
-#[cfg(feature = "server-authenticator")]
-pub(crate) use issuer::is_absolute;
-pub(crate) use issuer::{IssuerRecord, KeySource, Kind, TENANT_SEPARATOR, is_other_kind};
+pub(crate) use issuer::{IssuerRecord, KeySource, Kind, TENANT_SEPARATOR, is_absolute, is_other_kind};
 pub(crate) use place::{Field, Place, Wording, record_path};
 pub(crate) use registry::Registry;
 pub(crate) use target::TargetRecord;

@@ -60,7 +60,7 @@ const LEAVES: [(&str, &[&str]); 7] = [
 ];
 
 /// The crates that only one module may name.
-const CRATES_OF_ONE_MODULE: [(&str, &[&str]); 8] = [
+const CRATES_OF_ONE_MODULE: [(&str, &[&str]); 9] = [
     ("biscuit", &["jose"]),
     ("axum", &["body"]),
     ("axum_core", &["body"]),
@@ -69,6 +69,7 @@ const CRATES_OF_ONE_MODULE: [(&str, &[&str]); 8] = [
     ("hyper_rustls", &["fetch"]),
     ("hyper_util", &["fetch"]),
     ("rustls", &["fetch"]),
+    ("x509_parser", &["client_auth"]),
 ];
 
 fn src() -> PathBuf {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
+#[path = "../support/in_process.rs"]
+mod in_process;
 #[path = "../support/jwks.rs"]
 mod jwks;
 #[path = "../support/mod.rs"]
@@ -15,6 +17,8 @@ mod audit_pressure;
 mod audit_rotation;
 mod audit_secrecy;
 mod client_authentication;
+mod client_certificates;
+mod client_methods;
 mod composition;
 mod configuration;
 mod delegation;
@@ -44,6 +48,7 @@ mod policy_rules;
 mod policy_shadow;
 mod policy_table;
 mod presets;
+mod private_key_jwt;
 mod private_keys;
 mod readiness;
 mod readiness_of_keys;
@@ -65,3 +70,4 @@ mod verified_claims;
 mod verifiers;
 mod wire;
 mod wire_errors;
+mod workloads;

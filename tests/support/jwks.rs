@@ -39,6 +39,10 @@ impl Time {
         Self(Arc::new(AtomicU64::new(NOW)))
     }
 
+    pub fn now(&self) -> u64 {
+        self.0.load(SeqCst)
+    }
+
     pub fn pass(&self, seconds: u64) {
         self.0.fetch_add(seconds, SeqCst);
     }

@@ -8,6 +8,7 @@ macro_rules! say {
 mod banner;
 mod check;
 mod explain;
+mod hash_secret;
 mod keygen;
 mod schema;
 mod try_exchange;
@@ -60,6 +61,8 @@ enum Command {
     },
     /// Explain whether an exchange would be granted, and why
     Explain(explain::Explain),
+    /// Hash a client secret for the record of a client
+    HashSecret(hash_secret::HashSecret),
     /// Make a signing key
     Keygen(keygen::Keygen),
     /// Print the JSON Schema of the configuration file, for editors
@@ -103,6 +106,7 @@ async fn execute(command: Command) -> Result<(), Failure> {
         Command::Serve { config } => crate::serve::serve(&config).await,
         Command::Check { config, online } => check::run(&config, online).await,
         Command::Explain(options) => explain::run(&options).await,
+        Command::HashSecret(options) => hash_secret::run(&options),
         Command::Keygen(options) => keygen::run(&options).await,
         Command::Schema => schema::run(),
         Command::Try(options) => try_exchange::run(&options).await,

@@ -95,6 +95,7 @@ impl Config {
             issuer: issuers,
             rule: rules,
             federated_subjects_only,
+            fapi,
         } = parse(&main)?;
         let has_records = clients.len() + targets.len() + issuers.len() + rules.len() > 0;
         let (document, records) = match records.map(|path| main.beside(path)) {
@@ -102,6 +103,7 @@ impl Config {
                 let mut own = Document::default();
                 (own.clients, own.targets, own.issuers, own.rules) = (clients, targets, issuers, Some(rules));
                 own.federated_subjects_only = federated_subjects_only;
+                own.fapi = fapi;
                 (own, None)
             }
             Some(_) if has_records => {

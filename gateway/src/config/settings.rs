@@ -8,7 +8,7 @@ use super::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, de::Error};
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     path::PathBuf,
     time::Duration,
@@ -68,6 +68,9 @@ pub(super) struct File {
     /// Whether every subject comes from another issuer. Default: `false`.
     #[serde(default)]
     pub(super) federated_subjects_only: bool,
+    /// Whether every client has to follow the rules of FAPI 2.0 for the authentication of clients. Default: `false`.
+    #[serde(default)]
+    pub(super) fapi: bool,
 }
 
 /// The settings that count from the start of the process to its end. A change needs a restart.
@@ -102,6 +105,22 @@ pub(crate) struct Listen {
     /// Whether a proxy in front of the gateway writes `X-Forwarded-*` and removes those of its clients. Default: `false`.
     #[serde(default)]
     pub(crate) behind_proxy: bool,
+    /// The proxies in front of the gateway that send the certificates of their clients in `Client-Cert` (RFC 9440). Default:
+    /// none; the header is removed.
+    pub(crate) proxy_certificates: Option<ProxyCertificates>,
+}
+
+/// The proxies that send the certificates of their clients.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProxyCertificates {
+    /// The addresses of the proxies, as the gateway sees them.
+    #[schemars(with = "Vec<String>")]
+    pub(crate) proxies: Vec<IpAddr>,
+    /// Whether the proxies accept only certificates of the authorities of clients. Default: `false`; a client is then known only
+    /// by the key or the hash of its certificate.
+    #[serde(default)]
+    pub(crate) check_chains: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -119,6 +138,10 @@ pub(crate) struct Tls {
     /// Whether every client needs a certificate. Default: `false`.
     #[serde(default)]
     pub(crate) require_client_certificate: bool,
+    /// Whether a client may present a certificate of any issuer, for clients whose record has the key or the hash of their
+    /// certificate. Default: `false`, only certificates of `client_ca`.
+    #[serde(default)]
+    pub(crate) accept_any_client_certificate: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
@@ -246,6 +269,18 @@ pub(crate) struct Fetch {
     pub(crate) allow_loopback_http: bool,
     /// A file with authorities that are trusted beside the public authorities, in PEM.
     pub(crate) ca: Option<PathBuf>,
+    /// Files with a bearer token for servers that publish their keys only to callers with a token. Default: none.
+    pub(crate) bearer_tokens: Vec<BearerToken>,
+}
+
+/// A file with a bearer token, such as that of a Kubernetes service account.
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BearerToken {
+    /// The only server that gets the token, such as `https://kubernetes.default.svc`.
+    pub(crate) origin: String,
+    /// The file, which is read for each request.
+    pub(crate) file: PathBuf,
 }
 
 #[derive(Deserialize, JsonSchema)]

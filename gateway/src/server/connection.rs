@@ -1,9 +1,10 @@
 //! One connection, from its TLS handshake to its end.
 
-use super::{activity::Activity, answer_body::StreamExecutor, lingering::Lingering, registry::Admission};
+use super::{
+    activity::Activity, answer_body::StreamExecutor, lingering::Lingering, registry::Admission, tls::Acceptor,
+};
 use crate::{config::Limits, forward::Peer};
 use axum::body::Body;
-use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::{
@@ -25,7 +26,6 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_io_timeout::TimeoutStream;
-use tokio_rustls::TlsAcceptor;
 use tower::{Service, ServiceExt};
 
 /// How much is buffered of the head of a request over HTTP/1.1, of a request body that nobody reads over HTTP/2, and of an
@@ -70,7 +70,7 @@ impl Connector {
         stream: TcpStream,
         address: SocketAddr,
         admission: Admission,
-        tls: Option<TlsAcceptor>,
+        tls: Option<Acceptor>,
         service: S,
         mut stopping: watch::Receiver<()>,
     ) where
@@ -127,11 +127,13 @@ trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// Starts TLS on a connection, if there is TLS.
-async fn secure(stream: Tcp, address: SocketAddr, tls: Option<TlsAcceptor>) -> Option<(Box<dyn Io>, Peer)> {
+async fn secure(stream: Tcp, address: SocketAddr, tls: Option<Acceptor>) -> Option<(Box<dyn Io>, Peer)> {
     let Some(tls) = tls else { return Some((Box::new(stream), Peer::new(address))) };
     let stream = tls.accept(stream).await;
     let stream = stream.inspect_err(|error| tracing::debug!(%address, %error, "the TLS handshake failed")).ok()?;
-    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let certificate = certificate.map(|der| Bytes::copy_from_slice(der));
-    Some((Box::new(stream), Peer::with_tls(address, certificate)))
+    let peer = match stream.get_ref().1.peer_certificates() {
+        Some(chain) => Peer::with_certificates(address, tls.certificates(chain)),
+        None => Peer::with_tls(address, None),
+    };
+    Some((Box::new(stream), peer))
 }

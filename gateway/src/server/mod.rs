@@ -21,19 +21,19 @@ use metrics::{Unit, describe_counter, describe_gauge};
 use refusals::Refusals;
 use registry::Registry;
 use std::{convert::Infallible, time::Duration};
+use tls::Acceptor;
 use tokio::{
     net::TcpListener,
     sync::watch,
     time::{sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
 use tower::Service;
 use tower_token_exchange::limits::Peer;
 
 /// Serves connections until `stop` is ready, and then until every request has its answer or the time for this is over.
 pub(crate) async fn serve<S>(
     listener: TcpListener,
-    tls: watch::Receiver<Option<TlsAcceptor>>,
+    tls: watch::Receiver<Option<Acceptor>>,
     config: &Config,
     service: S,
     stop: impl Future<Output = ()>,

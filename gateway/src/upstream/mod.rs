@@ -102,7 +102,14 @@ pub(crate) fn http_client(
     if let Some(path) = &fetch.ca {
         network = network.root_certificate_pem(config.text_of("fetch.ca", path)?.as_bytes());
     }
-    let network = network.build().map_err(|error| config.wrong("fetch.ca", error))?;
+    for token in &fetch.bearer_tokens {
+        network = network.bearer_token_file(&token.origin, config.beside(&token.file));
+    }
+    let network = network.build().map_err(|error| {
+        let key =
+            if matches!(error, FetchConfigError::NotAnOrigin { .. }) { "fetch.bearer_tokens" } else { "fetch.ca" };
+        config.wrong(key, error)
+    })?;
     let upstream = &config.settings.upstream;
     ByUrl::new(&upstream.issuer, endpoints.asked_by_exchange().cloned(), server_client(proxy), network)
         .map_err(|error| config.wrong("upstream.issuer", error))?

@@ -52,6 +52,7 @@ impl Attempt {
                 Some(pair) => of_pair(pair),
                 None => credentials.readings().flat_map(|(id, text)| of_text(id.as_bytes(), text.as_bytes())).collect(),
             },
+            _ => Vec::new(),
         };
         let is_new: Vec<bool> = (0..found.len())
             .map(|at| found[..at].iter().all(|earlier| earlier.identity() != found[at].identity()))
@@ -67,7 +68,7 @@ impl Attempt {
         let (id, secret) = (random_text()?, random_text()?);
         Ok(match method {
             AuthenticationMethod::ClientSecretPost => post(&id, &secret),
-            AuthenticationMethod::ClientSecretBasic => basic(id.as_bytes(), secret.into_bytes().into()),
+            _ => basic(id.as_bytes(), secret.into_bytes().into()),
         })
     }
 
@@ -235,17 +236,12 @@ pub(super) fn random_text() -> Result<String, BoxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Identification, basic_header};
+    use crate::protocol::{Identification, Sender, basic_header};
+    use http::{HeaderMap, header::AUTHORIZATION};
 
     fn credentials(pair: &[u8]) -> Credentials {
-        let identification = Identification {
-            authorization: basic_header(&[pair]).ok(),
-            client_id: None,
-            client_secret: None,
-            client_assertion: false,
-            dpop: false,
-            address: None,
-        };
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, basic_header(&[pair]).unwrap())]);
+        let identification = Identification::read(Sender::without_extensions(&headers), b"").unwrap();
         Credentials::read(&identification).unwrap()
     }
 

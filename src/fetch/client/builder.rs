@@ -1,6 +1,8 @@
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
-use super::{FetchConfigError, HttpFetch, Limits, address::AllowedAddresses, connect::Connector, tls};
+use super::{
+    FetchConfigError, HttpFetch, Limits, address::AllowedAddresses, bearer::BearerTokens, connect::Connector, tls,
+};
 
 /// Builds an [`HttpFetch`]. Every option has a default.
 ///
@@ -21,6 +23,7 @@ pub struct HttpFetchBuilder {
     loopback_http: bool,
     private_addresses: bool,
     roots: Vec<Vec<u8>>,
+    token_files: Vec<(String, PathBuf)>,
     limits: Limits,
 }
 
@@ -39,7 +42,7 @@ impl HttpFetch {
 impl HttpFetchBuilder {
     const fn new() -> Self {
         let limits = Limits { timeout: Duration::from_secs(5), body: 256 * 1024 };
-        Self { loopback_http: false, private_addresses: false, roots: Vec::new(), limits }
+        Self { loopback_http: false, private_addresses: false, roots: Vec::new(), token_files: Vec::new(), limits }
     }
 
     /// Allows loopback addresses (`127.0.0.0/8`, `::1`), over `http` and `https`. This option is for tests and sidecars.
@@ -79,6 +82,30 @@ impl HttpFetchBuilder {
         self
     }
 
+    /// Sends the token in a file as `Authorization: Bearer` (RFC 6750 section 2.1) with each request to an origin, such as
+    /// `https://kubernetes.default.svc`, and to no other origin. Each call adds an origin.
+    ///
+    /// The API server of a Kubernetes cluster publishes the keys of service accounts only to callers with a token, unless the
+    /// cluster permits otherwise. The file is read for each request.
+    ///
+    /// # Errors
+    /// [`build`](Self::build) fails if the text is not an `http` or `https` URL.
+    ///
+    /// ```
+    /// use tower_token_exchange::fetch::HttpFetch;
+    ///
+    /// let folder = "/var/run/secrets/kubernetes.io/serviceaccount";
+    /// let fetch = HttpFetch::builder()
+    ///     .allow_private_addresses()
+    ///     .bearer_token_file("https://kubernetes.default.svc", format!("{folder}/token"))
+    ///     .build()?;
+    /// # Ok::<_, tower_token_exchange::fetch::FetchConfigError>(())
+    /// ```
+    pub fn bearer_token_file(mut self, origin: impl Into<String>, path: impl Into<PathBuf>) -> Self {
+        self.token_files.push((origin.into(), path.into()));
+        self
+    }
+
     /// Sets the longest time for a request: resolving the name, connecting, headers and body together. Default: 5 s.
     ///
     /// # Errors
@@ -112,8 +139,10 @@ impl HttpFetchBuilder {
             loopback: self.loopback_http || self.private_addresses,
             private: self.private_addresses,
         };
+        let tokens = BearerTokens::new(&self.token_files)
+            .map_err(|origin| FetchConfigError::NotAnOrigin { origin: origin.to_owned() })?;
         let connector = Connector::new(tls::config(tls::public_roots(), &self.roots)?, allowed, self.limits.timeout);
-        Ok(HttpFetch::with(connector, self.loopback_http, self.limits))
+        Ok(HttpFetch::with(connector, self.loopback_http, tokens, self.limits))
     }
 }
 
@@ -124,6 +153,7 @@ impl fmt::Debug for HttpFetchBuilder {
             .field("allow_private_addresses", &self.private_addresses)
             // The text may contain a private key by mistake.
             .field("root_certificate_pem", &format_args!("{} given", self.roots.len()))
+            .field("bearer_token_file", &self.token_files)
             .field("timeout", &self.limits.timeout)
             .field("body_limit", &self.limits.body)
             .finish()

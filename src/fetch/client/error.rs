@@ -69,6 +69,14 @@ pub enum FetchError {
         /// The limit that was set, in bytes.
         limit: usize,
     },
+    /// The file with the bearer token for the host cannot be read.
+    #[error("the file with the bearer token for {host} cannot be used")]
+    BearerToken {
+        /// The host of the URI.
+        host: String,
+        /// The cause.
+        source: io::Error,
+    },
     /// The connection broke, or the response was not HTTP/1.1.
     #[error("the connection to {host} broke, or its response is not HTTP/1.1")]
     Broken {
@@ -125,6 +133,14 @@ pub enum FetchConfigError {
     UnusableRootCertificate {
         /// The cause.
         source: BoxError,
+    },
+    /// The origin of a bearer token is not an origin.
+    #[error(
+        "`{origin}` is not an origin for `bearer_token_file`; give scheme and host, such as `https://kubernetes.default.svc`"
+    )]
+    NotAnOrigin {
+        /// The text that is not an origin.
+        origin: String,
     },
     /// The timeout is zero.
     #[error(

@@ -1,6 +1,7 @@
 //! The HTTP client of the feature `fetch`.
 
 mod address;
+mod bearer;
 mod builder;
 mod connect;
 mod error;
@@ -36,6 +37,7 @@ use super::{
     body::{self, Unread},
     uri::host_of,
 };
+use bearer::BearerTokens;
 use connect::Connector;
 
 /// The limits of one request.
@@ -75,18 +77,19 @@ struct Limits {
 pub struct HttpFetch {
     client: Client<Connector, Full<Bytes>>,
     loopback_http: bool,
+    tokens: BearerTokens,
     limits: Limits,
 }
 
 impl HttpFetch {
-    fn with(connector: Connector, loopback_http: bool, limits: Limits) -> Self {
+    fn with(connector: Connector, loopback_http: bool, tokens: BearerTokens, limits: Limits) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(30))
             .pool_max_idle_per_host(2)
             .http1_max_buf_size(64 * 1024)
             .build(connector);
-        Self { client, loopback_http, limits }
+        Self { client, loopback_http, tokens, limits }
     }
 
     async fn fetch(self, request: Request<Bytes>, host: &str) -> Result<Response<Bytes>, FetchError> {
@@ -97,6 +100,9 @@ impl HttpFetch {
         *request.uri_mut() = parts.uri;
         *request.headers_mut() = parts.headers;
         *request.version_mut() = Version::HTTP_11;
+        let uri = request.uri().clone();
+        let added = self.tokens.add(&uri, request.headers_mut()).await;
+        added.map_err(|source| FetchError::BearerToken { host: host.to_owned(), source })?;
 
         let answer = self.client.request(request).await;
         let answer = answer.map_err(|error| FetchError::transport(host, timeout, error.is_connect(), error.into()))?;

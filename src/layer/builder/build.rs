@@ -48,6 +48,7 @@ impl TokenExchangeBuilder {
         let document = match self.document {
             Some(mut document) => {
                 document.federated_subjects_only |= self.records.federated_subjects_only;
+                document.fapi |= self.records.fapi;
                 document
             }
             None => self.records,

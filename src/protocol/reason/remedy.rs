@@ -30,8 +30,10 @@ const TABLES: [(&str, &str); 6] = [
 ];
 
 /// The keys that do not have the name of their method.
-const KEYS: [(&str, &str); 22] = [
+const KEYS: [(&str, &str); 24] = [
     ("Client::new", "client.id"),
+    ("Client::keys", "client.jwks"),
+    ("Client::tls_client_auth", "client.tls_client_auth_subject_dn"),
     ("Client::deny_exchange", "client.without_exchange"),
     ("Client::allow_actor", "client.carries"),
     ("Client::allow_tenants", "client.tenants"),

@@ -90,7 +90,8 @@ reasons! {
     /// The request has no client credentials.
     ClientCredentialsMissing = "client_credentials_missing", CLIENT,
         "Fix the client: send the client id and the secret with Basic authentication, or as `client_id` and \
-        `client_secret` in the form. A client without a secret cannot exchange tokens.";
+        `client_secret` in the form, or send a client assertion or a certificate. A client that sends only its id needs \
+        {Client::allow_public}.";
     /// The `Authorization` header is malformed.
     ClientCredentialsMalformed = "client_credentials_malformed", CLIENT,
         "Fix the client: after the word `Basic`, send the client id, a colon and the secret, encoded in base64 (RFC \
@@ -103,14 +104,15 @@ reasons! {
     ClientSchemeUnsupported = "client_scheme_unsupported", CLIENT,
         "Fix the client: authenticate the client with Basic, and send the user's token as `subject_token` instead of \
         a Bearer header.";
-    /// The request has a `client_assertion`, which the layer does not support.
+    /// The request has a client assertion together with other credentials, or only one of `client_assertion` and
+    /// `client_assertion_type`.
+    ClientAssertionNotAlone = "client_assertion_not_alone", CLIENT,
+        "Fix the client: send `client_assertion` and `client_assertion_type`, and neither an `Authorization` header nor \
+        `client_secret` (RFC 7521 section 4.2.1). A proxy that adds an `Authorization` header can also be the cause.";
+    /// The `client_assertion` has a type that the layer does not support, such as SAML.
     ClientAssertionUnsupported = "client_assertion_unsupported", CLIENT,
-        "Configure the client for `client_secret_basic` or `client_secret_post`. The methods `private_key_jwt` and \
-        `client_secret_jwt` are not supported.";
-    /// The client assertion was used before (RFC 7523 section 3).
-    ClientAssertionUsedAgain = "client_assertion_used_again", CLIENT,
-        "Fix the client: make a new assertion with a new `jti` for each request, also for a request that is repeated. If \
-        the client does so, somebody repeats its requests; investigate the cause.";
+        "Configure the client for `private_key_jwt`: the type is \
+        `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`. The method `client_secret_jwt` is not supported.";
     /// Too many different wrong credentials came from this peer, for this client id or for all client ids. The credentials of
     /// this attempt were not checked.
     AuthenticationRateLimited = "authentication_rate_limited",
@@ -118,18 +120,80 @@ reasons! {
         "The detail names the peer. Somebody guesses secrets there, or clients have wrong secrets. If the peer is a proxy, \
         put the addresses of the clients into the requests, with `ClientAddress::behind_proxy`. Otherwise see \
         `Limits::failed_authentications_per_client` and `Limits::failed_authentications_per_peer`.";
-    /// There is no client with this id, or the secret is wrong.
+    /// There is no client with this id, or the secret is wrong, or the record of the client does not have the method.
     ClientRejected = "client_rejected", CLIENT,
-        "Compare the client id and the secret with the client's record: {Client::new} and {Client::secret}. If the \
-        layer has a `TokenExchangeBuilder::client_authenticator`, look there. Many such events in a short time mean \
-        that somebody guesses secrets.";
+        "Compare the client id, the method and the secret with the client's record: {Client::new}, {Client::secret} and \
+        {Client::keys}. If the layer has a `TokenExchangeBuilder::client_authenticator`, look there. Many such events in a \
+        short time mean that somebody guesses secrets.";
+    /// The client assertion is not a signed JWT, or a claim that it needs is missing or has the wrong form.
+    ClientAssertionMalformed = "client_assertion_malformed", CLIENT,
+        "Fix the client: sign a JWT with the claims `iss`, `sub`, `aud`, `exp` and `jti` (RFC 7523 section 3). The detail \
+        names the problem.";
+    /// The `iss`, the `sub` and the `client_id` of a client assertion are not all the id of the client.
+    ClientAssertionOfAnother = "client_assertion_of_another", CLIENT,
+        "Fix the client: `iss` and `sub` of the assertion are the client id, and so is the parameter `client_id` if there is \
+        one (RFC 7523 section 3).";
+    /// The header of the client assertion has a `typ` of another kind of token.
+    ClientAssertionTypRefused = "client_assertion_typ_refused", CLIENT,
+        "Fix the client: set `typ` to `client-authentication+jwt` or `JWT`, or leave it out. If the client sends an access \
+        token as its assertion, sign an assertion instead.";
+    /// The client may not sign with the algorithm of the client assertion.
+    ClientAssertionAlgorithmRefused = "client_assertion_algorithm_refused", CLIENT,
+        "Sign with an algorithm that {Client::algorithms} lists. With {Client::fapi}, only PS256, ES256 and EdDSA are \
+        permitted. `none` and HMAC are never accepted.";
+    /// The `aud` of the client assertion is not the issuer identifier of this server alone.
+    ClientAssertionAudienceRefused = "client_assertion_audience_refused", CLIENT,
+        "Fix the client: `aud` is the issuer identifier of this server, exactly, and nothing else. If the client cannot be \
+        changed, {Client::allow_assertion_audience} names the URL that the client sends.";
+    /// The client assertion has expired.
+    ClientAssertionExpired = "client_assertion_expired", CLIENT,
+        "Fix the client: sign a new assertion for each request. If the assertion is new, correct the clock of the client.";
+    /// The client assertion is not valid yet, or is from the future.
+    ClientAssertionNotYetValid = "client_assertion_not_yet_valid", CLIENT,
+        "Correct the clock of the client. The tolerance is `TokenExchangeBuilder::leeway`.";
+    /// The client assertion is valid for too long.
+    ClientAssertionTooLong = "client_assertion_too_long", CLIENT,
+        "Fix the client: let the assertion expire within 5 min. If the client cannot be changed, raise \
+        {Client::max_assertion_lifetime}.";
+    /// No key of the client fits the header of the client assertion.
+    ClientAssertionKeyUnknown = "client_assertion_key_unknown", CLIENT,
+        "Compare `kid` and `alg` of the assertion with the key set of the client: {Client::keys} or {Client::jwks_uri}. A \
+        fetched key set is fetched again at most once a minute.";
+    /// No key of the client signed the client assertion.
+    ClientAssertionSignatureInvalid = "client_assertion_signature_invalid", CLIENT,
+        "Compare the key of the client with its record: {Client::keys} or {Client::jwks_uri}. Many such events in a short \
+        time mean that somebody tries to act as the client.";
+    /// The client assertion was used before (RFC 7523 section 3).
+    ClientAssertionUsedAgain = "client_assertion_used_again", CLIENT,
+        "Fix the client: make a new assertion with a new `jti` for each request, also for a request that is repeated. If \
+        the client does so, somebody repeats its requests; investigate the cause.";
+    /// The key set of the client cannot be fetched.
+    ClientKeysUnavailable = "client_keys_unavailable", UNAVAILABLE,
+        "The detail names the address and the cause. Check {Client::jwks_uri}, and the network between this server and the \
+        server of the client.";
+    /// The certificate of the client cannot be read, or the header of a proxy has no certificate.
+    ClientCertificateMalformed = "client_certificate_malformed", CLIENT,
+        "Check what ends TLS: `PeerCertificates` has the certificate in DER, and a proxy sends one header `Client-Cert` with \
+        base64 between colons (RFC 9440), not PEM.";
+    /// The chain of the certificate of the client was not checked, or does not end at a trusted authority.
+    ClientCertificateUntrusted = "client_certificate_untrusted", CLIENT,
+        "Let what ends TLS check the chain, and say so with `PeerCertificates::with_valid_chain`. For a certificate that no \
+        authority issued, give {Client::self_signed_tls_client_auth} or {Client::certificate_sha256}.";
+    /// The certificate is not the one in the record of the client.
+    ClientCertificateMismatch = "client_certificate_mismatch", CLIENT,
+        "Compare the certificate of the client with its record: {Client::tls_client_auth}, \
+        {Client::self_signed_tls_client_auth} and {Client::certificate_sha256}. Names are compared exactly, and only the \
+        kind of name in the record counts.";
+    /// The record of the client requires a method by which the client proves that it has a key.
+    ClientMethodRefused = "client_method_refused", CLIENT,
+        "{Client::fapi} requires `private_key_jwt` or a certificate. Give the client a key, or remove that setting.";
     /// The client made too many attempts to authenticate, at this server or at the server that authenticates the clients.
     TooManyClientAttempts = "too_many_client_attempts", limited("too many attempts to authenticate; try again later"),
         "Somebody guesses secrets, or a client repeats a request with a wrong secret: correct the secret. If regular \
         clients are limited, raise the limit of the server that authenticates the clients.";
     /// The `client_id` in the form differs from the authenticated client.
     ClientIdMismatch = "client_id_mismatch", request("client_id does not match the authenticated client"),
-        "Fix the client: omit `client_id`, or send the id of the client whose secret the request has.";
+        "Fix the client: omit `client_id`, or send the id of the client whose credentials the request has.";
     /// The client is authenticated, but may not use the exchange grant.
     GrantNotAllowed = "grant_not_allowed", GRANT,
         "If the client may exchange tokens and has no record, add a record with its id with \

@@ -1,4 +1,4 @@
-use super::{ACTORS, Client, SecretHash};
+use super::{ACTORS, Client, ClientKeySource, ClientMethods};
 use crate::{
     limits::Rate,
     protocol::{Scope, TokenType},
@@ -12,7 +12,7 @@ pub(crate) struct ClientRecord {
     pub(crate) id: ClientId,
     /// The position among the clients, in the order in which they were given.
     pub(crate) position: usize,
-    pub(crate) secrets: Vec<SecretHash>,
+    pub(crate) methods: ClientMethods,
     pub(crate) may_exchange: bool,
     pub(crate) targets: Option<Vec<TargetId>>,
     pub(crate) scopes: Option<Scope>,
@@ -39,8 +39,16 @@ impl ClientRecord {
 }
 
 impl Client {
-    pub(in crate::records) fn place(&self, position: usize) -> Place<'_> {
+    pub(crate) fn place(&self, position: usize) -> Place<'_> {
         Place::new("client", position, self.id.as_str(), self.wording)
+    }
+
+    /// The URL of the key set of the client.
+    pub(crate) fn key_set_url(&self) -> Option<&str> {
+        match &self.methods.keys {
+            Some(ClientKeySource::Remote(uri)) => Some(uri),
+            _ => None,
+        }
     }
 
     pub(in crate::records) fn may_request_jwt(&self) -> bool {
@@ -57,6 +65,7 @@ impl Client {
         for (field, help) in &self.mistakes {
             problems.add(place.wrong(*field, *help));
         }
+        self.methods.check(&place, names, problems);
         for (index, id) in self.targets.iter().flatten().enumerate() {
             if names.lacks_target(id) {
                 problems.add(
@@ -89,7 +98,7 @@ impl Client {
             scopeless_subject_scopes,
             ignored_scopes,
             id: self.id.clone(),
-            secrets: self.secrets.clone(),
+            methods: self.methods.clone(),
             may_exchange: self.may_exchange,
             targets: self.targets.clone(),
             default_target: self.default_target.clone(),

@@ -1,10 +1,31 @@
 //! The records of clients.
 
+#[cfg(feature = "client-certificates")]
+mod certificates;
 mod checked;
+#[cfg(feature = "argon2")]
+mod chosen_secret;
+#[cfg(feature = "client-certificates")]
+mod distinguished_name;
+mod methods;
 mod secret;
 mod serde;
+mod workloads;
 
+#[cfg(feature = "client-certificates")]
+pub use certificates::CertificateName;
+#[cfg(feature = "argon2")]
+pub use chosen_secret::hash_chosen_secret;
+pub use workloads::FederatedCredential;
+
+#[cfg(feature = "client-certificates")]
+pub(crate) use certificates::ClientCertificates;
 pub(crate) use checked::ClientRecord;
+#[cfg(feature = "argon2")]
+pub(crate) use chosen_secret::ChosenSecret;
+#[cfg(feature = "client-certificates")]
+pub(crate) use distinguished_name::DistinguishedName;
+pub(crate) use methods::{ClientKeySource, ClientMethods};
 pub(crate) use secret::SecretHash;
 
 use super::{
@@ -14,15 +35,12 @@ use super::{
 use crate::{limits::Rate, protocol::TokenType};
 use std::time::Duration;
 
-/// The fewest characters of a secret. 16 random characters have about 96 bits.
-const MIN_SECRET_CHARS: usize = 16;
-
 /// The key and the method of each field that has two names.
 const ACTORS: Field = Field::new("carries", "allow_actor");
 
 /// A client of the token endpoint: how the client authenticates, and the most that its tokens can become.
 ///
-/// A new record has no secret and permits nothing beyond an ordinary exchange. A client reaches a target only if the
+/// A new record has no way to authenticate and permits nothing beyond an ordinary exchange. A client reaches a target only if the
 /// [`Target`](super::Target) record lists the client, and gets a token for a subject only if the policy grants the
 /// token.
 ///
@@ -46,17 +64,22 @@ const ACTORS: Field = Field::new("carries", "allow_actor");
 /// | key | method |
 /// |---|---|
 /// | `id` | [`new`](Self::new) |
+/// | `jwks` | [`keys`](Self::keys) |
+/// | `federated_credential = [{ issuer = "…", subject = "…" }]` | [`federated_credential`](Self::federated_credential) |
+/// | `tls_client_auth_san_dns` and four others | [`tls_client_auth`](Self::tls_client_auth) |
 /// | `without_exchange = true` | [`deny_exchange`](Self::deny_exchange) |
 /// | `carries = [{ iss = "…", sub = "…" }]` | [`allow_actor`](Self::allow_actor) |
 /// | `tenants` | [`allow_tenants`](Self::allow_tenants) |
 ///
-/// `secret` and `secret_sha256` are one text or a list of texts. `one_time_subject_tokens` and every other `allow_…` key are
-/// `true` or `false`.
+/// `secret`, `secret_sha256`, `secret_argon2`, `certificate_sha256` and `spiffe_id` are one text or a list of texts. The keys
+/// for a name in a certificate are those of RFC 8705 section 2.1.2: `tls_client_auth_subject_dn`, `tls_client_auth_san_dns`,
+/// `tls_client_auth_san_uri`, `tls_client_auth_san_ip` and `tls_client_auth_san_email`. `allow_assertion_audience` is a URL.
+/// `fapi`, `self_signed_tls_client_auth`, `one_time_subject_tokens` and every other `allow_…` key are `true` or `false`.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Client {
     pub(super) id: ClientId,
-    secrets: Vec<SecretHash>,
+    methods: ClientMethods,
     /// The mistakes of the setters, which the layer reports when the layer is built.
     mistakes: Vec<(&'static str, &'static str)>,
     pub(super) wording: Wording,
@@ -82,7 +105,7 @@ impl Client {
     pub fn new(client_id: impl Into<ClientId>) -> Self {
         Self {
             id: client_id.into(),
-            secrets: Vec::new(),
+            methods: ClientMethods::new(),
             mistakes: Vec::new(),
             wording: Wording::Methods,
             may_exchange: true,
@@ -101,41 +124,6 @@ impl Client {
             actors: Vec::new(),
             tenants: Vec::new(),
         }
-    }
-
-    /// Adds a secret for `client_secret_basic` and `client_secret_post` (RFC 6749 section 2.3.1).
-    ///
-    /// The record keeps the SHA-256 hash of the secret. Each call adds a secret, so that a client can have two secrets
-    /// while one replaces the other.
-    ///
-    /// A secret has to be random. A secret of fewer than 16 characters makes
-    /// [`TokenExchangeBuilder::build`](crate::TokenExchangeBuilder::build) fail.
-    pub fn secret(mut self, secret: impl AsRef<str>) -> Self {
-        let secret = secret.as_ref();
-        if secret.chars().count() < MIN_SECRET_CHARS {
-            let help = "shorter than 16 characters: use a long random secret, or `secret_sha256` for a secret that you \
-                        cannot change";
-            self.mistakes.push(("secret", help));
-        }
-        self.secrets.push(SecretHash::new(secret));
-        self
-    }
-
-    /// Adds a secret by its SHA-256 hash, as 64 hexadecimal digits, for configuration that must not hold the secret.
-    ///
-    /// Any other text, and the hash of the empty text, make
-    /// [`TokenExchangeBuilder::build`](crate::TokenExchangeBuilder::build) fail.
-    pub fn secret_sha256(mut self, hex: impl AsRef<str>) -> Self {
-        match SecretHash::from_hex(hex.as_ref()) {
-            Some(hash) if hash.is_one_of(&[SecretHash::new("")]) => {
-                self.mistakes.push(("secret_sha256", "the hash of the empty text: give the hash of a secret"));
-            }
-            Some(hash) => self.secrets.push(hash),
-            None => {
-                self.mistakes.push(("secret_sha256", "not 64 hexadecimal digits: give the SHA-256 hash of the secret"))
-            }
-        }
-        self
     }
 
     /// Refuses every exchange of the client with `unauthorized_client`.
@@ -292,11 +280,6 @@ impl Client {
     /// The `client_id`.
     pub fn id(&self) -> &ClientId {
         &self.id
-    }
-
-    /// Whether the record has a secret.
-    pub fn has_secret(&self) -> bool {
-        !self.secrets.is_empty()
     }
 
     /// Whether the client may exchange tokens: not after [`deny_exchange`](Self::deny_exchange).

@@ -1,4 +1,6 @@
 use crate::protocol::sha256_of_secret;
+#[cfg(feature = "argon2")]
+use crate::protocol::sha256_of_secret_bytes;
 use std::fmt;
 use subtle::{Choice, ConstantTimeEq};
 
@@ -12,6 +14,12 @@ impl SecretHash {
 
     pub(crate) fn new(secret: &str) -> Self {
         Self(sha256_of_secret(secret))
+    }
+
+    /// The hash of bytes that need not be text.
+    #[cfg(feature = "argon2")]
+    pub(super) fn of_bytes(bytes: &[u8]) -> Self {
+        Self(sha256_of_secret_bytes(bytes))
     }
 
     pub(super) fn from_hex(hex: &str) -> Option<Self> {

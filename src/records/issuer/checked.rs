@@ -203,6 +203,7 @@ impl Issuer {
     ) -> IssuerRecord {
         let own = names.is_own(&self.id);
         let tokens = match self.tokens.as_slice() {
+            _ if self.for_clients_only => Vec::new(),
             [] if own => vec![TokenRules::new(TokenType::ACCESS_TOKEN)],
             [] => vec![TokenRules::new(TokenType::JWT)],
             given => given.to_vec(),
@@ -302,6 +303,10 @@ impl Check<'_> {
                     place.word(KEYS)
                 );
                 Err(place.wrong("discovery", help).of_kind(ConfigErrorKind::Conflict))
+            }
+            None if self.record.for_clients_only => {
+                let help = format!("no source of keys: give `{}`, `jwks_uri` or `discovery`", place.word(KEYS));
+                Err(place.wrong(KEYS, help).of_kind(ConfigErrorKind::Missing))
             }
             None if !self.own
                 && introspection.is_none()

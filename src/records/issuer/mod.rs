@@ -18,9 +18,7 @@ pub use server_preset::ServerPreset;
 pub use server_tokens::ServerTokens;
 pub use token_rules::TokenRules;
 
-#[cfg(feature = "server-authenticator")]
-pub(crate) use checked::is_absolute;
-pub(crate) use checked::{IssuerRecord, TENANT_SEPARATOR};
+pub(crate) use checked::{IssuerRecord, TENANT_SEPARATOR, is_absolute};
 pub(crate) use kind::{Kind, is_other_kind};
 pub(super) use presets::trust_domain;
 
@@ -116,6 +114,8 @@ pub struct Issuer {
     pub(super) subjects: Option<SubjectMapping>,
     clients: Vec<(String, ClientId)>,
     presenters: Vec<ClientId>,
+    /// Whether tokens of the issuer authenticate clients, and are neither subject tokens nor actor tokens.
+    pub(super) for_clients_only: bool,
     actor_tokens: bool,
     trusts_act: bool,
     trusts_may_act: bool,
@@ -183,6 +183,7 @@ impl Issuer {
             subjects: None,
             clients: Vec::new(),
             presenters: Vec::new(),
+            for_clients_only: false,
             actor_tokens: false,
             trusts_act: false,
             trusts_may_act: false,
@@ -449,6 +450,15 @@ impl Issuer {
     /// Permits these clients to present every token of the issuer that is meant for this authorization server.
     pub fn allow_presenters<T: Into<ClientId>>(mut self, client_ids: impl IntoIterator<Item = T>) -> Self {
         self.presenters = collected(client_ids);
+        self
+    }
+
+    /// States that tokens of this issuer only authenticate clients
+    /// ([`Client::federated_credential`](super::Client::federated_credential),
+    /// [`Client::spiffe_id`](super::Client::spiffe_id)). The layer accepts them neither as subject tokens nor as actor tokens, so
+    /// that the record needs no [`map_subjects`](Self::map_subjects).
+    pub fn for_clients_only(mut self) -> Self {
+        self.for_clients_only = true;
         self
     }
 

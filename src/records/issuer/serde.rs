@@ -64,6 +64,9 @@ struct IssuerDocument {
     client_names: NameMap,
     /// The clients that may present every token of the issuer.
     presenters: Option<Vec<String>>,
+    /// Whether tokens of this issuer only authenticate clients, and are no subject tokens. Default: `false`.
+    #[serde(default)]
+    for_clients_only: bool,
     /// Whether actor tokens of this issuer are accepted. Default: `false`.
     #[serde(default)]
     allow_actor_tokens: bool,
@@ -265,6 +268,9 @@ impl TryFrom<IssuerDocument> for Issuer {
             }
             (None, None) => return Err("issuer: missing: give `issuer` or `preset`".into()),
         };
+        if document.for_clients_only {
+            issuer = issuer.for_clients_only();
+        }
         if let Some(jwks) = document.jwks {
             let keys = KeySet::from_json(Value::Object(jwks).to_string());
             issuer = issuer.keys(keys.map_err(|error| format!("jwks: {error}"))?);

@@ -47,7 +47,7 @@ async fn th_01_a_stolen_token_cannot_be_exchanged() {
             None,
             &[("client_assertion", &stolen), ("client_assertion_type", jwt_bearer)],
             (400, "invalid_client"),
-            ClientAssertionUnsupported,
+            ClientAssertionOfAnother,
         ),
         ("another client's secret", Some(&reports), &[], (400, "invalid_request"), PresenterUnrelated),
         (

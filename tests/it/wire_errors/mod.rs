@@ -51,14 +51,29 @@ const ELSEWHERE: &[(Reason, Option<&str>)] = &[
     (Reason::SubjectRateLimited, Some("fair_limits.rs")),
     (Reason::RevocationShareUsed, Some("fair_limits.rs")),
     (Reason::ReplayShareUsed, Some("one_time_tokens.rs")),
+    // Only of a client with keys, or with an outer layer.
+    (Reason::ClientAssertionOfAnother, Some("private_key_jwt.rs")),
+    (Reason::ClientAssertionTypRefused, Some("private_key_jwt.rs")),
+    (Reason::ClientAssertionAlgorithmRefused, Some("private_key_jwt.rs")),
+    (Reason::ClientAssertionAudienceRefused, Some("private_key_jwt.rs")),
+    (Reason::ClientAssertionExpired, Some("private_key_jwt.rs")),
+    (Reason::ClientAssertionNotYetValid, Some("private_key_jwt.rs")),
+    (Reason::ClientAssertionTooLong, Some("private_key_jwt.rs")),
+    (Reason::ClientAssertionKeyUnknown, Some("private_key_jwt.rs")),
+    (Reason::ClientAssertionSignatureInvalid, Some("private_key_jwt.rs")),
+    (Reason::ClientKeysUnavailable, Some("private_key_jwt.rs")),
+    (Reason::ClientCertificateMalformed, Some("client_certificates.rs")),
+    (Reason::ClientCertificateUntrusted, Some("client_certificates.rs")),
+    (Reason::ClientCertificateMismatch, Some("client_certificates.rs")),
+    (Reason::ClientMethodRefused, Some("client_methods.rs")),
     // Only at the endpoints for introspection and revocation.
     (Reason::IssuedTokenMisplaced, Some("issued_tokens.rs")),
     (Reason::TokenNotHeld, Some("issued_tokens.rs")),
     // Without a sink that takes the event, or without a client that reads the answer.
     (Reason::AuditUnavailable, Some("wire_errors/mod.rs")),
     (Reason::ClientGone, Some("wire_errors/mod.rs")),
+    (Reason::ClientAssertionUsedAgain, Some("private_key_jwt.rs")),
     // `src/replay/replays.rs` has the tests.
-    (Reason::ClientAssertionUsedAgain, None),
     (Reason::DpopProofUsedAgain, None),
     // A defect of the layer, which no request is known to reach.
     (Reason::Internal, None),
@@ -394,7 +409,7 @@ fn client() -> Vec<Row> {
         |name, ask| invalid_client(name, Reason::ClientRejected, ask).like(BAD_CLIENT_POST).in_world(with_odd_clients);
     let missing = |name, ask| invalid_client(name, Reason::ClientCredentialsMissing, ask);
     let several = |name, ask| invalid_request(name, Reason::SeveralClientCredentials, ask);
-    let assertion = |name, ask| invalid_client(name, Reason::ClientAssertionUnsupported, ask);
+    let not_alone = |name, ask| invalid_client(name, Reason::ClientAssertionNotAlone, ask);
     let bearer = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
     let asserts = |ask: Ask| ask.set("client_assertion", HIDDEN).set("client_assertion_type", bearer);
     let wrong = || basic("orders", HIDDEN);
@@ -420,11 +435,17 @@ fn client() -> Vec<Row> {
         unsupported("an empty header", ""),
         several("Basic and a client_secret", ask().set("client_id", "orders").set("client_secret", HIDDEN)),
         several("two Authorization headers", ask().header(header::AUTHORIZATION, &wrong())),
-        assertion("a client_assertion", asserts(ask().no_auth())),
-        assertion("a client_assertion_type alone", ask().no_auth().set("client_assertion_type", CANARY)),
-        assertion("a client_assertion and a client_secret", asserts(ask().post_auth("orders", HIDDEN))),
+        invalid_client("a bad client_assertion", Reason::ClientAssertionMalformed, asserts(ask().no_auth())),
+        invalid_client(
+            "a client_assertion of another type",
+            Reason::ClientAssertionUnsupported,
+            ask().no_auth().set("client_assertion", HIDDEN).set("client_assertion_type", CANARY),
+        ),
+        not_alone("a client_assertion_type alone", ask().no_auth().set("client_assertion_type", CANARY)),
+        not_alone("a client_assertion alone", ask().no_auth().set("client_assertion", HIDDEN)),
+        not_alone("a client_assertion and a client_secret", asserts(ask().post_auth("orders", HIDDEN))),
         // CA-01 requires invalid_client, and TE-10 requires 401 with a challenge if the header was used.
-        assertion("a client_assertion and Basic", asserts(ask())).challenged(),
+        not_alone("a client_assertion and Basic", asserts(ask())).challenged(),
         rejected("a wrong secret", ask().auth(&wrong())),
         rejected("another client's secret", ask().auth(&basic("orders", &secret_of("billing")))),
         rejected("an empty secret", ask().auth(&basic("orders", ""))),
