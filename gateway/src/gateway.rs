@@ -23,7 +23,7 @@ use std::{
 };
 use tower::{Layer, ServiceExt, service_fn, util::BoxCloneSyncService};
 use tower_token_exchange::{
-    TokenExchangeLayer,
+    Client, TokenExchangeLayer,
     audit::JsonLinesSink,
     client_auth::{ProbeError, ProxyCertificatesLayer, ServerAuthenticator},
     metadata::Additions,
@@ -128,6 +128,7 @@ impl Gateway {
         let prepared = prepared.map_err(|error| config.wrong_records(&error))?;
         // Verifiers must find the new key before the first token that the key signs.
         self.documents.publish(config.published.clone()).map_err(|error| config.wrong("keys", error))?;
+        self.documents.replace_additions(additions(config, &self.endpoints));
         prepared.apply();
         Ok(())
     }
@@ -160,13 +161,21 @@ fn or_own<'a>(of_server: &'a [String], own: &'a str) -> Vec<&'a str> {
     if of_server.is_empty() { vec![own] } else { of_server.iter().map(String::as_str).collect() }
 }
 
-/// The layer that completes the documents of the server.
-fn documents(config: &Config, endpoints: &Endpoints) -> anyhow::Result<DocumentsLayer> {
+/// What the metadata of the server do not say: the endpoints of the gateway, and the methods of its records.
+fn additions(config: &Config, endpoints: &Endpoints) -> Additions {
     let url_of = |of_server: &[String], own: &str| config.public_url(or_own(of_server, own)[0]);
-    let additions = Additions::new()
+    let clients = &config.document.clients;
+    Additions::new()
+        .authentication_methods(clients.iter().flat_map(Client::authentication_methods))
+        .assertion_algorithms(clients.iter().flat_map(Client::assertion_algorithms))
         .jwks_uri(url_of(endpoints.jwks(), OWN_KEY_SET))
         .introspection_endpoint(url_of(endpoints.introspection(), OWN_INTROSPECTION))
-        .revocation_endpoint(url_of(endpoints.revocation(), OWN_REVOCATION));
+        .revocation_endpoint(url_of(endpoints.revocation(), OWN_REVOCATION))
+}
+
+/// The layer that completes the documents of the server.
+fn documents(config: &Config, endpoints: &Endpoints) -> anyhow::Result<DocumentsLayer> {
+    let additions = additions(config, endpoints);
     let mut builder = DocumentsLayer::builder().additions(additions).own_keys(config.published.clone());
     for path in metadata_paths(config) {
         builder = builder.metadata(path);

@@ -16,6 +16,9 @@ const CLIENT_CERT_CHAIN: HeaderName = HeaderName::from_static("client-cert-chain
 /// The most certificates that are read from `Client-Cert-Chain`.
 const MAX_CHAIN: usize = 10;
 
+/// Finds the address of the peer in the extensions of a request.
+type FindPeer = dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync;
+
 /// A [`tower::Layer`] that takes the certificate of a client from a proxy that ends TLS: from the headers `Client-Cert` and
 /// `Client-Cert-Chain` (RFC 9440).
 ///
@@ -45,7 +48,7 @@ const MAX_CHAIN: usize = 10;
 #[derive(Clone)]
 pub struct ProxyCertificatesLayer {
     proxies: Arc<[IpAddr]>,
-    peer: Arc<dyn Fn(&Extensions) -> Option<IpAddr> + Send + Sync>,
+    peer: Arc<FindPeer>,
     chains_are_valid: bool,
 }
 

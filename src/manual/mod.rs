@@ -1,5 +1,7 @@
 //! The manual, with one page for each topic.
 
+#[doc = include_str!("clients.md")]
+pub mod clients {}
 #[doc = include_str!("composition.md")]
 pub mod composition {}
 #[doc = include_str!("issuers.md")]

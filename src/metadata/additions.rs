@@ -1,9 +1,10 @@
 use super::MAX_BYTES;
 use crate::{
-    jose::parse_object,
+    jose::{Algorithm, parse_object},
     protocol::{GRANT_TYPE, escaped},
 };
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// The ways to authenticate at the endpoints of the layer (RFC 6749 section 2.3.1).
 const AUTHENTICATION_METHODS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
@@ -31,7 +32,7 @@ pub enum DocumentError {
 ///
 /// The grant is appended to `grant_types_supported`. If the document has no such member, the document gets none: most servers
 /// that leave the member out have more grants than the two that RFC 8414 section 2 assumes, and some clients use only the
-/// grants of the list. The values of all other members stay the same, also `token_endpoint_auth_methods_supported`. A document
+/// grants of the list. The values of all other members stay the same. A document
 /// that lists the grant already stays the same too.
 ///
 /// The member `signed_metadata` is removed: it would contradict the added grant, and it takes precedence.
@@ -63,6 +64,8 @@ pub struct Additions {
     jwks_uri: Option<String>,
     introspection_endpoint: Option<String>,
     revocation_endpoint: Option<String>,
+    methods: BTreeSet<String>,
+    algorithms: BTreeSet<Algorithm>,
 }
 
 impl Additions {
@@ -71,21 +74,47 @@ impl Additions {
         Self::default()
     }
 
+    /// Adds methods of client authentication that this grant accepts (RFC 8414 section 2), such as those of
+    /// [`Client::authentication_methods`](crate::Client::authentication_methods).
+    ///
+    /// The methods are appended to `token_endpoint_auth_methods_supported`, if the document has this member: most servers that leave
+    /// the member out have more methods than the one that RFC 8414 assumes.
+    ///
+    /// ```
+    /// use tower_token_exchange::metadata::Additions;
+    ///
+    /// let metadata = br#"{ "token_endpoint_auth_methods_supported": ["client_secret_basic"] }"#;
+    /// let metadata = Additions::new().authentication_methods(["private_key_jwt"]).add_to(metadata)?;
+    /// let metadata: serde_json::Value = serde_json::from_slice(&metadata)?;
+    /// assert_eq!(metadata["token_endpoint_auth_methods_supported"][1], "private_key_jwt");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn authentication_methods<T: Into<String>>(mut self, methods: impl IntoIterator<Item = T>) -> Self {
+        self.methods.extend(methods.into_iter().map(Into::into));
+        self
+    }
+
+    /// Adds algorithms of client assertions, which are appended to `token_endpoint_auth_signing_alg_values_supported`.
+    pub fn assertion_algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.algorithms.extend(algorithms);
+        self
+    }
+
     /// Adds the URL of a key set (`jwks_uri`).
     pub fn jwks_uri(mut self, url: impl Into<String>) -> Self {
         self.jwks_uri = Some(url.into());
         self
     }
 
-    /// Adds the URL of an introspection endpoint (RFC 7662), at which clients authenticate with `client_secret_basic` or
-    /// `client_secret_post`.
+    /// Adds the URL of an introspection endpoint (RFC 7662), at which clients authenticate with `client_secret_basic`,
+    /// `client_secret_post` or one of the [`authentication_methods`](Self::authentication_methods).
     pub fn introspection_endpoint(mut self, url: impl Into<String>) -> Self {
         self.introspection_endpoint = Some(url.into());
         self
     }
 
-    /// Adds the URL of a revocation endpoint (RFC 7009), at which clients authenticate with `client_secret_basic` or
-    /// `client_secret_post`.
+    /// Adds the URL of a revocation endpoint (RFC 7009), at which clients authenticate with `client_secret_basic`,
+    /// `client_secret_post` or one of the [`authentication_methods`](Self::authentication_methods).
     pub fn revocation_endpoint(mut self, url: impl Into<String>) -> Self {
         self.revocation_endpoint = Some(url.into());
         self
@@ -97,7 +126,13 @@ impl Additions {
     /// [`DocumentError`]
     pub fn add_to(&self, metadata: &[u8]) -> Result<Vec<u8>, DocumentError> {
         const GRANTS: &str = "grant_types_supported";
+        const METHODS: &str = "token_endpoint_auth_methods_supported";
+        const ALGORITHMS: &str = "token_endpoint_auth_signing_alg_values_supported";
         let mut members = parse(metadata)?;
+        if members.contains_key(METHODS) {
+            append(&mut members, METHODS, self.methods.iter().map(String::as_str))?;
+            append(&mut members, ALGORITHMS, self.algorithms.iter().map(|algorithm| algorithm.as_str()))?;
+        }
         match members.get_mut(GRANTS) {
             None => {}
             Some(Value::Array(grants)) if grants.iter().any(|grant| grant == GRANT_TYPE) => {}
@@ -117,12 +152,35 @@ impl Additions {
             let Some(url) = url.as_ref().filter(|_| is_absent(&members, name)) else { continue };
             members.insert(name.to_owned(), url.as_str().into());
             if let Some(methods) = methods.filter(|methods| is_absent(&members, methods)) {
-                members.insert(methods.to_owned(), json!(AUTHENTICATION_METHODS));
+                let own = self.methods.iter().map(String::as_str);
+                let others = own.filter(|method| !AUTHENTICATION_METHODS.contains(method));
+                let all: Vec<&str> = AUTHENTICATION_METHODS.into_iter().chain(others).collect();
+                members.insert(methods.to_owned(), json!(all));
             }
         }
         members.remove("signed_metadata");
         Ok(Value::Object(members).to_string().into_bytes())
     }
+}
+
+/// Appends texts to a list that may be absent, unless the list has them already.
+fn append<'a>(
+    members: &mut Map<String, Value>,
+    name: &'static str,
+    texts: impl Iterator<Item = &'a str>,
+) -> Result<(), DocumentError> {
+    let mut texts = texts.peekable();
+    if texts.peek().is_none() {
+        return Ok(());
+    }
+    let list = members.entry(name).or_insert_with(|| json!([]));
+    let Value::Array(list) = list else { return Err(DocumentError::NotAList(name)) };
+    for text in texts {
+        if !list.iter().any(|known| known == text) {
+            list.push(text.into());
+        }
+    }
+    Ok(())
 }
 
 /// Appends keys to a key set (RFC 7517 section 5), unless the key set has them already.
@@ -162,7 +220,7 @@ fn parse(document: &[u8]) -> Result<Map<String, Value>, DocumentError> {
 mod tests {
     use super::*;
     use crate::{
-        jose::{Algorithm, KeySet},
+        jose::KeySet,
         signing::{KeyId, LocalSigner},
     };
 
@@ -209,6 +267,32 @@ mod tests {
         assert_eq!(add(full.clone()), full);
         let methods = json!({ "revocation_endpoint_auth_methods_supported": ["none"] });
         assert_eq!(add(methods)["revocation_endpoint_auth_methods_supported"], json!(["none"]));
+    }
+
+    #[test]
+    fn methods_are_added_to_a_list_only() {
+        let additions = Additions::new()
+            .authentication_methods(["client_secret_basic", "private_key_jwt"])
+            .assertion_algorithms([Algorithm::ES256]);
+        let add = |metadata: Value| -> Value {
+            serde_json::from_slice(&additions.add_to(metadata.to_string().as_bytes()).unwrap()).unwrap()
+        };
+        let (methods, algorithms) =
+            ("token_endpoint_auth_methods_supported", "token_endpoint_auth_signing_alg_values_supported");
+        let added = add(json!({ methods: ["client_secret_basic", "none"] }));
+        assert_eq!(added[methods], json!(["client_secret_basic", "none", "private_key_jwt"]));
+        assert_eq!(added[algorithms], json!(["ES256"]));
+        let added = add(json!({ methods: ["private_key_jwt"], algorithms: ["RS256", "ES256"] }));
+        assert_eq!(added[methods], json!(["private_key_jwt", "client_secret_basic"]));
+        assert_eq!(added[algorithms], json!(["RS256", "ES256"]));
+        assert_eq!(add(json!({ "x": 1 })), json!({ "x": 1 }), "a server without a list may have any method");
+        let broken = json!({ methods: "none" }).to_string();
+        assert_eq!(additions.add_to(broken.as_bytes()), Err(DocumentError::NotAList(methods)));
+        // The endpoints of the layer accept the methods too.
+        let revocation = additions.clone().revocation_endpoint("https://as.example/revoke");
+        let added: Value = serde_json::from_slice(&revocation.add_to(b"{}").unwrap()).unwrap();
+        let all = json!(["client_secret_basic", "client_secret_post", "private_key_jwt"]);
+        assert_eq!(added["revocation_endpoint_auth_methods_supported"], all);
     }
 
     #[test]

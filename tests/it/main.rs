@@ -28,6 +28,7 @@ mod exchange;
 mod explain;
 mod failing_parts;
 mod fair_limits;
+mod fetch_bearer;
 mod fetch_tls;
 mod hostile_tokens;
 mod introspection;

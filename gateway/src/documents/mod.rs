@@ -60,7 +60,7 @@ struct Shared {
     documents: Vec<Arc<PassingDocument>>,
     /// The path at which the layer itself answers with the keys of the signer.
     own_key_set: Option<String>,
-    additions: Additions,
+    additions: RwLock<Arc<Additions>>,
     own_keys: RwLock<Arc<PublishedKeys>>,
     /// Whether a key set has the keys of the signer.
     publishes_keys: bool,
@@ -115,6 +115,11 @@ impl DocumentsLayer {
         Ok(())
     }
 
+    /// Replaces what is added to the metadata, from the next answer on.
+    pub fn replace_additions(&self, additions: Additions) {
+        *self.0.additions.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(additions);
+    }
+
     /// Asks a service for all documents, as a client that finds the server at this origin (scheme and host). Afterwards there
     /// is a last good document before the server fails for the first time, and
     /// [`key_id_collision`](Self::key_id_collision) is known. Give the service that the layer wraps, and call this method from
@@ -150,7 +155,7 @@ impl DocumentsLayer {
                 response
             };
             // The answer matters only for the last good document.
-            let _ = document.answer(&asked, &self.0.additions, &self.0.own_keys(), response).await;
+            let _ = document.answer(&asked, &self.0.additions(), &self.0.own_keys(), response).await;
         }
         is_reached
     }
@@ -163,6 +168,10 @@ impl DocumentsLayer {
 }
 
 impl Shared {
+    fn additions(&self) -> Arc<Additions> {
+        Arc::clone(&self.additions.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn own_keys(&self) -> Arc<PublishedKeys> {
         Arc::clone(&self.own_keys.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -227,7 +236,7 @@ impl DocumentsLayerBuilder {
         Ok(DocumentsLayer(Arc::new(Shared {
             documents: documents.map(Arc::new).collect(),
             own_key_set: self.own_key_set,
-            additions: self.additions,
+            additions: RwLock::new(Arc::new(self.additions)),
             own_keys: RwLock::new(Arc::new(own_keys)),
             publishes_keys: has_key_set,
         })))
@@ -302,9 +311,9 @@ where
         };
         let document = Arc::clone(document);
         let asked = document.rewrite(&mut request);
-        let (shared, own_keys) = (Arc::clone(&self.shared), self.shared.own_keys());
+        let (additions, own_keys) = (self.shared.additions(), self.shared.own_keys());
         let response = self.inner.call(request);
-        Box::pin(async move { document.answer(&asked, &shared.additions, &own_keys, response).await })
+        Box::pin(async move { document.answer(&asked, &additions, &own_keys, response).await })
     }
 }
 

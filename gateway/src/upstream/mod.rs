@@ -25,7 +25,7 @@ use rustls::pki_types::ServerName;
 use std::time::Duration;
 use tower::ServiceExt;
 use tower_token_exchange::{
-    fetch::{HttpFetch, in_process},
+    fetch::{FetchConfigError, HttpFetch, in_process},
     metadata::{DiscoveryError, ServerMetadata},
     plug::HttpService,
 };

@@ -8,6 +8,7 @@ mod audit_flood;
 mod check_online;
 mod cli;
 mod client_authentication;
+mod client_methods;
 mod documents;
 mod foreign_issuers;
 mod http2;

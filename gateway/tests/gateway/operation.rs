@@ -111,7 +111,7 @@ fn an_unreachable_server_is_a_gateway_error() {
     );
     let (status, body) = world.send(&[world.request(&head), form.into()].concat());
     assert!(status == 400 && body.contains("invalid_client"), "{body}");
-    assert_eq!(world.gateway.count("token_exchange_attempts_total", &["client_assertion_malformed"]), 1);
+    assert_eq!(world.gateway.count("token_exchange_attempts_total", &["client_rejected"]), 1);
 }
 
 #[test]

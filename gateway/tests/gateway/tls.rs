@@ -304,3 +304,65 @@ async fn the_certificate_of_the_server_is_checked() {
         assert_eq!(answered.await.unwrap().0, expected, "{name}");
     }
 }
+
+/// An exchange over TLS, without other credentials than the certificate.
+async fn exchange(stream: TlsStream<TcpStream>, subject_token: &str) -> String {
+    let form = form_urlencoded::Serializer::new(String::new())
+        .append_pair("grant_type", tower_token_exchange::GRANT_TYPE)
+        .append_pair("client_id", "orders")
+        .append_pair("subject_token", subject_token)
+        .append_pair("subject_token_type", "urn:ietf:params:oauth:token-type:access_token")
+        .append_pair("audience", "billing")
+        .finish();
+    let request = format!(
+        "POST /token HTTP/1.1\r\nHost: gateway.test\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Client-Cert: :AA==:\r\nContent-Length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    let mut stream = stream;
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_authenticates_its_client() {
+    let (servers, clients) = (authority(), authority());
+    let (first, first_key) = signed_by(&servers);
+    let (by_authority, by_authority_key) = signed_by(&clients);
+    let own_key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&own_key).unwrap();
+    let hash = data_encoding::HEXLOWER.encode(ring::digest::digest(&ring::digest::SHA256, own.der()).as_ref());
+    let by_name = "tls_client_auth_san_dns = \"localhost\"".to_owned();
+    let by_hash = format!("certificate_sha256 = \"{hash}\"");
+    for (name, record, certificate, key, status) in [
+        ("a name, by the authority", &by_name, &by_authority, &by_authority_key, "200"),
+        ("a name, self-signed", &by_name, &own, &own_key, "400"),
+        ("a hash", &by_hash, &own, &own_key, "200"),
+        ("another hash", &by_hash, &by_authority, &by_authority_key, "400"),
+    ] {
+        let pem = [first.pem(), first_key.serialize_pem(), clients.pem()];
+        let record = format!("id = \"orders\"\n{record}\n\n[[target]]\nid = \"orders\"");
+        let world = tokio::task::spawn_blocking(move || {
+            World::start_in(|folder, configuration| {
+                for (name, text) in ["tls.crt", "tls.key", "clients.pem"].iter().zip(&pem) {
+                    folder.write(name, text);
+                }
+                let tls = "tls = { certificate = \"tls.crt\", key = \"tls.key\", client_ca = \"clients.pem\", \
+                           accept_any_client_certificate = true }\n\n[upstream]";
+                let configuration = configuration.replace("[upstream]", tls);
+                let configuration = configuration.replace("issuer = \"http:", "issuer = \"https:");
+                configuration.replacen("id = \"orders\"\n\n[[target]]\nid = \"orders\"", &record, 1)
+            })
+        });
+        let world = world.await.unwrap();
+        let token = crate::own_token(&world.folder, &crate::ISSUER.replace("http:", "https:"));
+        let stream = connect(world.gateway.port, &servers, b"http/1.1", Some((certificate, key))).await.unwrap();
+        let answer = exchange(stream, &token).await;
+        assert_eq!(answer.split(' ').nth(1), Some(status), "{name}: {answer}");
+        let without = connect(world.gateway.port, &servers, b"http/1.1", None).await.unwrap();
+        let answer = exchange(without, &token).await;
+        assert_eq!(answer.split(' ').nth(1), Some("400"), "{name}, without a certificate: {answer}");
+    }
+}

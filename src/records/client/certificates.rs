@@ -50,6 +50,11 @@ impl ClientCertificates {
         !self.names.is_empty() || self.of_keys || !self.thumbprints.is_empty()
     }
 
+    /// Whether a certificate is known by its key or its hash.
+    pub(super) fn are_of_keys(&self) -> bool {
+        self.of_keys || !self.thumbprints.is_empty()
+    }
+
     /// The name by which the client is known. The records allow one.
     pub(crate) fn name(&self) -> Option<&CertificateName> {
         self.names.first()

@@ -97,6 +97,14 @@ impl ClientMethods {
         return false;
     }
 
+    /// Whether the client may present a certificate with a name, and one with a key or a hash.
+    fn certificate_methods(&self) -> [bool; 2] {
+        #[cfg(feature = "client-certificates")]
+        return [self.certificates.name().is_some(), self.certificates.are_of_keys()];
+        #[cfg(not(feature = "client-certificates"))]
+        return [false; 2];
+    }
+
     /// Whether the client may sign assertions with an algorithm.
     pub(crate) fn permit(&self, algorithm: Algorithm) -> bool {
         (self.algorithms.is_empty() || self.algorithms.contains(&algorithm))
@@ -315,6 +323,36 @@ impl Client {
     /// Whether the record has a secret.
     pub fn has_secret(&self) -> bool {
         self.methods.has_secret()
+    }
+
+    /// The methods of the record, by the names that the metadata of an authorization server use (RFC 8414 section 2). A record
+    /// without a method has none.
+    ///
+    /// ```
+    /// use tower_token_exchange::Client;
+    ///
+    /// let orders = Client::new("orders").jwks_uri("https://orders.example/jwks");
+    /// assert_eq!(orders.authentication_methods(), ["private_key_jwt"]);
+    /// ```
+    pub fn authentication_methods(&self) -> Vec<&'static str> {
+        let methods = &self.methods;
+        let [by_name, by_key] = methods.certificate_methods();
+        let all = [
+            ("client_secret_basic", methods.has_secret()),
+            ("client_secret_post", methods.has_secret()),
+            ("private_key_jwt", methods.keys.is_some()),
+            ("tls_client_auth", by_name),
+            ("self_signed_tls_client_auth", by_key),
+            ("spiffe_jwt", methods.workloads.have_spiffe_ids()),
+            ("none", methods.public),
+        ];
+        all.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect()
+    }
+
+    /// The algorithms that the client may sign assertions with. None if the client signs no assertions.
+    pub fn assertion_algorithms(&self) -> Vec<Algorithm> {
+        let may_sign = |algorithm: &Algorithm| self.methods.keys.is_some() && self.methods.permit(*algorithm);
+        Algorithm::ALL.iter().copied().filter(may_sign).collect()
     }
 
     /// Whether the record says how the client authenticates.
