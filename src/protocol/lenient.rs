@@ -139,7 +139,8 @@ fn unquoted(value: &str) -> &str {
 }
 
 fn is_ignored(c: char) -> bool {
-    c.is_whitespace() || c.is_control() || c == '\u{feff}'
+    // A byte that is not UTF-8 became U+FFFD. A server that reads Latin-1 takes the byte A0 for a space.
+    c.is_whitespace() || c.is_control() || matches!(c, '\u{feff}' | '\u{fffd}')
 }
 
 /// Looks at every string, also after the condition holds.

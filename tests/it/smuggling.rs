@@ -111,6 +111,7 @@ fn attempts(exchange: &str) -> Vec<(&'static str, Attempt, &'static str, &'stati
         ("`=` in brackets after the name", with(&format!("grant_type[=]={GRANT}")), missing, missing),
         ("brackets around the name", with(&format!("[grant_type]={GRANT}")), missing, missing),
         ("a question mark before the name", with(&format!("?grant_type={GRANT}")), missing, missing),
+        ("a space of Latin-1 before the value", with(&format!("grant_type=%A0{GRANT}")), malformed, malformed),
         ("a control character before the value", with(&format!("grant_type=%01{GRANT}")), malformed, malformed),
         (
             "a letter of the value that has the same lower case",
