@@ -81,15 +81,17 @@ impl Endpoints {
         }
     }
 
-    /// Looks for the place at which the server publishes usable keys.
+    /// Looks for the place at which the server publishes usable keys. Only a key set says that a place that had usable keys has
+    /// none: a page, or an error, may be there for a moment.
     async fn find_keys(&self, config: &Config, http: &impl HttpService, before: Option<&Self>) -> Option<String> {
-        let before = before.filter(|before| before.jwks == self.jwks);
+        let before = before.filter(|before| before.jwks == self.jwks).map(|before| before.server_keys.as_ref());
         for path in &self.jwks {
             let request = Request::get(config.public_url(path)).body(Bytes::new()).ok()?;
-            match ask(http, request).await.ok().and_then(|response| has_usable_keys(&response)) {
-                Some(true) => return Some(path.clone()),
-                Some(false) => {}
-                None => return before.map_or_else(|| Some(path.clone()), |before| before.server_keys.clone()),
+            match ask(http, request).await.map_or(Keys::Unknown, |response| Keys::of(&response)) {
+                Keys::Usable => return Some(path.clone()),
+                Keys::NoKeySet if before == Some(Some(path)) => return Some(path.clone()),
+                Keys::Unusable | Keys::NoKeySet => {}
+                Keys::Unknown => return before.map_or_else(|| Some(path.clone()), Option::<&String>::cloned),
             }
         }
         None
@@ -214,12 +216,29 @@ fn can_do_without(
     ))
 }
 
-/// Whether the answer is a key set with a usable key. `None` if a later answer may be another.
-fn has_usable_keys(response: &Response<Bytes>) -> Option<bool> {
-    match response.status() {
-        StatusCode::OK => Some(KeySet::from_json(response.body()).is_ok_and(|keys| !keys.is_empty())),
-        status if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => Some(false),
-        _ => None,
+/// What the answer of a place says about the keys of the server.
+#[derive(Debug, PartialEq)]
+enum Keys {
+    Usable,
+    /// A key set without a usable key.
+    Unusable,
+    /// The place has something else, or nothing.
+    NoKeySet,
+    /// The server has a problem, and a later answer may be another.
+    Unknown,
+}
+
+impl Keys {
+    fn of(response: &Response<Bytes>) -> Self {
+        match response.status() {
+            StatusCode::OK => match KeySet::from_json(response.body()) {
+                Ok(keys) if keys.is_empty() => Self::Unusable,
+                Ok(_) => Self::Usable,
+                Err(_) => Self::NoKeySet,
+            },
+            status if status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS => Self::NoKeySet,
+            _ => Self::Unknown,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
 };
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use serde_json::{Value, json};
-use std::io::Write;
+use std::{io::Write, time::Duration};
 use tower_token_exchange::signing::{Algorithm, LocalSigner};
 
 /// The records of a second hop: `billing` exchanges what it received for a token at `ledger`.
@@ -129,6 +129,28 @@ fn issued_tokens_pass_a_second_hop() {
         let id_token = server.token(json!({}), json!({ "nonce": "n" }));
         assert_eq!(server.exchange("orders", &id_token, "billing"), Err("token_type_confused".to_owned()), "{keys}");
     }
+}
+
+#[test]
+fn a_page_for_a_moment_replaces_no_keys() {
+    let server = Server::start("tokens = { allow_untyped = true }");
+    let token = server.token(json!({}), json!({ "scope": "read", "client_id": "web" }));
+    server.exchange("orders", &token, "billing").unwrap();
+    for (status, body) in [(200, "<html>"), (200, ""), (404, "{}")] {
+        server.upstream.answers("/jwks", answer(status, body));
+        // The gateway looks for the endpoints of the server when its configuration changes.
+        server.upstream.seen("/jwks");
+        server.gateway.process.signal("-HUP");
+        wait_for("the gateway looks for keys", || !server.upstream.seen("/jwks").is_empty());
+        std::thread::sleep(Duration::from_millis(300));
+        server.exchange("orders", &token, "billing").unwrap_or_else(|reason| panic!("{status} {body}: {reason}"));
+    }
+    // A key set without keys is an answer.
+    server.upstream.answers("/jwks", answer(200, r#"{"keys":[]}"#));
+    wait_for("the keys are gone", || {
+        server.gateway.process.signal("-HUP");
+        server.exchange("orders", &token, "billing") == Err("token_key_unknown".to_owned())
+    });
 }
 
 #[test]
