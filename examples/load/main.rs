@@ -66,7 +66,8 @@ struct Arguments {
     /// The number of connections
     #[arg(long, short, default_value = "16")]
     connections: NonZeroUsize,
-    /// Open loop: the requests per second of all connections together [default: closed loop]
+    /// Open loop: the requests per second of all connections together; all are sent, so a run against a slower server takes
+    /// longer than its duration [default: closed loop]
     #[arg(long, short, value_parser = positive)]
     rate: Option<f64>,
     /// The time of the measurement

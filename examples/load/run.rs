@@ -74,12 +74,17 @@ pub(crate) fn run(plan: &Plan, requests: &Requests, server: Option<&Process>) ->
         thread::sleep(plan.warm_up);
         let cpu_before = server.and_then(Process::cpu_time);
         while Instant::now() < times.end {
-            thread::sleep(Duration::from_secs(1).min(times.end.saturating_duration_since(Instant::now())));
+            let (from, cpu_from) = (Instant::now(), server.and_then(Process::cpu_time));
+            thread::sleep(Duration::from_secs(1).min(times.end.saturating_duration_since(from)));
             if plan.show_progress {
-                progress(&counts, times, server);
+                let cpu =
+                    server.and_then(Process::cpu_time).zip(cpu_from).map(|(until, from)| until.saturating_sub(from));
+                let processors = cpu.map(|cpu| cpu.as_secs_f64() / from.elapsed().as_secs_f64());
+                progress(&counts, times, processors, server.and_then(Process::memory));
             }
         }
-        let cpu_time = server.and_then(Process::cpu_time).zip(cpu_before).map(|(after, before)| after - before);
+        let cpu_time =
+            server.and_then(Process::cpu_time).zip(cpu_before).map(|(after, before)| after.saturating_sub(before));
         let memory = server.and_then(Process::memory);
         let mut latencies = histogram()?;
         for connection in connections {
@@ -88,8 +93,9 @@ pub(crate) fn run(plan: &Plan, requests: &Requests, server: Option<&Process>) ->
         Ok::<_, BoxError>((latencies, cpu_time, memory))
     })?;
     let first_failure = counts.first_failure.into_inner().map_err(|_| "a connection failed")?;
-    if let Some(failure) = first_failure.as_ref().filter(|_| latencies.is_empty()) {
-        return Err(format!("no exchange succeeded; the first answer: {failure}").into());
+    if latencies.is_empty() {
+        let failure = first_failure.as_deref().unwrap_or("no answer in time; give a longer --duration");
+        return Err(format!("no exchange succeeded: {failure}").into());
     }
     Ok(Report {
         latencies,
@@ -107,11 +113,15 @@ fn histogram() -> Result<Histogram<u64>, hdrhistogram::CreationError> {
     Histogram::new_with_bounds(1, LONGEST.as_micros() as u64, 3)
 }
 
-fn progress(counts: &Counts, times: Times, server: Option<&Process>) {
+/// Prints the average rate, and the processors and the memory that the server uses at the moment.
+fn progress(counts: &Counts, times: Times, processors: Option<f64>, memory: Option<u64>) {
     let seconds = times.measured_from.elapsed().as_secs_f64();
     let (exchanged, failed) = (counts.exchanged.load(Relaxed), counts.failed.load(Relaxed));
-    let memory = server.and_then(Process::memory).map_or(String::new(), |bytes| format!(", {} MiB", bytes >> 20));
-    eprintln!("{seconds:>5.0} s: {:.0} exchanges/s, {failed} failed{memory}", exchanged as f64 / seconds);
+    let server = match (processors, memory) {
+        (Some(processors), Some(memory)) => format!("; server: {processors:.2} processors, {} MiB", memory >> 20),
+        _ => String::new(),
+    };
+    eprintln!("{seconds:>5.0} s: {:.0} exchanges/s, {failed} failed{server}", exchanged as f64 / seconds);
 }
 
 /// Sends requests until the end, and returns the latencies in the measured time, in microseconds.
@@ -140,16 +150,14 @@ fn connection(pace: Loop, times: Times, requests: &Requests, counts: &Counts) ->
             Loop::Closed => due >= times.measured_from && answered <= times.end,
             Loop::Open(_) => due >= times.measured_from,
         };
-        if !is_measured {
-            continue;
-        }
         match outcome {
-            Ok(()) => {
+            Ok(()) if is_measured => {
                 counts.exchanged.fetch_add(1, Relaxed);
                 latencies.saturating_record(((answered - due).as_micros() as u64).max(1));
             }
+            Ok(()) => {}
             Err(failure) => {
-                counts.failed.fetch_add(1, Relaxed);
+                counts.failed.fetch_add(usize::from(is_measured), Relaxed);
                 if let Ok(mut first) = counts.first_failure.lock() {
                     first.get_or_insert(failure);
                 }
