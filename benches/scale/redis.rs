@@ -29,7 +29,7 @@ pub(crate) fn measure() -> Result<String, Box<dyn Error>> {
         let text = String::from_utf8(benchmark.stdout)?;
         let per_second = text.lines().last().and_then(rate);
         let per_second = per_second.ok_or_else(|| format!("redis-benchmark printed: {text}"))?;
-        writeln!(report, "| {number} connections | {per_second:.0} |")?;
+        writeln!(report, "| {number} connections at a time | {per_second:.0} |")?;
     }
     let keys = u64::from(QUESTIONS) * connections.len() as u64;
     writeln!(report, "\nRedis needed {} bytes for each remembered key.", memory(port)?.saturating_sub(before) / keys)?;
