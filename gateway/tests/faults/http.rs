@@ -22,6 +22,7 @@ pub(crate) struct Answer {
     head: String,
     pub(crate) body: String,
     /// The id of the request, which the audit event has too.
+    #[expect(dead_code, reason = "it is printed with a wrong answer")]
     pub(crate) request_id: String,
 }
 
