@@ -54,6 +54,7 @@
 //! Three kinds of records set the limits: a [`Client`] (who may ask), a [`Target`] (which service a token can be for,
 //! and which clients may ask for such a token) and an [`Issuer`] (whose tokens are accepted, see [`manual::issuers`]).
 //! [`manual::names`] says which names the subjects of these issuers have, and which rules match them.
+//! [`manual::clients`] says how clients authenticate: with a secret, a key, a certificate, or the token of a workload.
 //! From the records and the tokens, the layer computes a *ceiling*: the largest scope and the longest lifetime that the
 //! issued token can have.
 //!

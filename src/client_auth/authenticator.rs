@@ -72,7 +72,9 @@ impl Authenticator {
         let has_method = |id: &str| self.registry.client(id).is_some_and(|client| client.methods.are_some());
         let named_by_assertion = || {
             let assertion = Assertion::parse(credentials.client_assertion()?.1).ok()?;
-            assertion.text("sub").ok().map(has_method)
+            let sub = assertion.text("sub").ok()?;
+            let is_workload = |client: &Arc<ClientRecord>| client.methods.workloads.have_spiffe_id(sub);
+            Some(has_method(sub) || self.registry.clients().any(is_workload))
         };
         credentials.readings().any(|(id, _)| has_method(id))
             || has_method(credentials.client_id())

@@ -326,16 +326,16 @@ impl TokenExchangeBuilder {
 
     /// Sets the service that authenticates clients. Every authenticated client needs a record.
     ///
-    /// The service replaces the secrets in the client records, unless
+    /// The service replaces the methods in the client records, unless
     /// [`record_secrets_first`](Self::record_secrets_first) is set.
     ///
-    /// Default: the layer compares secrets with the secrets in the client records.
+    /// Default: clients authenticate by the methods in their records ([`clients`](crate::manual::clients)).
     pub fn client_authenticator(mut self, authenticator: impl ClientAuthenticator) -> Self {
         self.authenticator = Some(boxed(authenticator));
         self
     }
 
-    /// Authenticates each client whose record has a secret by that secret alone, and never by the
+    /// Authenticates each client whose record has a secret or another method by that record alone, and never by the
     /// [`client_authenticator`](Self::client_authenticator), which authenticates all other clients.
     ///
     /// Default: the client authenticator authenticates every client.

@@ -39,8 +39,9 @@ const MAX_TIME_TO_LIVE: Duration = Duration::from_secs(300);
 /// A [`ClientAuthenticator`](super::ClientAuthenticator) that asks another authorization server, such as the server that
 /// the layer wraps, whether the credentials of a client are right.
 ///
-/// The records still decide which clients may exchange tokens. A secret in the record of a client counts only with
-/// [`record_secrets_first`](crate::TokenExchangeBuilder::record_secrets_first); the server is then not asked.
+/// The records still decide which clients may exchange tokens. A method in the record of a client counts only with
+/// [`record_secrets_first`](crate::TokenExchangeBuilder::record_secrets_first); the server is then not asked. The server is asked
+/// about secrets only; a client with an assertion or a certificate needs the method in its record.
 ///
 /// # What counts as an answer
 ///
