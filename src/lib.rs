@@ -119,6 +119,8 @@
 //! | `token_exchange_stage_duration_seconds` | histogram | `stage` |
 //! | `token_exchange_issued_token_requests_total` | counter | `operation`, `outcome`, `reason` |
 //! | `token_exchange_audit_suppressed_total` | counter | `operation` |
+//! | `token_exchange_replay_total` | counter | `kind`, `result` |
+//! | `token_exchange_replay_duration_seconds` | histogram | `kind` |
 //! | `token_exchange_cache_total` | counter | `cache`, `result` |
 //!
 //! [`Readiness::record_metrics`](jwks::Readiness::record_metrics) adds gauges for the keys of issuers.
@@ -131,7 +133,9 @@
 //! * `stage` is a [`Stage`](audit::Stage). Every stage that an attempt entered is recorded once, when the attempt leaves
 //!   the stage or ends. The stage `answer` is the wait for the audit sink. `token_exchange_duration_seconds` does not
 //!   include that wait.
-//! * `cache` is `introspection` (feature `introspection-cache`) or `client` (feature `server-authenticator`). `result` is
+//! * `kind` is a [`UseKind`](replay::UseKind). The `result` of the replay store is the name of a [`Used`](replay::Used), or
+//!   `error`.
+//! * `cache` is `introspection` (feature `introspection-cache`) or `client` (feature `server-authenticator`). Its `result` is
 //!   `hit` or `miss`.
 //!
 //! No label holds a text that a client sent.
@@ -155,6 +159,8 @@
 //! | `argon2` | | clients can have secrets that a person chose ([`Client::secret_argon2`]) |
 //! | `client-certificates` | | clients can authenticate with a certificate ([`Client::tls_client_auth`]) |
 //! | `revocation-file` | | [`revocation::FileRevocations`]: revocations in a file |
+//! | `replay-file` | | [`replay::FileReplayStore`]: what was used once, in a file |
+//! | `redis` | | [`replay::RedisReplayStore`]: what was used once, in Redis |
 //! | `toml` | | [`records::TomlFile`]: mistakes in a TOML file are reported with their line |
 //! | `metrics` | | counters and histograms |
 //!

@@ -17,6 +17,8 @@ mod name {
     pub(super) const STAGE_DURATION: &str = "token_exchange_stage_duration_seconds";
     pub(super) const ISSUED_TOKEN_REQUESTS: &str = "token_exchange_issued_token_requests_total";
     pub(super) const SUPPRESSED_EVENTS: &str = "token_exchange_audit_suppressed_total";
+    pub(super) const REPLAY: &str = "token_exchange_replay_total";
+    pub(super) const REPLAY_DURATION: &str = "token_exchange_replay_duration_seconds";
     pub(super) const CACHE: &str = "token_exchange_cache_total";
     pub(super) const ISSUER_KEYS: &str = "token_exchange_issuer_keys";
     pub(super) const ISSUER_KEYS_AGE: &str = "token_exchange_issuer_keys_age_seconds";
@@ -45,6 +47,8 @@ pub(crate) fn describe() {
             Unit::Count,
             "Attempts beyond the audit budget, which have no audit event of their own, by operation"
         );
+        describe_counter!(name::REPLAY, Unit::Count, "Questions to the replay store, by kind and result");
+        describe_histogram!(name::REPLAY_DURATION, Unit::Seconds, "Duration of a question to the replay store");
         describe_counter!(name::CACHE, Unit::Count, "Cache lookups, by cache and result");
     }
 }
@@ -144,6 +148,32 @@ impl StageTimer {
 impl Drop for StageTimer {
     fn drop(&mut self) {
         self.stop();
+    }
+}
+
+/// Measures one question to the replay store.
+pub(crate) struct ReplayTimer {
+    #[cfg(feature = "metrics")]
+    since: Instant,
+}
+
+impl ReplayTimer {
+    pub(crate) fn start() -> Self {
+        Self {
+            #[cfg(feature = "metrics")]
+            since: Instant::now(),
+        }
+    }
+
+    /// Counts the question, and records its duration.
+    pub(crate) fn record(self, kind: &'static str, result: &'static str) {
+        #[cfg(feature = "metrics")]
+        {
+            counter!(name::REPLAY, "kind" => kind, "result" => result).increment(1);
+            histogram!(name::REPLAY_DURATION, "kind" => kind).record(self.since.elapsed());
+        }
+        #[cfg(not(feature = "metrics"))]
+        let _ = (kind, result);
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Health {
     pub(crate) reload: Problem,
     /// Why no client can be authenticated.
     pub(crate) clients: Problem,
+    /// Why Redis may not remember what was used once.
+    pub(crate) replay_store: Problem,
     /// What the latest diagnosis found to be wrong.
     pub(crate) problems: watch::Sender<Vec<Finding>>,
     metrics: PrometheusHandle,
@@ -44,6 +46,7 @@ impl Health {
             start,
             reload: Problem::default(),
             clients,
+            replay_store: Problem::default(),
             problems: watch::Sender::default(),
             metrics,
         })
@@ -88,9 +91,11 @@ async fn ready(State(health): State<Arc<Health>>) -> impl IntoResponse {
         "upstream_is_up": is_up,
         "waiting_for": health.start.borrow().clone(),
         "client_authentication": clients,
-        // These two do not take the gateway out of service, because that would take the authorization server out of service
-        // too: the tokens of the server are still good, and the configuration before a refused change still counts.
+        // These three do not take the gateway out of service, because that would take the authorization server out of service
+        // too: the tokens of the server are still good, exchanges that need no replay store go on, and the configuration before a
+        // refused change still counts.
         "key_id_collision": collision,
+        "replay_store": health.replay_store.borrow().clone(),
         "problems": problems.iter().map(|(about, problem)| format!("{about}: {}", problem.text)).collect::<Vec<_>>(),
         "refused_change": health.reload.borrow().clone(),
         "issuers": keys.map(|keys| keys.issuers),
@@ -105,6 +110,10 @@ async fn render(State(health): State<Arc<Health>>) -> String {
     }
     let is_up = gateway.as_ref().is_some_and(Gateway::upstream_is_up);
     metrics::gauge!("gateway_upstream_up").set(f64::from(u8::from(is_up)));
+    if gateway.as_ref().is_some_and(Gateway::has_redis) {
+        let has_problem = health.replay_store.borrow().is_some();
+        metrics::gauge!("gateway_replay_store_ok").set(f64::from(u8::from(!has_problem)));
+    }
     health.metrics.run_upkeep();
     health.metrics.render()
 }

@@ -27,6 +27,7 @@ use tower_token_exchange::{
     audit::JsonLinesSink,
     client_auth::{ProbeError, ProxyCertificatesLayer, ServerAuthenticator},
     metadata::Additions,
+    replay::RedisReplayStore,
 };
 
 /// The service that answers every request, from the exchange to the reverse proxy.
@@ -40,6 +41,7 @@ pub(crate) struct Gateway {
     /// `None` if the records have the secrets of all clients.
     pub(crate) authenticator: Option<ServerAuthenticator>,
     pub(crate) audit: JsonLinesSink,
+    redis: Option<RedisReplayStore>,
     pub(crate) endpoints: Endpoints,
     proxy: Proxy,
     behind_proxy: bool,
@@ -50,7 +52,7 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Checks a configuration without asking the authorization server, and without opening a file for writing.
     pub(crate) fn check(config: &Config) -> anyhow::Result<()> {
-        Self::new(config, Endpoints::assumed(config), Stores::none()).map(drop)
+        Self::new(config, Endpoints::assumed(config), Stores::without_files(config)?).map(drop)
     }
 
     /// Builds the layers. Every error names the file, the line and the key, and says what to do.
@@ -69,6 +71,7 @@ impl Gateway {
             .max_targets(settings.limits.max_targets)
             .limits(settings.budgets.limits())
             .revocations(stores.revocations)
+            .replay_store(stores.replays)
             .audit(stores.audit.clone());
         if let Some(authenticator) = &authenticator {
             builder = builder.client_authenticator(authenticator.clone());
@@ -95,6 +98,7 @@ impl Gateway {
             documents,
             authenticator,
             audit: stores.audit,
+            redis: stores.redis,
             endpoints,
             proxy,
             behind_proxy: settings.listen.behind_proxy,
@@ -136,6 +140,20 @@ impl Gateway {
     /// Why no client can be authenticated.
     pub(crate) async fn client_problem(&self) -> Option<ProbeError> {
         self.authenticator.as_ref()?.probe().await.err()
+    }
+
+    /// Why Redis may not remember what was used once. `None` without Redis, and if all is well.
+    pub(crate) async fn replay_problem(&self) -> Option<String> {
+        match self.redis.as_ref()?.risks().await {
+            Ok(risks) if risks.is_empty() => None,
+            Ok(risks) => Some(risks.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+            Err(error) => Some(format!("Redis does not answer: {error}; start Redis, or correct `[replay.redis]`")),
+        }
+    }
+
+    /// Whether the replay store is in Redis.
+    pub(crate) fn has_redis(&self) -> bool {
+        self.redis.is_some()
     }
 
     /// Whether the authorization server answered the latest question for its documents.

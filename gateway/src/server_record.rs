@@ -19,6 +19,9 @@ pub(crate) fn records(config: &Config, endpoints: &Endpoints) -> anyhow::Result<
         })?;
         server = server.introspection(introspection(config, config.public_url(path), secret.trim()));
     }
+    if config.settings.upstream.one_time_subject_tokens {
+        server = server.one_time_subject_tokens();
+    }
     let mut document = config.document.clone();
     document.issuers.push(server);
     Ok(document)

@@ -156,8 +156,22 @@ impl UpstreamWatch {
             let problem = gateway.client_problem().await;
             self.health.clients.send_replace(problem.as_ref().map(client_authentication::in_words));
         }
+        self.ask_replay_store(gateway).await;
         if gateway.upstream_is_up() && self.diagnosis.next <= Instant::now() {
             self.diagnose(config, gateway).await;
+        }
+    }
+
+    /// Asks whether Redis remembers what was used once. The log has each new problem.
+    async fn ask_replay_store(&self, gateway: &Gateway) {
+        let problem = gateway.replay_problem().await;
+        let before = self.health.replay_store.send_replace(problem.clone());
+        match problem {
+            Some(problem) if before.as_ref() != Some(&problem) => {
+                tracing::warn!(problem, "the replay store has a problem")
+            }
+            None if before.is_some() => tracing::info!("the replay store has no problem"),
+            _ => {}
         }
     }
 

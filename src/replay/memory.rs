@@ -69,6 +69,6 @@ impl Service<UseOnce> for MemoryReplayStore {
     }
 
     fn call(&mut self, question: UseOnce) -> Self::Future {
-        ready(Ok(lock(&self.uses).use_once(&question)))
+        ready(Ok(lock(&self.uses).use_once(&question, drop)))
     }
 }

@@ -6,8 +6,10 @@
 //! | store | remembers | for |
 //! |---|---|---|
 //! | [`MemoryReplayStore`] | until the process ends | one process, the default |
+//! | `FileReplayStore` (feature `replay-file`) | also after a restart or a crash | one process |
+//! | `RedisReplayStore` (feature `redis`) | as long as Redis does | several processes |
 //!
-//! Every store is bounded. A store that is full refuses what is new, and never forgets what has not expired. If the store
+//! The memory of each store is limited. A store that is full refuses what is new, and never forgets what has not expired. If the store
 //! cannot be asked, the request is refused with 503.
 //!
 //! # When something is used
@@ -19,13 +21,21 @@
 //! The use of a subject token cannot be undone. If the store remembers the use and its answer is lost, or if the audit sink
 //! fails afterwards, the client receives no token, and has to get another subject token.
 
+#[cfg(feature = "replay-file")]
+mod file;
 mod key;
 mod memory;
+#[cfg(feature = "redis")]
+mod redis;
 mod replays;
 mod uses;
 
+#[cfg(feature = "replay-file")]
+pub use file::{FileReplayStore, ReplayFileError};
 pub use key::{UseKey, UseKind};
 pub use memory::MemoryReplayStore;
+#[cfg(feature = "redis")]
+pub use redis::{RedisConfigError, RedisReplayStore, RedisReplayStoreBuilder, RedisRisk};
 
 pub(crate) use replays::{ReplayPart, Replays};
 
@@ -119,4 +129,16 @@ pub enum Used {
     /// The client already has its share of the store, which remembers nothing. The client gets 429 with `Retry-After`
     /// (RFC 6585 section 4).
     ShareUsed,
+}
+
+impl Used {
+    /// The name of the answer, in `snake_case`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Again => "again",
+            Self::Full => "full",
+            Self::ShareUsed => "share_used",
+        }
+    }
 }

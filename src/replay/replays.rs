@@ -1,6 +1,7 @@
 use super::{UseKey, UseKind, UseOnce, Used};
 use crate::{
     clock::Clock,
+    metrics::ReplayTimer,
     plug::{BoxPlug, Failing, ask},
     protocol::{ClientId, NumericDate, Reason, Rejection, refuse},
 };
@@ -30,7 +31,10 @@ impl Replays {
         expires_at: NumericDate,
     ) -> Result<(), Rejection> {
         let question = UseOnce::new(key, client_id, self.clock.now().into(), expires_at);
-        match ask(&self.store, question, FAILING).await? {
+        let timer = ReplayTimer::start();
+        let answer = ask(&self.store, question, FAILING).await;
+        timer.record(key.kind().as_str(), answer.as_ref().map_or("error", |used| used.as_str()));
+        match answer? {
             Used::First => Ok(()),
             Used::Again => Err(refuse(match key.kind() {
                 UseKind::ClientAssertion => Reason::ClientAssertionUsedAgain,

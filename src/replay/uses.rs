@@ -10,10 +10,15 @@ use std::{
 /// The short form of a key.
 pub(super) type ShortKey = [u8; 16];
 
+/// The number of maps. A map that grows copies its keys while every request waits, so a map has only a part of the keys.
+const MAPS: usize = 16;
+
 /// The keys that were used and have not been forgotten. One key needs 60 to 90 bytes.
 #[derive(Debug)]
 pub(super) struct Uses {
-    known: HashMap<ShortKey, Use>,
+    known: [HashMap<ShortKey, Use>; MAPS],
+    /// The number of keys in all maps.
+    number: usize,
     /// The same keys, by the time at which they can be forgotten.
     by_expiry: BTreeMap<Seconds, Vec<ShortKey>>,
     /// The number of keys of each client.
@@ -37,7 +42,8 @@ struct Use {
 impl Uses {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
-            known: HashMap::new(),
+            known: Default::default(),
+            number: 0,
             by_expiry: BTreeMap::new(),
             shares: HashMap::new(),
             tags: RandomState::new(),
@@ -45,27 +51,27 @@ impl Uses {
         }
     }
 
-    /// Remembers a key that is new, if there is room.
-    pub(super) fn use_once(&mut self, question: &UseOnce) -> Used {
-        let now = seconds(question.now);
-        if self.known.get(&question.key.short()).is_some_and(|known| known.until > now) {
+    /// Remembers a key that is new, if there is room. `forgotten` gets the expired keys that made room.
+    pub(super) fn use_once(&mut self, question: &UseOnce, forgotten: impl FnMut(ShortKey)) -> Used {
+        let (key, now) = (question.key.short(), seconds(question.now));
+        if self.map(&key).get(&key).is_some_and(|known| known.until > now) {
             return Used::Again;
         }
         let client = self.tag(&question.client_id);
         let mut room = self.room(client);
         if room != Used::First {
-            self.forget_expired(now);
+            self.forget_expired(now, forgotten);
             room = self.room(client);
         }
         if room == Used::First {
-            self.insert(question.key.short(), client, seconds(question.remember_until));
+            self.insert(key, Use { until: seconds(question.remember_until), client });
         }
         room
     }
 
     /// Whether there is room for another key of a client.
     fn room(&self, client: ClientTag) -> Used {
-        let free = self.capacity.saturating_sub(self.known.len());
+        let free = self.capacity.saturating_sub(self.number);
         let share = self.shares.get(&client).map_or(0, |number| *number as usize);
         match free {
             0 => Used::Full,
@@ -74,28 +80,43 @@ impl Uses {
         }
     }
 
-    fn insert(&mut self, key: ShortKey, client: ClientTag, until: Seconds) {
+    fn insert(&mut self, key: ShortKey, new: Use) {
         // An expired key is used again.
-        if let Some(before) = self.known.insert(key, Use { until, client }) {
-            self.leave_share(before.client);
-            if let Some(list) = self.by_expiry.get_mut(&before.until) {
-                list.retain(|other| *other != key);
-            }
-        }
-        *self.shares.entry(client).or_default() += 1;
-        self.by_expiry.entry(until).or_default().push(key);
+        self.forget(&key);
+        self.map(&key).insert(key, new);
+        self.number += 1;
+        *self.shares.entry(new.client).or_default() += 1;
+        self.by_expiry.entry(new.until).or_default().push(key);
     }
 
-    fn forget_expired(&mut self, now: Seconds) {
+    /// Forgets a key. The key counts as new.
+    pub(super) fn forget(&mut self, key: &ShortKey) {
+        let Some(known) = self.remove(key) else { return };
+        if let Some(list) = self.by_expiry.get_mut(&known.until) {
+            list.retain(|other| other != key);
+        }
+    }
+
+    fn forget_expired(&mut self, now: Seconds, mut forgotten: impl FnMut(ShortKey)) {
         while let Some(list) = self.by_expiry.first_entry()
             && *list.key() <= now
         {
             for key in list.remove() {
-                if let Some(expired) = self.known.remove(&key) {
-                    self.leave_share(expired.client);
-                }
+                self.remove(&key);
+                forgotten(key);
             }
         }
+    }
+
+    fn remove(&mut self, key: &ShortKey) -> Option<Use> {
+        let removed = self.map(key).remove(key)?;
+        self.number -= 1;
+        self.leave_share(removed.client);
+        Some(removed)
+    }
+
+    fn map(&mut self, key: &ShortKey) -> &mut HashMap<ShortKey, Use> {
+        &mut self.known[usize::from(key[0]) % MAPS]
     }
 
     fn leave_share(&mut self, client: ClientTag) {
@@ -104,6 +125,19 @@ impl Uses {
         if *number == 0 {
             self.shares.remove(&client);
         }
+    }
+
+    /// The number of keys that the store has room for.
+    #[cfg(feature = "replay-file")]
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Remembers a key that a file has.
+    #[cfg(feature = "replay-file")]
+    pub(super) fn restore(&mut self, key: ShortKey, client_id: &ClientId, until: NumericDate) {
+        let client = self.tag(client_id);
+        self.insert(key, Use { until: seconds(until), client });
     }
 
     fn tag(&self, client_id: &ClientId) -> ClientTag {
@@ -123,7 +157,7 @@ mod tests {
     fn ask(uses: &mut Uses, client: &str, id: &str, now: u64, expires: u64) -> Used {
         let key = UseKey::new(UseKind::SubjectToken, "https://as.example", id);
         let at = NumericDate::from_seconds;
-        uses.use_once(&UseOnce { key, client_id: client.into(), now: at(now), remember_until: at(expires) })
+        uses.use_once(&UseOnce { key, client_id: client.into(), now: at(now), remember_until: at(expires) }, drop)
     }
 
     #[test]
@@ -186,7 +220,8 @@ mod tests {
         }
         let listed: usize = uses.by_expiry.values().map(Vec::len).sum();
         let shared: u32 = uses.shares.values().sum();
-        assert!(uses.known.len() <= 8);
-        assert_eq!((listed, shared as usize), (uses.known.len(), uses.known.len()));
+        let known: usize = uses.known.iter().map(HashMap::len).sum();
+        assert!(known <= 8);
+        assert_eq!((listed, shared as usize, uses.number), (known, known, known));
     }
 }

@@ -17,7 +17,7 @@ use std::{
 };
 use tower::service_fn;
 use tower_token_exchange::{
-    GRANT_TYPE, Reason, TokenExchangeBuilder, TokenExchangeLayer,
+    Client, GRANT_TYPE, Reason, TokenExchangeBuilder, TokenExchangeLayer,
     audit::{AuditBudget, AuditEvent, Outcome},
     client_auth::{Authentication, Credentials},
     policy::{Decision, Query, Semantics},
@@ -30,6 +30,8 @@ const DURATION: &str = "token_exchange_duration_seconds";
 const STAGE: &str = "token_exchange_stage_duration_seconds";
 const ISSUED_TOKEN_REQUESTS: &str = "token_exchange_issued_token_requests_total";
 const SUPPRESSED: &str = "token_exchange_audit_suppressed_total";
+const REPLAY: &str = "token_exchange_replay_total";
+const REPLAY_DURATION: &str = "token_exchange_replay_duration_seconds";
 const CACHE: &str = "token_exchange_cache_total";
 
 /// A recorder that keeps every record, in order, and the descriptions.
@@ -111,7 +113,7 @@ impl Kept {
     fn seen(&self) -> Seen {
         let records = std::mem::take(&mut *self.records.lock().unwrap());
         for (key, _) in &records {
-            let known = [ATTEMPTS, DURATION, STAGE, ISSUED_TOKEN_REQUESTS, SUPPRESSED, CACHE];
+            let known = [ATTEMPTS, DURATION, STAGE, ISSUED_TOKEN_REQUESTS, SUPPRESSED, REPLAY, REPLAY_DURATION, CACHE];
             assert!(known.contains(&key.name()), "an unknown metric is recorded: {key}");
         }
         Seen(records)
@@ -189,6 +191,8 @@ async fn every_attempt_is_counted_once() {
         (STAGE, seconds),
         (ISSUED_TOKEN_REQUESTS, count),
         (SUPPRESSED, count),
+        (REPLAY, count),
+        (REPLAY_DURATION, seconds),
         (CACHE, count),
     ];
     assert_eq!(described, expected.map(|(name, unit)| (name.to_owned(), unit)).into());
@@ -205,6 +209,22 @@ async fn every_attempt_is_counted_once() {
 
     world.post(None, "grant_type=refresh_token").await;
     assert_eq!(kept.attempts(), [], "a request that the wrapped service answers is no attempt");
+}
+
+#[tokio::test]
+async fn a_question_to_the_replay_store_is_counted() {
+    let kept = Kept::default();
+    let _guard = metrics::set_default_local_recorder(&kept);
+    let one_time = |clients: Vec<Client>| clients.into_iter().map(Client::one_time_subject_tokens).collect();
+    let world = plan_with(one_time, |targets| targets).start().await;
+    let token = world.own.access_token(json!({}));
+    for result in ["first", "again"] {
+        world.exchange(&token).await;
+        let seen = kept.seen();
+        let labels = BTreeMap::from([("kind", "subject_token"), ("result", result)].map(|(k, v)| (k.into(), v.into())));
+        assert_eq!(seen.of(REPLAY), [(labels, 1.0)]);
+        assert_eq!(seen.of(REPLAY_DURATION).len(), 1);
+    }
 }
 
 #[tokio::test]

@@ -290,3 +290,27 @@ async fn a_reload_keeps_what_was_used() {
     world.layer.rotate_signer(signer).unwrap();
     assert_eq!(world.exchange(&token).await.status, StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn a_dry_run_uses_nothing_up() {
+    let world = with_one_time_client().start().await;
+    let token = world.own.access_token(json!({}));
+    let form = encode(&exchange_form(&token, &[]));
+    let explanation = world.layer.explain("orders", form.as_bytes()).await.to_string();
+    assert!(explanation.contains("subject token: may be exchanged once"), "{explanation}");
+    assert_eq!(world.exchange(&token).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_document_can_demand_single_use() {
+    let secret = secret_of("orders");
+    let record = format!("id = \"orders\"\nsecret = \"{secret}\"\none_time_subject_tokens = true");
+    let with_record = |mut clients: Vec<Client>| {
+        clients[0] = toml::from_str(&record).unwrap();
+        clients
+    };
+    let world = plan_with(with_record, |targets| targets).start().await;
+    let token = world.own.access_token(json!({}));
+    assert_eq!(world.exchange(&token).await.status, StatusCode::OK);
+    assert_eq!(world.exchange(&token).await.status, StatusCode::BAD_REQUEST);
+}

@@ -1,4 +1,9 @@
-use crate::{client_authentication, config::Config, server_record::statements, stores::DEFAULT_CAPACITY};
+use crate::{
+    client_authentication,
+    config::Config,
+    server_record::statements,
+    stores::{DEFAULT_CAPACITY, DEFAULT_REPLAY_CAPACITY},
+};
 use std::net::SocketAddr;
 
 /// Prints to standard error what the gateway trusts, who may exchange what, and which limits apply.
@@ -20,6 +25,7 @@ pub(crate) fn banner(config: &Config, address: SocketAddr, admin: SocketAddr) {
     };
     let capacity = settings.revocations.capacity.unwrap_or(DEFAULT_CAPACITY);
     eprintln!("  revocations  {revocations}, at most {capacity}");
+    eprintln!("  single use   {}", replays(config));
     let audit = settings.audit.file.as_ref().map(|path| config.beside(path).display().to_string());
     let required = if settings.audit.optional { "NOT required" } else { "required" };
     eprintln!("  audit        {}, {required}", audit.as_deref().unwrap_or("standard output"));
@@ -32,4 +38,15 @@ pub(crate) fn banner(config: &Config, address: SocketAddr, admin: SocketAddr) {
         limits.requests_per_peer(),
         limits.max_lifetime.as_secs()
     );
+}
+
+/// Where the gateway remembers what may be used once.
+fn replays(config: &Config) -> String {
+    let replay = &config.settings.replay;
+    let capacity = replay.capacity.unwrap_or(DEFAULT_REPLAY_CAPACITY);
+    match (&replay.redis, &replay.file) {
+        (Some(redis), _) => format!("in Redis at {}", redis.url),
+        (None, Some(path)) => format!("in {}, at most {capacity}", config.beside(path).display()),
+        (None, None) => format!("in memory, lost at a restart, at most {capacity}"),
+    }
 }

@@ -47,7 +47,8 @@ pub(super) async fn run(options: &Explain) -> Result<(), Failure> {
         anstream::eprintln!("{WARNING}warning:{WARNING:#} the authorization server cannot be asked: {error:#}");
         Endpoints::assumed(&config)
     });
-    let gateway = Gateway::new(&config, endpoints, Stores::none()).or_exit(Exit::Misconfigured)?;
+    let gateway = Gateway::new(&config, endpoints, Stores::without_files(&config).or_exit(Exit::Misconfigured)?)
+        .or_exit(Exit::Misconfigured)?;
     let form = match (&options.form, &options.token, &options.target) {
         (Some(form), _, _) => read(form)?,
         (None, Some(token), Some(target)) => {

@@ -84,6 +84,7 @@ impl Config {
             paths,
             fetch,
             revocations,
+            replay,
             audit,
             limits,
             budgets,
@@ -144,7 +145,7 @@ impl Config {
         })?;
         // A description of tokens is a part of the records, whose changes count without a restart.
         let (preset, server_tokens) = (upstream.preset.take(), std::mem::take(&mut upstream.tokens));
-        let settings = Settings { listen, upstream, paths, fetch, revocations, audit, limits, budgets, log };
+        let settings = Settings { listen, upstream, paths, fetch, revocations, replay, audit, limits, budgets, log };
         let settings = Arc::new(settings);
         let config = Self {
             settings,
@@ -165,7 +166,7 @@ impl Config {
 
     /// Checks the rules that the types cannot express.
     fn check(&self) -> anyhow::Result<()> {
-        let Settings { listen, paths, limits, log, audit, .. } = &*self.settings;
+        let Settings { listen, paths, limits, log, audit, replay, .. } = &*self.settings;
         if listen.admin == listen.address && listen.admin.port() != 0 {
             return Err(self.wrong("listen.admin", "this is `listen.address` too; give another address"));
         }
@@ -185,6 +186,17 @@ impl Config {
                 return Err(
                     self.wrong("audit.keep", "one file of any size; give `audit.max_size` too, or remove the key")
                 );
+            }
+            _ => {}
+        }
+        match (&replay.redis, &replay.file, replay.capacity) {
+            (Some(_), Some(_), _) => {
+                return Err(
+                    self.wrong("replay.file", "the store is in Redis; remove `replay.file` or `[replay.redis]`")
+                );
+            }
+            (Some(_), _, Some(_)) => {
+                return Err(self.wrong("replay.capacity", "the memory of Redis is the limit; remove the key"));
             }
             _ => {}
         }

@@ -37,6 +37,9 @@ pub(super) struct File {
     /// Where revocations are kept.
     #[serde(default)]
     pub(super) revocations: Revocations,
+    /// Where it is remembered what may be used once.
+    #[serde(default)]
+    pub(super) replay: Replay,
     /// Where audit events are written.
     #[serde(default)]
     pub(super) audit: Audit,
@@ -81,6 +84,7 @@ pub(crate) struct Settings {
     pub(crate) paths: Paths,
     pub(crate) fetch: Fetch,
     pub(crate) revocations: Revocations,
+    pub(crate) replay: Replay,
     pub(crate) audit: Audit,
     pub(crate) limits: Limits,
     pub(crate) budgets: Budgets,
@@ -164,6 +168,9 @@ pub(crate) struct Upstream {
     /// What the tokens of the server look like, in addition to the preset.
     #[serde(default)]
     pub(crate) tokens: ServerTokens,
+    /// Whether each subject token of the server and of the gateway may be exchanged only once. Default: `false`.
+    #[serde(default)]
+    pub(crate) one_time_subject_tokens: bool,
     /// The credentials of the gateway for the introspection of opaque tokens.
     pub(crate) introspection: Option<Introspection>,
     /// How long an accepted client secret is not checked again, at most 5 min. With `0s`, a secret is checked each time.
@@ -314,6 +321,42 @@ pub(crate) struct Revocations {
     pub(crate) capacity: Option<usize>,
 }
 
+/// Where the gateway remembers what may be used once: one-time subject tokens, client assertions and DPoP proofs.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Replay {
+    /// A file, for one gateway. Default: in memory, lost at a restart.
+    pub(crate) file: Option<PathBuf>,
+    /// The most keys in memory or in the file. One client can have half of them. Default: 1000000.
+    pub(crate) capacity: Option<usize>,
+    /// A Redis server, for several gateways.
+    pub(crate) redis: Option<Redis>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Redis {
+    /// The URL of the server or of a node of a cluster, without the password: `rediss://user@redis.example:6379`. The scheme
+    /// `redis` has no TLS.
+    pub(crate) url: String,
+    /// A file with the password. Default: no password.
+    pub(crate) password_file: Option<PathBuf>,
+    /// A file with the authorities that are trusted in place of the public authorities, in PEM.
+    pub(crate) ca: Option<PathBuf>,
+    /// The name in the certificates of the servers. Default: the host of each server.
+    pub(crate) tls_server_name: Option<String>,
+    /// The text before each key. Default: `token-exchange:`.
+    pub(crate) key_prefix: Option<String>,
+    /// The time for a connection. Default: `1s`.
+    #[schemars(with = "DurationText")]
+    #[serde(default = "seconds::<1>", deserialize_with = "duration")]
+    pub(crate) connect_timeout: Duration,
+    /// The time for an answer. Default: `500ms`.
+    #[schemars(with = "DurationText")]
+    #[serde(default = "half_a_second", deserialize_with = "duration")]
+    pub(crate) response_timeout: Duration,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Audit {
@@ -418,6 +461,10 @@ fn default_admin() -> SocketAddr {
 
 const fn seconds<const SECONDS: u64>() -> Duration {
     Duration::from_secs(SECONDS)
+}
+
+const fn half_a_second() -> Duration {
+    Duration::from_millis(500)
 }
 
 fn duration_or_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {

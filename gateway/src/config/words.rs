@@ -20,6 +20,7 @@ const WORDS: &[(&str, &str)] = &[
     ("TokenExchangeBuilder::rules", "[[rule]]"),
     ("TokenExchangeBuilder::audit", "[audit]"),
     ("TokenExchangeBuilder::revocations", "[revocations]"),
+    ("TokenExchangeBuilder::replay_store", "[replay]"),
     ("TokenExchangeBuilder::signer", "keys.active"),
     ("TokenExchangeBuilder::client_authenticator", "upstream.authenticate_clients_by"),
     ("TokenExchangeBuilder::endpoint", "paths.token"),

@@ -109,9 +109,13 @@ pub(crate) async fn diagnose(config: &Config) -> anyhow::Result<Vec<Finding>> {
             return Ok(findings);
         }
     };
-    let gateway = Gateway::new(config, endpoints, Stores::none())?;
+    let gateway = Gateway::new(config, endpoints, Stores::without_files(config)?)?;
     gateway.ask_upstream(config).await;
     findings.extend(diagnose_gateway(config, &gateway, Depth::Every).await?);
+    if gateway.has_redis() {
+        let result = gateway.replay_problem().await.map(Problem::new);
+        findings.push(Finding::new("replay store", result.map_or(Ok("Redis answers".to_owned()), Err)));
+    }
     Ok(findings)
 }
 

@@ -282,7 +282,7 @@ fn the_example_configuration_is_valid() {
     let full = output(&folder, &["check"]);
     // The file shows a preset, which the banner tells with all its statements.
     assert!(full.contains("\n  its tokens   access_token: `account` in `aud` names no service\n"), "{full}");
-    let examples = ["  revocations", "  audit", "  preset", "  its tokens"];
+    let examples = ["  revocations", "  single use", "  audit", "  preset", "  its tokens"];
     let without_files = |text: &str| {
         text.lines()
             .filter(|line| !examples.iter().any(|example| line.starts_with(example)))
