@@ -135,8 +135,8 @@
 //!   include that wait.
 //! * `kind` is a [`UseKind`](replay::UseKind). The `result` of the replay store is the name of a [`Used`](replay::Used), or
 //!   `error`.
-//! * `cache` is `introspection` (feature `introspection-cache`) or `client` (feature `server-authenticator`). Its `result` is
-//!   `hit` or `miss`.
+//! * `cache` is `signature` ([`manual::signatures`]), `introspection` (feature `introspection-cache`) or `client` (feature
+//!   `server-authenticator`). Its `result` is `hit` or `miss`.
 //!
 //! No label holds a text that a client sent.
 //!

@@ -178,7 +178,6 @@ impl ReplayTimer {
 }
 
 /// Counts one lookup in a cache.
-#[cfg(any(feature = "introspection-cache", feature = "server-authenticator"))]
 pub(crate) fn record_cache_lookup(cache: &'static str, is_hit: bool) {
     #[cfg(feature = "metrics")]
     counter!(name::CACHE, "cache" => cache, "result" => if is_hit { "hit" } else { "miss" }).increment(1);

@@ -68,6 +68,7 @@ impl Gateway {
             .http(http)
             .signer(config.signer.clone())
             .max_lifetime(settings.limits.max_lifetime)
+            .signature_memo(settings.limits.signature_memo)
             .max_targets(settings.limits.max_targets)
             .limits(settings.budgets.limits())
             .revocations(stores.revocations)

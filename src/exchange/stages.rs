@@ -138,9 +138,10 @@ pub(crate) struct Validated {
 impl Validated {
     /// Validates the subject token, and then the actor token.
     pub(crate) async fn validate(resolved: Resolved, verifier: &Verifier) -> Result<Self, Rejection> {
-        let subject = verifier.verify(&resolved.parameters.subject, TokenRole::Subject).await?;
+        let client = &resolved.client.id;
+        let subject = verifier.verify(&resolved.parameters.subject, TokenRole::Subject, client).await?;
         let actor = match &resolved.parameters.actor {
-            Some(declared) => Some(verifier.verify(declared, TokenRole::Actor).await?),
+            Some(declared) => Some(verifier.verify(declared, TokenRole::Actor, client).await?),
             None => None,
         };
         let one_time_key = verifier.one_time_key(&subject, &resolved.parameters.subject, resolved.client())?;

@@ -8,7 +8,7 @@ use crate::{
     audit::{Attempt, Operation},
     client_auth::{Authenticator, authenticate},
     exchange::Exchange,
-    jose::{Claims, Compact, KeyMatch, KeySet, KeyUse, RawHeader},
+    jose::{Claims, ClientMemo, Compact, KeyMatch, KeySet, KeyUse, RawHeader, SignatureCheck},
     limits::Budgets,
     protocol::{ClientId, Identification, NumericDate, Rejection, Sender, form_values},
     records::Registry,
@@ -58,6 +58,7 @@ pub(crate) struct IssuedTokens<'a> {
     authenticator: &'a Authenticator,
     /// The keys of the signer. A token that verifies with these keys and names this authorization server was issued here.
     keys: &'a KeySet,
+    memo: Option<ClientMemo<'a>>,
     revocations: Option<&'a RevocationPart>,
 }
 
@@ -75,6 +76,8 @@ impl<'a> IssuedTokens<'a> {
             limits: &exchange.limits,
             authenticator: &exchange.authenticator,
             keys: exchange.signer.keys(),
+            // A token is looked for before the client is authenticated.
+            memo: exchange.verifier.memo_for(None),
             revocations: exchange.status.revocations.as_ref(),
         }
     }
@@ -87,7 +90,8 @@ impl<'a> IssuedTokens<'a> {
     fn verify(&self, token: &str) -> Option<IssuedToken> {
         let jws = Compact::parse(token)?;
         let header = RawHeader::parse(jws.header())?.check().ok()?;
-        if header.kid.is_none() || self.keys.verify(&header, &jws, KeyUse::Signature) != KeyMatch::Verified {
+        let signature = SignatureCheck::new(&header, &jws, KeyUse::Signature, self.memo);
+        if header.kid.is_none() || signature.with_keys(self.keys) != KeyMatch::Verified {
             return None;
         }
         let claims = Claims::from_json(jws.payload()).ok()?;

@@ -80,6 +80,11 @@ impl Algorithm {
         }
     }
 
+    /// Returns whether a signature takes longer than a thread of the runtime should compute for one request.
+    pub(crate) const fn is_slow(self) -> bool {
+        !matches!(self, Self::ES256 | Self::EdDSA)
+    }
+
     /// Returns the algorithm in the terms of biscuit, which does not support EdDSA.
     pub(super) const fn for_biscuit(self) -> Option<SignatureAlgorithm> {
         Some(match self {

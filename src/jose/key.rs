@@ -5,7 +5,10 @@ use biscuit::{
     jws::Secret,
 };
 use data_encoding::BASE64URL_NOPAD;
-use ring::signature::{ED25519, UnparsedPublicKey};
+use ring::{
+    digest::{Context, SHA256},
+    signature::{ED25519, UnparsedPublicKey},
+};
 use serde_json::{Map, Value};
 
 /// The members that only a private or symmetric key has.
@@ -20,13 +23,16 @@ pub(crate) enum KeyUse {
     JwtSvid,
 }
 
+/// The SHA-256 hash of the kind and the value of a public key. Keys with the same fingerprint verify the same signatures.
+pub(super) type Fingerprint = [u8; 32];
+
 /// A public key for one kind of signature (RFC 7517).
-#[derive(PartialEq)]
 pub(crate) struct VerifyingKey {
     pub(crate) kid: Option<String>,
     pub(crate) key_use: KeyUse,
     algorithm: Option<Algorithm>,
     material: Material,
+    fingerprint: Fingerprint,
 }
 
 enum Material {
@@ -39,7 +45,7 @@ enum Material {
 impl VerifyingKey {
     /// Returns whether both keys verify the same signatures.
     pub(super) fn is_same_material(&self, other: &Self) -> bool {
-        self.material == other.material
+        self.fingerprint == other.fingerprint
     }
 
     /// Reads one key of a key set. An error concerns only this key: the other keys of the set can still be used (RFC 7517
@@ -61,7 +67,7 @@ impl VerifyingKey {
         if !jwk.get("key_ops").is_none_or(|operations| verifies(operations, jwk.contains_key("use"))) {
             return Err(IgnoredReason::NotForVerifying);
         }
-        let material = Material::from_jwk(jwk)?;
+        let (material, fingerprint) = Material::from_jwk(jwk)?;
         let algorithm = match jwk.get("alg") {
             None => None,
             Some(name) => {
@@ -69,7 +75,11 @@ impl VerifyingKey {
                 Some(named.filter(|named| material.fits(*named)).ok_or(IgnoredReason::AlgorithmRefused)?)
             }
         };
-        Ok(Self { kid, key_use, algorithm, material })
+        Ok(Self { kid, key_use, algorithm, material, fingerprint })
+    }
+
+    pub(super) fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
     }
 
     /// Returns whether the key is for this algorithm. A key verifies no other signatures.
@@ -94,41 +104,30 @@ impl VerifyingKey {
     }
 }
 
-impl PartialEq for Material {
+impl PartialEq for VerifyingKey {
     fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Ed25519(own), Self::Ed25519(other)) => own == other,
-            (Self::Rsa(own), Self::Rsa(other))
-            | (Self::P256(own), Self::P256(other))
-            | (Self::P384(own), Self::P384(other)) => match (own, other) {
-                (Secret::PublicKey(own), Secret::PublicKey(other)) => own == other,
-                (
-                    Secret::RSAModulusExponent { n: own_n, e: own_e },
-                    Secret::RSAModulusExponent { n: other_n, e: other_e },
-                ) => own_n == other_n && own_e == other_e,
-                _ => false,
-            },
-            _ => false,
-        }
+        let of = |key: &Self| (key.key_use, key.algorithm, key.fingerprint);
+        self.kid == other.kid && of(self) == of(other)
     }
 }
 
 impl Material {
-    fn from_jwk(jwk: &Map<String, Value>) -> Result<Self, IgnoredReason> {
+    fn from_jwk(jwk: &Map<String, Value>) -> Result<(Self, Fingerprint), IgnoredReason> {
         let text = |member| jwk.get(member).and_then(Value::as_str);
         match (text("kty"), text("crv")) {
             (Some("RSA"), _) => Self::rsa(jwk),
             (Some("EC"), Some("P-256" | "P-384")) => Self::elliptic(jwk),
             (Some("OKP"), Some("Ed25519")) => {
                 let public = text("x").and_then(|x| BASE64URL_NOPAD.decode(x.as_bytes()).ok());
-                public.and_then(|public| public.try_into().ok()).map(Self::Ed25519).ok_or(IgnoredReason::Malformed)
+                let public = public.and_then(|public| public.try_into().ok()).ok_or(IgnoredReason::Malformed)?;
+                Ok((Self::Ed25519(public), fingerprint(b"Ed25519", &[&public])))
             }
             (Some("EC" | "OKP"), _) => Err(IgnoredReason::UnknownCurve),
             _ => Err(IgnoredReason::UnknownType),
         }
     }
 
-    fn rsa(jwk: &Map<String, Value>) -> Result<Self, IgnoredReason> {
+    fn rsa(jwk: &Map<String, Value>) -> Result<(Self, Fingerprint), IgnoredReason> {
         let Some(AlgorithmParameters::RSA(rsa)) = parameters(jwk, &["kty", "n", "e"]) else {
             return Err(IgnoredReason::Malformed);
         };
@@ -139,20 +138,21 @@ impl Material {
         if !rsa.e.bit(0) || !(2..=33).contains(&rsa.e.bits()) {
             return Err(IgnoredReason::Malformed);
         }
-        if is_weak(&rsa.n.to_bytes_be()) {
+        let n = rsa.n.to_bytes_be();
+        if is_weak(&n) {
             return Err(IgnoredReason::RsaWeak);
         }
-        Ok(Self::Rsa(rsa.jws_public_key_secret()))
+        Ok((Self::Rsa(rsa.jws_public_key_secret()), fingerprint(b"RSA", &[&n, &rsa.e.to_bytes_be()])))
     }
 
-    fn elliptic(jwk: &Map<String, Value>) -> Result<Self, IgnoredReason> {
+    fn elliptic(jwk: &Map<String, Value>) -> Result<(Self, Fingerprint), IgnoredReason> {
         let Some(AlgorithmParameters::EllipticCurve(ec)) = parameters(jwk, &["kty", "crv", "x", "y"]) else {
             return Err(IgnoredReason::Malformed);
         };
         let secret = ec.jws_public_key_secret();
         match (ec.curve, ec.x.len(), ec.y.len()) {
-            (EllipticCurve::P256, 32, 32) => Ok(Self::P256(secret)),
-            (EllipticCurve::P384, 48, 48) => Ok(Self::P384(secret)),
+            (EllipticCurve::P256, 32, 32) => Ok((Self::P256(secret), fingerprint(b"P-256", &[&ec.x, &ec.y]))),
+            (EllipticCurve::P384, 48, 48) => Ok((Self::P384(secret), fingerprint(b"P-384", &[&ec.x, &ec.y]))),
             _ => Err(IgnoredReason::Malformed),
         }
     }
@@ -166,6 +166,18 @@ impl Material {
             Self::Ed25519(_) => algorithm == EdDSA,
         }
     }
+}
+
+fn fingerprint(kind: &[u8], parts: &[&[u8]]) -> Fingerprint {
+    let mut context = Context::new(&SHA256);
+    for part in [&[kind], parts].concat() {
+        // Without the length, two lists of parts could make the same text.
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let mut hash = [0; 32];
+    hash.copy_from_slice(context.finish().as_ref());
+    hash
 }
 
 /// Returns whether `key_ops` allow a key to verify (RFC 7517 section 4.3). If the key also has a `use`, `key_ops` may name

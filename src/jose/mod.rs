@@ -13,9 +13,11 @@ mod json;
 mod key;
 mod key_set;
 mod members;
+mod memo;
 mod private_jwk;
 mod private_key;
 mod roca;
+mod signature;
 mod text;
 #[cfg(test)]
 mod wycheproof;
@@ -32,7 +34,9 @@ pub(crate) use header::{Header, RawHeader, short_media_type};
 pub(crate) use json::parse_object;
 pub(crate) use key::{KeyUse, VerifyingKey};
 pub(crate) use key_set::KeyMatch;
+pub(crate) use memo::{ClientMemo, SignatureMemo};
 pub(crate) use private_key::PrivateKey;
+pub(crate) use signature::SignatureCheck;
 
 /// Encodes bytes as base64url without padding (RFC 7515 section 2).
 pub(crate) fn base64url(bytes: &[u8]) -> String {

@@ -5,6 +5,7 @@ use super::{
 use crate::{
     client_auth::{Authenticator, ClientAuthenticatorPart, Secrets},
     exchange::Exchange,
+    jose::SignatureMemo,
     jwks::{ClientKeys, Fetcher, TrustedKeys},
     limits::Budgets,
     policy::PolicyPart,
@@ -32,6 +33,8 @@ pub(super) struct Parts {
     pub(super) replays: Replays,
     pub(super) settings: Arc<Settings>,
     pub(super) limits: Arc<Budgets>,
+    /// An entry stays true when the records or the signer change, because the keys of the records are looked up each time.
+    pub(super) memo: Option<Arc<SignatureMemo>>,
 }
 
 impl Parts {
@@ -74,6 +77,7 @@ impl Parts {
                 keys,
                 registry: Arc::clone(&registry),
                 settings: Arc::clone(&self.settings),
+                memo: self.memo.clone(),
             },
             status: self.status.clone(),
             replays: self.replays.clone(),

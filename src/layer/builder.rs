@@ -82,6 +82,8 @@ pub struct TokenExchangeBuilder {
     forward_unread: bool,
     guard: bool,
     limits: Limits,
+    /// The number of entries.
+    signature_memo: usize,
     settings: Settings,
 }
 
@@ -118,6 +120,7 @@ impl TokenExchangeBuilder {
             forward_unread: false,
             guard: false,
             limits: Limits::default(),
+            signature_memo: 8192,
             settings: Settings {
                 clock: Clock::default(),
                 deadline: Duration::from_secs(15),
@@ -425,6 +428,24 @@ impl TokenExchangeBuilder {
     /// Default: the layer grants the other part, and the response names the granted scope.
     pub fn strict_scope(mut self) -> Self {
         self.settings.strict_scope = true;
+        self
+    }
+
+    /// Sets how many verified signatures the layer remembers, at most 1 048 576. Default: 8192, which take up to 512 KiB.
+    /// With 0, the layer verifies the signature of each token each time.
+    ///
+    /// A token that a client presents again then needs no second verification of its signature. Every other check is made
+    /// each time. The page [`signatures`](crate::manual::signatures) says why the memo is safe, and how it is shared between
+    /// clients. The number is rounded up to a multiple of 16; an entry takes 64 bytes.
+    ///
+    /// ```
+    /// use tower_token_exchange::TokenExchangeLayer;
+    ///
+    /// let builder = TokenExchangeLayer::builder("https://as.example").signature_memo(100_000);
+    /// # let _ = builder;
+    /// ```
+    pub fn signature_memo(mut self, entries: usize) -> Self {
+        self.signature_memo = entries;
         self
     }
 

@@ -15,5 +15,7 @@ pub mod performance {}
 pub mod reasons {}
 #[doc = include_str!("scale.md")]
 pub mod scale {}
+#[doc = include_str!("signatures.md")]
+pub mod signatures {}
 #[doc = include_str!("smuggling.md")]
 pub mod smuggling {}

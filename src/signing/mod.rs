@@ -1,5 +1,6 @@
 //! Issued tokens: the claims, the signature, and the public keys that verify the signature.
 
+mod blocking;
 mod claims;
 mod local;
 mod published;
@@ -11,6 +12,7 @@ pub use crate::{
     jose::{Algorithm, AlgorithmError, KeyError},
     protocol::KeyId,
 };
+pub use blocking::BlockingSigner;
 pub use local::{LocalSigner, SignError};
 pub use published::PublishedKeys;
 pub use service::{Signature, SigningRequest, SigningService};

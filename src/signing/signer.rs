@@ -1,5 +1,5 @@
 use super::{
-    LocalSigner, Signature, SigningRequest, SigningService,
+    BlockingSigner, LocalSigner, Signature, SigningRequest, SigningService,
     claims::{ACCESS_TOKEN_TYP, PLAIN_TYP},
 };
 use crate::{
@@ -16,7 +16,7 @@ const FAILING: Failing = Failing { unavailable: Reason::SignerUnavailable, panic
 /// A signing service, the name and algorithm of its key, and the public keys that verify its signatures.
 ///
 /// A [`LocalSigner`] converts into a `Signer`. For any other service, such as a key management service, use
-/// [`Signer::new`].
+/// [`Signer::new`]. For a function that blocks, use a [`BlockingSigner`].
 ///
 /// ```
 /// use tower_token_exchange::signing::{Algorithm, KeyId, LocalSigner, Signature, Signer, SigningRequest};
@@ -181,14 +181,19 @@ fn header_segment(algorithm: Algorithm, key_id: &KeyId, typ: &str) -> Arc<str> {
     base64url(header.to_string().as_bytes()).into()
 }
 
+/// Signs with a key in this process. A key for RSA or ES384 signs outside of the threads of the runtime, as a
+/// [`BlockingSigner`] with its default bounds does, because a signature takes up to some milliseconds.
 impl From<LocalSigner> for Signer {
     fn from(local: LocalSigner) -> Self {
         let keys = local.published_keys().key_set();
-        Self {
-            keys,
-            signatures: Signatures::Local,
-            ..Self::unchecked(local.key_id().clone(), local.algorithm(), local)
-        }
+        let (key_id, algorithm) = (local.key_id().clone(), local.algorithm());
+        let signer = if algorithm.is_slow() {
+            let sign = move |request: SigningRequest| local.sign(&request.signing_input).map(Signature::new);
+            Self::unchecked(key_id, algorithm, BlockingSigner::new(sign))
+        } else {
+            Self::unchecked(key_id, algorithm, local)
+        };
+        Self { keys, signatures: Signatures::Local, ..signer }
     }
 }
 

@@ -1,5 +1,5 @@
 use crate::{
-    jose::{Claims, Compact, Header, KeyMatch, KeyUse, RawHeader},
+    jose::{Claims, ClientMemo, Compact, Header, KeyMatch, KeyUse, RawHeader, SignatureCheck},
     jwks::TrustedKeys,
     protocol::{Detail, Reason, Rejection, refuse},
     records::{IssuerId, IssuerRecord},
@@ -34,9 +34,10 @@ impl<'a> Jwt<'a> {
     }
 
     /// Whether this layer issued the token: a key of the signer has the name that the token gives, and signed the token.
-    pub(super) fn is_issued_here(&self, own: &IssuerId, keys: &TrustedKeys) -> bool {
+    pub(super) fn is_issued_here(&self, own: &IssuerId, keys: &TrustedKeys, memo: Option<ClientMemo<'_>>) -> bool {
         let Ok(header) = self.header.check() else { return false };
-        header.kid.is_some() && keys.verifies_as_issued(own, |set| set.verify(&header, &self.jws, KeyUse::Signature))
+        let signature = SignatureCheck::new(&header, &self.jws, KeyUse::Signature, memo);
+        header.kid.is_some() && keys.verifies_as_issued(own, |set| signature.with_keys(set))
     }
 
     /// Checks that a key of the issuer signed the token, with an algorithm that the record of the issuer allows.
@@ -45,14 +46,15 @@ impl<'a> Jwt<'a> {
         header: &Header,
         issuer: &IssuerRecord,
         keys: &TrustedKeys,
+        memo: Option<ClientMemo<'_>>,
     ) -> Result<(), Rejection> {
         let algorithm = header.algorithm;
         if !issuer.algorithms.contains(&algorithm) {
             return Err(refuse(Reason::TokenAlgorithmRefused).with_detail(format_args!("alg `{algorithm}`")));
         }
         let key_use = if issuer.spiffe { KeyUse::JwtSvid } else { KeyUse::Signature };
-        let found = keys.verify(issuer, header.kid.is_some(), |set| set.verify(header, &self.jws, key_use));
-        match found.await? {
+        let signature = SignatureCheck::new(header, &self.jws, key_use, memo);
+        match keys.verify(issuer, header.kid.is_some(), |set| signature.with_keys(set)).await? {
             KeyMatch::Verified => Ok(()),
             KeyMatch::Mismatch => Err(refuse(Reason::TokenSignatureInvalid)),
             KeyMatch::NoKey => {

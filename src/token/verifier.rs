@@ -7,9 +7,9 @@ use super::{
     plug::{self, TokenToVerify},
 };
 use crate::{
-    jose::{Claims, Invalid},
+    jose::{Claims, ClientMemo, Invalid, SignatureMemo},
     jwks::TrustedKeys,
-    protocol::{DeclaredToken, Detail, EXCHANGED_FROM, Reason, Rejection, TokenType, refuse},
+    protocol::{ClientId, DeclaredToken, Detail, EXCHANGED_FROM, Reason, Rejection, TokenType, refuse},
     records::{IntrospectedTokens, IssuerId, IssuerRecord, Registry},
     settings::Settings,
 };
@@ -25,6 +25,8 @@ pub(crate) struct Verifier {
     /// The introspection endpoints, by issuer.
     pub(crate) introspectors: HashMap<IssuerId, Introspector>,
     pub(crate) settings: Arc<Settings>,
+    /// The signatures that need no second verification. `None` if every signature is verified each time.
+    pub(crate) memo: Option<Arc<SignatureMemo>>,
 }
 
 /// A token that its issuer vouches for.
@@ -47,9 +49,14 @@ fn is_unverifiable(refusal: &Rejection) -> bool {
 }
 
 impl Verifier {
-    /// Verifies a token. The detail of a refusal says whose token was refused.
-    pub(crate) async fn verify(&self, declared: &DeclaredToken, role: TokenRole) -> Result<VerifiedToken, Rejection> {
-        let found = self.find_genuine(declared, role).await;
+    /// Verifies a token that a client presents. The detail of a refusal says whose token was refused.
+    pub(crate) async fn verify(
+        &self,
+        declared: &DeclaredToken,
+        role: TokenRole,
+        client: &ClientId,
+    ) -> Result<VerifiedToken, Rejection> {
+        let found = self.find_genuine(declared, role, self.memo_for(Some(client))).await;
         let genuine = found.map_err(|rejection| refused(rejection, declared, role, false))?;
         let checked = self.check(genuine, &declared.token_type, role);
         checked.map_err(|rejection| refused(rejection, declared, role, true))
@@ -59,7 +66,12 @@ impl Verifier {
     ///
     /// A verifier that is registered for the token type decides alone. Otherwise the signature of the issuer decides, or
     /// the introspection endpoint of the issuer.
-    async fn find_genuine(&self, declared: &DeclaredToken, role: TokenRole) -> Result<GenuineToken, Rejection> {
+    async fn find_genuine(
+        &self,
+        declared: &DeclaredToken,
+        role: TokenRole,
+        memo: Option<ClientMemo<'_>>,
+    ) -> Result<GenuineToken, Rejection> {
         let DeclaredToken { token, token_type } = declared;
         if let Some(verifier) = self.plugs.get(token_type) {
             let question = TokenToVerify::new(token.expose(), token_type.clone(), role);
@@ -73,7 +85,7 @@ impl Verifier {
             return self.introspect(issuer, declared, role).await;
         };
         let claims = jwt.claims()?;
-        if let Some(issued) = self.registry.issued().filter(|_| self.is_issued_here(&jwt, &claims)) {
+        if let Some(issued) = self.registry.issued().filter(|_| self.is_issued_here(&jwt, &claims, memo)) {
             issuer_rules::check_type_and_role(issued, token_type, role)?;
             let (issuer, typ) = (Arc::clone(issued), Typ::Header(jwt.typ()?));
             return Ok(GenuineToken { issuer, typ, claims, is_issued_here: true });
@@ -91,7 +103,7 @@ impl Verifier {
             return self.introspect_jwt(&jwt, &issuer, declared, role).await;
         }
         let verified = match jwt.header() {
-            Ok(header) => jwt.check_signature(&header, &issuer, &self.keys).await.map(|()| header),
+            Ok(header) => jwt.check_signature(&header, &issuer, &self.keys, memo).await.map(|()| header),
             Err(refusal) => Err(refusal),
         };
         let header = match verified {
@@ -112,9 +124,14 @@ impl Verifier {
         Ok(GenuineToken { issuer, typ: Typ::Header(header.typ), claims, is_issued_here })
     }
 
-    fn is_issued_here(&self, jwt: &Jwt<'_>, claims: &Claims) -> bool {
+    /// The memo as a client uses it. `None` is a client that is not authenticated.
+    pub(crate) fn memo_for(&self, client: Option<&ClientId>) -> Option<ClientMemo<'_>> {
+        self.memo.as_ref().map(|memo| memo.for_client(client))
+    }
+
+    fn is_issued_here(&self, jwt: &Jwt<'_>, claims: &Claims, memo: Option<ClientMemo<'_>>) -> bool {
         let own = self.registry.own_issuer();
-        claims.text("iss").is_ok_and(|iss| iss == Some(own.as_str())) && jwt.is_issued_here(own, &self.keys)
+        claims.text("iss").is_ok_and(|iss| iss == Some(own.as_str())) && jwt.is_issued_here(own, &self.keys, memo)
     }
 
     /// Asks about a JWT. The header of the JWT still has to fit the declared type.

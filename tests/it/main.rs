@@ -65,6 +65,8 @@ mod server_authenticator;
 mod server_limits;
 mod server_tokens;
 mod shutdown;
+mod signature_memo;
+mod slow_signatures;
 mod smuggling;
 mod threats;
 mod verified_claims;

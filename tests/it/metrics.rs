@@ -160,9 +160,8 @@ impl Seen {
     }
 
     /// Returns the hits and misses of a cache, in order.
-    #[cfg(any(feature = "introspection-cache", feature = "server-authenticator"))]
     fn lookups(&self, cache: &str) -> Vec<String> {
-        let questions = self.of(CACHE).into_iter();
+        let questions = self.of(CACHE).into_iter().filter(|(labels, _)| labels["cache"] == cache);
         questions
             .map(|(mut labels, one)| {
                 assert_eq!((one, labels.remove("cache").as_deref()), (1.0, Some(cache)));
@@ -471,6 +470,29 @@ async fn an_abandoned_answer_ends_with_the_connection() {
         assert_eq!(last, "answer");
         assert!((seconds - sink_takes.min(3) as f64).abs() < 0.5, "{seconds} s");
         assert_eq!(seen.attempts(), [labels("error", "audit_unavailable", "delegation")]);
+    }
+}
+
+#[tokio::test]
+async fn a_known_signature_is_a_cache_hit() {
+    for (entries, expected) in [(16, &["miss", "hit", "miss", "miss", "miss", "hit"][..]), (0, &[][..])] {
+        let kept = Kept::default();
+        let _guard = metrics::set_default_local_recorder(&kept);
+        let plan = plan().with(|builder| builder.signature_memo(entries).introspection_endpoint("/introspect"));
+        let world = plan.start().await;
+        let [token, other] = ["1", "2"].map(|jti| world.own.access_token(json!({ "jti": jti })));
+        let forged = format!("{}AAAA", &other[..other.len() - 4]);
+        for token in [&token, &token, &forged, &other] {
+            world.exchange(token).await;
+        }
+        // No key has the name, so no signature is looked for.
+        world.exchange(&world.own.sign(&json!({ "alg": "ES256", "kid": "unknown" }), &json!({ "iss": AS }))).await;
+        let issued = world.own.access_token(json!({ "jti": "3" }));
+        for _ in 0..2 {
+            let billing = basic("billing", &secret_of("billing"));
+            world.post_to("/introspect", Some(&billing), encode(&[("token", &issued)])).await;
+        }
+        assert_eq!(kept.seen().lookups("signature"), expected);
     }
 }
 

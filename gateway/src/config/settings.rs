@@ -403,6 +403,9 @@ pub(crate) struct Limits {
     #[schemars(with = "DurationText")]
     #[serde(deserialize_with = "duration")]
     pub(crate) max_lifetime: Duration,
+    /// The number of verified signatures that the gateway remembers, at most 1048576. An entry takes 64 bytes. 0 verifies the
+    /// signature of each token each time. Default: 8192.
+    pub(crate) signature_memo: usize,
     /// The most targets of one request, from 1 to 8.
     pub(crate) max_targets: usize,
     /// Whether a request is refused if a part of the requested scope cannot be granted.
@@ -435,6 +438,7 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(30),
             max_lifetime: Duration::from_secs(300),
+            signature_memo: 8192,
             max_targets: 1,
             strict_scope: false,
         }

@@ -25,6 +25,7 @@ const WORDS: &[(&str, &str)] = &[
     ("TokenExchangeBuilder::client_authenticator", "upstream.authenticate_clients_by"),
     ("TokenExchangeBuilder::endpoint", "paths.token"),
     ("TokenExchangeBuilder::max_lifetime", "limits.max_lifetime"),
+    ("TokenExchangeBuilder::signature_memo", "limits.signature_memo"),
     ("TokenExchangeBuilder::max_targets", "limits.max_targets"),
     ("TokenExchangeBuilder::strict_scope", "limits.strict_scope"),
     ("TokenExchangeLayer::readiness", "/readyz"),

@@ -5,6 +5,7 @@ use crate::{
     audit::Audit,
     fetch::default_service,
     issued::IssuedTokenEndpoint,
+    jose::SignatureMemo,
     jwks::Fetcher,
     layer::{
         Document, TokenExchangeLayer,
@@ -22,6 +23,8 @@ use std::{sync::Arc, time::Duration};
 
 /// The most targets that [`TokenExchangeBuilder::max_targets`] permits.
 const MAX_TARGETS: usize = 8;
+/// The most entries that [`TokenExchangeBuilder::signature_memo`] permits.
+const MAX_MEMO_ENTRIES: usize = 1_048_576;
 /// The longest leeway that [`TokenExchangeBuilder::leeway`] permits.
 const MAX_LEEWAY: Duration = Duration::from_secs(60);
 
@@ -69,6 +72,7 @@ impl TokenExchangeBuilder {
             replays: Replays::new(self.replay_store, settings.clock.clone()),
             limits: Arc::new(Budgets::new(self.limits, &settings.clock)),
             settings: Arc::clone(&settings),
+            memo: SignatureMemo::new(self.signature_memo).map(Arc::new),
         };
         let state = ServiceState {
             endpoints: match self.endpoints {
@@ -135,6 +139,10 @@ impl TokenExchangeBuilder {
         }
         if *leeway > MAX_LEEWAY {
             problems.add(ConfigError::new("leeway", "longer than a minute: give 60 s or less"));
+        }
+        if self.signature_memo > MAX_MEMO_ENTRIES {
+            problems
+                .add(ConfigError::new("signature_memo", "too many entries: give 1048576 or fewer, or 0 for no memo"));
         }
         if *max_lifetime < Duration::from_secs(1) {
             problems.add(ConfigError::new("max_lifetime", "shorter than a second: give 1 s or more"));
