@@ -6,7 +6,7 @@ use crate::{
     client_auth::{AuthenticationMethod, Credentials},
     exchange::{Authenticated, Bounded, Decided, Issued, Observer, Presented, Resolved, StillValid, Validated},
     policy::ShadowOutcome,
-    protocol::{ClientId, Identification, NumericDate, escaped, escaped_id},
+    protocol::{ClientId, Identification, NumericDate, escaped, escaped_as, escaped_id},
     records::Party,
     token::VerifiedToken,
 };
@@ -133,7 +133,7 @@ fn token(token: &VerifiedToken) -> TokenFacts {
     TokenFacts {
         token_type: token.token_type.clone(),
         iss: token.issuer.id.clone(),
-        jti: token.claims.string("jti").map(|jti| escaped(jti).into()),
+        jti: token.claims.string("jti").map(escaped_as),
         exp: token.expires_at,
         one_time: false,
     }

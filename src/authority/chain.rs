@@ -81,7 +81,9 @@ impl ActChain {
             if position.is_some() && !may_repeat {
                 return Err(refuse(Reason::ActorRepeated).with_detail(format_args!("`{}`", actor.party.sub)));
             }
-            self.0.insert(0, Hop { party: actor.name_in_act.clone(), members: Map::new() });
+            let current = Hop { party: actor.name_in_act.clone(), members: Map::new() };
+            self.0.reserve_exact(1);
+            self.0.insert(0, current);
         }
         if self.depth() > max_depth {
             let detail = format!("{} actors, and `max_chain_depth` of the layer is {max_depth}", self.depth());

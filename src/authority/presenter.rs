@@ -24,10 +24,11 @@ pub(super) fn check(
     named_by_may_act: bool,
 ) -> Result<(), Rejection> {
     if subject.audience.is_empty() && !subject.audience_is_waived {
-        let problem = match subject.claims.audience() {
-            Ok(names) if !names.is_empty() => "every `aud` of the token is in `ignored_audiences`",
-            _ if subject.claims.contains("aud") => "the `aud` of the token is empty",
-            _ => "the token has no `aud`",
+        let is_named = subject.claims.audience().is_ok_and(|mut names| names.next().is_some());
+        let problem = match subject.claims.contains("aud") {
+            _ if is_named => "every `aud` of the token is in `ignored_audiences`",
+            true => "the `aud` of the token is empty",
+            false => "the token has no `aud`",
         };
         return Err(refuse(Reason::PresenterUnknown).with_detail(problem));
     }

@@ -94,7 +94,7 @@ impl<'a> Assertion<'a> {
 
     /// Checks that the assertion is for this audience and no other.
     pub(super) fn check_sole_audience(&self, audience: &str) -> Result<(), Rejection> {
-        match self.claims.audience().as_deref() {
+        match self.claims.audience().map(Iterator::collect::<Vec<_>>).as_deref() {
             Ok([one]) if *one == audience => Ok(()),
             _ => Err(self.wrong_audience()),
         }

@@ -178,6 +178,13 @@ impl Validated {
 /// bounds.
 #[derive(Debug)]
 pub(crate) struct Bounded {
+    /// On the heap, because every later stage contains these values, and a future that holds the stages would be large.
+    found: Box<Found>,
+}
+
+/// The values of [`Bounded`].
+#[derive(Debug)]
+struct Found {
     validated: Validated,
     bounds: Bounds,
 }
@@ -186,35 +193,39 @@ impl Bounded {
     /// Finds the bounds.
     pub(crate) fn bound(validated: Validated, registry: &Registry, settings: &Settings) -> Result<Self, Rejection> {
         let bounds = Bounds::find(&validated.facts(registry), settings)?;
-        Ok(Self { validated, bounds })
+        Ok(Self { found: Box::new(Found { validated, bounds }) })
+    }
+
+    fn bounds(&self) -> &Bounds {
+        &self.found.bounds
     }
 
     pub(crate) fn issued_sub(&self) -> &SubjectId {
-        &self.bounds.parties.issued_sub
+        &self.bounds().parties.issued_sub
     }
 
     /// The names of the subject other than the name in the subject token.
     pub(crate) fn subject_other_names(&self) -> &[Party] {
-        self.bounds.parties.subject_other_names()
+        self.bounds().parties.subject_other_names()
     }
 
     pub(crate) fn actor(&self) -> &Actor {
-        &self.bounds.parties.actor
+        &self.bounds().parties.actor
     }
 
     /// The actors that the subject token names.
     pub(crate) fn prior_actors(&self) -> &ActChain {
-        &self.bounds.prior_actors
+        &self.bounds().prior_actors
     }
 
     /// The reason why a delegation is impossible.
     pub(crate) fn delegation_problem(&self) -> Option<&Rejection> {
-        self.bounds.semantics.delegation.as_ref().err()
+        self.bounds().semantics.delegation.as_ref().err()
     }
 
     /// The reason why an impersonation is impossible.
     pub(crate) fn impersonation_problem(&self) -> Option<&Rejection> {
-        self.bounds.semantics.impersonation.as_ref().err()
+        self.bounds().semantics.impersonation.as_ref().err()
     }
 
     fn target_ids(&self) -> Vec<TargetId> {
@@ -256,7 +267,7 @@ impl StillValid {
     /// The question to the policy.
     pub(crate) fn policy_query(&self) -> Query {
         let Bounds { parties, prior_actors, prior_actor_other_names, semantics, ceiling, login, found_at } =
-            &self.bounds;
+            self.bounds();
         Query {
             client_id: self.client().id.clone(),
             subject: policy::Subject {
@@ -315,7 +326,7 @@ impl Decided {
             on_shadow(outcome);
         }
         let clamp = |grant: Grant| {
-            EffectiveGrant::checked(&still_valid.bounds, grant, still_valid.requested_scope(), strict_scope)
+            EffectiveGrant::checked(still_valid.bounds(), grant, still_valid.requested_scope(), strict_scope)
         };
         let grant = match decision {
             Decision::Allow(grant) => clamp(grant)?,
@@ -330,6 +341,9 @@ impl Decided {
 
     /// The claim `exchanged_from` of the issued token, if the token needs the claim.
     fn exchanged_from(&self, registry: &Registry) -> Option<Value> {
+        if self.subject().has_plain_origin(self.issued_token_type()) {
+            return None;
+        }
         self.subject().origin_of_issued().to_claim(registry, self.issued_sub(), self.issued_token_type())
     }
 }
@@ -355,7 +369,7 @@ impl Signed {
             client_id: &decided.client().id,
             targets: decided.targets(),
             grant: decided.grant(),
-            login: &decided.bounds.login,
+            login: &decided.bounds().login,
             subject: decided.subject(),
             exchanged_from: decided.exchanged_from(registry),
             token_type: decided.issued_token_type(),
@@ -406,12 +420,12 @@ impl Issued {
 
 /// Makes the accessors of an earlier stage available on the next stage.
 macro_rules! answers_for {
-    ($($stage:ident => $field:ident: $earlier:ident,)*) => {
+    ($($stage:ident => $($field:ident).+: $earlier:ident,)*) => {
         $(impl Deref for $stage {
             type Target = $earlier;
 
             fn deref(&self) -> &$earlier {
-                &self.$field
+                &self.$($field).+
             }
         })*
     };
@@ -419,7 +433,7 @@ macro_rules! answers_for {
 
 answers_for! {
     Validated => resolved: Resolved,
-    Bounded => validated: Validated,
+    Bounded => found.validated: Validated,
     StillValid => bounded: Bounded,
     Decided => still_valid: StillValid,
     Signed => decided: Decided,

@@ -36,9 +36,8 @@ impl IssuedTokens<'_> {
     fn may_introspect(&self, client_id: &ClientId, token: &IssuedToken) -> bool {
         let serves =
             |aud: &str| self.registry.target_by_aud(aud).is_some_and(|target| target.owner.as_ref() == Some(client_id));
-        let audience = token.claims.audience().unwrap_or_default();
-        self.registry.client(client_id.as_str()).is_some()
-            && (token.is_held_by(client_id) || audience.into_iter().any(serves))
+        let mut audience = token.claims.audience().into_iter().flatten();
+        self.registry.client(client_id.as_str()).is_some() && (token.is_held_by(client_id) || audience.any(serves))
     }
 
     async fn is_revoked(&self, jti: Option<&str>) -> Result<bool, Rejection> {

@@ -3,11 +3,11 @@ use super::{
     text::{Text, TextVisitor},
 };
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 use std::{collections::HashSet, fmt, sync::OnceLock};
 
-/// The most members of most headers and claims. More members need a second allocation.
-const USUAL_MEMBERS: usize = 12;
+/// The fewest bytes of JSON that most members have. Shorter members need a second allocation.
+const USUAL_BYTES: usize = 16;
 
 /// The most members whose names are compared in pairs. Of more members, the time would grow with the square of the number.
 const FEW_MEMBERS: usize = 32;
@@ -29,10 +29,13 @@ struct Member {
 
 #[derive(Clone)]
 enum MemberValue {
-    /// A string. The JSON value is made when somebody asks for it.
-    Text(Text, OnceLock<Box<Value>>),
-    Other(Value),
+    Text(Text, Lazy),
+    Number(Number, Lazy),
+    Other(Box<Value>),
 }
+
+/// The JSON value of a member, which is made when somebody asks for it.
+type Lazy = OnceLock<Box<Value>>;
 
 impl Members {
     /// Reads a text that is one JSON object. Returns `None` if the text has anything else, if a level has a duplicate
@@ -62,7 +65,15 @@ impl Members {
     pub(super) fn string(&self, name: &str) -> Option<&str> {
         match &self.list[self.position(name)?].value {
             MemberValue::Text(text, _) => Some(text.of(&self.json)),
-            MemberValue::Other(_) => None,
+            MemberValue::Number(..) | MemberValue::Other(_) => None,
+        }
+    }
+
+    /// Returns a member that is a number. `None` for every other value.
+    pub(super) fn number(&self, name: &str) -> Option<&Number> {
+        match &self.list[self.position(name)?].value {
+            MemberValue::Number(number, _) => Some(number),
+            MemberValue::Text(..) | MemberValue::Other(_) => None,
         }
     }
 
@@ -92,12 +103,13 @@ impl Members {
     fn value<'a>(&'a self, member: &'a Member) -> &'a Value {
         match &member.value {
             MemberValue::Text(text, value) => value.get_or_init(|| Box::new(text.of(&self.json).into())),
+            MemberValue::Number(number, value) => value.get_or_init(|| Box::new(number.clone().into())),
             MemberValue::Other(value) => value,
         }
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.names().position(|known| known == name)
+        self.list.iter().position(|member| member.name.is(&self.json, name))
     }
 
     fn has_duplicates(&self) -> bool {
@@ -119,8 +131,9 @@ impl From<Map<String, Value>> for Members {
 impl From<Value> for MemberValue {
     fn from(value: Value) -> Self {
         match value {
-            Value::String(text) => Self::Text(Text::Own(text), OnceLock::new()),
-            other => Self::Other(other),
+            Value::String(text) => Self::Text(Text::Own(text), Lazy::new()),
+            Value::Number(number) => Self::Number(number, Lazy::new()),
+            other => Self::Other(Box::new(other)),
         }
     }
 }
@@ -136,7 +149,7 @@ impl<'de> Visitor<'de> for MembersVisitor<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Vec<Member>, A::Error> {
-        let mut list = Vec::with_capacity(USUAL_MEMBERS);
+        let mut list = Vec::with_capacity((self.0.len() / USUAL_BYTES).min(FEW_MEMBERS));
         while let Some(name) = members.next_key_seed(TextVisitor(self.0))? {
             if name.of(self.0) == NUMBER {
                 return Err(de::Error::custom("a name that serde_json keeps for itself"));
@@ -171,39 +184,39 @@ impl<'de> Visitor<'de> for ValueVisitor<'_> {
     }
 
     fn visit_unit<E>(self) -> Result<MemberValue, E> {
-        Ok(MemberValue::Other(Value::Null))
+        Ok(Value::Null.into())
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<MemberValue, E> {
-        Ok(MemberValue::Other(value.into()))
+        Ok(Value::from(value).into())
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<MemberValue, E> {
-        Ok(MemberValue::Other(value.into()))
+        Ok(Value::from(value).into())
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<MemberValue, E> {
-        Ok(MemberValue::Other(value.into()))
+        Ok(Value::from(value).into())
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<MemberValue, E> {
-        Ok(MemberValue::Other(value.into()))
+        Ok(Value::from(value).into())
     }
 
     fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<MemberValue, E> {
-        TextVisitor(self.0).visit_borrowed_str(text).map(|text| MemberValue::Text(text, OnceLock::new()))
+        TextVisitor(self.0).visit_borrowed_str(text).map(|text| MemberValue::Text(text, Lazy::new()))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<MemberValue, E> {
-        TextVisitor(self.0).visit_str(text).map(|text| MemberValue::Text(text, OnceLock::new()))
+        TextVisitor(self.0).visit_str(text).map(|text| MemberValue::Text(text, Lazy::new()))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<MemberValue, A::Error> {
-        Self::OTHER.visit_seq(elements).map(MemberValue::Other)
+        Self::OTHER.visit_seq(elements).map(MemberValue::from)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, members: A) -> Result<MemberValue, A::Error> {
-        Self::OTHER.visit_map(members).map(MemberValue::Other)
+        Self::OTHER.visit_map(members).map(MemberValue::from)
     }
 }
 

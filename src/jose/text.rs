@@ -13,6 +13,17 @@ pub(super) enum Text {
 }
 
 impl Text {
+    /// Whether the string is this text. `json` is the JSON text that the string was read from.
+    pub(super) fn is(&self, json: &str, text: &str) -> bool {
+        match self {
+            // The comparison of bytes does not look for the ends of characters.
+            Self::InJson { start, end } => {
+                end - start == text.len() && json.as_bytes()[*start..*end] == *text.as_bytes()
+            }
+            Self::Own(own) => own == text,
+        }
+    }
+
     /// The string. `json` is the JSON text that the string was read from.
     pub(super) fn of<'a>(&'a self, json: &'a str) -> &'a str {
         match self {

@@ -18,6 +18,11 @@ pub(crate) fn escaped(text: &str) -> String {
     safe
 }
 
+/// Makes a text safe for a log line, as [`escaped`] does, and makes an identifier of the text.
+pub(crate) fn escaped_as<T: for<'a> From<&'a str>>(text: &str) -> T {
+    if is_safe(text) { text.into() } else { escaped(text).as_str().into() }
+}
+
 /// Makes an identifier safe for a log line, as [`escaped`] does. An identifier that is safe is shared.
 pub(crate) fn escaped_id<T: AsRef<str> + Clone + From<String>>(id: &T) -> T {
     if is_safe(id.as_ref()) { id.clone() } else { escaped(id.as_ref()).into() }

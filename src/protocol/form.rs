@@ -1,6 +1,7 @@
 use super::{Reason, Rejection, Sensitive, refuse, wiped_on_drop};
 use data_encoding::BASE64;
 use http::{HeaderValue, header::InvalidHeaderValue};
+use memchr::{memchr, memchr_iter, memchr2};
 use percent_encoding::percent_decode_str;
 use std::{borrow::Cow, mem};
 use zeroize::Zeroizing;
@@ -37,8 +38,8 @@ impl Form {
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Rejection> {
         let mut form = Self::default();
         let (mut seen, mut seen_others) = ([false; SINGLE.len()], Vec::new());
-        for (count, pair) in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).enumerate() {
-            let (name, value) = match pair.iter().position(|byte| *byte == b'=') {
+        for (count, pair) in form_pairs(body).filter(|pair| !pair.is_empty()).enumerate() {
+            let (name, value) = match memchr(b'=', pair) {
                 Some(at) => (&pair[..at], &pair[at + 1..]),
                 None => (pair, &[][..]),
             };
@@ -75,6 +76,12 @@ impl Form {
     }
 }
 
+/// Returns the parameters of a form: names with values, which are still encoded.
+pub(crate) fn form_pairs(form: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    memchr_iter(b'&', form).chain([form.len()]).map(move |end| &form[mem::replace(&mut start, end + 1)..end])
+}
+
 fn position(name: &str) -> Option<usize> {
     SINGLE.iter().position(|known| *known == name)
 }
@@ -88,13 +95,14 @@ enum Decoded<'a> {
 impl<'a> Decoded<'a> {
     /// Form-decodes a text. A broken escape, text that is not UTF-8 and a NUL are errors.
     fn read(text: &'a [u8]) -> Result<Self, Rejection> {
-        let is_plain = !text.iter().fold(false, |found, byte| found | matches!(byte, b'+' | b'%'));
-        let decoded = if is_plain {
+        let decoded = if memchr2(b'+', b'%', text).is_none() {
             std::str::from_utf8(text).ok().map(Self::Plain)
         } else {
             form_decode(text).and_then(Sensitive::from_utf8).map(Self::Escaped)
         };
-        decoded.filter(|text| !text.expose().contains('\0')).ok_or_else(|| refuse(Reason::MalformedForm))
+        decoded
+            .filter(|text| memchr(0, text.expose().as_bytes()).is_none())
+            .ok_or_else(|| refuse(Reason::MalformedForm))
     }
 
     fn expose(&self) -> &str {

@@ -38,11 +38,11 @@ pub use token_type::{TokenType, TokenTypeError};
 
 pub(crate) use client_address::Sender;
 pub(crate) use detail::Detail;
-pub(crate) use escaped::{escaped, escaped_id};
+pub(crate) use escaped::{escaped, escaped_as, escaped_id};
 use form::Form;
 #[cfg(any(test, feature = "server-authenticator"))]
 pub(crate) use form::basic_header;
-pub(crate) use form::{basic_authorization, form_decode, form_encode, form_values, lenient_percent_decode};
+pub(crate) use form::{basic_authorization, form_decode, form_encode, form_pairs, form_values, lenient_percent_decode};
 pub(crate) use lenient::{any_parameter, any_string, begins_like_json, unescaped_utf16};
 pub(crate) use media_type::media_type_of;
 pub(crate) use name::is_name;

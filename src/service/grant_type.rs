@@ -1,11 +1,18 @@
 //! The search for the token exchange grant in a body that another server could read in another way.
 
-use crate::protocol::{GRANT_TYPE, any_parameter, any_string};
+use crate::protocol::{GRANT_TYPE, any_parameter, any_string, form_pairs};
+
+const USUAL_PARAMETERS: [&[u8]; 2] = [
+    b"grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Atoken-exchange",
+    b"grant_type=urn:ietf:params:oauth:grant-type:token-exchange",
+];
 
 /// Whether any reading of a form contains the token exchange grant. The layer must see the grant in every form in which
 /// another server could read the grant.
 pub(crate) fn form_contains_exchange_grant(form: &[u8]) -> bool {
-    any_parameter(form, "grant_type", is_exchange_grant)
+    // Correct clients write the parameter in one of these ways. The search for every other way takes much longer.
+    form_pairs(form).any(|pair| USUAL_PARAMETERS.contains(&pair))
+        || any_parameter(form, "grant_type", is_exchange_grant)
 }
 
 /// Whether any string in a JSON text is the token exchange grant. `None` if the text is not JSON.

@@ -6,7 +6,7 @@ use crate::{
 };
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The facts that an issued token states.
 pub(crate) struct TokenContents<'a> {
@@ -51,7 +51,7 @@ pub(super) enum Claim<'a> {
     Seconds(u64),
     Audiences(Audiences<'a>),
     Act(ActClaim<'a>),
-    Json(Cow<'a, Value>),
+    Json(&'a Value),
 }
 
 /// The claim `aud` for these targets: one string, or a list of strings.
@@ -80,7 +80,7 @@ pub(super) fn build<'a>(contents: &'a TokenContents<'_>, stamp: &'a Stamp<'_>) -
     put("client_id", Claim::Text(contents.client_id));
     put("scope", Claim::Text(contents.grant.scope().as_text()));
     if let Some(exchanged_from) = &contents.exchanged_from {
-        put(EXCHANGED_FROM, Claim::Json(Cow::Borrowed(exchanged_from)));
+        put(EXCHANGED_FROM, Claim::Json(exchanged_from));
     }
     if let Some(act) = contents.grant.chain().to_claim(contents.issuer) {
         put("act", Claim::Act(act));
@@ -90,11 +90,11 @@ pub(super) fn build<'a>(contents: &'a TokenContents<'_>, stamp: &'a Stamp<'_>) -
         put("acr", Claim::Text(acr));
     }
     for (name, value) in [("auth_time", auth_time), ("amr", amr)] {
-        value.as_ref().map(|value| put(name, Claim::Json(Cow::Borrowed(value))));
+        value.as_ref().map(|value| put(name, Claim::Json(value)));
     }
     for name in copied_claims(contents) {
         if let Some(value) = contents.subject.claims.get(name) {
-            put(name, Claim::Json(Cow::Borrowed(value)));
+            put(name, Claim::Json(value));
         }
     }
     claims

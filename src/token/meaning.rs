@@ -61,11 +61,11 @@ pub(super) fn is_user(rules: Option<&TokenRules>, claims: &Claims) -> bool {
 
 /// Returns the audience: the claim `aud`, or what the record says about tokens that name nobody.
 pub(super) fn audience(rules: Option<&TokenRules>, claims: &Claims) -> Result<Audience, Rejection> {
-    let named = claims.audience().map_err(invalid)?;
-    let is_empty_list = claims.contains("aud") && named.is_empty();
     let ignored = rules.map_or(&[][..], |rules| &rules.ignored_audiences);
-    let has_ignored = |name: &&str| ignored.iter().any(|ignored| ignored == name);
-    let names: Vec<String> = named.iter().filter(|name| !has_ignored(name)).map(|name| (*name).to_owned()).collect();
+    let is_ignored = |name: &&str| ignored.iter().any(|ignored| ignored == name);
+    let is_empty_list = claims.contains("aud") && claims.audience().map_err(invalid)?.next().is_none();
+    let named = claims.audience().map_err(invalid)?;
+    let names: Vec<String> = named.filter(|name| !is_ignored(name)).map(str::to_owned).collect();
     let Some(rules) = rules.filter(|_| names.is_empty()) else {
         return Ok(Audience { names, ..Audience::default() });
     };

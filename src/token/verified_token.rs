@@ -87,6 +87,11 @@ impl VerifiedToken {
         })
     }
 
+    /// Whether a token of the same type that is issued for this subject token has no origin to state.
+    pub(crate) fn has_plain_origin(&self, issued_type: &TokenType) -> bool {
+        self.own && self.origin == Origin::default() && self.token_type == *issued_type
+    }
+
     /// Returns the origin of a token that is issued for this subject token.
     pub(crate) fn origin_of_issued(&self) -> Origin {
         let mut origin = self.origin.clone();
