@@ -4,6 +4,7 @@ use super::{
     request_ids::RequestIds,
     sampler::{INTERVAL, Sampler, Timer},
     texts,
+    to_the_end::ToTheEnd,
 };
 use crate::{
     clock::Clock,
@@ -132,7 +133,7 @@ pub(crate) struct Attempt {
     audit: Audit,
     /// The records that say which texts are known.
     pub(super) registry: Arc<Registry>,
-    /// The span of the request. The sink runs in a task of its own, which would otherwise be in no span.
+    /// The span of the request. The sink can run in a task of its own, which would otherwise be in no span.
     span: Span,
     started: Instant,
     /// Only the stages of an exchange are measured.
@@ -183,14 +184,15 @@ impl Attempt {
         let slot = self.audit.slot(outcome, until).await;
         // Nothing is awaited between this line and the handover of the event: no drop can send the event twice.
         match slot {
-            // The delivery is a task of its own, so a client that closes the connection does not cancel the delivery.
+            // A client that closes the connection does not cancel the delivery.
             Some(slot) => {
                 self.is_open = false;
-                let task = tokio::spawn(self.delivery(slot, until));
+                let delivery = ToTheEnd::new(self.delivery(slot, until));
                 if outcome == Outcome::Introspected {
+                    drop(delivery);
                     return Ok(());
                 }
-                task.await.unwrap_or_else(|_| Err(refuse(Reason::AuditUnavailable)))
+                delivery.await
             }
             None if outcome.needs_audit() => {
                 self.is_open = false;

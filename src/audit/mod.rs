@@ -96,6 +96,7 @@ mod request_ids;
 mod sampler;
 mod sink;
 mod texts;
+mod to_the_end;
 
 pub use budget::AuditBudget;
 pub use event::{AuditEvent, Granted, IssuedTokenFacts, Requested, TokenFacts};

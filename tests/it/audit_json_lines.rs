@@ -42,6 +42,7 @@ impl Drop for Directory {
 /// The behaviour of a writer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Habit {
+    TakesAll,
     /// Takes seven bytes at a time, as a writer may.
     TakesALittle,
     Fails,
@@ -72,6 +73,7 @@ impl Write for Memory {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let habit = self.0.lock().unwrap().0;
         let many = match habit {
+            Habit::TakesAll => bytes.len(),
             Habit::TakesALittle | Habit::FailsToFlush => 7,
             Habit::FailsAfter(left) if left > 0 => left,
             Habit::FailsAfter(_) | Habit::Fails => return Err(io::ErrorKind::StorageFull.into()),
@@ -330,6 +332,52 @@ async fn concurrent_events_are_separate_lines() {
     assert_eq!((lines.len(), ids.len()), (100, 100));
 }
 
+/// The lines of one write do not share a fault that only some of them have.
+#[tokio::test]
+async fn complete_lines_before_a_fault_are_taken() {
+    let (gated, go, memory) = Gated::new();
+    let sink = JsonLinesSink::writer(gated);
+    let write = || tokio::spawn(sink.clone().call(AuditEvent::example()));
+    let first = write();
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let waiting: Vec<_> = (0..5).map(|_| write()).collect();
+    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    let length = serde_json::to_vec(&AuditEvent::example()).unwrap().len() + 1;
+    go.send(()).unwrap();
+    first.await.unwrap().unwrap();
+    memory.now(Habit::FailsAfter(2 * length + 10));
+    // The disk takes a part, and then no more.
+    go.send(()).unwrap();
+    go.send(()).unwrap();
+    let mut taken = Vec::new();
+    for line in waiting {
+        taken.push(line.await.unwrap().map_err(|error| error.kind()));
+    }
+    let full = Err(io::ErrorKind::StorageFull);
+    assert_eq!(taken, [Ok(()), Ok(()), full, full, full]);
+    memory.now(Habit::TakesALittle);
+    drop(go);
+    sink.clone().call(AuditEvent::example()).await.unwrap();
+    assert_eq!(readable(&memory.text()).len(), 4, "{}", memory.text());
+}
+
+/// The only blocking thread of the runtime is busy.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_local_file_needs_no_other_thread() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let (release, busy) = blocking::channel::<()>();
+        tokio::task::spawn_blocking(move || busy.recv());
+        let path = PathBuf::from(format!("/dev/shm/audit-{}.jsonl", std::process::id()));
+        let world = world(&JsonLinesSink::file(&path).unwrap()).await;
+        assert_eq!(exchange(&world).await.status, StatusCode::OK);
+        assert_eq!(lines(&fs::read_to_string(&path).unwrap()).len(), 1);
+        fs::remove_file(path).unwrap();
+        release.send(()).unwrap();
+    });
+}
+
 /// A writer that waits for the test before each write.
 pub(crate) struct Gated(blocking::Receiver<()>, Memory);
 
@@ -338,15 +386,16 @@ impl Gated {
     pub(crate) fn new() -> (Self, blocking::Sender<()>, Memory) {
         let (go, gate) = blocking::channel();
         let memory = Memory::new();
+        memory.now(Habit::TakesAll);
         (Self(gate, memory.clone()), go, memory)
     }
 }
 
 impl Write for Gated {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.recv().unwrap();
-        self.1.0.lock().unwrap().1.extend_from_slice(bytes);
-        Ok(bytes.len())
+        // Without the test, nothing waits.
+        let _ = self.0.recv();
+        self.1.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

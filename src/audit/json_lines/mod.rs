@@ -1,3 +1,5 @@
+mod batch;
+mod local;
 mod output;
 mod queue;
 mod rotation;
@@ -6,9 +8,10 @@ use super::AuditEvent;
 use crate::locks;
 use futures_util::future::BoxFuture;
 use output::Output;
-use queue::Queue;
+use queue::{Progress, Queue};
 use rotation::Rotation;
 use std::{
+    cell::RefCell,
     fmt,
     io::{self, Write},
     num::NonZeroU64,
@@ -17,6 +20,9 @@ use std::{
     task::{Context, Poll},
 };
 use tower::Service;
+
+/// How much memory for a line a thread keeps, in bytes. Only the line of an unusual event is longer.
+const MAX_SPARE: usize = 16 * 1024;
 
 /// A sink that writes each event as one line of JSON to a file, to the standard output, or to another writer.
 ///
@@ -30,8 +36,20 @@ use tower::Service;
 /// A line whose writing takes longer than the limit of five seconds may belong to a token that was withheld. For each
 /// withheld token, an event of [`TracingSink`](super::TracingSink) says so.
 ///
-/// The sink writes one line at a time, in a blocking thread of tokio. If the disk is slow, only the requests that the layer
-/// answers wait. The lines of issued and revoked tokens come first: such a line never waits for more than one other line.
+/// # Many events, slow disks
+///
+/// The lines of issued and revoked tokens that wait at the same time are one write, of 64 KiB at most. If a write fails in
+/// the middle, the complete lines before the fault count as written. The lines of issued and revoked tokens come first: such
+/// a line never waits for more than one other line.
+///
+/// On Linux, a line for a regular file on a local file system (ext4, XFS, Btrfs, tmpfs, overlayfs and similar) is written in
+/// the thread of its request: such a write is a copy to the page cache. While a write takes longer than expected, one thread
+/// of the runtime waits. After two writes in a row of more than 10 ms each, the sink makes all writes of the next 10 s in a
+/// blocking thread of tokio. Every other write is always made in a blocking thread: to NFS and other network file systems, to pipes,
+/// to the standard output and to other writers, and if a file is rotated. There, a slow disk makes only those requests wait
+/// that the layer answers.
+///
+/// # Rotation
 ///
 /// [`rotate_at`](Self::rotate_at) starts a new file when the file has reached a size. With
 /// [`reopen`](Self::reopen), another program can rotate the file.
@@ -82,7 +100,7 @@ impl JsonLinesSink {
         Self::writer(io::stdout())
     }
 
-    /// Returns a sink that writes to a writer: for each event one `write_all`, with the line end, and one `flush`.
+    /// Returns a sink that writes to a writer. The sink writes one or more whole lines, and then flushes.
     pub fn writer(writer: impl Write + Send + 'static) -> Self {
         Self::new(Output::writer(Box::new(writer)))
     }
@@ -147,12 +165,23 @@ impl Service<AuditEvent> for JsonLinesSink {
 
     fn call(&mut self, event: AuditEvent) -> Self::Future {
         let queue = Arc::clone(&self.0);
-        Box::pin(async move {
-            let mut line = serde_json::to_vec(&event)?;
-            line.push(b'\n');
-            queue.write(line, event.outcome.needs_audit()).await
-        })
+        Box::pin(async move { add(&queue, &event)?.end().await })
     }
+}
+
+thread_local! {
+    /// The memory for a line. Each event of the thread uses the same memory.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+fn add(queue: &Arc<Queue>, event: &AuditEvent) -> io::Result<Progress> {
+    LINE.with_borrow_mut(|line| {
+        line.clear();
+        line.shrink_to(MAX_SPARE);
+        serde_json::to_writer(&mut *line, event)?;
+        line.push(b'\n');
+        Ok(queue.add(line, event.outcome.needs_audit()))
+    })
 }
 
 impl fmt::Debug for JsonLinesSink {
