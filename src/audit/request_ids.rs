@@ -1,7 +1,8 @@
 use super::texts::described;
 use crate::protocol::decode_base64;
 use data_encoding::BASE64;
-use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use http::{HeaderMap, header::AUTHORIZATION};
+use std::borrow::Cow;
 use zeroize::Zeroizing;
 
 /// The longest request id that is recorded, in characters.
@@ -28,17 +29,16 @@ impl RequestIds {
     pub(crate) fn read(headers: &HeaderMap, forms: [&[u8]; 2]) -> Self {
         let only_value = |name: &str| {
             let mut values = headers.get_all(name).iter();
-            values.next().filter(|_| values.next().is_none()).map(HeaderValue::as_bytes)
+            values.next().filter(|_| values.next().is_none()).and_then(|value| value.to_str().ok())
         };
-        let owned = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let in_clear = |id: String| if is_elsewhere(&id, headers, forms) { described(&id) } else { id };
-        Self {
-            request_id: only_value("x-request-id")
-                .filter(|id| is_request_id(id))
-                .map(owned)
-                .map(|id| if is_number(&id) { in_clear(id) } else { described(&id) }),
-            trace_id: only_value("traceparent").and_then(trace_id).map(owned).map(in_clear),
-        }
+        let request_id = only_value("x-request-id").filter(|id| is_request_id(id.as_bytes()));
+        let trace_id = only_value("traceparent").and_then(trace_id);
+        let in_clear = [request_id.filter(|id| is_number(id)), trace_id];
+        let hidden = are_elsewhere(in_clear.map(|id| id.unwrap_or_default().as_bytes()), headers, forms);
+        let shown = |id: Option<&str>, is_hidden: bool| {
+            id.map(|id| if is_hidden || !is_number(id) { described(id) } else { id.to_owned() })
+        };
+        Self { request_id: shown(request_id, hidden[0]), trace_id: shown(trace_id, hidden[1]) }
     }
 }
 
@@ -51,50 +51,63 @@ fn is_number(id: &str) -> bool {
     id.len() <= MAX_CLEAR_ID && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
 }
 
-/// Whether the request has an id also as a secret or as a parameter, or as a part of one.
-fn is_elsewhere(id: &str, headers: &HeaderMap, forms: [&[u8]; 2]) -> bool {
-    let id = id.as_bytes();
-    let hides = |value: &[u8]| id.eq_ignore_ascii_case(value) || is_part(id, value) || is_part(value, id);
-    let in_header = |value: &HeaderValue| {
+/// Whether the request has each id also as a secret or as a parameter, or as a part of one. An empty id is nowhere.
+fn are_elsewhere(ids: [&[u8]; 2], headers: &HeaderMap, forms: [&[u8]; 2]) -> [bool; 2] {
+    let mut found = ids.map(|_| false);
+    if ids.iter().all(|id| id.is_empty()) {
+        return found;
+    }
+    let mut compare = |value: &[u8]| {
+        for (id, found) in ids.iter().zip(&mut found) {
+            *found |= !id.is_empty() && (id.eq_ignore_ascii_case(value) || is_part(id, value) || is_part(value, id));
+        }
+    };
+    for value in headers.get_all(AUTHORIZATION) {
         let encoded = value.as_bytes().rsplit(|byte| *byte == b' ').next().unwrap_or_default();
         let decoded = decode_base64(&BASE64, encoded).unwrap_or_default();
-        hides(encoded) || decoded.split(|byte| *byte == b':').any(hides)
-    };
-    let in_form = |form: &&[u8]| {
-        form_urlencoded::parse(form).any(|(name, value)| {
-            let (name, value) = (Zeroizing::new(name.into_owned()), Zeroizing::new(value.into_owned()));
-            hides(name.as_bytes()) || hides(value.as_bytes())
-        })
-    };
-    headers.get_all(AUTHORIZATION).iter().any(in_header) || forms.iter().any(in_form)
+        compare(encoded);
+        decoded.split(|byte| *byte == b':').for_each(&mut compare);
+    }
+    for (name, value) in forms.iter().flat_map(|form| form_urlencoded::parse(form)) {
+        for text in [name, value] {
+            match text {
+                Cow::Borrowed(text) => compare(text.as_bytes()),
+                Cow::Owned(text) => compare(Zeroizing::new(text).as_bytes()),
+            }
+        }
+    }
+    found
 }
 
 /// Whether a text contains another text that is long enough. Upper case and lower case make no difference.
 fn is_part(part: &[u8], text: &[u8]) -> bool {
-    part.len() >= MIN_PART && text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
+    let [first, ..] = part else { return false };
+    let is_here = |window: &[u8]| window[0].eq_ignore_ascii_case(first) && window.eq_ignore_ascii_case(part);
+    part.len() >= MIN_PART && text.windows(part.len()).any(is_here)
 }
 
 /// Returns the trace id of a `traceparent`. Versions after `00` may have more fields (W3C Trace Context section 4).
-fn trace_id(traceparent: &[u8]) -> Option<&[u8]> {
-    let fields: Vec<&[u8]> = traceparent.splitn(5, |byte| *byte == b'-').collect();
+fn trace_id(traceparent: &str) -> Option<&str> {
+    let fields: Vec<&str> = traceparent.splitn(5, '-').collect();
     let [version, trace_id, parent_id, flags, rest @ ..] = &fields[..] else { return None };
     let is_valid = is_hex(version, 2)
-        && *version != b"ff"
-        && (*version != b"00" || rest.is_empty())
+        && *version != "ff"
+        && (*version != "00" || rest.is_empty())
         && is_hex(trace_id, 32)
         && is_hex(parent_id, 16)
         && is_hex(flags, 2)
-        && [trace_id, parent_id].iter().all(|id| id.iter().any(|digit| *digit != b'0'));
+        && [trace_id, parent_id].iter().all(|id| id.bytes().any(|digit| digit != b'0'));
     is_valid.then_some(*trace_id)
 }
 
-fn is_hex(field: &[u8], length: usize) -> bool {
-    field.len() == length && field.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+fn is_hex(field: &str, length: usize) -> bool {
+    field.len() == length && field.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
 
     const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
     const SPAN: &str = "b7ad6b7169203331";
