@@ -4,17 +4,11 @@ use axum::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
-/// Marks an answer that the gateway itself gives, in the extensions of the answer. The log has no line of its own for such an
-/// answer: nobody should be able to fill the log with requests that reach no server.
-#[derive(Clone, Copy)]
-pub(crate) struct OwnAnswer;
-
 /// An answer whose body is the status as plain text.
 pub(crate) fn plain(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::from(format!("{status}\n")));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain"));
-    response.extensions_mut().insert(OwnAnswer);
     response
 }
 
@@ -37,7 +31,6 @@ pub(crate) fn empty(status: StatusCode) -> Response<Body> {
 pub(crate) fn json(status: StatusCode, body: &Value) -> Response<Body> {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = status;
-    response.extensions_mut().insert(OwnAnswer);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

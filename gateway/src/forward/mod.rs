@@ -14,3 +14,4 @@ pub use peer::Peer;
 pub use proxy::Proxy;
 
 pub(crate) use forwarding::without_default_port;
+pub(crate) use proxy::ServerAnswer;

@@ -15,6 +15,10 @@ use std::{
 };
 use tower::{BoxError, Service, ServiceExt};
 
+/// Marks the answer of the server, in the extensions of the answer.
+#[derive(Clone, Copy)]
+pub(crate) struct ServerAnswer;
+
 /// Passes every request on to one server and returns the answer of that server: the innermost service of a gateway.
 ///
 /// The client can be any service that sends a request to its URI, such as the client of hyper-util. Bodies stream in both
@@ -101,6 +105,7 @@ impl<C> Proxy<C> {
             tracing::warn!("the server changed the protocol, although the request did not ask for a change");
             return answer::plain(StatusCode::BAD_GATEWAY);
         }
+        response.extensions_mut().insert(ServerAnswer);
         response.map(Body::new)
     }
 }

@@ -6,9 +6,9 @@ use super::{
     trace_context::{TraceContext, check_request_id, continue_trace, is_number},
 };
 use crate::{
-    answer::{self, OwnAnswer},
+    answer,
     config::Config,
-    forward::{Forwarding, Peer},
+    forward::{Forwarding, Peer, ServerAnswer},
     gateway::App,
     rare_line::RareLine,
 };
@@ -123,13 +123,23 @@ fn without_secrets(path: &str) -> String {
 fn log_answer<B>(response: &Response<B>, latency: Duration, _: &Span) {
     let (status, reason) = (response.status().as_u16(), response.extensions().get::<Reason>());
     let (code, ms) = (reason.map(|reason| reason.code()), latency.as_millis() as u64);
-    // The audit has the refused requests. A request that reaches no server must not fill the log.
-    if reason.is_some() || response.extensions().get::<OwnAnswer>().is_some() {
-        tracing::debug!(status, reason = code, ms, "answered");
-    } else {
+    // The audit has the exchanges. A request that reaches no server must not fill the log.
+    if response.extensions().get::<ServerAnswer>().is_some() {
         tracing::info!(status, ms, "answered");
+    } else {
+        tracing::debug!(status, reason = code, ms, "answered");
     }
-    metrics::counter!("gateway_requests_total", "status" => format!("{}xx", status / 100)).increment(1);
+    metrics::counter!("gateway_requests_total", "status" => class(status)).increment(1);
+}
+
+fn class(status: u16) -> &'static str {
+    match status {
+        ..200 => "1xx",
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        500.. => "5xx",
+    }
 }
 
 fn answer_panic(_: Box<dyn Any + Send + 'static>) -> Response<Body> {

@@ -1,6 +1,7 @@
 //! What is open: how much, of whom, and what of it is idle.
 
 use super::share::{Full, Shares};
+use metrics::Gauge;
 use std::{
     cmp::Reverse,
     collections::HashMap,
@@ -18,6 +19,8 @@ pub(super) struct Registry {
     what: &'static str,
     total: usize,
     open: Mutex<Open>,
+    /// The metric of the number of entries.
+    shown: Gauge,
 }
 
 #[derive(Debug)]
@@ -32,7 +35,7 @@ impl Registry {
     pub(super) fn new(total: u32, per_peer: u32, what: &'static str) -> Arc<Self> {
         let shares = Shares::new(total, per_peer);
         let open = Mutex::new(Open { shares, by_id: HashMap::new(), next_id: 0 });
-        Arc::new(Self { what, total: total as usize, open })
+        Arc::new(Self { what, total: total as usize, open, shown: metrics::gauge!("gateway_open", "what" => what) })
     }
 
     /// Registers an entry, which is idle at first. If there is room for no more, idle entries end: those of the peer that
@@ -56,7 +59,7 @@ impl Registry {
     }
 
     fn show(&self, open: &Open) {
-        metrics::gauge!("gateway_open", "what" => self.what).set(open.by_id.len() as f64);
+        self.shown.set(open.by_id.len() as f64);
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
