@@ -9,12 +9,17 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 use tokio::sync::{Notify, watch};
 
 /// How long changes are collected. One change of a configuration often writes several files.
 const SETTLE_TIME: Duration = Duration::from_millis(200);
+
+/// How long events of the folders are handled without a pause, and how long the pause is.
+const AWAKE: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How many times the configuration is read, if its files change in the meantime.
 const READ_ATTEMPTS: usize = 5;
@@ -162,7 +167,8 @@ struct FileWatcher {
 impl FileWatcher {
     fn new() -> Self {
         let changed = Arc::new(Notify::new());
-        let watcher = notify::recommended_watcher(Wake(Arc::clone(&changed))).inspect_err(warn).ok();
+        let watcher =
+            notify::recommended_watcher(Wake { changed: Arc::clone(&changed), rested: None }).inspect_err(warn).ok();
         Self { watcher, folders: BTreeSet::new(), changed }
     }
 
@@ -191,12 +197,61 @@ fn warn(error: &notify::Error) {
 }
 
 /// Wakes whoever waits for a change.
-struct Wake(Arc<Notify>);
+struct Wake {
+    changed: Arc<Notify>,
+    /// The end of the latest pause.
+    rested: Option<Instant>,
+}
 
 impl EventHandler for Wake {
     fn handle_event(&mut self, event: notify::Result<notify::Event>) {
         if event.is_ok_and(|event| !event.kind.is_access()) {
-            self.0.notify_one();
+            self.changed.notify_one();
         }
+        // The audit file can be beside the configuration. The system joins equal events that nobody has read yet, so a pause
+        // makes many written lines one event.
+        if self.rested.is_none_or(|rested| rested.elapsed() > AWAKE) {
+            thread::sleep(PAUSE);
+            self.rested = Some(Instant::now());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{
+        fs,
+        io::Write,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    /// Counts the events on their way to the other handler.
+    struct Counting(Arc<AtomicUsize>, Wake);
+
+    impl EventHandler for Counting {
+        fn handle_event(&mut self, event: notify::Result<notify::Event>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            self.1.handle_event(event);
+        }
+    }
+
+    #[tokio::test]
+    async fn many_written_lines_are_few_events() {
+        let folder = std::env::temp_dir().join(format!("watched-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (count, changed) = (Arc::<AtomicUsize>::default(), Arc::new(Notify::new()));
+        let wake = Wake { changed: Arc::clone(&changed), rested: None };
+        let mut watcher = notify::recommended_watcher(Counting(Arc::clone(&count), wake)).unwrap();
+        watcher.watch(&folder, RecursiveMode::NonRecursive).unwrap();
+        let mut audit = fs::File::create(folder.join("audit.jsonl")).unwrap();
+        for _ in 0..500 {
+            audit.write_all(b"{}\n").unwrap();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        changed.notified().await;
+        let events = count.load(Ordering::Relaxed);
+        assert!(events < 250, "{events} events");
+        fs::remove_dir_all(folder).unwrap();
     }
 }
