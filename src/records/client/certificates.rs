@@ -1,6 +1,6 @@
 //! The methods of a client that presents a certificate (RFC 8705 section 2).
 
-use super::{Client, distinguished_name::DistinguishedName};
+use super::distinguished_name::DistinguishedName;
 use crate::records::{ConfigErrorKind, Place, Problems};
 use ring::digest::{SHA256, digest};
 use std::net::IpAddr;
@@ -38,11 +38,11 @@ impl CertificateName {
 /// The certificates that a client may present.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClientCertificates {
-    names: Vec<CertificateName>,
+    pub(super) names: Vec<CertificateName>,
     /// Whether the keys of the client may be in a certificate.
     pub(crate) of_keys: bool,
     /// The SHA-256 hashes of certificates.
-    thumbprints: Vec<[u8; 32]>,
+    pub(super) thumbprints: Vec<[u8; 32]>,
 }
 
 impl ClientCertificates {
@@ -93,53 +93,5 @@ impl ClientCertificates {
                 "the certificate has a key of the client: give `jwks` or `jwks_uri`, or give `certificate_sha256`";
             problems.add(place.wrong("self_signed_tls_client_auth", help).of_kind(ConfigErrorKind::Missing));
         }
-    }
-}
-
-/// How the client authenticates with a certificate.
-impl Client {
-    /// Accepts a certificate with this name, if its chain is valid (`tls_client_auth`, RFC 8705 section 2.1).
-    ///
-    /// The TLS acceptor says whether the chain is valid
-    /// ([`PeerCertificates::with_valid_chain`](crate::client_auth::PeerCertificates::with_valid_chain)). A record has at most one
-    /// name.
-    ///
-    /// ```
-    /// use tower_token_exchange::{Client, records::CertificateName};
-    ///
-    /// let orders = Client::new("orders").tls_client_auth(CertificateName::SanDns("orders.example".into()));
-    /// # let _ = orders;
-    /// ```
-    #[cfg_attr(docsrs, doc(cfg(feature = "client-certificates")))]
-    pub fn tls_client_auth(mut self, name: CertificateName) -> Self {
-        self.methods.certificates.names.push(name);
-        self
-    }
-
-    /// Accepts every certificate with a key of the client (`self_signed_tls_client_auth`, RFC 8705 section 2.2): of its
-    /// [`keys`](Self::keys) or its [`jwks_uri`](Self::jwks_uri). Who issued the certificate does not matter.
-    #[cfg_attr(docsrs, doc(cfg(feature = "client-certificates")))]
-    pub fn self_signed_tls_client_auth(mut self) -> Self {
-        self.methods.certificates.of_keys = true;
-        self
-    }
-
-    /// Accepts the certificate with this SHA-256 hash, as 64 hexadecimal digits with or without colons
-    /// (`self_signed_tls_client_auth`). Each call adds a certificate, so that a client can have two while one replaces the
-    /// other.
-    ///
-    /// The command `openssl x509 -noout -fingerprint -sha256` prints the hash.
-    #[cfg_attr(docsrs, doc(cfg(feature = "client-certificates")))]
-    pub fn certificate_sha256(mut self, hex: impl AsRef<str>) -> Self {
-        let hex = hex.as_ref().replace(':', "");
-        let bytes = data_encoding::HEXLOWER_PERMISSIVE.decode(hex.as_bytes()).ok();
-        match bytes.and_then(|bytes| bytes.try_into().ok()) {
-            Some(hash) => self.methods.certificates.thumbprints.push(hash),
-            None => {
-                let help = "not 64 hexadecimal digits: give the SHA-256 hash of the certificate in DER";
-                self.mistakes.push(("certificate_sha256", help));
-            }
-        }
-        self
     }
 }

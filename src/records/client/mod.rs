@@ -1,5 +1,6 @@
 //! The records of clients.
 
+mod authentication;
 #[cfg(feature = "client-certificates")]
 mod certificates;
 mod checked;
@@ -7,6 +8,7 @@ mod checked;
 mod chosen_secret;
 #[cfg(feature = "client-certificates")]
 mod distinguished_name;
+mod method_checks;
 mod methods;
 mod secret;
 mod serde;

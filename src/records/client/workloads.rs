@@ -1,10 +1,9 @@
 //! The methods of a workload, which presents a token that its platform issued.
 
-use super::Client;
-use crate::records::{ConfigErrorKind, IssuerId, Place, Problems, issuer::trust_domain, names::Names};
+use crate::records::IssuerId;
 
 /// The end of a SPIFFE ID that stands for all IDs below a path.
-const ANY_BELOW: &str = "/*";
+pub(super) const ANY_BELOW: &str = "/*";
 
 /// A token of another issuer that a client may present as its assertion: the `iss`, the `sub` and the `aud` of the token.
 ///
@@ -48,7 +47,7 @@ impl FederatedCredential {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ClientWorkloads {
     pub(crate) federated: Vec<FederatedCredential>,
-    spiffe_ids: Vec<String>,
+    pub(super) spiffe_ids: Vec<String>,
 }
 
 impl ClientWorkloads {
@@ -67,69 +66,5 @@ impl ClientWorkloads {
             Some(path) => id.strip_prefix(path).is_some_and(|rest| rest.len() > 1 && rest.starts_with('/')),
             None => known == id,
         })
-    }
-
-    pub(super) fn check(&self, place: &Place<'_>, names: &Names, problems: &mut Problems) {
-        for (index, credential) in self.federated.iter().enumerate() {
-            let FederatedCredential { issuer, subject, audience } = credential;
-            let mut refuse = |kind, help: String| {
-                problems.add(place.wrong_member("federated_credential", index, help).of_kind(kind));
-            };
-            if names.is_own(issuer) {
-                let help = "this server is no platform of workloads: give the issuer of the platform";
-                refuse(ConfigErrorKind::Conflict, help.to_owned());
-            } else if !names.has_issuer(issuer) {
-                refuse(ConfigErrorKind::Unknown, names.unknown_issuer(issuer));
-            }
-            if subject.is_empty() || audience.as_ref().is_some_and(String::is_empty) {
-                let help = "an empty `subject` or `audience`: give the exact value of the claim";
-                refuse(ConfigErrorKind::Invalid, help.to_owned());
-            }
-        }
-        for (index, id) in self.spiffe_ids.iter().enumerate() {
-            let mut refuse = |kind, help: String| {
-                problems.add(place.wrong_member("spiffe_id", index, help).of_kind(kind));
-            };
-            let plain = id.strip_suffix(ANY_BELOW).map_or_else(|| id.clone(), |path| format!("{path}/x"));
-            let Some(domain) = trust_domain(&plain).map(IssuerId::from) else {
-                let help = "not a SPIFFE ID: give `spiffe://`, the trust domain and a path, which may end with `/*`";
-                refuse(ConfigErrorKind::Invalid, help.to_owned());
-                continue;
-            };
-            if !names.has_issuer(&domain) {
-                refuse(ConfigErrorKind::Unknown, names.unknown_issuer(&domain));
-            }
-        }
-    }
-}
-
-/// How a workload authenticates as the client, without a secret of its own.
-impl Client {
-    /// Accepts a token of another issuer as the client assertion. Each call adds a credential.
-    ///
-    /// The request has the `client_assertion_type` of a signed JWT (RFC 7523 section 2.2), and a `client_id`, because the token
-    /// does not name the client.
-    pub fn federated_credential(mut self, credential: FederatedCredential) -> Self {
-        self.methods.workloads.federated.push(credential);
-        self
-    }
-
-    /// Accepts the workload with this SPIFFE ID. Each call adds an ID. The end `/*` stands for every ID below the path.
-    ///
-    /// The workload presents a JWT-SVID as `client_assertion`, with the `client_assertion_type`
-    /// `urn:ietf:params:oauth:client-assertion-type:jwt-spiffe`, or an X.509-SVID as the certificate of its connection. The trust
-    /// domain needs a record ([`Issuer::spiffe`](crate::Issuer::spiffe)), whose keys verify a JWT-SVID. The TLS acceptor
-    /// verifies an X.509-SVID, and must trust only authorities whose names of the domain count.
-    ///
-    /// ```
-    /// use tower_token_exchange::{Client, Issuer};
-    ///
-    /// let domain = Issuer::spiffe("shop.example", "https://spire.shop.example/bundle").for_clients_only();
-    /// let orders = Client::new("orders").spiffe_id("spiffe://shop.example/ns/shop/orders");
-    /// # let _ = (domain, orders);
-    /// ```
-    pub fn spiffe_id(mut self, id: impl Into<String>) -> Self {
-        self.methods.workloads.spiffe_ids.push(id.into());
-        self
     }
 }
