@@ -42,6 +42,9 @@ impl AuthenticationMethod {
         Self::None,
     ];
 
+    /// The methods with a secret (RFC 6749 section 2.3.1).
+    pub const WITH_SECRET: &'static [Self] = &[Self::ClientSecretBasic, Self::ClientSecretPost];
+
     /// The name.
     pub const fn as_str(self) -> &'static str {
         match self {

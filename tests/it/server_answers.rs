@@ -315,7 +315,7 @@ async fn every_real_server_is_understood() {
             ("auto", || ServerAuthenticator::auto(TOKEN_ENDPOINT, Some(INTROSPECTION_ENDPOINT)), server.by_auto),
         ];
         for (name, make, expected) in methods {
-            for sent_as in AuthenticationMethod::ALL {
+            for sent_as in AuthenticationMethod::WITH_SECRET {
                 let case = format!("{}, {name}, {sent_as}", server.name);
                 let authenticator = make().http(http(server)).build().unwrap();
                 for round in 0..2 {
@@ -425,7 +425,7 @@ async fn an_unreadable_secret_does_not_authenticate() {
         let auto = ServerAuthenticator::auto(TOKEN_ENDPOINT, Some(INTROSPECTION_ENDPOINT));
         let authenticator = auto.http(http).build().unwrap();
         for secret in ["x%zz", "x%", "%C3x", "\u{fffd}x", "x%25"] {
-            for method in AuthenticationMethod::ALL {
+            for method in AuthenticationMethod::WITH_SECRET {
                 let answer = ask(&authenticator, *method, "orders", secret).await;
                 assert_eq!(answer, Authentication::Rejected, "{no_credentials} {secret}");
             }
@@ -445,7 +445,7 @@ async fn no_other_refusal_proves_that_secrets_count() {
         ("secrets of a public client, unless `null`", |_, _, secret| (secret != "null").then_some(NO)),
     ];
     for (name, refuses) in cases {
-        for sent_as in AuthenticationMethod::ALL {
+        for sent_as in AuthenticationMethod::WITH_SECRET {
             for first in [0, 1] {
                 let number = Arc::new(Mutex::new(first));
                 let http = service_fn(move |request: Request<Bytes>| {

@@ -146,7 +146,7 @@ impl Probes {
         let (mut made_up, mut problems) = (Vec::new(), Vec::new());
         let sent_as = match &self.send_as {
             Some(method) => std::slice::from_ref(method),
-            None => AuthenticationMethod::ALL,
+            None => AuthenticationMethod::WITH_SECRET,
         };
         for sent_as in sent_as {
             let attempt = match Attempt::made_up(*sent_as) {
