@@ -208,6 +208,7 @@ fn idle_connections_end_in_every_phase() {
             stream.write_all(begin.as_bytes()).unwrap();
             stream
         };
+        wait_for("no connection is open", || world.gateway.count("gateway_open", &["connections"]) == 0);
         let started = Instant::now();
         let idle: Vec<_> = (0..6).map(open).collect();
         wait_for_exchange(&world, begin);

@@ -1,6 +1,6 @@
-use super::{RedisReplayStore, node::Access, nodes::Nodes, tls::Tls};
+use super::{config_error::RedisConfigError, node::Access, nodes::Nodes, store::RedisReplayStore, tls::Tls};
 use ::redis::{ConnectionAddr, IntoConnectionInfo};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 use zeroize::Zeroizing;
 
 /// Builds a [`RedisReplayStore`]. Every option has a default.
@@ -16,32 +16,16 @@ pub struct RedisReplayStoreBuilder {
     response_timeout: Duration,
 }
 
-/// A mistake in the options of a [`RedisReplayStoreBuilder`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RedisConfigError {
-    /// The URL is not the URL of a Redis server. The error does not repeat the URL, which can have a password.
-    #[error("not the URL of a Redis server; give one such as `rediss://user:password@redis.example:6379/0`")]
-    BadUrl,
-    /// An option for TLS was given, but the URL begins with `redis://`.
-    #[error("the URL begins with `redis://`, so there is no TLS; give `rediss://`, or remove the options for TLS")]
-    TlsWithoutTls,
-    /// The PEM text has no certificate of an authority.
-    #[error("no certificate of an authority; give the text of a file with certificates in PEM")]
-    NoRootCertificate,
-    /// The name for the certificates is neither a host name nor an IP address.
-    #[error("the name for the certificates is not a host name; give a name from the certificates of the servers")]
-    BadServerName,
-    /// The key prefix has braces, which have a meaning in Redis Cluster.
-    #[error("the key prefix has a brace or a space; use other characters")]
-    BadPrefix,
-    /// A timeout is zero.
-    #[error("a timeout is zero; give a longer one")]
-    ZeroTimeout,
+impl RedisReplayStore {
+    /// Builds a store for the Redis server at a URL: `redis://` or, with TLS, `rediss://`, then user, password, host, port and the
+    /// number of the database.
+    pub fn builder(url: impl Into<String>) -> RedisReplayStoreBuilder {
+        RedisReplayStoreBuilder::new(url.into())
+    }
 }
 
 impl RedisReplayStoreBuilder {
-    pub(super) fn new(url: String) -> Self {
+    fn new(url: String) -> Self {
         Self {
             url: Zeroizing::new(url),
             password: None,
@@ -145,7 +129,7 @@ impl RedisReplayStoreBuilder {
             response_timeout: self.response_timeout,
         };
         let nodes = Nodes::new(access, host.clone(), *port);
-        Ok(RedisReplayStore { nodes: Arc::new(nodes), prefix: self.prefix.into() })
+        Ok(RedisReplayStore::new(nodes, &self.prefix))
     }
 }
 

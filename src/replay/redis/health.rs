@@ -1,4 +1,4 @@
-use super::RedisReplayStore;
+use super::store::RedisReplayStore;
 use ::redis::{FromRedisValue, InfoDict, cmd};
 use std::fmt;
 use tower::BoxError;
@@ -45,8 +45,8 @@ impl RedisReplayStore {
     /// # Errors
     /// Redis cannot be reached.
     pub async fn risks(&self) -> Result<Vec<RedisRisk>, BoxError> {
-        self.nodes.send_to_one(&cmd("PING")).await?;
-        let Ok(answer) = self.nodes.send_to_one(&cmd("INFO")).await else { return Ok(Vec::new()) };
+        self.nodes().send_to_one(&cmd("PING")).await?;
+        let Ok(answer) = self.nodes().send_to_one(&cmd("INFO")).await else { return Ok(Vec::new()) };
         let info = InfoDict::from_redis_value(answer)?;
         let text = |name| info.get::<String>(name);
         let mut risks = Vec::new();

@@ -1,10 +1,10 @@
-use super::{
-    MAX_REDIRECTS,
-    node::{Access, Node},
-};
+use super::node::{Access, Node};
 use crate::locks::lock;
 use ::redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, Value};
 use std::sync::{Arc, Mutex};
+
+/// The most nodes of a cluster that are asked about one key.
+const MAX_REDIRECTS: usize = 4;
 
 /// The number of parts of the keys. The keys of one part have one node.
 pub(super) const PARTS: usize = 256;

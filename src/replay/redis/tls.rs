@@ -1,4 +1,4 @@
-use super::RedisConfigError;
+use super::config_error::RedisConfigError;
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::ring,
