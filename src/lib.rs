@@ -195,6 +195,7 @@ pub mod metadata;
 mod metrics;
 pub mod plug;
 pub mod policy;
+pub mod proof;
 mod protocol;
 mod random;
 pub mod records;

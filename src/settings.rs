@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) leeway: Duration,
     /// Whether a request is refused if a part of the requested scope cannot be granted.
     pub(crate) strict_scope: bool,
+    /// Whether every issued token is bound to a key or a certificate.
+    pub(crate) require_sender_constraint: bool,
     /// The errors that clients receive.
     pub(crate) errors: ErrorProfile,
 }

@@ -4,7 +4,7 @@ use crate::{
     client_authentication,
     config::Config,
     documents::DocumentsLayer,
-    own_endpoints,
+    dpop, own_endpoints,
     server_record::records,
     stores::Stores,
     upstream::{
@@ -27,6 +27,7 @@ use tower_token_exchange::{
     audit::JsonLinesSink,
     client_auth::{ProbeError, ProxyCertificatesLayer, ServerAuthenticator},
     metadata::Additions,
+    proof::Dpop,
     replay::RedisReplayStore,
 };
 
@@ -83,6 +84,13 @@ impl Gateway {
         if settings.limits.strict_scope {
             builder = builder.strict_scope();
         }
+        if settings.limits.require_sender_constraint {
+            builder = builder.require_sender_constraint();
+        }
+        let dpop = dpop::settings(config, &endpoints)?;
+        if let Some(dpop) = dpop.clone() {
+            builder = builder.dpop(dpop);
+        }
         for path in endpoints.token() {
             builder = builder.endpoint(path);
         }
@@ -93,7 +101,7 @@ impl Gateway {
             builder = builder.revocation_endpoint(path);
         }
         let exchange = builder.build().map_err(|error| config.wrong_records(&error))?;
-        let documents = documents(config, &endpoints)?;
+        let documents = documents(config, &endpoints, dpop.as_ref())?;
         Ok(Self {
             exchange,
             documents,
@@ -193,8 +201,14 @@ fn additions(config: &Config, endpoints: &Endpoints) -> Additions {
 }
 
 /// The layer that completes the documents of the server.
-fn documents(config: &Config, endpoints: &Endpoints) -> anyhow::Result<DocumentsLayer> {
-    let additions = additions(config, endpoints);
+fn documents(config: &Config, endpoints: &Endpoints, dpop: Option<&Dpop>) -> anyhow::Result<DocumentsLayer> {
+    let mut additions = additions(config, endpoints);
+    if let Some(dpop) = dpop {
+        additions = additions.dpop_algorithms(dpop.algorithms().iter().copied());
+    }
+    if config.settings.listen.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()) {
+        additions = additions.certificate_bound_tokens();
+    }
     let mut builder = DocumentsLayer::builder().additions(additions).own_keys(config.published.clone());
     for path in metadata_paths(config) {
         builder = builder.metadata(path);

@@ -17,6 +17,7 @@ mod config;
 mod core_dumps;
 mod diagnosis;
 pub mod documents;
+mod dpop;
 mod exchange_form;
 mod exit;
 pub mod forward;

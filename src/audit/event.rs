@@ -2,6 +2,7 @@ use super::{Operation, Outcome, Stage};
 use crate::{
     client_auth::AuthenticationMethod,
     policy::{Semantics, ShadowOutcome},
+    proof::{Binding, Outcome as BindingOutcome},
     protocol::{ClientId, ErrorCode, IssuerId, KeyId, NumericDate, Reason, Scope, TargetId, TokenId, TokenType},
     records::{Party, SubjectId},
 };
@@ -69,6 +70,8 @@ pub struct AuditEvent {
     pub client_id: Option<ClientId>,
     /// The method that authenticated the client.
     pub auth_method: Option<AuthenticationMethod>,
+    /// What the client proved to possess: the key of a DPoP proof, and the certificate of the client.
+    pub proven: Option<Binding>,
     /// The parameters of a token exchange request. Empty until the client is authenticated.
     pub requested: Requested,
     /// The subject: the party on whose behalf the client acts.
@@ -95,6 +98,8 @@ pub struct AuditEvent {
     /// ([`Rule::shadow`](crate::policy::Rule::shadow)). `None` if that decision is the same decision. With serde: a text
     /// such as `would deny: rule 3`.
     pub shadow: Option<ShadowOutcome>,
+    /// What became of the binding of the subject token. `None` until the policy has decided.
+    pub binding: Option<BindingOutcome>,
     /// The issued token.
     pub granted: Option<Granted>,
     /// The token that the client introspects or revokes.
@@ -102,7 +107,7 @@ pub struct AuditEvent {
     /// The answer to an introspection: whether the token is active and the client may know the token.
     pub active: Option<bool>,
     /// Whether an operator must look at this event at once: a part tried to grant more than the part may
-    /// ([`Reason::is_alarm`]).
+    /// ([`Reason::is_alarm`]), or a bearer token was issued for a bound token ([`BindingOutcome::Released`]).
     pub alarm: bool,
     /// The header `X-Request-Id`, if the request has exactly one such header, of 1 to 128 visible ASCII characters.
     ///
@@ -136,6 +141,7 @@ impl AuditEvent {
             claimed_client_id: None,
             client_id: None,
             auth_method: None,
+            proven: None,
             requested: Requested::default(),
             subject: None,
             subject_origin: None,
@@ -147,6 +153,7 @@ impl AuditEvent {
             act_depth: None,
             policy_id: None,
             shadow: None,
+            binding: None,
             granted: None,
             issued_token: None,
             active: None,
@@ -190,6 +197,8 @@ pub struct TokenFacts {
     /// ([`Issuer::one_time_subject_tokens`](crate::Issuer::one_time_subject_tokens)). With serde: only if `true`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub one_time: bool,
+    /// What the token is bound to. `None` for a bearer token, and for a `cnf` that the layer cannot check.
+    pub binding: Option<Binding>,
 }
 
 /// A token of the layer that a client introspects or revokes. Its signature was verified.
@@ -224,6 +233,8 @@ pub struct Granted {
     pub kid: KeyId,
     /// The expiry of the token.
     pub exp: NumericDate,
+    /// What the token is bound to. `None` for a bearer token.
+    pub binding: Option<Binding>,
 }
 
 fn seconds_since_1970<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {

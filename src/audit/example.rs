@@ -2,6 +2,7 @@ use super::{AuditEvent, Granted, Operation, Outcome, Requested, Stage, TokenFact
 use crate::{
     client_auth::AuthenticationMethod,
     policy::Semantics,
+    proof::Outcome as BindingOutcome,
     protocol::{KeyId, NumericDate, Scope, TokenType},
     records::Party,
 };
@@ -36,6 +37,7 @@ impl AuditEvent {
             jti: Some(jti.into()),
             exp: NumericDate::from_seconds(1_800_000_600),
             one_time: false,
+            binding: None,
         };
         Self {
             duration: Duration::from_micros(1500),
@@ -62,6 +64,7 @@ impl AuditEvent {
             act_depth: Some(2),
             policy_id: Some("rule 1".to_owned()),
             shadow: None,
+            binding: Some(BindingOutcome::Bearer),
             granted: KeyId::try_from("key-1").ok().map(|kid| Granted {
                 targets: vec!["billing".into()],
                 sub: "alice".into(),
@@ -70,6 +73,7 @@ impl AuditEvent {
                 jti: "issued-1".into(),
                 kid,
                 exp: NumericDate::from_seconds(1_800_000_300),
+                binding: None,
             }),
             request_id: Some("0b2d6a51-9b6f-4c0f-8d0c-3f5a4c1f2e77".to_owned()),
             trace_id: Some("0af7651916cd43dd8448eb211c80319c".to_owned()),

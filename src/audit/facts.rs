@@ -4,11 +4,12 @@ use super::{
 };
 use crate::{
     client_auth::{AuthenticationMethod, Credentials},
-    exchange::{Authenticated, Bounded, Decided, Issued, Observer, Presented, Resolved, StillValid, Validated},
+    exchange::{Authenticated, Bounded, Decided, Issued, Observer, Presented, Proven, Resolved, StillValid, Validated},
     policy::ShadowOutcome,
+    proof::{Binding, Outcome as BindingOutcome},
     protocol::{ClientId, Identification, NumericDate, escaped, escaped_as, escaped_id},
     records::Party,
-    token::VerifiedToken,
+    token::{Confirmation, VerifiedToken},
 };
 
 impl Observer for Attempt {
@@ -33,7 +34,12 @@ impl Observer for Attempt {
         };
         self.event_mut().requested = requested;
         self.client_is(&authenticated.client().id, authenticated.method());
-        self.reached(Stage::Parameters);
+        self.reached(Stage::Proof);
+    }
+
+    fn proven(&mut self, proven: &Proven) {
+        let event = self.reached(Stage::Parameters);
+        event.proven = stated(proven.possession().proven());
     }
 
     fn resolved(&mut self, _: &Resolved) {
@@ -70,6 +76,9 @@ impl Observer for Attempt {
         event.act = grant.chain().parties().map(party).collect();
         event.act_depth = Some(grant.chain().depth());
         event.policy_id = grant.policy_id().map(escaped);
+        let binding = grant.binding().outcome();
+        event.binding = Some(binding);
+        event.alarm = binding == BindingOutcome::Released;
     }
 
     fn issued(&mut self, issued: &Issued) {
@@ -81,6 +90,7 @@ impl Observer for Attempt {
             jti: issued.jti().clone(),
             kid: issued.key_id().clone(),
             exp: issued.expires_at(),
+            binding: stated(issued.grant().binding().binding()),
         });
     }
 }
@@ -129,6 +139,11 @@ fn party(party: &Party) -> Party {
     Party { iss: escaped_id(&party.iss), sub: escaped_id(&party.sub) }
 }
 
+/// A binding that names something.
+fn stated(binding: Binding) -> Option<Binding> {
+    (!binding.is_none()).then_some(binding)
+}
+
 fn token(token: &VerifiedToken) -> TokenFacts {
     TokenFacts {
         token_type: token.token_type.clone(),
@@ -136,5 +151,9 @@ fn token(token: &VerifiedToken) -> TokenFacts {
         jti: token.claims.string("jti").map(escaped_as),
         exp: token.expires_at,
         one_time: false,
+        binding: match token.confirmation {
+            Confirmation::Bound(binding) => Some(binding),
+            Confirmation::Free | Confirmation::Unknown => None,
+        },
     }
 }

@@ -58,7 +58,7 @@ impl Outcome {
     }
 }
 
-/// The eight stages of an exchange, and the answer, in their order. A stage that fails ends the attempt.
+/// The stages of an exchange, and the answer, in their order. A stage that fails ends the attempt.
 ///
 /// An introspection and a revocation have the stages `request`, `client` and `answer`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -68,6 +68,8 @@ pub enum Stage {
     Request,
     /// The client is authenticated.
     Client,
+    /// The proofs of possession are checked.
+    Proof,
     /// The parameters are resolved against the records.
     Parameters,
     /// The subject token and the actor token are validated.
@@ -89,6 +91,7 @@ impl Stage {
     pub const ALL: &'static [Self] = &[
         Self::Request,
         Self::Client,
+        Self::Proof,
         Self::Parameters,
         Self::Tokens,
         Self::Authority,
@@ -103,6 +106,7 @@ impl Stage {
         match self {
             Self::Request => "request",
             Self::Client => "client",
+            Self::Proof => "proof",
             Self::Parameters => "parameters",
             Self::Tokens => "tokens",
             Self::Authority => "authority",

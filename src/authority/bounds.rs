@@ -1,5 +1,6 @@
-use super::{ActChain, Actor, Ceiling, Facts, Login, Parties, PossibleSemantics, presenter};
+use super::{ActChain, Actor, Ceiling, Facts, Login, Parties, PossibleSemantics, binding, presenter};
 use crate::{
+    proof::BindingBounds,
     protocol::{NumericDate, Rejection},
     records::Party,
     settings::Settings,
@@ -16,6 +17,8 @@ pub(crate) struct Bounds {
     pub(crate) semantics: PossibleSemantics,
     pub(crate) ceiling: Ceiling,
     pub(crate) login: Login,
+    /// What decides the binding of the issued token.
+    pub(crate) binding: BindingBounds,
     /// The time of the request, from which the ceiling was computed.
     pub(crate) found_at: NumericDate,
 }
@@ -28,6 +31,8 @@ impl Bounds {
         let named_by_may_act = actor.check_may_act(registry, client, subject, actor_token)?;
         presenter::check(registry, client, subject, named_by_may_act && actor.is_client)?;
         presenter::check_tenants(registry, client, subject, actor_token)?;
+        let binding = binding::find(facts, settings);
+        binding.check_possible()?;
         let parties = Parties::new(registry, subject, actor)?;
         let prior_actors = ActChain::read(subject)?;
         let semantics = PossibleSemantics::find(facts, &parties, &prior_actors, settings.max_chain_depth)?;
@@ -41,6 +46,7 @@ impl Bounds {
             prior_actors,
             semantics,
             ceiling,
+            binding,
             found_at: now,
         })
     }

@@ -1,4 +1,5 @@
 use crate::{
+    proof::Possession,
     protocol::Scope,
     records::{ClientRecord, Registry, TargetRecord},
     token::VerifiedToken,
@@ -11,6 +12,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) registry: &'a Registry,
     pub(crate) client: &'a ClientRecord,
     pub(crate) targets: &'a [Arc<TargetRecord>],
+    pub(crate) possession: &'a Possession,
     pub(crate) requested_scope: Option<&'a Scope>,
     pub(crate) subject: &'a VerifiedToken,
     pub(crate) actor_token: Option<&'a VerifiedToken>,

@@ -1,6 +1,7 @@
 use super::{ActChain, Bounds};
 use crate::{
     policy::{Grant, Semantics},
+    proof::IssuedBinding,
     protocol::{NumericDate, Reason, Rejection, Scope, refuse},
 };
 use std::time::Duration;
@@ -15,6 +16,7 @@ pub(crate) struct EffectiveGrant {
     not_after: NumericDate,
     chain: ActChain,
     policy_id: Option<String>,
+    binding: IssuedBinding,
 }
 
 impl EffectiveGrant {
@@ -53,8 +55,9 @@ impl EffectiveGrant {
             let detail = format!("{} actors, and `max_depth` of {policy} is {max_depth}", chain.depth());
             return Err(refuse(Reason::ChainTooDeep).with_detail(detail));
         }
+        let binding = bounds.binding.decide(grant.binding)?;
         let Grant { semantics, policy_id, .. } = grant;
-        Ok(Self { semantics, scope, lifetime, not_after: ceiling.not_after, chain, policy_id })
+        Ok(Self { semantics, scope, lifetime, not_after: ceiling.not_after, chain, policy_id, binding })
     }
 
     pub(crate) fn semantics(&self) -> Semantics {
@@ -72,6 +75,11 @@ impl EffectiveGrant {
     /// The actors that the issued token names. The chain of an impersonation is empty.
     pub(crate) fn chain(&self) -> &ActChain {
         &self.chain
+    }
+
+    /// What the issued token is bound to.
+    pub(crate) fn binding(&self) -> &IssuedBinding {
+        &self.binding
     }
 
     /// The text by which the policy identifies the rule that allowed the exchange.

@@ -4,6 +4,7 @@
 //! [`EffectiveGrant`] holds the grant of the policy after the check against these limits.
 
 mod actor;
+mod binding;
 mod bounds;
 mod ceiling;
 mod chain;

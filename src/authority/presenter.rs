@@ -61,7 +61,8 @@ fn is_audience(registry: &Registry, client: &ClientRecord, subject: &VerifiedTok
         || (subject.own && registry.owner_of(name) == Some(&client.id))
 }
 
-fn is_presenter(registry: &Registry, client: &ClientRecord, subject: &VerifiedToken) -> bool {
+/// Whether the token was issued to the client.
+pub(super) fn is_presenter(registry: &Registry, client: &ClientRecord, subject: &VerifiedToken) -> bool {
     let presenter = subject.presenter.as_deref();
     presenter.is_some_and(|name| registry.client_meant(&subject.issuer, name) == Some(&client.id))
 }

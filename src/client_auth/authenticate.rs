@@ -63,9 +63,6 @@ pub(crate) async fn authenticate_for_exchange(
     identification: &Identification<'_>,
 ) -> Result<(Arc<ClientRecord>, AuthenticationMethod), Rejection> {
     let (id, method) = authenticate(authenticator, limits, identification).await?;
-    if identification.dpop {
-        return Err(refuse(Reason::DpopUnsupported));
-    }
     match registry.client(id.as_str()) {
         Some(client) if client.may_exchange => Ok((Arc::clone(client), method)),
         _ => Err(refuse(Reason::GrantNotAllowed).with_detail(format_args!("client `{id}`"))),

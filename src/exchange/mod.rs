@@ -6,17 +6,18 @@
 //!
 //! # Stages
 //!
-//! An exchange passes nine stages, in this order:
+//! An exchange passes ten stages, in this order:
 //!
 //! | stage | proves that | checks in |
 //! |---|---|---|
 //! | [`Presented`] | the request is a form that can be read in only one way | [`protocol`](crate::protocol) |
 //! | [`Authenticated`] | the client is authenticated and may use the exchange grant | [`client_auth`](crate::client_auth) |
+//! | [`Proven`] | the proofs of possession are genuine, fresh, and used for the first time | [`proof`](crate::proof) |
 //! | [`Resolved`] | the requested targets and token types are in the records, and the client may ask for the targets | [`authority`](crate::authority) |
 //! | [`Validated`] | the subject token and the actor token are valid and meant for this server | [`token`](crate::token) |
 //! | [`Bounded`] | the records and the tokens allow an exchange; the *ceiling* is known, which is the largest scope and lifetime | [`authority`](crate::authority) |
 //! | [`StillValid`] | no token is revoked, and the status check accepts all parties | [`status`](crate::status) |
-//! | [`Decided`] | the policy allows the exchange, with a grant within the ceiling | [`policy`](crate::policy) |
+//! | [`Decided`] | the policy allows the exchange, with a grant within the ceiling; the binding of the token is decided | [`policy`](crate::policy), [`proof`](crate::proof) |
 //! | [`Signed`] | the new token is signed | [`signing`](crate::signing) |
 //! | [`Issued`] | a subject token that may be exchanged once is used up | [`replay`](crate::replay) |
 //!
@@ -47,12 +48,15 @@ mod observer;
 mod stages;
 
 pub(crate) use observer::Observer;
-pub(crate) use stages::{Authenticated, Bounded, Decided, Issued, Presented, Resolved, Signed, StillValid, Validated};
+pub(crate) use stages::{
+    Authenticated, Bounded, Decided, Issued, Presented, Proven, Resolved, Signed, StillValid, Validated,
+};
 
 use crate::{
     client_auth::Authenticator,
     limits::Budgets,
     policy::{PolicyPart, Table},
+    proof::Proofs,
     protocol::{Rejection, Sender},
     records::{Party, Registry},
     replay::Replays,
@@ -70,6 +74,7 @@ pub(crate) struct Exchange {
     pub(crate) settings: Arc<Settings>,
     pub(crate) limits: Arc<Budgets>,
     pub(crate) authenticator: Authenticator,
+    pub(crate) proofs: Proofs,
     pub(crate) verifier: Verifier,
     pub(crate) status: StatusChecks,
     pub(crate) replays: Replays,
@@ -114,7 +119,7 @@ impl Exchange {
         sender: Sender<'_>,
         body: &[u8],
     ) -> Result<Decided, Rejection> {
-        let Self { registry, settings, limits, authenticator, verifier, status, policy, .. } = self;
+        let Self { registry, settings, limits, authenticator, proofs, verifier, status, policy, .. } = self;
 
         limits.admit_peer(sender.address)?;
         let presented = Presented::read(sender, body)?;
@@ -125,7 +130,10 @@ impl Exchange {
         observer.authenticated(&authenticated);
         limits.admit_exchange(&authenticated.client().id, authenticated.client().max_exchanges)?;
 
-        let resolved = Resolved::resolve(authenticated, registry, settings.max_targets)?;
+        let proven = Proven::prove(authenticated, proofs, sender).await?;
+        observer.proven(&proven);
+
+        let resolved = Resolved::resolve(proven, registry, settings.max_targets)?;
         observer.resolved(&resolved);
 
         let validated = Validated::validate(resolved, verifier).await?;

@@ -1,4 +1,4 @@
-use super::stages::{Authenticated, Bounded, Decided, Issued, Presented, Resolved, StillValid, Validated};
+use super::stages::{Authenticated, Bounded, Decided, Issued, Presented, Proven, Resolved, StillValid, Validated};
 use crate::policy::ShadowOutcome;
 
 /// The code that is told about each stage that an exchange reaches.
@@ -7,6 +7,7 @@ use crate::policy::ShadowOutcome;
 pub(crate) trait Observer: Send {
     fn presented(&mut self, presented: &Presented<'_>);
     fn authenticated(&mut self, authenticated: &Authenticated);
+    fn proven(&mut self, proven: &Proven);
     fn resolved(&mut self, resolved: &Resolved);
     fn validated(&mut self, validated: &Validated);
     fn bounded(&mut self, bounded: &Bounded);

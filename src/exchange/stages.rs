@@ -14,7 +14,8 @@ use crate::{
     clock::Clock,
     limits::Budgets,
     plug::{Failing, ask},
-    policy::{self, Decision, Grant, PolicyPart, Query, ShadowOutcome},
+    policy::{self, Bindings, Decision, Grant, PolicyPart, Query, ShadowOutcome},
+    proof::{Outcome, Permission, Possession, Proofs},
     protocol::{
         Answer, Identification, KeyId, NumericDate, Reason, Rejection, Requested, Scope, Sender, TargetId, TokenId,
         TokenRequest, TokenType,
@@ -87,27 +88,55 @@ impl Authenticated {
     }
 }
 
-/// Stage 3: the requested targets and token types are in the records, and the client may ask for the targets.
+/// Stage 3: the proofs of possession in the request are genuine, fresh, and used for the first time.
+#[derive(Debug)]
+pub(crate) struct Proven {
+    client: Arc<ClientRecord>,
+    possession: Possession,
+    requested: Requested,
+}
+
+impl Proven {
+    /// Checks the DPoP proof, and notes the certificate of the client.
+    pub(crate) async fn prove(
+        authenticated: Authenticated,
+        proofs: &Proofs,
+        sender: Sender<'_>,
+    ) -> Result<Self, Rejection> {
+        let Authenticated { client, requested, .. } = authenticated;
+        let possession = proofs.check(sender, &client).await?;
+        Ok(Self { client, possession, requested })
+    }
+
+    /// What the sender possesses.
+    pub(crate) fn possession(&self) -> &Possession {
+        &self.possession
+    }
+}
+
+/// Stage 4: the requested targets and token types are in the records, and the client may ask for the targets.
 #[derive(Debug)]
 pub(crate) struct Resolved {
     client: Arc<ClientRecord>,
+    possession: Possession,
     parameters: Parameters,
 }
 
 impl Resolved {
     /// Resolves the parameters against the records.
-    pub(crate) fn resolve(
-        authenticated: Authenticated,
-        registry: &Registry,
-        max_targets: usize,
-    ) -> Result<Self, Rejection> {
-        let Authenticated { client, requested, .. } = authenticated;
+    pub(crate) fn resolve(proven: Proven, registry: &Registry, max_targets: usize) -> Result<Self, Rejection> {
+        let Proven { client, possession, requested } = proven;
         let parameters = Parameters::resolve(requested, &client, registry, max_targets)?;
-        Ok(Self { client, parameters })
+        Ok(Self { client, possession, parameters })
     }
 
     pub(crate) fn client(&self) -> &ClientRecord {
         &self.client
+    }
+
+    /// What the sender possesses.
+    pub(crate) fn possession(&self) -> &Possession {
+        &self.possession
     }
 
     pub(crate) fn targets(&self) -> &[Arc<TargetRecord>] {
@@ -125,7 +154,7 @@ impl Resolved {
     }
 }
 
-/// Stage 4: the subject token and the actor token are valid. Their combination is not checked yet.
+/// Stage 5: the subject token and the actor token are valid. Their combination is not checked yet.
 #[derive(Debug)]
 pub(crate) struct Validated {
     resolved: Resolved,
@@ -167,6 +196,7 @@ impl Validated {
             registry,
             client: self.client(),
             targets: self.targets(),
+            possession: self.possession(),
             requested_scope: self.requested_scope(),
             subject: self.subject(),
             actor_token: self.actor_token(),
@@ -174,7 +204,7 @@ impl Validated {
     }
 }
 
-/// Stage 5: the records and the tokens allow an exchange. The bounds are known, and the ceiling is a part of the
+/// Stage 6: the records and the tokens allow an exchange. The bounds are known, and the ceiling is a part of the
 /// bounds.
 #[derive(Debug)]
 pub(crate) struct Bounded {
@@ -228,6 +258,16 @@ impl Bounded {
         self.bounds().semantics.impersonation.as_ref().err()
     }
 
+    /// What becomes of the binding of the subject token, without and with a permission of the policy. `None` if a bearer token
+    /// is exchanged for a bearer token.
+    pub(crate) fn binding_outcomes(&self) -> Option<String> {
+        let outcome = |permission| self.bounds().binding.outcome(permission);
+        let [unchanged, rebind, release] =
+            [Permission::Unchanged, Permission::Rebind, Permission::Release].map(outcome);
+        let text = || format!("{unchanged}; with `rebind`: {rebind}; with `release`: {release}");
+        (unchanged != Outcome::Bearer).then(text)
+    }
+
     fn target_ids(&self) -> Vec<TargetId> {
         self.targets().iter().map(|target| target.id.clone()).collect()
     }
@@ -247,7 +287,7 @@ impl Bounded {
     }
 }
 
-/// Stage 6: no token is revoked, and the status check accepts all parties.
+/// Stage 7: no token is revoked, and the status check accepts all parties.
 #[derive(Debug)]
 pub(crate) struct StillValid {
     bounded: Bounded,
@@ -266,7 +306,7 @@ impl StillValid {
 
     /// The question to the policy.
     pub(crate) fn policy_query(&self) -> Query {
-        let Bounds { parties, prior_actors, prior_actor_other_names, semantics, ceiling, login, found_at } =
+        let Bounds { parties, prior_actors, prior_actor_other_names, semantics, ceiling, login, binding, found_at } =
             self.bounds();
         Query {
             client_id: self.client().id.clone(),
@@ -296,14 +336,15 @@ impl StillValid {
             max_lifetime: ceiling.lifetime,
             requested_token_type: self.issued_token_type().clone(),
             now: *found_at,
-            sender_constrained: false,
+            sender_constrained: binding.outcome(Permission::Unchanged).is_bound(),
+            bindings: Bindings::of(|permission| binding.outcome(permission)),
             delegation_possible: semantics.delegation.is_ok(),
             impersonation_possible: semantics.impersonation.is_ok(),
         }
     }
 }
 
-/// Stage 7: the policy allows the exchange, with a grant within the ceiling.
+/// Stage 8: the policy allows the exchange, with a grant within the ceiling, and the binding of the token is decided.
 #[derive(Debug)]
 pub(crate) struct Decided {
     still_valid: StillValid,
@@ -311,7 +352,7 @@ pub(crate) struct Decided {
 }
 
 impl Decided {
-    /// Asks the policy, and checks that the grant does not exceed the ceiling.
+    /// Asks the policy, checks that the grant does not exceed the ceiling, and decides the binding of the token.
     ///
     /// `on_shadow` receives the shadow outcome, if the decision has one.
     pub(crate) async fn decide(
@@ -348,7 +389,7 @@ impl Decided {
     }
 }
 
-/// Stage 8: the new token is signed. Nobody may receive the token yet.
+/// Stage 9: the new token is signed. Nobody may receive the token yet.
 #[derive(Debug)]
 pub(crate) struct Signed {
     decided: Decided,
@@ -391,7 +432,7 @@ impl Signed {
     }
 }
 
-/// Stage 9: a subject token that may be exchanged once is used up. The client receives the new token only after the audit
+/// Stage 10: a subject token that may be exchanged once is used up. The client receives the new token only after the audit
 /// sink has taken the audit event.
 #[derive(Debug)]
 pub(crate) struct Issued {
@@ -409,11 +450,14 @@ impl Issued {
 
     /// The answer to the client.
     pub(crate) fn answer(&self) -> Answer<'_> {
+        let is_access_token = *self.issued_token_type() == TokenType::ACCESS_TOKEN;
         Answer {
             access_token: self.token.token.expose(),
             issued_token_type: self.issued_token_type(),
+            token_type: self.grant().binding().binding().token_type(is_access_token),
             expires_in: self.token.expires_in.as_secs(),
             scope: self.grant().scope(),
+            dpop_nonce: self.possession().next_nonce(),
         }
     }
 }

@@ -58,7 +58,7 @@ use std::{convert::Infallible, sync::Arc};
 pub(crate) async fn explain(exchange: &Exchange, client_id: &str, form: &[u8]) -> Explanation {
     // An explanation takes nothing from a budget.
     let limits = Arc::new(Budgets::new(Limits::none(), &exchange.settings.clock));
-    let exchange = Exchange { limits, ..exchange.clone() };
+    let exchange = Exchange { proofs: exchange.proofs.assumed(), limits, ..exchange.clone() };
     let mut notes = Notes::new(&exchange, client_id);
     // An explanation does not check the identity of the client, so the method is one that every record accepts.
     let client = AuthenticatedClient::new(client_id).with_method(AuthenticationMethod::PrivateKeyJwt);

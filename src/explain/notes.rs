@@ -2,11 +2,14 @@ use super::{Explanation, Fact, RecordTrace, Refusal, StageTrace, SuggestedRule};
 use crate::{
     audit::{Outcome, Stage},
     authority::{Ceiling, CeilingStep, LimitSource},
-    exchange::{Authenticated, Bounded, Decided, Exchange, Observer, Presented, Resolved, StillValid, Validated},
+    exchange::{
+        Authenticated, Bounded, Decided, Exchange, Observer, Presented, Proven, Resolved, StillValid, Validated,
+    },
     policy::{Query, RuleTrace, ShadowOutcome},
+    proof::Outcome as BindingOutcome,
     protocol::{Reason, Rejection, TargetName, TokenType, escaped},
     records::Party,
-    token::VerifiedToken,
+    token::{Binding, Confirmation, VerifiedToken},
 };
 
 /// An observer that collects the findings of the stages for an [`Explanation`].
@@ -97,6 +100,10 @@ impl<'a> Notes<'a> {
         if let Some(presenter) = &token.presenter {
             note("presenter", presenter);
         }
+        if let Confirmation::Bound(Binding { key, certificate }) = token.confirmation {
+            key.iter().for_each(|key| note("is bound to the key", &key.to_string()));
+            certificate.iter().for_each(|certificate| note("is bound to the certificate", &certificate.to_string()));
+        }
         note("audience", &token.audience.join(" "));
         let scope = token.scope.as_ref().map(ToString::to_string);
         note("scope", scope.as_deref().unwrap_or("(the token does not say)"));
@@ -145,6 +152,13 @@ impl Observer for Notes<'_> {
 
     fn authenticated(&mut self, authenticated: &Authenticated) {
         self.note("client", &authenticated.client().id);
+        self.reached(Stage::Proof);
+    }
+
+    fn proven(&mut self, _: &Proven) {
+        if self.exchange.proofs.dpop.is_some() {
+            self.note("proof of possession", "(not checked: the client counts as the owner of the keys of its tokens)");
+        }
         self.reached(Stage::Parameters);
     }
 
@@ -183,6 +197,7 @@ impl Observer for Notes<'_> {
         self.note_some("prior actors", (!prior_actors.is_empty()).then_some(prior_actors));
         self.note("delegation", possibility(bounded.delegation_problem()));
         self.note("impersonation", possibility(bounded.impersonation_problem()));
+        self.note_some("binding", bounded.binding_outcomes());
         self.reached(Stage::Status);
     }
 
@@ -204,6 +219,8 @@ impl Observer for Notes<'_> {
         self.note("decision", grant.semantics().as_str());
         self.note_some("allowed by", grant.policy_id());
         self.note("granted scope", grant.scope().to_string());
+        let binding = grant.binding().outcome();
+        self.note_some("binding", (binding != BindingOutcome::Bearer).then_some(binding.as_str()));
         self.note("granted lifetime", format!("{} s", grant.lifetime().as_secs()));
         let shadow = self.shadow.take();
         self.note_some("shadow rules", shadow);

@@ -3,6 +3,7 @@ use crate::{
     audit::Attempt,
     protocol::{ClientId, Rejection, json_response},
     revocation::is_revoked,
+    token::{Binding, Confirmation},
 };
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -54,7 +55,11 @@ impl IssuedTokens<'_> {
             Some("jwt") => self.registry.issues_plain_typ(),
             _ => false,
         };
-        let token_type = if is_access_token { "Bearer" } else { "N_A" };
+        let binding = match Confirmation::read(token.claims.get("cnf")) {
+            Confirmation::Bound(binding) => binding,
+            Confirmation::Free | Confirmation::Unknown => Binding::none(),
+        };
+        let token_type = binding.token_type(is_access_token);
         let mut answer = Map::from_iter([("active".into(), true.into()), ("token_type".into(), token_type.into())]);
         // The layer chose every claim of the token when the layer issued the token, so no claim is secret.
         answer.extend(token.claims.to_members());

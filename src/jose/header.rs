@@ -1,5 +1,6 @@
 use super::{Algorithm, members::Members};
 use crate::protocol::{Detail, Reason, Rejection, refuse};
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// The largest header that is read, in bytes. Real headers are much smaller.
@@ -16,8 +17,8 @@ const REFUSED: [(&str, Reason); 5] = [
     ("cty", Reason::TokenNested),
 ];
 
-/// The header of a signed token (RFC 7515 section 4). Members that contain or locate a key, such as `jwk` and `jku`, are
-/// never read.
+/// The header of a signed token (RFC 7515 section 4), without the members that contain or locate a key, such as `jwk` and
+/// `jku`.
 #[derive(Debug)]
 pub(crate) struct Header {
     pub(crate) algorithm: Algorithm,
@@ -42,6 +43,11 @@ impl RawHeader {
             return Err(refuse(Reason::TokenHeaderMalformed).with_detail("too large"));
         }
         Ok(&self.members)
+    }
+
+    /// Returns the public key in the header. Only a DPoP proof has such a key (RFC 9449 section 4.2).
+    pub(crate) fn jwk(&self) -> Option<&Map<String, Value>> {
+        self.members.get("jwk")?.as_object()
     }
 
     /// Returns the media type, without a check of the other members.

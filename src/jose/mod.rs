@@ -19,6 +19,7 @@ mod private_key;
 mod roca;
 mod signature;
 mod text;
+mod thumbprint;
 #[cfg(test)]
 mod wycheproof;
 
@@ -27,6 +28,7 @@ pub use claims::{Claims, ClaimsError};
 pub use ignored::{IgnoredKey, IgnoredReason};
 pub use key_set::{KeySet, KeySetError};
 pub use private_key::KeyError;
+pub use thumbprint::{Thumbprint, ThumbprintError};
 
 pub(crate) use claims::Invalid;
 pub(crate) use compact::{Compact, signed_part};

@@ -9,6 +9,7 @@ use crate::{
     jwks::{ClientKeys, Fetcher, TrustedKeys},
     limits::Budgets,
     policy::PolicyPart,
+    proof::Proofs,
     protocol::TokenType,
     records::{ConfigError, IssuerId, Registry},
     replay::Replays,
@@ -28,6 +29,7 @@ pub(super) struct Parts {
     pub(super) record_secrets_first: bool,
     pub(super) http_is_default: bool,
     pub(super) fetcher: Fetcher,
+    pub(super) proofs: Proofs,
     pub(super) verifiers: HashMap<TokenType, TokenVerifierPart>,
     pub(super) status: StatusChecks,
     pub(super) replays: Replays,
@@ -45,6 +47,7 @@ impl Parts {
             policy: self.policy.as_ref(),
             verified_types: self.verifiers.keys().cloned().collect(),
             http_is_default: self.http_is_default,
+            has_dpop: self.proofs.dpop.is_some(),
         };
         check.run(document)
     }
@@ -71,6 +74,7 @@ impl Parts {
                 other: self.authenticator.clone(),
                 records_first: self.record_secrets_first,
             },
+            proofs: self.proofs.clone(),
             verifier: Verifier {
                 introspectors: introspectors.collect(),
                 plugs: self.verifiers.clone(),

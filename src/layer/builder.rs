@@ -10,6 +10,7 @@ use crate::{
     limits::Limits,
     plug::{BoxHttpService, BoxPlug, HttpService, boxed},
     policy::{Policy, PolicyPart, Rule},
+    proof::Dpop,
     protocol::{ErrorProfile, TokenType},
     records::{Client, Issuer, IssuerId, Target},
     replay::{MemoryReplayStore, ReplayPart, ReplayStore},
@@ -84,6 +85,7 @@ pub struct TokenExchangeBuilder {
     limits: Limits,
     /// The number of entries.
     signature_memo: usize,
+    dpop: Option<Dpop>,
     settings: Settings,
 }
 
@@ -121,6 +123,7 @@ impl TokenExchangeBuilder {
             guard: false,
             limits: Limits::default(),
             signature_memo: 8192,
+            dpop: None,
             settings: Settings {
                 clock: Clock::default(),
                 deadline: Duration::from_secs(15),
@@ -129,6 +132,7 @@ impl TokenExchangeBuilder {
                 max_chain_depth: 4,
                 leeway: Duration::from_secs(30),
                 strict_scope: false,
+                require_sender_constraint: false,
                 errors: ErrorProfile::rfc8693(),
             },
         }
@@ -446,6 +450,22 @@ impl TokenExchangeBuilder {
     /// ```
     pub fn signature_memo(mut self, entries: usize) -> Self {
         self.signature_memo = entries;
+        self
+    }
+
+    /// Accepts DPoP proofs (RFC 9449), and issues tokens that are bound to the key of the proof.
+    ///
+    /// Default: a request with a `DPoP` header is refused.
+    pub fn dpop(mut self, dpop: Dpop) -> Self {
+        self.dpop = Some(dpop);
+        self
+    }
+
+    /// Refuses each exchange whose token would be a bearer token (FAPI 2.0 Security Profile section 5.3.2.1).
+    ///
+    /// Default: tokens are bound if the client sends a DPoP proof, or if a record or the subject token demands a bound token.
+    pub fn require_sender_constraint(mut self) -> Self {
+        self.settings.require_sender_constraint = true;
         self
     }
 

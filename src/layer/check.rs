@@ -18,6 +18,8 @@ pub(super) struct DocumentCheck<'a> {
     /// The token types with a verifier of their own.
     pub(super) verified_types: Vec<TokenType>,
     pub(super) http_is_default: bool,
+    /// Whether the layer supports DPoP.
+    pub(super) has_dpop: bool,
 }
 
 /// The records and the policy of a layer, checked.
@@ -37,6 +39,7 @@ impl DocumentCheck<'_> {
         let Document { clients, targets, issuers, rules, federated_subjects_only, fapi } = document;
         let clients = if fapi { clients.into_iter().map(Client::fapi).collect() } else { clients };
         let mut problems = Problems::default();
+        self.check_proofs(&clients, &mut problems);
         let has_rules = rules.is_some();
         let own_subjects = if federated_subjects_only { OwnSubjects::None } else { OwnSubjects::Some };
         let registry = Registry::new(self.issuer, &clients, &targets, &issuers, own_subjects, &self.verified_types);
@@ -52,6 +55,15 @@ impl DocumentCheck<'_> {
         let policy = self.policy.cloned().or_else(|| table.clone().map(boxed));
         let (Some(registry), Some(policy)) = problems.or((registry, policy))? else { return Err(no_policy()) };
         Ok(CheckedDocument { registry: Arc::new(registry), policy, table })
+    }
+
+    fn check_proofs(&self, clients: &[Client], problems: &mut Problems) {
+        let needing = clients.iter().enumerate().filter(|(_, client)| client.needs_dpop() && !self.has_dpop);
+        for (position, client) in needing {
+            let help = "the layer accepts no DPoP proofs, so every exchange of the client is refused: set `dpop` for the layer";
+            problems
+                .add(client.place(position).wrong("dpop_bound_access_tokens", help).of_kind(ConfigErrorKind::Conflict));
+        }
     }
 
     fn check_policy(&self, has_rules: bool) -> Result<(), ConfigError> {

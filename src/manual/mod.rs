@@ -11,6 +11,8 @@ pub mod names {}
 #[doc = include_str!("performance.md")]
 #[doc = include_str!("performance.svg")]
 pub mod performance {}
+#[doc = include_str!("proof.md")]
+pub mod proof {}
 #[doc = include_str!("reasons.md")]
 pub mod reasons {}
 #[doc = include_str!("scale.md")]

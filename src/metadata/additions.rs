@@ -66,6 +66,9 @@ pub struct Additions {
     revocation_endpoint: Option<String>,
     methods: BTreeSet<String>,
     algorithms: BTreeSet<Algorithm>,
+    dpop_algorithms: Vec<Algorithm>,
+    certificate_bound_tokens: bool,
+    mtls_token_endpoint: Option<String>,
 }
 
 impl Additions {
@@ -120,6 +123,27 @@ impl Additions {
         self
     }
 
+    /// Adds the algorithms for DPoP proofs (`dpop_signing_alg_values_supported`, RFC 9449 section 5.1), as
+    /// [`Dpop::algorithms`](crate::proof::Dpop::algorithms) returns them.
+    pub fn dpop_algorithms(mut self, algorithms: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.dpop_algorithms = algorithms.into_iter().collect();
+        self
+    }
+
+    /// Adds that tokens can be bound to the certificate of the client (`tls_client_certificate_bound_access_tokens`, RFC 8705
+    /// section 3.3).
+    pub fn certificate_bound_tokens(mut self) -> Self {
+        self.certificate_bound_tokens = true;
+        self
+    }
+
+    /// Adds the URL of the token endpoint for clients with certificates, if this URL differs from `token_endpoint`
+    /// (`mtls_endpoint_aliases`, RFC 8705 section 5).
+    pub fn mtls_token_endpoint(mut self, url: impl Into<String>) -> Self {
+        self.mtls_token_endpoint = Some(url.into());
+        self
+    }
+
     /// Adds everything to a document of at most 256 KiB.
     ///
     /// # Errors
@@ -156,6 +180,19 @@ impl Additions {
                 let others = own.filter(|method| !AUTHENTICATION_METHODS.contains(method));
                 let all: Vec<&str> = AUTHENTICATION_METHODS.into_iter().chain(others).collect();
                 members.insert(methods.to_owned(), json!(all));
+            }
+        }
+        let proofs = [
+            (
+                "dpop_signing_alg_values_supported",
+                (!self.dpop_algorithms.is_empty()).then(|| json!(self.dpop_algorithms)),
+            ),
+            ("tls_client_certificate_bound_access_tokens", self.certificate_bound_tokens.then(|| json!(true))),
+            ("mtls_endpoint_aliases", self.mtls_token_endpoint.as_ref().map(|url| json!({ "token_endpoint": url }))),
+        ];
+        for (name, value) in proofs.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+            if is_absent(&members, name) {
+                members.insert(name.to_owned(), value);
             }
         }
         members.remove("signed_metadata");
@@ -267,6 +304,29 @@ mod tests {
         assert_eq!(add(full.clone()), full);
         let methods = json!({ "revocation_endpoint_auth_methods_supported": ["none"] });
         assert_eq!(add(methods)["revocation_endpoint_auth_methods_supported"], json!(["none"]));
+    }
+
+    /// MQ-06, MT-02 and DP-14: what proofs of possession are good for is in the metadata.
+    #[test]
+    fn mq_06_support_for_proofs_is_added() {
+        let mtls = "https://mtls.as.example/token";
+        let additions = Additions::new().dpop_algorithms([Algorithm::ES256, Algorithm::EdDSA]);
+        let additions = additions.certificate_bound_tokens().mtls_token_endpoint(mtls);
+        let add = |metadata: Value| -> Value {
+            serde_json::from_slice(&additions.add_to(metadata.to_string().as_bytes()).unwrap()).unwrap()
+        };
+        let full = json!({
+            "dpop_signing_alg_values_supported": ["ES256", "EdDSA"],
+            "tls_client_certificate_bound_access_tokens": true,
+            "mtls_endpoint_aliases": { "token_endpoint": mtls },
+        });
+        assert_eq!(add(json!({})), full);
+        let own = json!({
+            "dpop_signing_alg_values_supported": ["RS256"],
+            "tls_client_certificate_bound_access_tokens": false,
+            "mtls_endpoint_aliases": {},
+        });
+        assert_eq!(add(own.clone()), own);
     }
 
     #[test]

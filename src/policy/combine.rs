@@ -14,7 +14,7 @@ use tower::{BoxError, Service, ServiceExt};
 ///
 /// * The first denial is the answer, and the remaining policies are not asked.
 /// * If every policy allows, the answer is the intersection of the grants: the scope tokens that every grant has, the
-///   shortest lifetime, and the smallest number of actors.
+///   shortest lifetime, the smallest number of actors, and the permission about the binding that every grant has.
 /// * If the policies allow different [`Semantics`](super::Semantics), the answer is a denial.
 /// * If a policy grants more than the ceiling, the answer is that grant, and not an intersection. So the layer finds
 ///   the defect, and refuses the exchange with the reason `policy_widened`.
@@ -154,6 +154,7 @@ fn intersection(one: Grant, other: Grant) -> Result<Grant, String> {
     grant = other.scope.into_iter().fold(grant, Grant::scope);
     grant = other.max_lifetime.into_iter().fold(grant, Grant::max_lifetime);
     grant = other.max_depth.into_iter().fold(grant, Grant::max_depth);
+    grant.binding = grant.binding.min(other.binding);
     grant.policy_id = match (grant.policy_id, other.policy_id) {
         (Some(one), Some(other)) => Some(format!("{one}, {other}")),
         (one, other) => one.or(other),

@@ -1,5 +1,8 @@
 use super::{Denial, ShadowOutcome};
-use crate::protocol::{Scope, named_values};
+use crate::{
+    proof::Permission,
+    protocol::{Scope, named_values},
+};
 use std::time::Duration;
 
 /// The answer of a [`Policy`](super::Policy).
@@ -72,7 +75,7 @@ impl Decision {
     pub(crate) fn has_same_effect(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Allow(one), Self::Allow(other)) => {
-                let limits = |grant: &Grant| (grant.semantics, grant.max_lifetime, grant.max_depth);
+                let limits = |grant: &Grant| (grant.semantics, grant.max_lifetime, grant.max_depth, grant.binding);
                 limits(one) == limits(other) && one.scope == other.scope
             }
             (Self::Deny(one), Self::Deny(other)) => one.has_same_effect(other),
@@ -96,7 +99,8 @@ impl From<Denial> for Decision {
 /// The part of the ceiling that a policy allows.
 ///
 /// A grant starts as everything up to the ceiling. Each setter narrows the grant; a second call of the same setter
-/// narrows the grant further and never widens it.
+/// narrows the grant further and never widens it. Two setters are different: [`rebind`](Self::rebind) and
+/// [`release`](Self::release) permit to change the binding of a bound subject token, which a new grant does not permit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Grant {
@@ -104,6 +108,7 @@ pub struct Grant {
     pub(crate) scope: Option<Scope>,
     pub(crate) max_lifetime: Option<Duration>,
     pub(crate) max_depth: Option<usize>,
+    pub(crate) binding: Permission,
     pub(crate) policy_id: Option<String>,
     pub(crate) shadow: Option<ShadowOutcome>,
 }
@@ -111,7 +116,15 @@ pub struct Grant {
 impl Grant {
     /// Creates a grant of everything up to the ceiling.
     pub fn new(semantics: Semantics) -> Self {
-        Self { semantics, scope: None, max_lifetime: None, max_depth: None, policy_id: None, shadow: None }
+        Self {
+            semantics,
+            scope: None,
+            max_lifetime: None,
+            max_depth: None,
+            binding: Permission::Unchanged,
+            policy_id: None,
+            shadow: None,
+        }
     }
 
     /// Narrows the scope to the scope tokens in this list.
@@ -129,6 +142,21 @@ impl Grant {
     /// Narrows the number of actors in the `act` claim of the issued token (RFC 8693 section 4.1).
     pub fn max_depth(mut self, depth: usize) -> Self {
         self.max_depth = Some(self.max_depth.map_or(depth, |before| before.min(depth)));
+        self
+    }
+
+    /// Permits a token that is bound to another key or certificate than the subject token, which the client proves. The client
+    /// may be another client than the one that the subject token was issued to
+    /// ([`Permission::Rebind`](crate::proof::Permission::Rebind)).
+    pub fn rebind(mut self) -> Self {
+        self.binding = self.binding.max(Permission::Rebind);
+        self
+    }
+
+    /// Permits a bearer token for a bound subject token ([`Permission::Release`](crate::proof::Permission::Release)). The audit
+    /// event of such a token is an alarm. A release includes the permission to [`rebind`](Self::rebind).
+    pub fn release(mut self) -> Self {
+        self.binding = Permission::Release;
         self
     }
 

@@ -110,7 +110,7 @@ use crate::plug::{BoxPlug, Plug};
 pub use combine::{Combined, all, any_deny};
 pub use decision::{Decision, Grant, Semantics};
 pub use denial::Denial;
-pub use query::{Actor, Query, Subject};
+pub use query::{Actor, Bindings, Query, Subject};
 pub use shadow::ShadowOutcome;
 pub use table::{Actors, Effect, Mismatch, Names, Rule, RuleTrace, Subjects, Table};
 

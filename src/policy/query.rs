@@ -1,6 +1,7 @@
 use crate::{
     clock::Clock,
     jose::Claims,
+    proof::{Outcome, Permission},
     protocol::{ClientId, NumericDate, Scope, TargetId, TokenType},
     records::{Party, SubjectId},
 };
@@ -47,8 +48,11 @@ pub struct Query {
     pub requested_token_type: TokenType,
     /// The time of the question by the clock of the layer.
     pub now: NumericDate,
-    /// Whether the issued token will be bound to its sender. In this version the value is always `false`.
+    /// Whether the issued token will be bound to its sender, if the policy permits no change of the binding: `true` if
+    /// `bindings.unchanged` [is bound](Outcome::is_bound).
     pub sender_constrained: bool,
+    /// What becomes of the binding of the subject token, for each permission of the policy.
+    pub bindings: Bindings,
     /// Whether the rules for actors and chains permit a delegation.
     pub delegation_possible: bool,
     /// Whether the layer can issue an impersonation. An actor token or an earlier actor rules an impersonation out.
@@ -100,6 +104,46 @@ pub struct Actor {
     pub token_type: Option<TokenType>,
 }
 
+/// What becomes of the binding of the subject token ([`MATRIX`](crate::proof::MATRIX)), in a [`Query`].
+///
+/// An outcome is [`Refused`](Outcome::Refused) too if a record demands something else, such as a bound token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Bindings {
+    /// The outcome if the policy permits no change.
+    pub unchanged: Outcome,
+    /// The outcome if the policy permits to rebind ([`Grant::rebind`](super::Grant::rebind)).
+    pub rebind: Outcome,
+    /// The outcome if the policy permits to release ([`Grant::release`](super::Grant::release)).
+    pub release: Outcome,
+}
+
+/// A bearer token for a bearer token.
+impl Default for Bindings {
+    fn default() -> Self {
+        Self::of(|_| Outcome::Bearer)
+    }
+}
+
+impl Bindings {
+    pub(crate) fn of(outcome: impl Fn(Permission) -> Outcome) -> Self {
+        Self {
+            unchanged: outcome(Permission::Unchanged),
+            rebind: outcome(Permission::Rebind),
+            release: outcome(Permission::Release),
+        }
+    }
+
+    /// The outcome for a permission.
+    pub fn outcome(&self, permission: Permission) -> Outcome {
+        match permission {
+            Permission::Unchanged => self.unchanged,
+            Permission::Rebind => self.rebind,
+            Permission::Release => self.release,
+        }
+    }
+}
+
 impl Query {
     /// Creates a query for a test. The client is the actor, there is no actor token, delegation and impersonation are
     /// possible, the scope ceiling is empty, the lifetime ceiling is 300 s, and the time is the system's time.
@@ -134,6 +178,7 @@ impl Query {
             requested_token_type: TokenType::ACCESS_TOKEN,
             now: NumericDate::from_seconds(Clock::default().seconds()),
             sender_constrained: false,
+            bindings: Bindings::default(),
             delegation_possible: true,
             impersonation_possible: true,
         }

@@ -19,6 +19,8 @@ pub enum ErrorCode {
     InvalidTarget,
     /// `invalid_dpop_proof`: the DPoP proof is not accepted (RFC 9449 section 5).
     InvalidDpopProof,
+    /// `use_dpop_nonce`: the DPoP proof needs the nonce in the header `DPoP-Nonce` of the answer (RFC 9449 section 8).
+    UseDpopNonce,
     /// `invalid_grant`: a token is not valid. Only an [`ErrorProfile`](crate::error::ErrorProfile) uses this code.
     InvalidGrant,
     /// `access_denied`: the exchange is denied. Only an [`ErrorProfile`](crate::error::ErrorProfile) uses this code. RFC
@@ -46,6 +48,7 @@ impl ErrorCode {
         Self::InvalidScope,
         Self::InvalidTarget,
         Self::InvalidDpopProof,
+        Self::UseDpopNonce,
         Self::InvalidGrant,
         Self::AccessDenied,
         Self::ActorUnauthorized,
@@ -64,6 +67,7 @@ impl ErrorCode {
             Self::InvalidScope => "invalid_scope",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidDpopProof => "invalid_dpop_proof",
+            Self::UseDpopNonce => "use_dpop_nonce",
             Self::InvalidGrant => "invalid_grant",
             Self::AccessDenied => "access_denied",
             Self::ActorUnauthorized => "actor_unauthorized",
@@ -87,7 +91,8 @@ impl ErrorCode {
         match self {
             Self::InvalidRequest | Self::InvalidGrant | Self::InvalidScope | Self::InvalidTarget => true,
             Self::InvalidClient | Self::UnauthorizedClient | Self::AccessDenied | Self::ActorUnauthorized => true,
-            Self::UnsupportedGrantType | Self::InvalidDpopProof | Self::InsufficientUserAuthentication => false,
+            Self::UnsupportedGrantType | Self::InvalidDpopProof | Self::UseDpopNonce => false,
+            Self::InsufficientUserAuthentication => false,
             Self::ServerError | Self::TemporarilyUnavailable => false,
         }
     }

@@ -104,6 +104,8 @@ pub(super) const DENIED: ClientAnswer =
     ClientAnswer::new(ReasonClass::Denied, ErrorCode::InvalidRequest, BAD_SUBJECT_OR_ACTOR);
 pub(super) const CLIENT: ClientAnswer =
     ClientAnswer::new(ReasonClass::Client, ErrorCode::InvalidClient, "client authentication failed");
+/// The answer to a DPoP proof that is not acceptable (RFC 9449 section 5).
+pub(super) const DPOP: ClientAnswer = request("the DPoP proof is not acceptable").error(ErrorCode::InvalidDpopProof);
 pub(super) const GRANT: ClientAnswer =
     ClientAnswer::new(ReasonClass::Grant, ErrorCode::UnauthorizedClient, "the client may not use this grant");
 pub(super) const TARGET: ClientAnswer =

@@ -1,5 +1,5 @@
 use super::{Detail, ErrorCode, Reason};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use std::time::Duration;
 
 /// A refusal: the reason, the detail for the audit, and the answer to the client.
@@ -12,6 +12,8 @@ pub(crate) struct Rejection {
     answer: Option<(ErrorCode, StatusCode)>,
     step_up: Option<Box<StepUp>>,
     retry_after: Option<Duration>,
+    /// On the heap, because few refusals have a nonce.
+    dpop_nonce: Option<Box<HeaderValue>>,
 }
 
 /// The login that the policy requires of the subject (RFC 9470 section 3).
@@ -25,7 +27,15 @@ pub(crate) struct StepUp {
 
 /// Returns a refusal for this reason.
 pub(crate) fn refuse(reason: Reason) -> Rejection {
-    Rejection { reason, detail: None, challenge: false, answer: None, step_up: None, retry_after: None }
+    Rejection {
+        reason,
+        detail: None,
+        challenge: false,
+        answer: None,
+        step_up: None,
+        retry_after: None,
+        dpop_nonce: None,
+    }
 }
 
 impl Rejection {
@@ -61,6 +71,16 @@ impl Rejection {
     pub(crate) fn with_retry_after(mut self, retry_after: Duration) -> Self {
         self.retry_after = Some(retry_after);
         self
+    }
+
+    /// Adds the nonce that the next DPoP proof needs (RFC 9449 section 8).
+    pub(crate) fn with_dpop_nonce(mut self, nonce: HeaderValue) -> Self {
+        self.dpop_nonce = Some(Box::new(nonce));
+        self
+    }
+
+    pub(crate) fn dpop_nonce(&self) -> Option<&HeaderValue> {
+        self.dpop_nonce.as_deref()
     }
 
     /// The seconds after which the client may try again, at least one.

@@ -23,7 +23,6 @@ pub(crate) struct Identification<'a> {
     pub(crate) client_secret: Option<Sensitive>,
     pub(crate) client_assertion: Option<Sensitive>,
     pub(crate) client_assertion_type: Option<String>,
-    pub(crate) dpop: bool,
 }
 
 impl<'a> Identification<'a> {
@@ -45,7 +44,6 @@ impl<'a> Identification<'a> {
             client_secret: form.take_sensitive("client_secret"),
             client_assertion: form.take_sensitive("client_assertion"),
             client_assertion_type: form.take("client_assertion_type"),
-            dpop: headers.contains_key("dpop"),
         })
     }
 

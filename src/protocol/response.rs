@@ -1,8 +1,11 @@
 use super::{ErrorCode, Reason, Rejection, Scope, TokenType, wiped_on_drop};
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use std::io::Write;
+
+/// The header with the nonce for the next DPoP proof (RFC 9449 section 8).
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 /// The seconds after which a client should try again after a 503.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
@@ -14,8 +17,11 @@ const ANSWER_OVERHEAD: usize = 256;
 pub(crate) struct Answer<'a> {
     pub(crate) access_token: &'a str,
     pub(crate) issued_token_type: &'a TokenType,
+    pub(crate) token_type: &'static str,
     pub(crate) expires_in: u64,
     pub(crate) scope: &'a Scope,
+    /// The nonce for the next DPoP proof, if the client needs another nonce.
+    pub(crate) dpop_nonce: Option<&'a HeaderValue>,
 }
 
 #[derive(Serialize)]
@@ -29,9 +35,7 @@ struct Failure {
 }
 
 pub(crate) fn success_response(answer: &Answer<'_>) -> Response<Bytes> {
-    let is_access_token = *answer.issued_token_type == TokenType::ACCESS_TOKEN;
-    let Answer { access_token, issued_token_type, expires_in, scope } = answer;
-    let token_type = if is_access_token { "Bearer" } else { "N_A" };
+    let Answer { access_token, issued_token_type, token_type, expires_in, scope, dpop_nonce } = answer;
     // The buffer has room for the whole answer, because a buffer that grows leaves a copy of the token.
     let others = answer.scope.as_text().len() + answer.issued_token_type.as_str().len();
     let mut text = Vec::with_capacity(answer.access_token.len() + others + ANSWER_OVERHEAD);
@@ -41,7 +45,11 @@ pub(crate) fn success_response(answer: &Answer<'_>) -> Response<Bytes> {
         text,
         r#"{{"access_token":"{access_token}","issued_token_type":"{issued_token_type}","token_type":"{token_type}","expires_in":{expires_in},"scope":"{scope}"}}"#
     );
-    json_text_response(StatusCode::OK, wiped_on_drop(text))
+    let mut response = json_text_response(StatusCode::OK, wiped_on_drop(text));
+    if let Some(nonce) = dpop_nonce {
+        response.headers_mut().insert(DPOP_NONCE, (*nonce).clone());
+    }
+    response
 }
 
 /// The response to a refusal. The extensions of the response have the [`Reason`], for outer layers.
@@ -65,6 +73,9 @@ pub(crate) fn error_response(rejection: &Rejection) -> Response<Bytes> {
         headers.insert(header::RETRY_AFTER, seconds.into());
     } else if status == StatusCode::SERVICE_UNAVAILABLE {
         headers.insert(header::RETRY_AFTER, RETRY_AFTER);
+    }
+    if let Some(nonce) = rejection.dpop_nonce() {
+        headers.insert(DPOP_NONCE, nonce.clone());
     }
     if matches!(reason, Reason::BodyTooSlow) {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

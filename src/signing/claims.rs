@@ -2,7 +2,7 @@ use crate::{
     authority::{ActClaim, EffectiveGrant, Login},
     protocol::{ClientId, EXCHANGED_FROM, IssuerId, NumericDate, TokenType},
     records::TargetRecord,
-    token::VerifiedToken,
+    token::{Binding, VerifiedToken},
 };
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -51,6 +51,7 @@ pub(super) enum Claim<'a> {
     Seconds(u64),
     Audiences(Audiences<'a>),
     Act(ActClaim<'a>),
+    Confirmation(Binding),
     Json(&'a Value),
 }
 
@@ -81,6 +82,10 @@ pub(super) fn build<'a>(contents: &'a TokenContents<'_>, stamp: &'a Stamp<'_>) -
     put("scope", Claim::Text(contents.grant.scope().as_text()));
     if let Some(exchanged_from) = &contents.exchanged_from {
         put(EXCHANGED_FROM, Claim::Json(exchanged_from));
+    }
+    let cnf = contents.grant.binding().binding();
+    if !cnf.is_none() {
+        put("cnf", Claim::Confirmation(cnf));
     }
     if let Some(act) = contents.grant.chain().to_claim(contents.issuer) {
         put("act", Claim::Act(act));

@@ -1,3 +1,4 @@
+use super::{Binding, Confirmation};
 use crate::{
     clock::Clock,
     jose::{Claims, parse_object},
@@ -105,8 +106,13 @@ impl Introspector {
         let is = |kind: &Value, known| kind.as_str().is_some_and(|kind| kind.eq_ignore_ascii_case(known));
         match answer.get("token_type") {
             Some(kind) if is(kind, "bearer") => {}
-            // The token is bound to a key, also if the answer has no `cnf` (RFC 9449 section 7.1).
-            Some(kind) if is(kind, "dpop") => return Err(refuse(Reason::TokenSenderConstrained)),
+            // The token is bound to a key (RFC 9449 section 7.1), so the answer has to name the key.
+            Some(kind) if is(kind, "dpop") => {
+                if !matches!(Confirmation::read(answer.get("cnf")), Confirmation::Bound(Binding { key: Some(_), .. })) {
+                    let detail = "the introspection answer does not name the key of a DPoP token";
+                    return Err(refuse(Reason::TokenSenderConstrained).with_detail(detail));
+                }
+            }
             Some(kind) if self.token_types.iter().any(|known| is(kind, known)) => {}
             None if self.untyped_answers => {}
             found => {

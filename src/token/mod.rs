@@ -5,6 +5,7 @@
 //! with a signature, or in the answer of its introspection endpoint. A [`TokenVerifier`] of your own takes the place of
 //! both for one token type.
 
+mod binding;
 #[cfg(feature = "introspection-cache")]
 mod cache;
 mod claimed;
@@ -24,8 +25,10 @@ pub use crate::{
     jose::{Claims, ClaimsError},
     protocol::{NumericDate, ScopeTokens, TokenId},
 };
+pub use binding::Binding;
 pub use plug::{TokenRole, TokenToVerify, TokenVerifier, Verification};
 
+pub(crate) use binding::Confirmation;
 pub(crate) use introspection::Introspector;
 use origin::Origin;
 pub(crate) use plug::TokenVerifierPart;

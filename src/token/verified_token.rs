@@ -1,5 +1,5 @@
 use super::{
-    Origin,
+    Confirmation, Origin,
     kinds::Typ,
     meaning::{self, invalid},
     verified_claim::check_is_verified,
@@ -38,6 +38,8 @@ pub(crate) struct VerifiedToken {
     pub(crate) scope: Option<Scope>,
     /// The claim `exp`, rounded down.
     pub(crate) expires_at: NumericDate,
+    /// What the token is bound to.
+    pub(crate) confirmation: Confirmation,
     /// What the record says about claims that the token does not have.
     pub(crate) assumptions: Vec<String>,
     pub(crate) claims: Claims,
@@ -78,6 +80,7 @@ impl VerifiedToken {
             presenter_is_subject,
             subject_is_user,
             scope,
+            confirmation: Confirmation::read(claims.get("cnf")),
             assumptions,
             issuer,
             own,

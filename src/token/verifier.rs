@@ -1,5 +1,5 @@
 use super::{
-    Introspector, Origin, TokenRole, TokenVerifierPart, VerifiedToken,
+    Confirmation, Introspector, Origin, TokenRole, TokenVerifierPart, VerifiedToken,
     claimed::refused,
     issuer_rules,
     jwt::Jwt,
@@ -84,7 +84,7 @@ impl Verifier {
             let issuer = self.introspecting_issuer(token_type).ok_or_else(no_issuer)?;
             return self.introspect(issuer, declared, role).await;
         };
-        let claims = jwt.claims()?;
+        let mut claims = jwt.claims()?;
         if let Some(issued) = self.registry.issued().filter(|_| self.is_issued_here(&jwt, &claims, memo)) {
             issuer_rules::check_type_and_role(issued, token_type, role)?;
             let (issuer, typ) = (Arc::clone(issued), Typ::Header(jwt.typ()?));
@@ -115,8 +115,14 @@ impl Verifier {
         if issuer.introspection.as_ref().is_some_and(|record| record.tokens == IntrospectedTokens::Every) {
             let answer = self.introspect(&issuer, declared, role).await?;
             // The key that a token is bound to may be named in the answer only (RFC 8705 section 3.2).
-            if answer.claims.contains("cnf") {
-                return Err(refuse(Reason::TokenSenderConstrained));
+            match (claims.get("cnf"), answer.claims.get("cnf")) {
+                (_, None) => {}
+                (None, Some(cnf)) => claims.insert("cnf", cnf.clone()),
+                (Some(own), Some(answered)) if own == answered => {}
+                (Some(_), Some(_)) => {
+                    let detail = "the token and the introspection answer have different values of `cnf`";
+                    return Err(refuse(Reason::TokenSenderConstrained).with_detail(detail));
+                }
             }
         }
         // Without a record for issued tokens, the keys of our own issuer are the keys of the signer.
@@ -217,7 +223,7 @@ impl Verifier {
         }
         self.check_times(&token)?;
         issuer_rules::check_audience(&token)?;
-        if token.claims.contains("cnf") {
+        if token.confirmation == Confirmation::Unknown {
             return Err(refuse(Reason::TokenSenderConstrained));
         }
         if role == TokenRole::Subject && token.claims.contains("authorization_details") {

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// The modules at the root of the library. A module may import from the modules before it, and from none after it.
-const ORDER: [&str; 31] = [
+const ORDER: [&str; 32] = [
     "clock",
     "locks",
     "random",
@@ -34,6 +34,7 @@ const ORDER: [&str; 31] = [
     "jwks",
     "client_auth",
     "token",
+    "proof",
     "policy",
     "authority",
     "status",

@@ -5,8 +5,18 @@ use super::src;
 use syn::{FnArg, ImplItem, Item, ReturnType, Type, Visibility};
 
 /// The stages in their order.
-const STAGES: [&str; 9] =
-    ["Presented", "Authenticated", "Resolved", "Validated", "Bounded", "StillValid", "Decided", "Signed", "Issued"];
+const STAGES: [&str; 10] = [
+    "Presented",
+    "Authenticated",
+    "Proven",
+    "Resolved",
+    "Validated",
+    "Bounded",
+    "StillValid",
+    "Decided",
+    "Signed",
+    "Issued",
+];
 
 fn items() -> Vec<Item> {
     let text = std::fs::read_to_string(src().join("exchange/stages.rs")).unwrap();

@@ -14,6 +14,7 @@ use proptest::{
     sample::select,
 };
 use serde_json::{Value, json};
+use tower_token_exchange::proof::Permission;
 
 pub fn any_case() -> impl Strategy<Value = Case> {
     let policy = prop_oneof![4 => prop_oneof![1 => vec(rule(), 0..2), 9 => vec(rule(), 2..5)].prop_map(PolicySpec::Rules), 5 => said().prop_map(PolicySpec::Service)];
@@ -217,8 +218,11 @@ pub fn allow() -> BoxedStrategy<RuleSpec> {
         option::weighted(0.1, claim()),
         option::weighted(0.1, token_type()),
     );
-    let limits =
-        (option::weighted(0.35, lifetime()), option::weighted(0.2, prop_oneof![1 => 0..3_usize, 3 => 3..6_usize]));
+    let limits = (
+        option::weighted(0.35, lifetime()),
+        option::weighted(0.2, prop_oneof![1 => 0..3_usize, 3 => 3..6_usize]),
+        binding(),
+    );
     let semantics = prop_oneof![6 => Just((false, false)), 1 => Just((true, true)), 3 => Just((false, true))];
     let scopes =
         option::weighted(0.6, prop_oneof![some_scopes(), most_scopes().prop_map(|scopes| scopes.or(Scopes(1)))]);
@@ -241,6 +245,7 @@ pub fn allow() -> BoxedStrategy<RuleSpec> {
                     impersonation: semantics.1,
                     max_lifetime: limits.0,
                     max_depth: limits.1,
+                    binding: limits.2,
                 }
             },
         )
@@ -272,8 +277,13 @@ pub fn deny() -> BoxedStrategy<RuleSpec> {
             impersonation: false,
             max_lifetime: None,
             max_depth: None,
+            binding: Permission::Unchanged,
         })
         .boxed()
+}
+
+fn binding() -> impl Strategy<Value = Permission> {
+    prop_oneof![3 => Just(Permission::Unchanged), 2 => Just(Permission::Rebind), 1 => Just(Permission::Release)]
 }
 
 fn some3(each: u32) -> impl Strategy<Value = Option<Some3>> {
@@ -304,8 +314,13 @@ fn said() -> BoxedStrategy<Said> {
         2 => prop_oneof![0..2000_u64, 0..400_000_u64].prop_map(SaidLifetime::Milliseconds),
     ];
     let max_depth = option::weighted(0.3, prop_oneof![1 => 0..3_usize, 3 => 3..6_usize, 1 => Just(usize::MAX)]);
-    let grant = (percent(25), scope, lifetime, max_depth).prop_map(|(impersonation, scope, lifetime, max_depth)| {
-        Said::Grant { impersonation, scope, lifetime, max_depth }
+    let grant = (percent(25), scope, lifetime, max_depth, binding());
+    let grant = grant.prop_map(|(impersonation, scope, lifetime, max_depth, binding)| Said::Grant {
+        impersonation,
+        scope,
+        lifetime,
+        max_depth,
+        binding,
     });
     prop_oneof![30 => grant, 1 => Just(Said::Deny), 1 => Just(Said::CannotBeAsked)].boxed()
 }
@@ -319,6 +334,7 @@ struct Dice {
     targets: Vec<(bool, Option<usize>)>,
     scope: Option<Scopes>,
     requested_type: Option<&'static str>,
+    proof: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -339,7 +355,7 @@ struct TokenDice {
     may_act: Option<MayAct>,
     login: [Option<Value>; 3],
     extra: Some3,
-    odd: (bool, bool),
+    odd: (Cnf, bool),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -397,14 +413,16 @@ fn ask() -> BoxedStrategy<Dice> {
         targets,
         option::weighted(0.6, asked),
         requested,
+        option::weighted(0.4, 0..2_usize),
     )
-        .prop_map(|(client, subject, actor, targets, scope, requested_type)| Dice {
+        .prop_map(|(client, subject, actor, targets, scope, requested_type, proof)| Dice {
             client,
             subject,
             actor,
             targets,
             scope,
             requested_type,
+            proof,
         })
         .boxed()
 }
@@ -458,7 +476,12 @@ fn token(kind: BoxedStrategy<Kind>, subs: [&'static str; 9]) -> BoxedStrategy<To
         option::weighted(0.3, select(vec![json!(["pwd"]), json!(["pwd", "otp"])])),
         option::weighted(0.3, select(vec![json!(NOW - 900), json!(7)])),
     );
-    let odd = (percent(1), percent(1));
+    let cnf = prop_oneof![
+        80 => Just(Cnf::Nothing),
+        20 => (0..2_usize).prop_map(Cnf::Key),
+        1 => Just(Cnf::Unknown),
+    ];
+    let odd = (cnf, percent(1));
     let acting = (option::weighted(0.3, act()), option::weighted(0.2, may_act()));
     (kind, (select(subs.to_vec()), origin), names, left, scope, acting, login, uniform3(percent(50)), odd)
         .prop_map(
@@ -545,7 +568,7 @@ fn may_act() -> BoxedStrategy<MayAct> {
 
 impl Dice {
     fn ask(self, clients: &[ClientSpec; 3], targets: &[TargetSpec; 3]) -> Ask {
-        let Self { client, subject, actor, targets: asked, scope, requested_type } = self;
+        let Self { client, subject, actor, targets: asked, scope, requested_type, proof } = self;
         let names_who_acts = matches!(subject.may_act, Some(MayAct::NamesWhoActs));
         let mut subject = subject.token(client, targets);
         let actor = actor.map(|(actor, mut dice)| {
@@ -577,7 +600,7 @@ impl Dice {
             let (iss, sub) = (Some(actor.issuer()), Some(actor.sub));
             subject.may_act = Some(MayActSpec::Party { iss, sub, client_id: None, email: false });
         }
-        Ask { client, subject, actor, targets: asked, scope, requested_type }
+        Ask { client, subject, actor, targets: asked, scope, requested_type, proof }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
 };
 use proptest::{option, prelude::*};
 use serde_json::{Map, Value, json};
-use tower_token_exchange::Reason;
+use tower_token_exchange::{Reason, proof::Permission};
 
 /// A case, and the request for the second hop. The subject token of the second hop is the token issued for the case.
 fn two_hops() -> impl Strategy<Value = (Case, Ask)> {
@@ -20,7 +20,7 @@ fn two_hops() -> impl Strategy<Value = (Case, Ask)> {
             case.targets[first].owner = Some(client);
         }
         let (subject, targets) = (case.ask.subject.clone(), vec![(false, Some(target))]);
-        let ask = Ask { client, subject, actor: None, targets, scope, requested_type: None };
+        let ask = Ask { client, subject, actor: None, targets, scope, requested_type: None, proof: None };
         (case, ask)
     })
 }
@@ -31,9 +31,9 @@ fn smooth(case: &mut Case) {
     for client in &mut case.clients {
         (client.targets, client.may_exchange, client.tenants) = (None, true, [true; 2]);
     }
-    let Ask { client, subject, actor, targets, requested_type, .. } = &mut case.ask;
+    let Ask { client, subject, actor, targets, requested_type, proof, .. } = &mut case.ask;
     for token in actor.iter_mut().chain([&mut *subject]) {
-        (token.cnf, token.authorization_details) = (false, false);
+        (token.cnf, token.authorization_details) = (Cnf::Nothing, false);
         // The name shows no tenant.
         if case.issuer.tenants && token.kind == Kind::Own && token.sub == "idp|bob" {
             token.sub = "idp|red|alice";
@@ -43,7 +43,7 @@ fn smooth(case: &mut Case) {
         subject.aud = vec![CLIENTS[*client].to_owned()];
     }
     targets.truncate(1);
-    *requested_type = None;
+    (*requested_type, *proof) = (None, None);
 }
 
 fn first_target(case: &Case) -> Option<usize> {
@@ -230,6 +230,7 @@ fn by_billing_and_web(kind: Kind, sub: &'static str) -> (Case, Ask) {
         impersonation: false,
         max_lifetime: None,
         max_depth: None,
+        binding: Permission::Unchanged,
     };
     let subject = TokenSpec {
         kind,
@@ -245,7 +246,7 @@ fn by_billing_and_web(kind: Kind, sub: &'static str) -> (Case, Ask) {
         may_act: None,
         login: [None, None, None],
         extra: [false; 3],
-        cnf: false,
+        cnf: Cnf::Nothing,
         authorization_details: false,
     };
     let ask = |client, target| Ask {
@@ -255,6 +256,7 @@ fn by_billing_and_web(kind: Kind, sub: &'static str) -> (Case, Ask) {
         targets: vec![(false, Some(target))],
         scope: None,
         requested_type: None,
+        proof: None,
     };
     let case = Case {
         server: ServerSpec { max_lifetime: 300, max_targets: 1, max_depth: 4, strict: false },

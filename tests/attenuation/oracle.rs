@@ -9,6 +9,7 @@ use crate::{
 };
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
+use tower_token_exchange::proof::Permission;
 
 /// Codes of reasons.
 type Codes = BTreeSet<&'static str>;
@@ -38,6 +39,8 @@ pub struct Bound {
     pub login: [Option<Value>; 3],
     pub extra: Map<String, Value>,
     pub exchanged_from: Option<Value>,
+    /// The key that the token is bound to.
+    pub key: Option<usize>,
 }
 
 /// Who a party is, whatever its names are.
@@ -112,6 +115,10 @@ impl Facts<'_> {
         let acting = self.acting()?;
         let named = self.may_act(&acting);
         self.presenter(named && acting.is_client);
+        let permissions = [Permission::Unchanged, Permission::Rebind, Permission::Release];
+        if let [Err(codes), Err(_), Err(_)] = permissions.map(|permission| self.binding(permission)) {
+            self.grounds.extend(codes);
+        }
         let prior = self.prior()?;
         let (delegation, impersonation) = self.chains(&acting, prior.clone());
         if let (Err(code), false) = (delegation.as_ref(), impersonation) {
@@ -139,6 +146,7 @@ impl Facts<'_> {
             login: self.login(),
             extra: self.extra(&targets),
             exchanged_from: self.exchanged_from(issued_type),
+            key: None,
         };
         let milliseconds = lifetime * 1000;
         Some(Ceiling { bound, milliseconds, acting, prior, targets, delegation, impersonation })
@@ -192,7 +200,7 @@ impl Facts<'_> {
     /// The checks for every token.
     fn token(&mut self, token: &TokenSpec) {
         self.refuse_if(token.left < 1000, "token_expired");
-        self.refuse_if(token.cnf, "token_sender_constrained");
+        self.refuse_if(token.cnf == Cnf::Unknown, "token_sender_constrained");
         let to_us = match token.kind {
             Kind::Own => true,
             Kind::Foreign => token.aud.iter().any(|name| name == AS),
@@ -362,6 +370,28 @@ impl Facts<'_> {
         self.refuse_if(several && !self.client.several_audiences && !named, "several_audiences");
     }
 
+    /// The key that the issued token is bound to, which is the key of the proof, or every reason to refuse.
+    fn binding(&self, permission: Permission) -> Result<Option<usize>, Codes> {
+        let proof = self.case.ask.proof;
+        let actor_key = self.case.ask.actor.as_ref().map_or(Cnf::Nothing, |actor| actor.cnf);
+        let of_actor = matches!(actor_key, Cnf::Key(key) if proof != Some(key)).then_some("binding_not_proven");
+        let codes: Codes = of_actor.into_iter().chain(self.problem_of_binding(permission)).collect();
+        if codes.is_empty() { Ok(proof) } else { Err(codes) }
+    }
+
+    /// Why a bound subject token cannot be exchanged with this permission.
+    fn problem_of_binding(&self, permission: Permission) -> Option<&'static str> {
+        let Cnf::Key(key) = self.subject.cnf else { return None };
+        let issued_to = self.subject.client_id.or(self.subject.azp);
+        let meant = issued_to.and_then(|name| self.client_meant(self.subject.issuer(), name));
+        match (self.case.ask.proof, permission) {
+            (Some(_), Permission::Rebind) | (_, Permission::Release) => None,
+            (Some(proven), _) if proven == key && meant == Some(self.client_id) => None,
+            (Some(proven), _) if proven == key => Some("binding_of_other_client"),
+            _ => Some("binding_not_proven"),
+        }
+    }
+
     /// The actors that the subject token names.
     fn prior(&self) -> Option<Vec<Link>> {
         let link = |hop: &Hop| Link {
@@ -471,7 +501,8 @@ impl Facts<'_> {
                 let impersonation = rule.impersonation && !rule.delegation;
                 let lifetime = rule.max_lifetime.map_or(u64::MAX, |lifetime| lifetime * 1000);
                 let scope = rule.scopes.map_or(ceiling.bound.scope, |scopes| scopes.and(ceiling.bound.scope));
-                self.granted(ceiling, impersonation, scope, lifetime.min(ceiling.milliseconds), rule.max_depth)
+                let lifetime = lifetime.min(ceiling.milliseconds);
+                self.granted(ceiling, impersonation, scope, lifetime, rule.max_depth, rule.binding)
             })
             .collect();
         if outcomes.is_empty() { vec![Err(["policy_no_rule"].into())] } else { outcomes }
@@ -530,8 +561,10 @@ impl Facts<'_> {
 
     /// A grant above the ceiling is a defect of the policy.
     fn by_service(&self, said: &Said, ceiling: &Ceiling) -> Result<Bound, Codes> {
-        let (impersonation, scope, lifetime, max_depth) = match said {
-            Said::Grant { impersonation, scope, lifetime, max_depth } => (impersonation, scope, lifetime, max_depth),
+        let (impersonation, scope, lifetime, max_depth, binding) = match said {
+            Said::Grant { impersonation, scope, lifetime, max_depth, binding } => {
+                (impersonation, scope, lifetime, max_depth, binding)
+            }
             Said::Deny => return Err(["policy_denied"].into()),
             Said::CannotBeAsked => return Err(["policy_unavailable"].into()),
         };
@@ -548,7 +581,7 @@ impl Facts<'_> {
         if !scope.is_within(ceiling.bound.scope) || lifetime > ceiling.milliseconds {
             return Err(["policy_widened"].into());
         }
-        self.granted(ceiling, *impersonation, scope, lifetime, *max_depth)
+        self.granted(ceiling, *impersonation, scope, lifetime, *max_depth, *binding)
     }
 
     /// The result of a grant within the ceiling.
@@ -559,7 +592,9 @@ impl Facts<'_> {
         scope: Scopes,
         lifetime: u64,
         max_depth: Option<usize>,
+        permission: Permission,
     ) -> Result<Bound, Codes> {
+        let key = self.binding(permission);
         let chain = match (impersonation, &ceiling.delegation) {
             (true, _) if ceiling.impersonation => Ok(Vec::new()),
             (true, _) => Err("impersonation_impossible"),
@@ -576,8 +611,10 @@ impl Facts<'_> {
             (scope.is_empty(), Some("scope_empty")),
             (too_little, Some("scope_exceeded")),
         ];
-        let codes: Codes = grounds.into_iter().filter(|(applies, _)| *applies).filter_map(|(_, code)| code).collect();
-        let Ok(chain) = chain.map_err(drop) else { return Err(codes) };
+        let of_binding = key.as_ref().err().into_iter().flatten().copied();
+        let grounds = grounds.into_iter().filter(|(applies, _)| *applies).filter_map(|(_, code)| code);
+        let codes: Codes = grounds.chain(of_binding).collect();
+        let (Ok(chain), Ok(key)) = (chain, key) else { return Err(codes) };
         if !codes.is_empty() {
             return Err(codes);
         }
@@ -593,7 +630,7 @@ impl Facts<'_> {
             }
             Some(act)
         });
-        Ok(Bound { scope, exp: NOW + lifetime / 1000, act, ..ceiling.bound.clone() })
+        Ok(Bound { scope, exp: NOW + lifetime / 1000, act, key, ..ceiling.bound.clone() })
     }
 }
 
@@ -604,12 +641,17 @@ impl Bound {
         let claim = |name: &str| claims.get(name).cloned().unwrap_or(Value::Null);
         let scope = issued.scope();
         let typ = if self.issued_type == ACCESS_TOKEN { "at+jwt" } else { "JWT" };
-        let token_type = if self.issued_type == ACCESS_TOKEN { "Bearer" } else { "N_A" };
+        let token_type = match self.key {
+            _ if self.issued_type != ACCESS_TOKEN => "N_A",
+            Some(_) => "DPoP",
+            None => "Bearer",
+        };
+        let cnf = self.key.map(|key| json!({ "jkt": jkt(key) }));
         let answer = json!({
             "access_token": null, "issued_token_type": self.issued_type, "token_type": token_type,
             "expires_in": issued.exp() - NOW, "scope": claim("scope"),
         });
-        let known = ["iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "act", "exchanged_from"];
+        let known = ["iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope", "act", "exchanged_from", "cnf"];
         let stray = |name: &&String| {
             !known.contains(&name.as_str()) && !LOGIN.contains(&name.as_str()) && !self.extra.contains_key(*name)
         };
@@ -630,6 +672,7 @@ impl Bound {
             ("act", claims.get("act") == self.act.as_ref()),
             ("semantics", issued.semantics == Some(if self.act.is_some() { "delegation" } else { "impersonation" })),
             ("exchanged_from", claims.get("exchanged_from") == self.exchanged_from.as_ref()),
+            ("cnf", claims.get("cnf") == cnf.as_ref()),
             ("login", login_fits),
             ("extra claims", extra_fits),
             ("no further claims", claims.keys().find(stray).is_none()),

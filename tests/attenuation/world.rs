@@ -11,7 +11,10 @@ use std::{
     collections::BTreeSet,
     convert::Infallible,
     fmt,
-    sync::{Arc, LazyLock, Mutex},
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, UNIX_EPOCH},
 };
 use tokio::runtime::Runtime;
@@ -21,6 +24,7 @@ use tower_token_exchange::{
     audit::{AuditBudget, AuditEvent, Outcome as Ended},
     jwks::KeySet,
     policy::{Actors, Decision, Grant, Names, Query, Rule, Semantics, Subjects, Table},
+    proof::{Dpop, Permission},
     records::{Party, SubjectMapping},
     signing::Algorithm,
 };
@@ -39,6 +43,7 @@ pub const EXTRA: [&str; 3] = ["tenant", "groups", "roles"];
 pub const ACR: (&str, &str) = ("high", "mapped-high");
 /// No record has the last scope.
 pub const SCOPES: [&str; 6] = ["read", "write", "pay", "ship", "audit", "admin"];
+const TOKEN_ENDPOINT: &str = "https://as.example/token";
 pub const REFRESH_TOKEN: &str = "urn:ietf:params:oauth:token-type:refresh_token";
 
 static OWN: LazyLock<Minter> = LazyLock::new(|| Minter::new(AS, Algorithm::ES256));
@@ -47,6 +52,29 @@ static FOREIGN: LazyLock<(Minter, KeySet)> = LazyLock::new(|| {
     let keys = minter.keys();
     (minter, keys)
 });
+
+/// The keys of DPoP proofs.
+static PROVERS: LazyLock<[Minter; 2]> = LazyLock::new(|| [(); 2].map(|()| Minter::new(AS, Algorithm::ES256)));
+
+/// The public key of a prover.
+fn jwk(key: usize) -> Value {
+    let keys: Value = serde_json::from_str(&PROVERS[key].key.published_keys().to_json()).unwrap();
+    keys["keys"][0].clone()
+}
+
+/// The thumbprint of a prover, which is the default id of a key.
+pub fn jkt(key: usize) -> String {
+    jwk(key)["kid"].as_str().unwrap().to_owned()
+}
+
+/// A DPoP proof that no other request has.
+fn proof(key: usize) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let prover = &PROVERS[key];
+    let header = json!({ "typ": "dpop+jwt", "alg": prover.key.algorithm().as_str(), "jwk": jwk(key) });
+    let jti = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
+    prover.sign(&header, &json!({ "jti": jti, "htm": "POST", "htu": TOKEN_ENDPOINT, "iat": NOW }))
+}
 
 /// A set of scopes, one bit for each of [`SCOPES`].
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -196,6 +224,7 @@ pub struct RuleSpec {
     pub impersonation: bool,
     pub max_lifetime: Option<u64>,
     pub max_depth: Option<usize>,
+    pub binding: Permission,
 }
 
 #[derive(Clone, Debug)]
@@ -208,7 +237,13 @@ pub enum ActorsSpec {
 /// The fixed answer of a policy service.
 #[derive(Clone, Debug)]
 pub enum Said {
-    Grant { impersonation: bool, scope: SaidScope, lifetime: SaidLifetime, max_depth: Option<usize> },
+    Grant {
+        impersonation: bool,
+        scope: SaidScope,
+        lifetime: SaidLifetime,
+        max_depth: Option<usize>,
+        binding: Permission,
+    },
     Deny,
     CannotBeAsked,
 }
@@ -259,8 +294,17 @@ pub struct TokenSpec {
     /// `acr`, `amr` and `auth_time`.
     pub login: [Option<Value>; 3],
     pub extra: Some3,
-    pub cnf: bool,
+    pub cnf: Cnf,
     pub authorization_details: bool,
+}
+
+/// What a token is bound to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cnf {
+    Nothing,
+    /// One of the two keys.
+    Key(usize),
+    Unknown,
 }
 
 /// What an own token was exchanged from.
@@ -301,6 +345,8 @@ pub struct Ask {
     pub targets: Vec<(bool, Option<usize>)>,
     pub scope: Option<Scopes>,
     pub requested_type: Option<&'static str>,
+    /// The key that signs a DPoP proof. `None` for a request without a proof.
+    pub proof: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -364,7 +410,14 @@ impl TokenSpec {
             put(name, Some(extra_value(name)));
         }
         put("email", Some(json!("somebody@example.org")));
-        put("cnf", self.cnf.then(|| json!({ "jkt": "x" })));
+        put(
+            "cnf",
+            match self.cnf {
+                Cnf::Nothing => None,
+                Cnf::Key(key) => Some(json!({ "jkt": jkt(key) })),
+                Cnf::Unknown => Some(json!({ "kid": "x" })),
+            },
+        );
         put("authorization_details", self.authorization_details.then(|| json!([{ "type": "payment" }])));
         claims
     }
@@ -579,17 +632,23 @@ impl RuleSpec {
         if let Some(lifetime) = self.max_lifetime {
             rule = rule.max_lifetime(Duration::from_secs(lifetime));
         }
-        match self.max_depth {
-            Some(depth) => rule.max_depth(depth),
-            None => rule,
+        if let Some(depth) = self.max_depth {
+            rule = rule.max_depth(depth);
+        }
+        match self.binding {
+            Permission::Rebind => rule.rebind(),
+            Permission::Release => rule.release(),
+            _ => rule,
         }
     }
 }
 
 impl Said {
     fn answer(&self, query: &Query) -> Result<Decision, &'static str> {
-        let (impersonation, scope, lifetime, max_depth) = match self {
-            Self::Grant { impersonation, scope, lifetime, max_depth } => (*impersonation, scope, lifetime, *max_depth),
+        let (impersonation, scope, lifetime, max_depth, binding) = match self {
+            Self::Grant { impersonation, scope, lifetime, max_depth, binding } => {
+                (*impersonation, scope, lifetime, *max_depth, *binding)
+            }
             Self::Deny => return Ok(Decision::deny("no")),
             Self::CannotBeAsked => return Err("not now"),
         };
@@ -610,6 +669,11 @@ impl Said {
             SaidLifetime::AsTheCeiling => grant.max_lifetime(query.max_lifetime),
             SaidLifetime::Longer(by) => grant.max_lifetime(query.max_lifetime + Duration::from_millis(*by)),
             SaidLifetime::Milliseconds(lifetime) => grant.max_lifetime(Duration::from_millis(*lifetime)),
+        };
+        grant = match binding {
+            Permission::Rebind => grant.rebind(),
+            Permission::Release => grant.release(),
+            _ => grant,
         };
         Ok(Decision::Allow(match max_depth {
             Some(depth) => grant.max_depth(depth),
@@ -704,6 +768,7 @@ impl World {
             .max_lifetime(Duration::from_secs(server.max_lifetime))
             .max_targets(server.max_targets)
             .max_chain_depth(server.max_depth)
+            .dpop(Dpop::new(TOKEN_ENDPOINT))
             .signer(OWN.key.clone())
             .audit(audit)
             .audit_budget(AuditBudget::unlimited())
@@ -730,11 +795,13 @@ impl World {
     /// Exchanges another subject token.
     pub async fn exchange_token(&self, ask: &Ask, token: String, token_type: &'static str) -> Outcome {
         let client = CLIENTS[ask.client];
-        let request = Request::post("/token")
+        let mut request = Request::post("/token")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::AUTHORIZATION, basic(client, &secret_of(client)))
-            .body(Body::from(ask.form(token, token_type)))
-            .unwrap();
+            .header(header::AUTHORIZATION, basic(client, &secret_of(client)));
+        if let Some(key) = ask.proof {
+            request = request.header("DPoP", proof(key));
+        }
+        let request = request.body(Body::from(ask.form(token, token_type))).unwrap();
         let wrapped = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::from("passed"))) });
         let response = self.layer.layer(wrapped).oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();

@@ -29,13 +29,15 @@ const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
 fn the_json_of_an_event_is_stable() {
     let party = |sub: &str| format!(r#"{{"iss":"https://as.example","sub":"{sub}"}}"#);
     let token = |jti: &str| {
-        format!(r#"{{"token_type":"{ACCESS_TOKEN}","iss":"https://as.example","jti":"{jti}","exp":1800000600}}"#)
+        format!(
+            r#"{{"token_type":"{ACCESS_TOKEN}","iss":"https://as.example","jti":"{jti}","exp":1800000600,"binding":null}}"#
+        )
     };
     let requested = format!(
         r#"{{"targets":["billing"],"scope":"invoices:read","token_type":"{ACCESS_TOKEN}","subject_token_type":"{ACCESS_TOKEN}","actor_token_type":"{ACCESS_TOKEN}"}}"#
     );
     let granted = format!(
-        r#"{{"targets":["billing"],"sub":"alice","scope":"invoices:read","token_type":"{ACCESS_TOKEN}","jti":"issued-1","kid":"key-1","exp":1800000300}}"#
+        r#"{{"targets":["billing"],"sub":"alice","scope":"invoices:read","token_type":"{ACCESS_TOKEN}","jti":"issued-1","kid":"key-1","exp":1800000300,"binding":null}}"#
     );
     let fields = [
         ("event_id", r#""event-1""#),
@@ -52,6 +54,7 @@ fn the_json_of_an_event_is_stable() {
         ("claimed_client_id", r#""orders""#),
         ("client_id", r#""orders""#),
         ("auth_method", r#""client_secret_basic""#),
+        ("proven", "null"),
         ("requested", &requested),
         ("subject", &party("alice")),
         ("subject_origin", "null"),
@@ -63,6 +66,7 @@ fn the_json_of_an_event_is_stable() {
         ("act_depth", "2"),
         ("policy_id", r#""rule 1""#),
         ("shadow", "null"),
+        ("binding", r#""bearer""#),
         ("granted", &granted),
         ("issued_token", "null"),
         ("active", "null"),

@@ -318,7 +318,7 @@ async fn a_refused_attempt_is_in_the_audit() {
     let rate = Rate::per_minute(1);
     for (limits, reason, stage, names_client, names_subject) in [
         (Limits::none().attempts_per_peer(rate), Reason::PeerRateLimited, Stage::Request, false, false),
-        (Limits::none().exchanges_per_client(rate), Reason::ClientRateLimited, Stage::Parameters, true, false),
+        (Limits::none().exchanges_per_client(rate), Reason::ClientRateLimited, Stage::Proof, true, false),
         (Limits::none().exchanges_per_subject(rate), Reason::SubjectRateLimited, Stage::Authority, true, true),
     ] {
         let mut edge = edge(limits);

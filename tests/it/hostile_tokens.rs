@@ -488,7 +488,7 @@ fn contents(cast: &Cast, rows: &mut Rows) {
         ("true as aud", json!({ "aud": true }), TokenClaimsInvalid),
         ("mixed aud", json!({ "aud": [AS, 7] }), TokenClaimsInvalid),
         ("nested aud", json!({ "aud": [[AS]] }), TokenClaimsInvalid),
-        ("cnf", json!({ "cnf": { "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" } }), TokenSenderConstrained),
+        ("cnf", json!({ "cnf": { "jkt": "AA" } }), TokenSenderConstrained),
         ("cnf of a certificate", json!({ "cnf": { "x5t#S256": "AA" } }), TokenSenderConstrained),
         ("odd cnf", json!({ "cnf": "jkt" }), TokenSenderConstrained),
         ("events", json!({ "events": {} }), TokenTypeConfused),
@@ -521,6 +521,9 @@ fn contents(cast: &Cast, rows: &mut Rows) {
     for aud in ["https://as.example/", "https://AS.example", "https://as.example/token", "https://orders.example", ""] {
         rows.add(format!("aud `{aud}`"), JWT, idp.foreign(json!({ "aud": aud })), TokenNotForUs);
     }
+    let bound = json!({ "cnf": { "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" } });
+    rows.subject("cnf of a key, foreign", JWT, idp.foreign(bound.clone()), BindingNotProven);
+    rows.subject("cnf of a key, own", ACCESS_TOKEN, own.access_token(bound), BindingNotProven);
     for details in [json!([]), json!([{ "type": "payment" }])] {
         let claims = json!({ "authorization_details": details });
         rows.subject(

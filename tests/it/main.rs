@@ -51,6 +51,7 @@ mod policy_table;
 mod presets;
 mod private_key_jwt;
 mod private_keys;
+mod proof;
 mod readiness;
 mod readiness_of_keys;
 mod real_requests;

@@ -293,8 +293,8 @@ async fn an_abandoned_attempt_is_counted() {
     assert_eq!(kept.attempts(), [labels("error", "client_gone", "none")]);
 }
 
-const ALL_STAGES: [&str; 9] =
-    ["request", "client", "parameters", "tokens", "authority", "status", "policy", "issue", "answer"];
+const ALL_STAGES: [&str; 10] =
+    ["request", "client", "proof", "parameters", "tokens", "authority", "status", "policy", "issue", "answer"];
 
 /// Waits as long as a slow part.
 async fn takes(time: Duration) {

@@ -125,11 +125,6 @@ fn a_rule_without_effect_is_reported_with_place() {
             "no issuer of the subjects has tokens of type",
         ),
         (
-            vec![allow(json!({ "require_sender_constraint": true }))],
-            "rule[0].require_sender_constraint",
-            "this version issues no token that is bound",
-        ),
-        (
             vec![deny(json!({ "require_sender_constraint": true }))],
             "rule[0].require_sender_constraint",
             "a deny rule refuses",

@@ -85,6 +85,7 @@ impl Config {
             fetch,
             revocations,
             replay,
+            dpop,
             audit,
             limits,
             budgets,
@@ -145,7 +146,8 @@ impl Config {
         })?;
         // A description of tokens is a part of the records, whose changes count without a restart.
         let (preset, server_tokens) = (upstream.preset.take(), std::mem::take(&mut upstream.tokens));
-        let settings = Settings { listen, upstream, paths, fetch, revocations, replay, audit, limits, budgets, log };
+        let settings =
+            Settings { listen, upstream, paths, fetch, revocations, replay, dpop, audit, limits, budgets, log };
         let settings = Arc::new(settings);
         let config = Self {
             settings,

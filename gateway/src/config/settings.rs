@@ -17,6 +17,7 @@ use tower_token_exchange::{
     Client, Issuer, Target,
     policy::Rule,
     records::{IntrospectedTokens, ServerPreset, ServerTokens},
+    signing::Algorithm,
 };
 
 /// Clients, targets and rules decide who may exchange what; the other tables say where the gateway listens and which server
@@ -40,6 +41,8 @@ pub(super) struct File {
     /// Where it is remembered what may be used once.
     #[serde(default)]
     pub(super) replay: Replay,
+    /// Proofs of possession with DPoP. Default: a request with a DPoP proof is refused.
+    pub(super) dpop: Option<Dpop>,
     /// Where audit events are written.
     #[serde(default)]
     pub(super) audit: Audit,
@@ -85,6 +88,7 @@ pub(crate) struct Settings {
     pub(crate) fetch: Fetch,
     pub(crate) revocations: Revocations,
     pub(crate) replay: Replay,
+    pub(crate) dpop: Option<Dpop>,
     pub(crate) audit: Audit,
     pub(crate) limits: Limits,
     pub(crate) budgets: Budgets,
@@ -357,6 +361,38 @@ pub(crate) struct Redis {
     pub(crate) response_timeout: Duration,
 }
 
+/// Proofs of possession with DPoP (RFC 9449).
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Dpop {
+    /// More public URLs of the token endpoint, beside the URLs that follow from `upstream.issuer`. Default: none.
+    pub(crate) aliases: Vec<String>,
+    /// The accepted algorithms, such as `ES256`. Default: all that the gateway knows.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(crate) algorithms: Option<Vec<Algorithm>>,
+    /// How old a proof without a nonce may be, from 1 s to 10 min. Default: `60s`.
+    #[schemars(with = "DurationText")]
+    #[serde(deserialize_with = "duration")]
+    pub(crate) max_age: Duration,
+    /// A file with a secret of at least 32 random characters, from which the nonces are made. All gateways of one server need the
+    /// same secret. Default: proofs need no nonce.
+    pub(crate) nonce_key_file: Option<PathBuf>,
+    /// Whether each proof needs a nonce of the gateway, if there is a `nonce_key_file`. Default: `true`.
+    pub(crate) require_nonce: Option<bool>,
+}
+
+impl Default for Dpop {
+    fn default() -> Self {
+        Self {
+            aliases: Vec::new(),
+            algorithms: None,
+            max_age: Duration::from_secs(60),
+            nonce_key_file: None,
+            require_nonce: None,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Audit {
@@ -410,6 +446,8 @@ pub(crate) struct Limits {
     pub(crate) max_targets: usize,
     /// Whether a request is refused if a part of the requested scope cannot be granted.
     pub(crate) strict_scope: bool,
+    /// Whether an exchange is refused if its token would be a bearer token. Default: `false`.
+    pub(crate) require_sender_constraint: bool,
 }
 
 impl Limits {
@@ -441,6 +479,7 @@ impl Default for Limits {
             signature_memo: 8192,
             max_targets: 1,
             strict_scope: false,
+            require_sender_constraint: false,
         }
     }
 }

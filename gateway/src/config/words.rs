@@ -28,6 +28,13 @@ const WORDS: &[(&str, &str)] = &[
     ("TokenExchangeBuilder::signature_memo", "limits.signature_memo"),
     ("TokenExchangeBuilder::max_targets", "limits.max_targets"),
     ("TokenExchangeBuilder::strict_scope", "limits.strict_scope"),
+    ("TokenExchangeBuilder::require_sender_constraint", "limits.require_sender_constraint"),
+    ("TokenExchangeBuilder::dpop", "[dpop]"),
+    ("Dpop::alias", "dpop.aliases"),
+    ("Dpop::accept_algorithms", "dpop.algorithms"),
+    ("Dpop::max_age", "dpop.max_age"),
+    ("Dpop::require_nonce", "dpop.require_nonce"),
+    ("Dpop::offer_nonce", "dpop.require_nonce = false"),
     ("TokenExchangeLayer::readiness", "/readyz"),
     ("TokenExchangeLayer::explain", "token-exchange-gateway explain"),
 ];

@@ -271,6 +271,7 @@ fn the_example_configuration_is_valid() {
     // A line that is commented out shows the default, or at least a key that exists.
     folder.keygen("next.pem");
     folder.write("gateway.secret", "a-secret-of-the-gateway");
+    folder.write("nonce.key", "a-secret-of-thirty-two-characters-or-more");
     let settings = shown.lines().map(|line| match line.strip_prefix("# ") {
         Some(setting) if setting.contains(" = ") && !setting.contains("`") && !setting.contains(".pem\"") => {
             setting.to_owned()

@@ -10,6 +10,7 @@ mod cli;
 mod client_authentication;
 mod client_methods;
 mod documents;
+mod dpop;
 mod foreign_issuers;
 mod http2;
 #[cfg(target_os = "linux")]

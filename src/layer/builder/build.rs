@@ -13,6 +13,7 @@ use crate::{
         check::{DocumentCheck, check_signer},
     },
     limits::Budgets,
+    proof::{Dpop, Proofs},
     records::{ConfigError, ConfigErrorKind, Problems},
     replay::Replays,
     service::{Current, Endpoint, ServiceState, is_same_path},
@@ -39,6 +40,7 @@ impl TokenExchangeBuilder {
         problems.check(self.check_guard());
         self.check_limits(&mut problems);
         problems.check(self.check_errors());
+        problems.check(self.check_dpop());
         self.check_signer(&mut problems);
         problems.check(self.check_sources_of_records());
 
@@ -47,6 +49,7 @@ impl TokenExchangeBuilder {
             policy: self.policy.as_ref(),
             verified_types: self.verifiers.keys().cloned().collect(),
             http_is_default: self.http.is_none(),
+            has_dpop: self.dpop.is_some(),
         };
         let document = match self.document {
             Some(mut document) => {
@@ -60,6 +63,7 @@ impl TokenExchangeBuilder {
         let (Some(records), Some(signer)) = problems.or((records, self.signer))? else { return Err(no_signer()) };
 
         let settings = Arc::new(self.settings);
+        let replays = Replays::new(self.replay_store, settings.clock.clone());
         let parts = Parts {
             issuer: self.issuer,
             policy: self.policy,
@@ -67,9 +71,15 @@ impl TokenExchangeBuilder {
             record_secrets_first: self.record_secrets_first,
             http_is_default: self.http.is_none(),
             fetcher: Fetcher { http: self.http.unwrap_or_else(default_service), clock: settings.clock.clone() },
+            proofs: Proofs {
+                dpop: self.dpop.map(Arc::new),
+                replays: replays.clone(),
+                clock: settings.clock.clone(),
+                are_assumed: false,
+            },
             verifiers: self.verifiers,
             status: StatusChecks { revocations: self.revocations, status: self.status },
-            replays: Replays::new(self.replay_store, settings.clock.clone()),
+            replays,
             limits: Arc::new(Budgets::new(self.limits, &settings.clock)),
             settings: Arc::clone(&settings),
             memo: SignatureMemo::new(self.signature_memo).map(Arc::new),
@@ -152,6 +162,13 @@ impl TokenExchangeBuilder {
     fn check_errors(&self) -> Result<(), ConfigError> {
         match self.settings.errors.problem() {
             Some(problem) => Err(ConfigError::new("error_profile", problem)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_dpop(&self) -> Result<(), ConfigError> {
+        match self.dpop.as_ref().and_then(Dpop::problem) {
+            Some(problem) => Err(ConfigError::new("dpop", problem)),
             None => Ok(()),
         }
     }

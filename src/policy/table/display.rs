@@ -1,4 +1,5 @@
 use super::{Actors, Names, Rule, Subjects};
+use crate::proof::Permission;
 use std::fmt;
 
 /// Writes the rule as one line for a person: effect, clients, targets, subjects, semantics, scopes, actors and limits.
@@ -41,6 +42,11 @@ impl fmt::Display for Rule {
         if let Some(depth) = self.max_depth {
             write!(f, ", at most {depth} actors in `act`")?;
         }
+        f.write_str(match self.binding {
+            Permission::Unchanged => "",
+            Permission::Rebind => ", may rebind bound tokens",
+            Permission::Release => ", may release bound tokens",
+        })?;
         if self.login.is_some() || self.requires_actor_token || self.requires_sender_constraint {
             f.write_str(", under conditions")?;
         }

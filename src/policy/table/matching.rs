@@ -1,5 +1,8 @@
 use super::{names::Names, rule::Rule, subjects};
-use crate::policy::{Denial, Grant, Query, Semantics};
+use crate::{
+    policy::{Denial, Grant, Query, Semantics},
+    proof::{Outcome, Permission},
+};
 use serde::Serialize;
 use std::fmt;
 
@@ -38,6 +41,8 @@ pub enum Mismatch {
     Login,
     /// The layer cannot issue the delegation or impersonation that the rule allows.
     SemanticsImpossible,
+    /// The subject token is bound, and the rule permits neither this client nor this proof.
+    Binding,
     /// The rule allows none of the requested scope tokens that are in the ceiling.
     ScopeEmpty,
 }
@@ -58,7 +63,7 @@ impl Mismatch {
     ];
 
     /// The conditions under which a matching allow rule can lead to a token.
-    const OF_EFFECT: [Self; 3] = [Self::Login, Self::SemanticsImpossible, Self::ScopeEmpty];
+    const OF_EFFECT: [Self; 4] = [Self::Login, Self::SemanticsImpossible, Self::Binding, Self::ScopeEmpty];
 }
 
 impl Rule {
@@ -85,11 +90,12 @@ impl Rule {
             Mismatch::SubjectIsClient => self.is_deny() || self.subjects.or_clients || !query.subject.is_client,
             Mismatch::Actor => self.actors.contains_actor_of(query, self.is_deny()),
             Mismatch::ActorToken => !self.requires_actor_token || query.actor.by_token,
-            Mismatch::SenderConstraint => !self.requires_sender_constraint || query.sender_constrained,
+            Mismatch::SenderConstraint => !self.requires_sender_constraint || self.binds(query),
             Mismatch::Target if self.is_allow() => query.targets.iter().all(|target| self.targets.contains(target)),
             Mismatch::Target => self.shares_a_target_with(query),
             Mismatch::Login => self.accepts_login(query),
-            Mismatch::SemanticsImpossible => self.is_deny() || self.can_be_issued(query),
+            Mismatch::SemanticsImpossible => self.is_deny() || self.has_possible_semantics(query),
+            Mismatch::Binding => self.is_deny() || self.has_possible_binding(query),
             Mismatch::ScopeEmpty => self.is_deny() || self.granted_count(query) > 0,
         }
     }
@@ -109,8 +115,24 @@ impl Rule {
         })
     }
 
-    /// Whether the layer can issue the delegation or impersonation that the rule allows.
+    /// Whether the layer can issue a token that the rule allows.
     pub(super) fn can_be_issued(&self, query: &Query) -> bool {
+        self.has_possible_semantics(query) && self.has_possible_binding(query)
+    }
+
+    /// Whether the issued token is bound to its sender.
+    fn binds(&self, query: &Query) -> bool {
+        match self.binding {
+            Permission::Unchanged => query.sender_constrained,
+            permission => query.bindings.outcome(permission).is_bound(),
+        }
+    }
+
+    fn has_possible_binding(&self, query: &Query) -> bool {
+        query.bindings.outcome(self.binding) != Outcome::Refused
+    }
+
+    fn has_possible_semantics(&self, query: &Query) -> bool {
         match self.semantics() {
             Semantics::Delegation => query.delegation_possible,
             Semantics::Impersonation => query.impersonation_possible,
@@ -131,6 +153,7 @@ impl Rule {
             scope: Some(query.max_scope.keep(|scope| self.allows_scope(scope))),
             max_lifetime: self.max_lifetime.map(|lifetime| lifetime.min(query.max_lifetime)),
             max_depth: self.max_depth,
+            binding: self.binding,
             policy_id: Some(self.name()),
             shadow: None,
         }
@@ -171,6 +194,7 @@ impl fmt::Display for Mismatch {
             Self::Target => "the rule is for other targets, or not for all requested targets",
             Self::Login => "the rule requires a stronger or more recent login",
             Self::SemanticsImpossible => "the layer cannot issue the delegation or impersonation that the rule allows",
+            Self::Binding => "the subject token is bound, and the rule does not permit this client or this proof",
             Self::ScopeEmpty => "the rule allows no part of the scope",
         })
     }

@@ -3,7 +3,7 @@ use super::{
     names::{Names, SharedNames},
     subjects::Subjects,
 };
-use crate::{policy::Semantics, protocol::named_values, records::Wording};
+use crate::{policy::Semantics, proof::Permission, protocol::named_values, records::Wording};
 use std::{hash::Hash, time::Duration};
 
 /// One rule of a [`Table`](super::Table): clients, subjects and targets, and what the rule allows or denies.
@@ -44,6 +44,7 @@ pub struct Rule {
     pub(super) max_depth: Option<usize>,
     pub(super) requires_actor_token: bool,
     pub(super) requires_sender_constraint: bool,
+    pub(super) binding: Permission,
     /// On the heap, because most rules have no condition on the login.
     pub(super) login: Option<Box<LoginCondition>>,
     pub(super) shadow: bool,
@@ -111,6 +112,7 @@ impl Rule {
             max_depth: None,
             requires_actor_token: false,
             requires_sender_constraint: false,
+            binding: Permission::Unchanged,
             login: None,
             shadow: false,
         }
@@ -196,8 +198,7 @@ impl Rule {
     /// Requires that the issued token is bound to its sender, by a proof of possession (RFC 9449) or by a certificate
     /// (RFC 8705).
     ///
-    /// This version never issues such a token, so the rule never matches. The builder of the layer therefore reports a
-    /// rule with this condition as a mistake.
+    /// The page [`proof`](crate::manual::proof) says when an issued token is bound.
     ///
     /// ```
     /// use tower_token_exchange::{policy::{Decision, Query, Rule, Subjects, Table}, records::Party};
@@ -213,6 +214,44 @@ impl Rule {
     /// ```
     pub fn require_sender_constraint(mut self) -> Self {
         self.requires_sender_constraint = true;
+        self
+    }
+
+    /// Lets the client exchange a bound subject token for a token that is bound to another key or certificate, which the client
+    /// proves. Without this permission, a bound token can be exchanged only by the client that the token was issued to, with
+    /// the same key or certificate.
+    ///
+    /// A service that receives a bound token of its caller, and calls another service with a token for its own key, needs this
+    /// permission. The rule still issues no bearer token for a bound token.
+    ///
+    /// ```
+    /// use tower_token_exchange::{
+    ///     policy::{Decision, Query, Rule, Subjects, Table},
+    ///     proof::Outcome,
+    ///     records::Party,
+    /// };
+    ///
+    /// let table = Table::new([Rule::allow("orders", Subjects::any(), "billing").scopes(["read"]).rebind()])?;
+    ///
+    /// // The subject token is bound to the key of another client, and `orders` proves a key of its own.
+    /// let mut query = Query::new("orders", Party::new("https://as.example", "alice"), "billing");
+    /// query.max_scope = "read".parse().unwrap_or_default();
+    /// (query.bindings.unchanged, query.bindings.rebind) = (Outcome::Refused, Outcome::Rebound);
+    /// assert!(matches!(table.decide(&query), Decision::Allow(_)));
+    /// # Ok::<(), tower_token_exchange::ConfigError>(())
+    /// ```
+    pub fn rebind(mut self) -> Self {
+        self.binding = self.binding.max(Permission::Rebind);
+        self
+    }
+
+    /// Lets the client exchange a bound subject token for a bearer token, which works for everyone who has it. Each such
+    /// exchange leaves an audit event that is an alarm.
+    ///
+    /// The permission is for a target that cannot check bound tokens. It includes the permission to [`rebind`](Self::rebind):
+    /// a client that proves a key gets a bound token.
+    pub fn release(mut self) -> Self {
+        self.binding = Permission::Release;
         self
     }
 
@@ -326,7 +365,7 @@ impl Rule {
         let flags = [self.requires_actor_token, self.requires_sender_constraint, self.shadow];
         (
             (effect, clients, subjects, targets, actors, scopes),
-            (self.delegation, self.impersonation, self.max_lifetime, self.max_depth, &self.login, flags),
+            (self.delegation, self.impersonation, self.max_lifetime, self.max_depth, &self.login, self.binding, flags),
         )
     }
 

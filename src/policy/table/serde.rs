@@ -45,6 +45,12 @@ struct RuleDocument {
     /// Whether the issued token must be bound to its sender.
     #[serde(default)]
     require_sender_constraint: bool,
+    /// Whether a bound subject token may be exchanged for a token that is bound to another key or certificate of the client.
+    #[serde(default)]
+    rebind: bool,
+    /// Whether a bound subject token may be exchanged for a bearer token. Each such exchange is an alarm in the audit.
+    #[serde(default)]
+    release: bool,
     /// The accepted values of the `acr` of the subject token (RFC 9470).
     require_acr: Option<Vec<String>>,
     /// The longest time since the login of the subject, such as `15m` (RFC 9470).
@@ -105,6 +111,12 @@ impl TryFrom<RuleDocument> for Rule {
         rule.max_depth = document.max_depth;
         rule.requires_actor_token = document.require_actor_token;
         rule.requires_sender_constraint = document.require_sender_constraint;
+        if document.rebind {
+            rule = rule.rebind();
+        }
+        if document.release {
+            rule = rule.release();
+        }
         rule.shadow = document.shadow;
         Ok(rule)
     }

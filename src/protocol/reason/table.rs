@@ -1,7 +1,7 @@
 //! The table of all reasons, in the order in which an exchange can meet the reasons.
 
 use super::super::reason_class::{
-    BROKEN, CLIENT, ClientAnswer, DENIED, GRANT, SCOPE, STEP_UP, TARGET, TOKEN, UNAVAILABLE, limited, request,
+    BROKEN, CLIENT, ClientAnswer, DENIED, DPOP, GRANT, SCOPE, STEP_UP, TARGET, TOKEN, UNAVAILABLE, limited, request,
 };
 use super::Remedy;
 use crate::protocol::ErrorCode;
@@ -204,12 +204,42 @@ reasons! {
         `Limits::exchanges_per_client`, `Limits::introspections_per_client` or `Limits::revocations_per_client`.";
     /// The request has a `DPoP` proof, which the layer does not support.
     DpopUnsupported = "dpop_unsupported", request("DPoP is not supported").error(ErrorCode::InvalidDpopProof),
-        "Disable DPoP in the client for requests to this endpoint.";
+        "Set `TokenExchangeBuilder::dpop`, or disable DPoP in the client for requests to this endpoint.";
+    /// The request has several `DPoP` headers, or the header is not a DPoP proof (RFC 9449 section 4.2).
+    DpopProofMalformed = "dpop_proof_malformed", DPOP,
+        "The detail has the problem. Fix the client: send one `DPoP` header with one signed JWT of the type `dpop+jwt`.";
+    /// The key or the algorithm of the DPoP proof is not acceptable.
+    DpopKeyRefused = "dpop_key_refused", DPOP,
+        "The detail has the problem. Fix the client: put the public key alone into `jwk`, and sign with an algorithm that \
+        `Dpop::accept_algorithms` names.";
+    /// The DPoP proof is for another method or another URL.
+    DpopProofMismatch = "dpop_proof_mismatch", DPOP,
+        "If the `htu` in the detail is a public URL of the token endpoint, add the URL with `Dpop::alias`. Otherwise fix the \
+        client: the proof needs the `htm` `POST` and the URL of the token endpoint.";
+    /// The DPoP proof has no nonce of this server, or an old nonce. The answer has a new nonce, and the client tries again.
+    DpopNonceRequired = "dpop_nonce_required",
+        request("a nonce is required in the DPoP proof").error(ErrorCode::UseDpopNonce),
+        "Clients that know RFC 9449 section 8 try again with the nonce in the header `DPoP-Nonce`. If a client does not, \
+        update the client, or use `Dpop::offer_nonce`. If a new nonce is refused too, the servers have different keys.";
+    /// The `iat` of the DPoP proof is too old, or in the future.
+    DpopProofStale = "dpop_proof_stale", DPOP,
+        "Compare the clocks of the client and of this server, or raise `Dpop::max_age`. With `Dpop::require_nonce`, the \
+        clock of the client does not matter.";
+    /// The signature of the DPoP proof is wrong.
+    DpopSignatureInvalid = "dpop_signature_invalid", DPOP,
+        "Fix the client: sign the proof with the private key that belongs to `jwk`.";
     /// The DPoP proof was used before (RFC 9449 section 11.1).
     DpopProofUsedAgain = "dpop_proof_used_again",
         request("the DPoP proof was used before").error(ErrorCode::InvalidDpopProof),
         "Fix the client: make a new proof with a new `jti` for each request, also for a request that is repeated. If the \
         client does so, somebody repeats its requests; investigate the cause.";
+    /// The record of the client requires a DPoP proof, and the request has none.
+    DpopProofMissing = "dpop_proof_missing", request("a DPoP proof is required").error(ErrorCode::InvalidDpopProof),
+        "Enable DPoP in the client, or remove {Client::dpop_bound_access_tokens}.";
+    /// The record of the client requires a certificate, and no outer layer found a certificate.
+    CertificateMissing = "certificate_missing", request("a client certificate is required"),
+        "Configure the client to use its certificate, and the server to ask for it and to put `PeerCertificates` into the \
+        request. If the client has no certificate, remove {Client::tls_client_certificate_bound_access_tokens}.";
     /// A client tried to revoke a token of another client (RFC 7009 section 2.1).
     TokenNotHeld = "token_not_held",
         request("the token was not issued to this client").error(ErrorCode::UnauthorizedClient),
@@ -385,9 +415,25 @@ reasons! {
         "Fix the client: get a token for this server. If the `aud` in the detail is a name of this server, add the \
         name to {Issuer::accepted_audiences} or {TokenRules::audiences}. For ID tokens, map the name with \
         {Issuer::map_client}.";
-    /// The token is bound to a key or a certificate (`cnf`), which the layer does not support.
+    /// The token is bound (`cnf`) in a way that the layer cannot check: only `jkt` and `x5t#S256` can be checked.
     TokenSenderConstrained = "token_sender_constrained", TOKEN,
-        "Fix the client: get a bearer token, without DPoP and without a client certificate.";
+        "Fix the client: get a token that is bound with DPoP or to a client certificate, or a bearer token.";
+    /// The token is bound to a key or a certificate, and the request does not prove the key or the certificate.
+    BindingNotProven = "binding_not_proven", DENIED,
+        "Fix the client: send a DPoP proof of the key, or use the certificate, that the token is bound to. If another service \
+        may bind the token to a key of its own, set {Rule::rebind}. If no client of yours sent the request, the token was stolen.";
+    /// The token is bound and was issued to another client.
+    BindingOfOtherClient = "binding_of_other_client", DENIED,
+        "If the client may exchange bound tokens of other clients, set {Rule::rebind}. If the issuer has another name for the \
+        client, map the name with {Issuer::map_client}.";
+    /// A bearer token would be issued, and the layer or a record requires a bound token.
+    SenderConstraintRequired = "sender_constraint_required", request("a proof of possession is required"),
+        "The detail names who requires a bound token: `TokenExchangeBuilder::require_sender_constraint`, \
+        {Client::require_sender_constraint} or {Target::require_sender_constraint}. Enable DPoP in the client.";
+    /// A bound token would be issued, and the target accepts only bearer tokens.
+    SenderConstraintRefused = "sender_constraint_refused", TARGET,
+        "If the target can check bound tokens, remove {Target::bearer_only}. Otherwise disable DPoP in the client for this \
+        target, or set {Rule::release} for bound subject tokens.";
     /// The token has `authorization_details`, which the layer cannot narrow.
     AuthorizationDetailsUnsupported = "authorization_details_unsupported", TOKEN,
         "Fix the client: get a token that has only scopes.";

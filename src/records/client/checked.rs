@@ -26,6 +26,12 @@ pub(crate) struct ClientRecord {
     pub(crate) repeated_actors: bool,
     pub(crate) jwt_output: bool,
     pub(crate) one_time_subject_tokens: bool,
+    /// Whether the client has to send a DPoP proof.
+    pub(crate) dpop_bound: bool,
+    /// Whether the tokens of the client are bound to its certificate.
+    pub(crate) certificate_bound: bool,
+    /// Whether the client gets no bearer tokens.
+    pub(crate) requires_sender_constraint: bool,
     /// The parties whose actor tokens the client may present.
     pub(crate) carries: Vec<Party>,
     pub(crate) tenants: Vec<String>,
@@ -49,6 +55,11 @@ impl Client {
             Some(ClientKeySource::Remote(uri)) => Some(uri),
             _ => None,
         }
+    }
+
+    /// Whether the client needs a layer that supports DPoP.
+    pub(crate) fn needs_dpop(&self) -> bool {
+        self.dpop_bound
     }
 
     pub(in crate::records) fn may_request_jwt(&self) -> bool {
@@ -109,6 +120,9 @@ impl Client {
             repeated_actors: self.repeated_actors,
             jwt_output: self.jwt_output,
             one_time_subject_tokens: self.one_time_subject_tokens,
+            dpop_bound: self.dpop_bound,
+            certificate_bound: self.certificate_bound,
+            requires_sender_constraint: self.requires_sender_constraint,
             carries: self.actors.clone(),
             tenants: self.tenants.clone(),
         }

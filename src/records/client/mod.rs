@@ -98,6 +98,9 @@ pub struct Client {
     repeated_actors: bool,
     jwt_output: bool,
     one_time_subject_tokens: bool,
+    dpop_bound: bool,
+    certificate_bound: bool,
+    requires_sender_constraint: bool,
     actors: Vec<Party>,
     tenants: Vec<String>,
 }
@@ -123,6 +126,9 @@ impl Client {
             repeated_actors: false,
             jwt_output: false,
             one_time_subject_tokens: false,
+            dpop_bound: false,
+            certificate_bound: false,
+            requires_sender_constraint: false,
             actors: Vec::new(),
             tenants: Vec::new(),
         }
@@ -251,6 +257,32 @@ impl Client {
     /// ```
     pub fn one_time_subject_tokens(mut self) -> Self {
         self.one_time_subject_tokens = true;
+        self
+    }
+
+    /// Requires a DPoP proof in each exchange of the client, whose tokens are therefore bound to the key of the proof (RFC 9449
+    /// section 5.2). Needs [`TokenExchangeBuilder::dpop`](crate::TokenExchangeBuilder::dpop).
+    ///
+    /// A client without this setting may send a proof, too.
+    pub fn dpop_bound_access_tokens(mut self) -> Self {
+        self.dpop_bound = true;
+        self
+    }
+
+    /// Binds each token of the client to its certificate (RFC 8705 section 3.4), and refuses an exchange without a certificate.
+    ///
+    /// The certificate comes from a layer outside of the token exchange, as
+    /// [`PeerCertificates`](crate::client_auth::PeerCertificates). Without this setting, the certificate of a client binds only a
+    /// token for a bound subject token.
+    pub fn tls_client_certificate_bound_access_tokens(mut self) -> Self {
+        self.certificate_bound = true;
+        self
+    }
+
+    /// Refuses each exchange of the client whose token would be a bearer token. Either a DPoP proof or a certificate is
+    /// sufficient (FAPI 2.0 Security Profile section 5.3.2.1).
+    pub fn require_sender_constraint(mut self) -> Self {
+        self.requires_sender_constraint = true;
         self
     }
 

@@ -113,6 +113,15 @@ struct ClientDocument {
     /// Whether the client may exchange each subject token only once. Default: `false`.
     #[serde(default)]
     one_time_subject_tokens: bool,
+    /// Whether each exchange of the client needs a DPoP proof, which binds the token to the key of the proof.
+    #[serde(default)]
+    dpop_bound_access_tokens: bool,
+    /// Whether each token of the client is bound to the certificate of the client.
+    #[serde(default)]
+    tls_client_certificate_bound_access_tokens: bool,
+    /// Whether the client gets no bearer tokens.
+    #[serde(default)]
+    require_sender_constraint: bool,
     /// The parties that the client may present as actors.
     #[serde(default)]
     carries: Vec<Party>,
@@ -216,6 +225,9 @@ impl TryFrom<ClientDocument> for Client {
             repeated_actors: document.allow_repeated_actors,
             jwt_output: document.allow_jwt_output,
             one_time_subject_tokens: document.one_time_subject_tokens,
+            dpop_bound: document.dpop_bound_access_tokens,
+            certificate_bound: document.tls_client_certificate_bound_access_tokens,
+            requires_sender_constraint: document.require_sender_constraint,
             actors: document.carries,
             tenants: document.tenants,
             ..client

@@ -51,6 +51,10 @@ pub(crate) struct TargetRecord {
     pub(crate) max_lifetime: Option<Duration>,
     /// Whether access tokens have the header `typ: JWT` instead of `at+jwt`.
     pub(crate) plain_typ: bool,
+    /// Whether no bearer token is issued for the target.
+    pub(crate) requires_sender_constraint: bool,
+    /// Whether no bound token is issued for the target.
+    pub(crate) bearer_only: bool,
 }
 
 impl TargetRecord {
@@ -139,6 +143,10 @@ impl Target {
         if self.token_typ.as_deref().is_some_and(|typ| !is_token_typ(typ)) {
             problems.add(place.wrong("token_typ", "not a type of access tokens: give `at+jwt` or `JWT`"));
         }
+        if self.bearer_only && self.requires_sender_constraint {
+            let help = "contradicts `require_sender_constraint`, so no token can be issued: remove one of the two";
+            problems.add(place.wrong("bearer_only", help).of_kind(ConfigErrorKind::Conflict));
+        }
         TargetRecord {
             id: self.id.clone(),
             aud: self.audience_claim.clone(),
@@ -149,6 +157,8 @@ impl Target {
             claims: self.claims.clone(),
             max_lifetime: self.max_lifetime,
             plain_typ: self.has_plain_typ(),
+            requires_sender_constraint: self.requires_sender_constraint,
+            bearer_only: self.bearer_only,
         }
     }
 

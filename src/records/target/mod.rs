@@ -66,6 +66,8 @@ pub struct Target {
     claims: Vec<String>,
     max_lifetime: Option<Duration>,
     token_typ: Option<String>,
+    requires_sender_constraint: bool,
+    bearer_only: bool,
 }
 
 impl Target {
@@ -88,6 +90,8 @@ impl Target {
             claims: Vec::new(),
             max_lifetime: None,
             token_typ: None,
+            requires_sender_constraint: false,
+            bearer_only: false,
         }
     }
 
@@ -174,6 +178,24 @@ impl Target {
     /// Default: `at+jwt`.
     pub fn token_typ(mut self, typ: impl Into<String>) -> Self {
         self.token_typ = Some(typ.into());
+        self
+    }
+
+    /// Issues only bound tokens for the target: tokens that are bound to a key (RFC 9449) or to a certificate (RFC 8705). An
+    /// exchange whose token would be a bearer token is refused.
+    ///
+    /// Default: bound tokens and bearer tokens.
+    pub fn require_sender_constraint(mut self) -> Self {
+        self.requires_sender_constraint = true;
+        self
+    }
+
+    /// Issues only bearer tokens for the target, which cannot check bound tokens. An exchange whose token would be bound is
+    /// refused: the layer drops no proof, and no binding of a subject token.
+    ///
+    /// Default: bound tokens and bearer tokens.
+    pub fn bearer_only(mut self) -> Self {
+        self.bearer_only = true;
         self
     }
 

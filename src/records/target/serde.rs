@@ -35,6 +35,12 @@ struct TargetDocument {
     max_lifetime: Option<String>,
     /// The `typ` in the header of issued tokens for the target. Default: `at+jwt`.
     token_typ: Option<String>,
+    /// Whether issued tokens for the target are always bound to a key or a certificate.
+    #[serde(default)]
+    require_sender_constraint: bool,
+    /// Whether issued tokens for the target are never bound to a key or a certificate.
+    #[serde(default)]
+    bearer_only: bool,
 }
 
 impl TryFrom<TargetDocument> for Target {
@@ -54,6 +60,8 @@ impl TryFrom<TargetDocument> for Target {
             claims: document.claims,
             max_lifetime: values::duration("max_lifetime", document.max_lifetime)?,
             token_typ: document.token_typ,
+            requires_sender_constraint: document.require_sender_constraint,
+            bearer_only: document.bearer_only,
             id: target.id,
             names: target.names,
         })

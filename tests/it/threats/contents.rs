@@ -136,7 +136,7 @@ async fn th_28_a_claim_needs_both_records() {
 
     // A claim that binds, delegates or authorizes is not ignored: the token is refused.
     for (name, value, reason) in [
-        ("cnf", json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }), TokenSenderConstrained),
+        ("cnf", json!({ "jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I" }), BindingNotProven),
         ("act", json!({ "sub": "billing" }), ChainNotTrusted),
         ("may_act", json!({ "sub": "billing" }), MayActMismatch),
         ("authorization_details", json!([{ "type": "payment" }]), AuthorizationDetailsUnsupported),

@@ -74,7 +74,18 @@ const ELSEWHERE: &[(Reason, Option<&str>)] = &[
     (Reason::ClientGone, Some("wire_errors/mod.rs")),
     (Reason::ClientAssertionUsedAgain, Some("private_key_jwt.rs")),
     // `src/replay/replays.rs` has the tests.
-    (Reason::DpopProofUsedAgain, None),
+    (Reason::DpopProofUsedAgain, Some("proof/dpop.rs")),
+    // Only with DPoP, with certificates, or with a bound token whose key is known.
+    (Reason::DpopProofMalformed, Some("proof/hostile.rs")),
+    (Reason::DpopKeyRefused, Some("proof/hostile.rs")),
+    (Reason::DpopProofMismatch, Some("proof/dpop.rs")),
+    (Reason::DpopNonceRequired, Some("proof/nonces.rs")),
+    (Reason::DpopProofStale, Some("proof/dpop.rs")),
+    (Reason::DpopSignatureInvalid, Some("proof/hostile.rs")),
+    (Reason::DpopProofMissing, Some("proof/dpop.rs")),
+    (Reason::CertificateMissing, Some("proof/certificates.rs")),
+    (Reason::SenderConstraintRequired, Some("proof/output.rs")),
+    (Reason::SenderConstraintRefused, Some("proof/output.rs")),
     // A defect of the layer, which no request is known to reach.
     (Reason::Internal, None),
 ];

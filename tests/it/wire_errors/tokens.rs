@@ -1,14 +1,20 @@
 //! Refused tokens, one for each reason.
 
 use super::*;
+use crate::proof::{Prover, URL as TOKEN_ENDPOINT};
+use std::sync::LazyLock;
 use tower_token_exchange::{
     TokenType,
+    proof::Dpop,
     records::{Introspection, TokenRules},
     replay::{UseOnce, Used},
     revocation::{RevocationQuestion, RevocationState, RevocationStore},
     status::{Status, StatusQuery},
     token::{TokenToVerify, Verification},
 };
+
+/// The key of a client.
+static PROVER: LazyLock<Prover> = LazyLock::new(Prover::new);
 
 fn own(name: &'static str, reason: Reason, token: fn(&World) -> String) -> Row {
     bad_token(name, reason, ask().token(token))
@@ -91,6 +97,17 @@ pub(super) fn tokens() -> Vec<Row> {
         own("a bound token", Reason::TokenSenderConstrained, |world| {
             world.own.access_token(json!({ "cnf": { "jkt": CANARY } }))
         }),
+        own("a token of a key that is not proven", Reason::BindingNotProven, |world| {
+            world.own.access_token(json!({ "client_id": "orders", "cnf": { "jkt": PROVER.jkt() } }))
+        }),
+        bad_token(
+            "a bound token of another client",
+            Reason::BindingOfOtherClient,
+            ask()
+                .header(HeaderName::from_static("dpop"), &PROVER.proof())
+                .token(|world| world.own.access_token(json!({ "cnf": { "jkt": PROVER.jkt() } }))),
+        )
+        .in_world(|| plan().with(|builder| builder.dpop(Dpop::new(TOKEN_ENDPOINT)))),
         own("authorization_details", Reason::AuthorizationDetailsUnsupported, |world| {
             world.own.access_token(json!({ "authorization_details": [{ "type": CANARY }] }))
         }),

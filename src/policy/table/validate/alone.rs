@@ -1,5 +1,6 @@
 use crate::{
     policy::{Effect, Rule, Semantics},
+    proof::Permission,
     protocol::Scope,
     records::{
         ConfigErrorKind::{self, Conflict, Invalid, Missing},
@@ -92,6 +93,8 @@ fn check_deny(rule: &Rule, place: &Place<'_>, report: &mut impl FnMut(Field, Con
         ("max_lifetime".into(), rule.max_lifetime.is_some()),
         ("max_depth".into(), rule.max_depth.is_some()),
         ("require_sender_constraint".into(), rule.requires_sender_constraint),
+        ("rebind".into(), rule.binding == Permission::Rebind),
+        ("release".into(), rule.binding == Permission::Release),
         ("require_acr".into(), login.is_some_and(|login| login.acr_values.is_some())),
         ("max_auth_age".into(), login.is_some_and(|login| login.max_age.is_some())),
     ];

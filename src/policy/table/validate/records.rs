@@ -199,11 +199,6 @@ fn check_limits(rule: &Rule, place: &Place<'_>, problems: &mut Problems) {
         let help = "0 actors: give 1 or more, because a delegation names at least one actor";
         problems.add(place.wrong("max_depth", help).of_kind(Invalid));
     }
-    if rule.requires_sender_constraint {
-        let help = "this version issues no token that is bound to its sender, so the rule never matches: remove this \
-                    condition";
-        problems.add(place.wrong("require_sender_constraint", help).of_kind(Conflict));
-    }
 }
 
 /// Checks that a deny rule names each actor by a name that `act` shows. A name that comes from a claim of the actor's own

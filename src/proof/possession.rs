@@ -1,0 +1,101 @@
+use super::{Dpop, dpop::ProvenKey};
+use crate::{
+    client_auth::PeerCertificates,
+    clock::Clock,
+    jose::Thumbprint,
+    protocol::{Reason, Rejection, Sender, refuse},
+    records::ClientRecord,
+    replay::{Replays, UseKey, UseKind},
+    token::{Binding, Confirmation},
+};
+use http::{HeaderName, HeaderValue};
+use std::sync::Arc;
+
+const DPOP: HeaderName = HeaderName::from_static("dpop");
+
+/// Checks the proofs of possession in requests.
+#[derive(Clone)]
+pub(crate) struct Proofs {
+    /// `None` if the layer does not support DPoP.
+    pub(crate) dpop: Option<Arc<Dpop>>,
+    pub(crate) replays: Replays,
+    pub(crate) clock: Clock,
+    /// Whether the sender counts as the owner of the keys that the received tokens are bound to, as in a dry run.
+    pub(crate) are_assumed: bool,
+}
+
+/// What the sender of a request has proven to possess.
+#[derive(Clone, Debug)]
+pub(crate) struct Possession {
+    proven: Binding,
+    is_assumed: bool,
+    next_nonce: Option<HeaderValue>,
+}
+
+impl Proofs {
+    /// Returns the check of a dry run, which takes the sender for the owner of the keys that the received tokens are bound to.
+    pub(crate) fn assumed(&self) -> Self {
+        Self { are_assumed: true, ..self.clone() }
+    }
+
+    /// Checks the DPoP proof and notes the certificate of a request. The client is authenticated.
+    ///
+    /// # Errors
+    /// The proof is not acceptable, or the request lacks what the record of the client demands.
+    pub(crate) async fn check(&self, sender: Sender<'_>, client: &ClientRecord) -> Result<Possession, Rejection> {
+        let certificate = sender.extension::<PeerCertificates>().and_then(PeerCertificates::leaf);
+        let certificate = certificate.map(Thumbprint::of_certificate);
+        let proven = self.check_dpop(sender, client).await?;
+        let (key, next_nonce) = proven.map_or((None, None), |(key, next_nonce)| (Some(key), next_nonce));
+        if client.dpop_bound && key.is_none() && !self.are_assumed {
+            return Err(refuse(Reason::DpopProofMissing));
+        }
+        if client.certificate_bound && certificate.is_none() && !self.are_assumed {
+            return Err(refuse(Reason::CertificateMissing));
+        }
+        Ok(Possession { proven: Binding { key, certificate }, is_assumed: self.are_assumed, next_nonce })
+    }
+
+    async fn check_dpop(
+        &self,
+        sender: Sender<'_>,
+        client: &ClientRecord,
+    ) -> Result<Option<(Thumbprint, Option<HeaderValue>)>, Rejection> {
+        let mut headers = sender.headers.get_all(DPOP).iter();
+        let Some(proof) = headers.next() else { return Ok(None) };
+        let dpop = self.dpop.as_ref().ok_or_else(|| refuse(Reason::DpopUnsupported))?;
+        if headers.next().is_some() {
+            return Err(refuse(Reason::DpopProofMalformed).with_detail("several headers `DPoP`"));
+        }
+        let ProvenKey { thumbprint, id, freshness } = dpop.check(proof, self.clock.now().into())?;
+        let key = UseKey::new(UseKind::DpopProof, thumbprint.to_string(), id);
+        self.replays.use_once(key, &client.id, freshness.expires_at).await?;
+        Ok(Some((thumbprint, freshness.next_nonce)))
+    }
+}
+
+impl Possession {
+    /// What the sender possesses, for tokens with these bindings. `needs_key` says whether a record demands a bound token.
+    pub(crate) fn for_tokens(&self, tokens: [&Confirmation; 2], needs_key: bool) -> Binding {
+        let assumed = tokens.into_iter().filter_map(|token| match token {
+            Confirmation::Bound(bound) if self.is_assumed => Some(*bound),
+            _ => None,
+        });
+        let presented = assumed.fold(self.proven, Binding::and);
+        match self.is_assumed && needs_key && presented.is_none() {
+            // The thumbprint of no key: no token of a dry run has a key to name.
+            true => Binding::of_key(Thumbprint::of_certificate([])),
+            false => presented,
+        }
+    }
+
+    /// What the request proves.
+    pub(crate) fn proven(&self) -> Binding {
+        self.proven
+    }
+
+    /// The nonce for the next proof of the client, if the client does not have this nonce.
+    pub(crate) fn next_nonce(&self) -> Option<&HeaderValue> {
+        self.next_nonce.as_ref()
+    }
+}
