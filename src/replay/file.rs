@@ -380,6 +380,7 @@ mod tests {
     }
 
     #[tokio::test]
+    #[expect(clippy::await_holding_lock, reason = "another thread writes, and waits for the lock")]
     async fn many_keys_share_one_write() {
         let folder = Folder::new("replay-group");
         let store = folder.open(10_000);
