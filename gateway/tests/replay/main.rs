@@ -128,7 +128,7 @@ async fn an_operator_sees_the_state_of_redis() {
     assert_eq!(problem(), "");
     server.kill();
     wait_for("the gateway notices", || problem().contains("Redis does not answer"));
-    assert!(gateway.is_ready(), "requests that need no store are still answered");
+    assert!(gateway.is_ready(), "requests that need no store are still answered: {}", gateway.health());
     assert_eq!(gateway.count("gateway_replay_store_ok", &[]), 0);
     server.start_again(&["--appendonly", "no", "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
     wait_for("the gateway notices the settings", || {

@@ -76,6 +76,12 @@ impl World {
     /// Starts so many gateways with this table `[replay]`, and with these files beside the configuration.
     pub(crate) fn start_with(gateways: usize, replay: &str, files: &[(&str, String)]) -> Self {
         let upstream = Upstream::start();
+        let body = r#"{"error":"invalid_client"}"#;
+        let length = body.len();
+        upstream.answers(
+            "/token",
+            format!("HTTP/1.1 401 X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"),
+        );
         let configuration =
             include_str!("gateway.toml").replace("{upstream}", &upstream.port.to_string()).replace("{replay}", replay);
         let folders: Vec<_> = (0..gateways).map(|_| Folder::new()).collect();
