@@ -171,11 +171,14 @@ async fn redis_can_have_tls_and_a_password() {
 #[ignore = "needs Redis"]
 async fn a_cluster_shares_the_keys() {
     let mut servers = [RedisServer::new(), RedisServer::new()];
-    for (server, slots) in servers.iter_mut().zip(["0 8191", "8192 16383"]) {
-        server.start_again(&[&SAFE[..], &["--cluster-enabled", "yes"]].concat());
+    // Redis would take a port that another program may have.
+    let cluster_ports = [process::free_port(), process::free_port()];
+    for ((server, slots), port) in servers.iter_mut().zip(["0 8191", "8192 16383"]).zip(cluster_ports) {
+        let port = port.to_string();
+        server.start_again(&[&SAFE[..], &["--cluster-enabled", "yes", "--cluster-port", &port]].concat());
         assert!(server.ask(&format!("CLUSTER ADDSLOTSRANGE {slots}")).starts_with("+OK"));
     }
-    servers[0].ask(&format!("CLUSTER MEET 127.0.0.1 {}", servers[1].port));
+    servers[0].ask(&format!("CLUSTER MEET 127.0.0.1 {} {}", servers[1].port, cluster_ports[1]));
     wait_for("the cluster is complete", || {
         servers.iter().all(|server| {
             let info = server.ask("CLUSTER INFO");

@@ -1,7 +1,7 @@
 use crate::process::{Folder, Process, free_port, wait_for};
 use std::{
     io::{Read, Write},
-    net::{Shutdown, TcpStream},
+    net::TcpStream,
     process::{Command, Stdio},
 };
 
@@ -46,10 +46,10 @@ impl RedisServer {
     /// Sends a command in one line, and returns the answer.
     pub(crate) fn ask(&self, command: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.write_all(format!("{command}\r\n").as_bytes()).unwrap();
-        stream.shutdown(Shutdown::Write).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        // After `QUIT`, Redis closes the connection as soon as every answer is sent.
+        stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).unwrap();
+        answers.strip_suffix("+OK\r\n").unwrap_or(&answers).to_owned()
     }
 }
