@@ -5,20 +5,19 @@
 
 use axum::body::Body;
 use divan::{AllocProfiler, Bencher, black_box};
-use http::{Request, Response, header};
+use http::Request;
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
-use std::{
-    convert::Infallible,
-    future::{Ready, ready},
-    task::{Context, Poll},
-};
+use std::convert::Infallible;
 use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, Service};
 use tower_token_exchange::{
     Client, Target, TokenExchange, TokenExchangeBuilder, TokenExchangeLayer,
     policy::{Rule, Subjects},
-    revocation::MemoryRevocations,
     signing::{Algorithm, LocalSigner},
+};
+use tower_token_exchange_benches::{
+    Bare,
+    scenario::passed::{self, json_at_the_endpoint, ordinary_form, other_path},
 };
 
 #[global_allocator]
@@ -28,34 +27,12 @@ fn main() {
     divan::main();
 }
 
-/// A service that does no work.
-#[derive(Clone)]
-struct Bare;
-
-impl Service<Request<Body>> for Bare {
-    type Response = Response<Body>;
-    type Error = Infallible;
-    type Future = Ready<Result<Response<Body>, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        ready(Ok(Response::new(request.into_body())))
-    }
-}
-
 fn layered() -> TokenExchange<Bare> {
     with(|builder| builder)
 }
 
-/// The layer with guard and all endpoints, which compares each path in all spellings.
 fn guarded() -> TokenExchange<Bare> {
-    with(|builder| {
-        let builder = builder.guard().introspection_endpoint("/introspect").revocation_endpoint("/revoke");
-        builder.revocations(MemoryRevocations::new(100))
-    })
+    with(passed::guarded)
 }
 
 fn with(configure: impl FnOnce(TokenExchangeBuilder) -> TokenExchangeBuilder) -> TokenExchange<Bare> {
@@ -72,29 +49,9 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_time().build().expect("a runtime")
 }
 
-/// A request to another path. The path shows that the request is not a token exchange.
-fn elsewhere() -> Request<Body> {
-    Request::get("/userinfo").header(header::AUTHORIZATION, "Bearer x").body(Body::empty()).expect("a request")
-}
-
 /// A request to a path with several dots and slashes.
 fn asset() -> Request<Body> {
     Request::get("/assets//v1.2/../style.css").body(Body::empty()).expect("a request")
-}
-
-/// JSON to the token endpoint. The media type shows that the request is not a token exchange.
-fn json_at_the_endpoint() -> Request<Body> {
-    Request::post("/token").header(header::CONTENT_TYPE, "application/json").body(Body::empty()).expect("a request")
-}
-
-/// An ordinary grant of 300 bytes. Only the body shows that the request is not a token exchange.
-fn ordinary_form() -> Request<Body> {
-    let mut form = "grant_type=authorization_code&redirect_uri=https%3A%2F%2Fapp.example%2Fcb&code=".to_owned();
-    form.extend(std::iter::repeat_n('x', 300 - form.len()));
-    Request::post("/token")
-        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(Body::from(form))
-        .expect("a request")
 }
 
 fn bench<S>(bencher: Bencher<'_, '_>, service: S, request: fn() -> Request<Body>)
@@ -111,17 +68,17 @@ where
 
 #[divan::bench]
 fn a1_bare_elsewhere(bencher: Bencher<'_, '_>) {
-    bench(bencher, Bare, elsewhere);
+    bench(bencher, Bare, other_path);
 }
 
 #[divan::bench]
 fn a2_layer_elsewhere(bencher: Bencher<'_, '_>) {
-    bench(bencher, layered(), elsewhere);
+    bench(bencher, layered(), other_path);
 }
 
 #[divan::bench]
 fn a3_guard_elsewhere(bencher: Bencher<'_, '_>) {
-    bench(bencher, guarded(), elsewhere);
+    bench(bencher, guarded(), other_path);
 }
 
 #[divan::bench]

@@ -130,7 +130,7 @@ impl World {
 
 /// A wrapped service that does no work.
 #[derive(Clone)]
-pub(crate) struct Bare;
+pub struct Bare;
 
 impl Service<Request<Body>> for Bare {
     type Response = Response<Body>;

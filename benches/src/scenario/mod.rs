@@ -3,7 +3,7 @@
 
 mod cryptography;
 mod exchanges;
-mod passed;
+pub mod passed;
 mod refusals;
 mod tables;
 

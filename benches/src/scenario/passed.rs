@@ -25,20 +25,23 @@ fn plain(builder: TokenExchangeBuilder) -> TokenExchangeBuilder {
 }
 
 /// The layer with guard and all endpoints, which compares each path in all spellings.
-fn guarded(builder: TokenExchangeBuilder) -> TokenExchangeBuilder {
+pub fn guarded(builder: TokenExchangeBuilder) -> TokenExchangeBuilder {
     let builder = builder.guard().introspection_endpoint("/introspect").revocation_endpoint("/revoke");
     builder.revocations(MemoryRevocations::new(100))
 }
 
-fn other_path() -> Request<Body> {
+/// A request to another path. The path shows that the request is not a token exchange.
+pub fn other_path() -> Request<Body> {
     Request::get("/userinfo").header(header::AUTHORIZATION, "Bearer x").body(Body::empty()).expect("a request")
 }
 
-fn json_at_the_endpoint() -> Request<Body> {
+/// JSON to the token endpoint. The media type shows that the request is not a token exchange.
+pub fn json_at_the_endpoint() -> Request<Body> {
     Request::post("/token").header(header::CONTENT_TYPE, "application/json").body(Body::empty()).expect("a request")
 }
 
-fn ordinary_form() -> Request<Body> {
+/// An ordinary grant of 300 bytes. Only the body shows that the request is not a token exchange.
+pub fn ordinary_form() -> Request<Body> {
     let mut form = "grant_type=authorization_code&redirect_uri=https%3A%2F%2Fapp.example%2Fcb&code=".to_owned();
     form.extend(std::iter::repeat_n('x', 300 - form.len()));
     Request::post("/token")
