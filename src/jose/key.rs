@@ -1,14 +1,12 @@
 use super::{Algorithm, IgnoredReason, header::is_kid, roca::is_weak};
+use crate::protocol::sha256_of_parts;
 use biscuit::{
     Empty,
     jwk::{AlgorithmParameters, EllipticCurve, JWK},
     jws::Secret,
 };
 use data_encoding::BASE64URL_NOPAD;
-use ring::{
-    digest::{Context, SHA256},
-    signature::{ED25519, UnparsedPublicKey},
-};
+use ring::signature::{ED25519, UnparsedPublicKey};
 use serde_json::{Map, Value};
 
 /// The members that only a private or symmetric key has.
@@ -120,7 +118,7 @@ impl Material {
             (Some("OKP"), Some("Ed25519")) => {
                 let public = text("x").and_then(|x| BASE64URL_NOPAD.decode(x.as_bytes()).ok());
                 let public = public.and_then(|public| public.try_into().ok()).ok_or(IgnoredReason::Malformed)?;
-                Ok((Self::Ed25519(public), fingerprint(b"Ed25519", &[&public])))
+                Ok((Self::Ed25519(public), sha256_of_parts([&b"Ed25519"[..], &public])))
             }
             (Some("EC" | "OKP"), _) => Err(IgnoredReason::UnknownCurve),
             _ => Err(IgnoredReason::UnknownType),
@@ -142,7 +140,7 @@ impl Material {
         if is_weak(&n) {
             return Err(IgnoredReason::RsaWeak);
         }
-        Ok((Self::Rsa(rsa.jws_public_key_secret()), fingerprint(b"RSA", &[&n, &rsa.e.to_bytes_be()])))
+        Ok((Self::Rsa(rsa.jws_public_key_secret()), sha256_of_parts([&b"RSA"[..], &n, &rsa.e.to_bytes_be()])))
     }
 
     fn elliptic(jwk: &Map<String, Value>) -> Result<(Self, Fingerprint), IgnoredReason> {
@@ -151,8 +149,8 @@ impl Material {
         };
         let secret = ec.jws_public_key_secret();
         match (ec.curve, ec.x.len(), ec.y.len()) {
-            (EllipticCurve::P256, 32, 32) => Ok((Self::P256(secret), fingerprint(b"P-256", &[&ec.x, &ec.y]))),
-            (EllipticCurve::P384, 48, 48) => Ok((Self::P384(secret), fingerprint(b"P-384", &[&ec.x, &ec.y]))),
+            (EllipticCurve::P256, 32, 32) => Ok((Self::P256(secret), sha256_of_parts([&b"P-256"[..], &ec.x, &ec.y]))),
+            (EllipticCurve::P384, 48, 48) => Ok((Self::P384(secret), sha256_of_parts([&b"P-384"[..], &ec.x, &ec.y]))),
             _ => Err(IgnoredReason::Malformed),
         }
     }
@@ -166,18 +164,6 @@ impl Material {
             Self::Ed25519(_) => algorithm == EdDSA,
         }
     }
-}
-
-fn fingerprint(kind: &[u8], parts: &[&[u8]]) -> Fingerprint {
-    let mut context = Context::new(&SHA256);
-    for part in [&[kind], parts].concat() {
-        // Without the length, two lists of parts could make the same text.
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part);
-    }
-    let mut hash = [0; 32];
-    hash.copy_from_slice(context.finish().as_ref());
-    hash
 }
 
 /// Returns whether `key_ops` allow a key to verify (RFC 7517 section 4.3). If the key also has a `use`, `key_ops` may name

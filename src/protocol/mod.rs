@@ -9,6 +9,7 @@ mod error_code;
 mod error_profile;
 mod escaped;
 mod form;
+mod hash;
 mod ids;
 mod lenient;
 mod media_type;
@@ -43,6 +44,7 @@ use form::Form;
 #[cfg(any(test, feature = "server-authenticator"))]
 pub(crate) use form::basic_header;
 pub(crate) use form::{basic_authorization, form_decode, form_encode, form_pairs, form_values, lenient_percent_decode};
+pub(crate) use hash::sha256_of_parts;
 pub(crate) use lenient::{any_parameter, any_string, begins_like_json, unescaped_utf16};
 pub(crate) use media_type::media_type_of;
 pub(crate) use name::is_name;

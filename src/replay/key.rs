@@ -1,6 +1,5 @@
-use crate::protocol::named_values;
+use crate::protocol::{named_values, sha256_of_parts};
 use data_encoding::BASE64URL_NOPAD;
-use ring::digest::{Context, SHA256};
 use std::fmt;
 
 /// A kind of what may be used once.
@@ -55,14 +54,8 @@ impl UseKey {
     /// The owner is the client or the issuer of a client assertion, the thumbprint of the key of a DPoP proof, or the issuer of a
     /// subject token. Two owners can choose the same id.
     pub fn new(kind: UseKind, owner: impl AsRef<str>, id: impl AsRef<str>) -> Self {
-        let mut context = Context::new(&SHA256);
-        for part in [kind.as_str(), owner.as_ref(), id.as_ref()] {
-            // The length in front keeps the parts apart.
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part.as_bytes());
-        }
-        let mut hash = [0; 32];
-        hash.copy_from_slice(context.finish().as_ref());
+        let parts = [kind.as_str(), owner.as_ref(), id.as_ref()];
+        let hash = sha256_of_parts(parts.map(str::as_bytes));
         Self { kind, hash }
     }
 
