@@ -175,12 +175,16 @@ struct Readme;
 pub mod audit;
 mod authority;
 pub mod body;
+#[cfg(feature = "client")]
+pub mod caller;
 pub mod client_auth;
 mod clock;
 pub mod error;
 mod exchange;
 pub mod explain;
 pub mod fetch;
+#[cfg(any(feature = "client", feature = "server-authenticator"))]
+mod flights;
 #[doc(hidden)]
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;

@@ -17,7 +17,7 @@ pub(crate) fn unique_id<T: for<'a> From<&'a str>>() -> Option<T> {
 }
 
 /// Returns a random number from 0 up to 1, or 0.5 if the system has no randomness.
-#[cfg(feature = "server-authenticator")]
+#[cfg(any(feature = "client", feature = "server-authenticator"))]
 pub(crate) fn fraction() -> f64 {
     bytes::<2>().map_or(0.5, |bytes| f64::from(u16::from_be_bytes(bytes)) / 65_536.0)
 }

@@ -27,6 +27,8 @@ pub use client::check_public_address;
 #[cfg(feature = "fetch")]
 pub use client::{FetchConfigError, FetchError, HttpFetch, HttpFetchBuilder};
 pub use in_process::{InProcess, in_process};
+#[cfg(feature = "client")]
+pub(crate) use uri::{Origin, origin_of};
 pub(crate) use uri::{origin, web_uri};
 
 use crate::plug::{BoxHttpService, boxed};

@@ -14,10 +14,18 @@ pub(super) fn host_of(uri: &Uri) -> Result<&str, &'static str> {
     }
 }
 
+/// Scheme, host and port.
+pub(crate) type Origin = (Scheme, String, u16);
+
 /// The origin of a URI (RFC 6454 section 4): scheme, host in lower case, and port. `None` if the text is no URI that might be
 /// fetched.
-pub(crate) fn origin(text: &str) -> Option<(Scheme, String, u16)> {
-    let uri = web_uri(text)?;
+pub(crate) fn origin(text: &str) -> Option<Origin> {
+    origin_of(&web_uri(text)?)
+}
+
+/// The same for a URI that is parsed. `None` for a URI without scheme or host, or with user information.
+pub(crate) fn origin_of(uri: &Uri) -> Option<Origin> {
+    host_of(uri).ok()?;
     let scheme = uri.scheme()?.clone();
     let port = uri.port_u16().unwrap_or(if scheme == Scheme::HTTPS { 443 } else { 80 });
     // A name with a dot at its end is the same name.

@@ -21,6 +21,8 @@ mod reason_class;
 mod rejection;
 mod request;
 mod response;
+#[cfg(any(feature = "client", feature = "server-authenticator"))]
+mod retry_after;
 mod scope;
 mod sensitive;
 mod target;
@@ -52,7 +54,9 @@ pub(crate) use named_values::named_values;
 pub(crate) use rejection::{Rejection, StepUp, refuse};
 pub(crate) use request::{DeclaredToken, Identification, Requested, TokenRequest};
 pub(crate) use response::{Answer, error_response, json_response, success_response};
-#[cfg(feature = "server-authenticator")]
+#[cfg(any(feature = "client", feature = "server-authenticator"))]
+pub(crate) use retry_after::retry_after;
+#[cfg(any(feature = "client", feature = "server-authenticator"))]
 pub(crate) use sensitive::hash_secret;
 #[cfg(feature = "argon2")]
 pub(crate) use sensitive::sha256_of_secret_bytes;

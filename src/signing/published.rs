@@ -30,7 +30,7 @@ impl PublishedKeys {
         Self { keys: vec![jwk] }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "client"))]
     pub(crate) fn keys(&self) -> &[Map<String, Value>] {
         &self.keys
     }

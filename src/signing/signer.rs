@@ -151,7 +151,7 @@ impl Signer {
     }
 
     /// Signs the input, and verifies the signature.
-    pub(super) async fn sign(&self, input: &str) -> Result<Signature, Rejection> {
+    pub(crate) async fn sign(&self, input: &str) -> Result<Signature, Rejection> {
         let request =
             SigningRequest::new(self.key_id.clone(), self.algorithm, Bytes::copy_from_slice(input.as_bytes()));
         let signature = ask(&self.service, request, FAILING).await?;

@@ -14,9 +14,10 @@ use std::{
 };
 
 /// The modules at the root of the library. A module may import from the modules before it, and from none after it.
-const ORDER: [&str; 32] = [
+const ORDER: [&str; 34] = [
     "clock",
     "locks",
+    "flights",
     "random",
     "metrics",
     "protocol",
@@ -45,6 +46,7 @@ const ORDER: [&str; 32] = [
     "explain",
     "service",
     "layer",
+    "caller",
     "manual",
     "lib",
 ];

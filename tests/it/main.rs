@@ -16,6 +16,8 @@ mod audit_json_lines;
 mod audit_pressure;
 mod audit_rotation;
 mod audit_secrecy;
+#[cfg(feature = "client")]
+mod caller;
 mod client_authentication;
 mod client_certificates;
 mod client_methods;

@@ -1,6 +1,7 @@
 use super::method::ServerMethod;
+use crate::protocol::retry_after;
 use bytes::Bytes;
-use http::{HeaderMap, Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
 use std::time::{Duration, SystemTime};
 
@@ -61,7 +62,7 @@ impl Answer {
             StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 Ok(Self::Refused(Refusal { status, error }))
             }
-            StatusCode::TOO_MANY_REQUESTS => Ok(Self::Limited(retry_after(response.headers(), SystemTime::now()))),
+            StatusCode::TOO_MANY_REQUESTS => Ok(Self::Limited(wait(response.headers(), SystemTime::now()))),
             _ => {
                 let problem = match error {
                     Some(error) => format!("the server answered {status} with `{error}`"),
@@ -96,22 +97,18 @@ impl std::fmt::Display for Refusal {
     }
 }
 
-/// The wait that a 429 asks for (RFC 9110 section 10.2.3), at least one second.
-fn retry_after(headers: &HeaderMap, now: SystemTime) -> Duration {
-    let text = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::trim);
-    let of_seconds = |text: &str| text.parse().ok().map(Duration::from_secs);
-    let of_date =
-        |text: &str| httpdate::parse_http_date(text).ok().map(|date| date.duration_since(now).unwrap_or_default());
-    let wait = text.and_then(|text| of_seconds(text).or_else(|| of_date(text))).unwrap_or(DEFAULT_WAIT);
-    wait.clamp(Duration::from_secs(1), MAX_WAIT)
+/// The wait that a 429 asks for, at least one second.
+fn wait(headers: &HeaderMap, now: SystemTime) -> Duration {
+    retry_after(headers, now).unwrap_or(DEFAULT_WAIT).clamp(Duration::from_secs(1), MAX_WAIT)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header;
 
     #[test]
-    fn retry_after_is_bounded() {
+    fn the_wait_is_bounded() {
         let now = httpdate::parse_http_date("Fri, 27 Nov 2026 12:00:00 GMT").unwrap();
         for (text, seconds) in [
             (Some("7"), 7),
@@ -126,7 +123,7 @@ mod tests {
         ] {
             let headers = text.map(|text| (header::RETRY_AFTER, text.parse().unwrap()));
             let headers = HeaderMap::from_iter(headers);
-            assert_eq!(retry_after(&headers, now), Duration::from_secs(seconds), "{text:?}");
+            assert_eq!(wait(&headers, now), Duration::from_secs(seconds), "{text:?}");
         }
     }
 

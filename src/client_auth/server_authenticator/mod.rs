@@ -2,7 +2,6 @@
 
 mod answer;
 mod attempt;
-mod flights;
 mod limits;
 mod memory;
 mod method;

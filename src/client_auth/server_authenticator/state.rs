@@ -1,6 +1,5 @@
 use super::{
     attempt::Attempt,
-    flights::Flights,
     limits::Asker,
     memory::Evidence,
     method::ServerMethod,
@@ -9,6 +8,7 @@ use super::{
 };
 use crate::{
     client_auth::{Authentication, AuthenticationMethod, Credentials},
+    flights::Flights,
     protocol::ClientAddress,
 };
 use std::sync::{
@@ -21,7 +21,7 @@ use tower::BoxError;
 pub(super) struct State {
     server: Server,
     probes: Probes,
-    flights: Flights,
+    flights: Flights<Result<Authentication, Arc<str>>>,
     /// The first method that authenticated a client.
     first: OnceLock<ServerMethod>,
     /// Whether the method at the same place in [`ServerMethod::ALL`] authenticated a client.
@@ -58,7 +58,7 @@ impl State {
         let name = self.server.memory.name_of(&attempts, address);
         let outcome = self.flights.join(name, async {
             let answer = self.decide(&attempts, &asker, address).await;
-            answer.map_err(|error| Arc::from(error.to_string()))
+            answer.map_err(|error| Arc::<str>::from(error.to_string()))
         });
         outcome.await.map_err(|problem| BoxError::from(problem.to_string()))
     }

@@ -24,6 +24,7 @@ pub struct HttpFetchBuilder {
     private_addresses: bool,
     roots: Vec<Vec<u8>>,
     token_files: Vec<(String, PathBuf)>,
+    identity: Option<tls::Identity>,
     limits: Limits,
 }
 
@@ -42,7 +43,14 @@ impl HttpFetch {
 impl HttpFetchBuilder {
     const fn new() -> Self {
         let limits = Limits { timeout: Duration::from_secs(5), body: 256 * 1024 };
-        Self { loopback_http: false, private_addresses: false, roots: Vec::new(), token_files: Vec::new(), limits }
+        Self {
+            loopback_http: false,
+            private_addresses: false,
+            roots: Vec::new(),
+            token_files: Vec::new(),
+            identity: None,
+            limits,
+        }
     }
 
     /// Allows loopback addresses (`127.0.0.0/8`, `::1`), over `http` and `https`. This option is for tests and sidecars.
@@ -79,6 +87,16 @@ impl HttpFetchBuilder {
     /// ```
     pub fn root_certificate_pem(mut self, pem: &[u8]) -> Self {
         self.roots.push(pem.to_vec());
+        self
+    }
+
+    /// Presents a certificate to servers that ask for a certificate of the client (RFC 8705). `chain` is the PEM text of the
+    /// certificate, followed by the certificates between it and its authority. `key` is the PEM text of its private key.
+    ///
+    /// # Errors
+    /// [`build`](Self::build) fails if the texts are not a certificate and its private key.
+    pub fn client_certificate_pem(mut self, chain: &[u8], key: &[u8]) -> Self {
+        self.identity = Some(tls::Identity { chain: chain.to_vec(), key: key.to_vec().into() });
         self
     }
 
@@ -141,7 +159,11 @@ impl HttpFetchBuilder {
         };
         let tokens = BearerTokens::new(&self.token_files)
             .map_err(|origin| FetchConfigError::NotAnOrigin { origin: origin.to_owned() })?;
-        let connector = Connector::new(tls::config(tls::public_roots(), &self.roots)?, allowed, self.limits.timeout);
+        let connector = Connector::new(
+            tls::config(tls::public_roots(), &self.roots, self.identity.as_ref())?,
+            allowed,
+            self.limits.timeout,
+        );
         Ok(HttpFetch::with(connector, self.loopback_http, tokens, self.limits))
     }
 }
@@ -153,6 +175,7 @@ impl fmt::Debug for HttpFetchBuilder {
             .field("allow_private_addresses", &self.private_addresses)
             // The text may contain a private key by mistake.
             .field("root_certificate_pem", &format_args!("{} given", self.roots.len()))
+            .field("client_certificate_pem", &self.identity.is_some())
             .field("bearer_token_file", &self.token_files)
             .field("timeout", &self.limits.timeout)
             .field("body_limit", &self.limits.body)

@@ -134,6 +134,15 @@ pub enum FetchConfigError {
         /// The cause.
         source: BoxError,
     },
+    /// The certificate of the client cannot be read, or its private key cannot be used.
+    #[error(
+        "`client_certificate_pem` cannot be used; give the PEM text of the certificate with its chain, and the PEM text \
+         of the private key of the certificate"
+    )]
+    UnusableClientCertificate {
+        /// The cause.
+        source: BoxError,
+    },
     /// The origin of a bearer token is not an origin.
     #[error(
         "`{origin}` is not an origin for `bearer_token_file`; give scheme and host, such as `https://kubernetes.default.svc`"
