@@ -93,6 +93,11 @@
 //! wrapped service. The target services verify issued tokens with [`PublishedKeys`](signing::PublishedKeys).
 //! [`metadata`] adds the keys and the grant to documents that another server publishes.
 //!
+//! # The calling side
+//!
+//! The module [`caller`] (feature `client`) is for a service that needs a token for the next service. The `ExchangeClient` sends
+//! the requests that this layer answers, to this layer or to any other authorization server with token exchange.
+//!
 //! # Limits
 //!
 //! The layer limits wrong client credentials, and can limit how much one peer, one client or one subject may do
@@ -136,7 +141,7 @@
 //! * `kind` is a [`UseKind`](replay::UseKind). The `result` of the replay store is the name of a [`Used`](replay::Used), or
 //!   `error`.
 //! * `cache` is `signature` ([`manual::signatures`]), `introspection` (feature `introspection-cache`) or `client` (feature
-//!   `server-authenticator`). Its `result` is `hit` or `miss`.
+//!   `server-authenticator`) or `exchanged_token` (feature `client`). Its `result` is `hit` or `miss`.
 //!
 //! No label holds a text that a client sent.
 //!
@@ -154,6 +159,7 @@
 //! | `fetch` | yes | [`fetch::HttpFetch`], the HTTP client for key sets, metadata and introspection |
 //! | `tonic` | | tonic's `Body` is a [`RequestBody`](body::RequestBody) |
 //! | `introspection-cache` | | introspection answers can be cached for a short time |
+//! | `client` | | [`caller`]: services ask for exchanged tokens, and keep the tokens |
 //! | `schema` | | the records and rules of a document have a JSON Schema (`schemars`) |
 //! | `server-authenticator` | | [`client_auth::ServerAuthenticator`]: another authorization server authenticates the clients |
 //! | `argon2` | | clients can have secrets that a person chose ([`Client::secret_argon2`]) |

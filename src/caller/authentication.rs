@@ -136,7 +136,7 @@ impl ClientAuthentication {
             Method::PrivateKeyJwt { .. } => "private_key_jwt",
             Method::Certificate => "tls_client_auth",
             Method::TokenFile { assertion_type: JWT_SPIFFE, .. } => "spiffe_jwt",
-            Method::TokenFile { .. } => "workload_token",
+            Method::TokenFile { .. } => "federated_jwt",
             Method::Public => "none",
         }
     }

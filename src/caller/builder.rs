@@ -111,7 +111,7 @@ impl ExchangeClientBuilder {
     /// # Errors
     /// [`ClientConfigError`] names the wrong setting and what to do.
     pub fn build(self) -> Result<ExchangeClient, ClientConfigError> {
-        let wrong = |problem: &str| ClientConfigError(problem.to_owned());
+        let wrong = |problem: &str| ClientConfigError::new(problem);
         let url = web_uri(&self.token_endpoint).filter(is_protected).ok_or_else(|| {
             let given = &self.token_endpoint;
             wrong(&format!("{given:?} is no token endpoint; give an `https` URL without user information and fragment"))
@@ -155,7 +155,7 @@ impl ExchangeClientBuilder {
 }
 
 /// Whether nobody on the network can read what is sent to a URI: `https`, or a server on the same machine.
-pub(super) fn is_protected(uri: &Uri) -> bool {
+pub(in crate::caller) fn is_protected(uri: &Uri) -> bool {
     let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
     let is_here = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
     uri.scheme() == Some(&Scheme::HTTPS) || is_here

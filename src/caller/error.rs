@@ -148,4 +148,10 @@ impl fmt::Display for Unavailable {
 /// A setting with which no client can be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct ClientConfigError(pub(super) String);
+pub struct ClientConfigError(String);
+
+impl ClientConfigError {
+    pub(super) fn new(problem: impl Into<String>) -> Self {
+        Self(problem.into())
+    }
+}

@@ -21,6 +21,11 @@
 //! subject token, the actor token, the targets, the scope and the requested type. Two requests that differ in any of these never
 //! get the same token. Equal requests at the same time are one exchange. Nothing is kept after an error.
 //!
+//! # Outgoing requests
+//!
+//! [`OutgoingExchangeLayer`] gives each request of an HTTP client a token for its destination. The page
+//! [`client`](crate::manual::client) describes the layer, and everything else on the calling side.
+//!
 //! # Repeated requests
 //!
 //! | what happened | repeated |
@@ -43,6 +48,7 @@ mod exchanged;
 mod form;
 mod jwt;
 mod key;
+mod outgoing;
 mod retry;
 mod timed;
 mod tokens;
@@ -53,4 +59,7 @@ pub use builder::ExchangeClientBuilder;
 pub use client::{ExchangeClient, ExchangeRequest};
 pub use error::{ClientConfigError, ExchangeError, Refusal, Unavailable};
 pub use exchanged::ExchangedToken;
+pub use outgoing::{
+    Destination, OutgoingError, OutgoingExchange, OutgoingExchangeLayer, current_subject_token, with_subject_token,
+};
 pub use tokens::{ActorToken, SubjectToken};

@@ -98,7 +98,7 @@ mod tests {
             (300, Some(301), &[(240, RefreshAhead), (290, Expired)]),
             (day, None, &[(day - 11, RefreshAhead), (day - 10, Expired)]),
             (10, None, &[(7, Usable), (8, RefreshAhead), (9, Expired)]),
-            (1, None, &[(0, RefreshAhead), (1, Expired)]),
+            (1, None, &[(0, Usable), (1, Expired)]),
         ] {
             let start = 1_000_000;
             for (passed, state) in states {

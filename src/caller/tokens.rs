@@ -37,7 +37,7 @@ macro_rules! presented {
                 &self.0.token_type
             }
 
-            pub(super) fn presented(&self) -> &Presented {
+            pub(in crate::caller) fn presented(&self) -> &Presented {
                 &self.0
             }
         }

@@ -1,5 +1,8 @@
 //! The manual, with one page for each topic.
 
+#[cfg(feature = "client")]
+#[doc = include_str!("client.md")]
+pub mod client {}
 #[doc = include_str!("clients.md")]
 pub mod clients {}
 #[doc = include_str!("composition.md")]

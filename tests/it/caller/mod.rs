@@ -6,6 +6,7 @@ mod cache;
 mod dpop;
 mod errors;
 mod never_mixed;
+mod outgoing;
 mod retries;
 
 use crate::support::*;

@@ -124,6 +124,7 @@ fn stated<'a>(form: impl Iterator<Item = (&'a str, &'a str)>) -> String {
 }
 
 #[tokio::test]
+#[allow(clippy::print_stdout, reason = "the long form prints what was checked")]
 async fn requests_that_differ_never_share_a_token() {
     let pairs = std::env::var("CALLER_PAIRS").map_or(3_000, |pairs| pairs.parse().unwrap());
     let asked = Arc::new(AtomicU64::new(0));
