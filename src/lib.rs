@@ -194,6 +194,7 @@ mod flights;
 #[doc(hidden)]
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+pub mod graph;
 mod issued;
 mod jose;
 pub mod jwks;

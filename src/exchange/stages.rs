@@ -23,9 +23,9 @@ use crate::{
     records::{ClientRecord, Party, Registry, SubjectId, TargetRecord},
     replay::{Replays, UseKey},
     settings::Settings,
-    signing::{SignedToken, Signer, TokenContents},
+    signing::{self, SignedToken, Signer, TokenContents},
     status::{StatusChecks, StatusQuery, TokenReference},
-    token::{TokenRole, VerifiedToken, Verifier},
+    token::{Claims, TokenRole, VerifiedToken, Verifier},
 };
 use serde_json::Value;
 use std::{ops::Deref, sync::Arc};
@@ -380,6 +380,25 @@ impl Decided {
         &self.grant
     }
 
+    /// The claims of the token that would be issued now, with a name that no token has.
+    pub(crate) fn claims_to_issue(&self, registry: &Registry, clock: &Clock) -> Claims {
+        signing::claims_of(&self.contents(registry), clock.now().into())
+    }
+
+    fn contents<'a>(&'a self, registry: &'a Registry) -> TokenContents<'a> {
+        TokenContents {
+            issuer: registry.own_issuer(),
+            sub: self.issued_sub(),
+            client_id: &self.client().id,
+            targets: self.targets(),
+            grant: self.grant(),
+            login: &self.bounds().login,
+            subject: self.subject(),
+            exchanged_from: self.exchanged_from(registry),
+            token_type: self.issued_token_type(),
+        }
+    }
+
     /// The claim `exchanged_from` of the issued token, if the token needs the claim.
     fn exchanged_from(&self, registry: &Registry) -> Option<Value> {
         if self.subject().has_plain_origin(self.issued_token_type()) {
@@ -404,17 +423,7 @@ impl Signed {
         registry: &Registry,
         clock: &Clock,
     ) -> Result<Self, Rejection> {
-        let contents = TokenContents {
-            issuer: registry.own_issuer(),
-            sub: decided.issued_sub(),
-            client_id: &decided.client().id,
-            targets: decided.targets(),
-            grant: decided.grant(),
-            login: &decided.bounds().login,
-            subject: decided.subject(),
-            exchanged_from: decided.exchanged_from(registry),
-            token_type: decided.issued_token_type(),
-        };
+        let contents = decided.contents(registry);
         let token = SignedToken::sign(&contents, signer, clock).await?;
         Ok(Self { decided, token })
     }

@@ -82,6 +82,7 @@ impl Parts {
                 registry: Arc::clone(&registry),
                 settings: Arc::clone(&self.settings),
                 memo: self.memo.clone(),
+                assumed: None,
             },
             status: self.status.clone(),
             replays: self.replays.clone(),

@@ -12,6 +12,7 @@ pub use reload::PreparedReload;
 
 use crate::{
     explain::{self, Explanation},
+    graph::{self, DelegationGraph, Reach},
     jwks::Readiness,
     service::{ServiceState, TokenExchange},
     token::Claims,
@@ -140,6 +141,65 @@ impl TokenExchangeLayer {
     /// ```
     pub async fn explain_claims(&self, client_id: &str, form: &[u8], claims: Claims) -> Explanation {
         explain::explain_claims(&self.state.current.exchange(), client_id, form, claims).await
+    }
+
+    /// Returns the graph of what the rules permit, within the limits of the records.
+    ///
+    /// The module [`graph`](crate::graph) has an example. The graph has no edges if the policy of the layer is not a table of
+    /// rules.
+    pub fn delegation_graph(&self) -> DelegationGraph {
+        DelegationGraph::of(&self.state.current.exchange())
+    }
+
+    /// Follows a token: which tokens can be obtained from an access token with these claims, by at most this number of
+    /// exchanges, and whom these tokens name.
+    ///
+    /// Each exchange passes the stages of a real exchange, as in [`explain_claims`](Self::explain_claims). The clients present
+    /// no actor token, request one target at a time and access tokens only, and possess every key that a token is bound to. So
+    /// the answer also says what a stolen secret or a stolen token is worth.
+    ///
+    /// ```
+    /// use tower_token_exchange::{
+    ///     Client, Target, TokenExchangeLayer,
+    ///     policy::{Rule, Subjects},
+    ///     signing::{Algorithm, LocalSigner},
+    /// };
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let layer = TokenExchangeLayer::builder("https://as.example")
+    ///     .clients(["orders", "billing"].map(|id| Client::new(id).secret(format!("a-long-and-random-secret-{id}"))))
+    ///     .targets([
+    ///         Target::new("orders").audience_claim("https://orders.example").served_by("orders").scopes(["read"]),
+    ///         Target::new("billing")
+    ///             .audience_claim("https://billing.example")
+    ///             .served_by("billing")
+    ///             .allow_clients(["orders"])
+    ///             .scopes(["read"]),
+    ///         Target::new("ledger").allow_clients(["billing"]).scopes(["read"]),
+    ///     ])
+    ///     .rules([
+    ///         Rule::allow("orders", Subjects::any(), "billing").scopes(["read"]),
+    ///         Rule::allow("billing", Subjects::any(), "ledger").scopes(["read"]),
+    ///     ])
+    ///     .signer(LocalSigner::generate(Algorithm::ES256)?)
+    ///     .build()?;
+    ///
+    /// let token = layer.sample_token("orders", "alice").ok_or("no such target")?;
+    /// let reach = layer.reach(token, 3).await;
+    /// let way = reach.shortest_way("ledger").ok_or("the ledger cannot be reached")?;
+    /// assert_eq!(way.iter().map(|hop| hop.client.as_str()).collect::<Vec<_>>(), ["orders", "billing"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn reach(&self, token: Claims, max_hops: usize) -> Reach {
+        graph::reach(&self.state.current.exchange(), token, max_hops).await
+    }
+
+    /// Returns the claims of an access token that our own issuer could have issued for a target to a user with this `sub`, for
+    /// [`reach`](Self::reach) and [`explain_claims`](Self::explain_claims). The token has every scope of the target, and
+    /// expires in an hour. `None` if no record has this target.
+    pub fn sample_token(&self, target: impl AsRef<str>, sub: &str) -> Option<Claims> {
+        graph::sample_token(&self.state.current.exchange(), target.as_ref(), sub)
     }
 
     /// Waits until the audit sink has received every event. Call this method after the server has stopped.

@@ -7,6 +7,9 @@ pub mod client {}
 pub mod clients {}
 #[doc = include_str!("composition.md")]
 pub mod composition {}
+#[doc = include_str!("graph.md")]
+#[doc = include_str!("graph.svg")]
+pub mod graph {}
 #[doc = include_str!("issuers.md")]
 pub mod issuers {}
 #[doc = include_str!("names.md")]

@@ -66,6 +66,11 @@ impl TokenType {
         Self::from_static("urn:ietf:params:oauth:token-type:saml2"),
     ];
 
+    /// Whether a token of this type can be a JWT.
+    pub(crate) fn is_jwt(&self) -> bool {
+        [Self::ACCESS_TOKEN, Self::JWT, Self::ID_TOKEN].contains(self)
+    }
+
     /// Whether the token type is in the registry of IANA (RFC 8693 section 7.1).
     pub(crate) fn is_registered(&self) -> bool {
         Self::REGISTERED.contains(self)

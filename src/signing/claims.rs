@@ -2,7 +2,7 @@ use crate::{
     authority::{ActClaim, EffectiveGrant, Login},
     protocol::{ClientId, EXCHANGED_FROM, IssuerId, NumericDate, TokenType},
     records::TargetRecord,
-    token::{Binding, VerifiedToken},
+    token::{Binding, Claims, VerifiedToken},
 };
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -103,6 +103,15 @@ pub(super) fn build<'a>(contents: &'a TokenContents<'_>, stamp: &'a Stamp<'_>) -
         }
     }
     claims
+}
+
+/// The claims of a token that would be issued at this time, with a name that no token has.
+pub(crate) fn claims_of(contents: &TokenContents<'_>, issued_at: NumericDate) -> Claims {
+    let expires_at = contents.grant.expires_at(issued_at);
+    let stamp = Stamp { issued_at, expires_at, jti: "a-made-up-name" };
+    let claims = build(contents, &stamp);
+    // The claims are written and read by this crate.
+    serde_json::to_vec(&claims).ok().and_then(|json| Claims::from_json(json).ok()).unwrap_or_default()
 }
 
 /// The names of the claims that are copied from the subject token: the claims that the record of every target lists. If

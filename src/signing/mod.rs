@@ -18,5 +18,5 @@ pub use published::PublishedKeys;
 pub use service::{Signature, SigningRequest, SigningService};
 pub use signer::{Signer, SignerError};
 
-pub(crate) use claims::TokenContents;
+pub(crate) use claims::{TokenContents, claims_of};
 pub(crate) use token::SignedToken;

@@ -33,4 +33,4 @@ pub(crate) use introspection::Introspector;
 use origin::Origin;
 pub(crate) use plug::TokenVerifierPart;
 pub(crate) use verified_token::VerifiedToken;
-pub(crate) use verifier::Verifier;
+pub(crate) use verifier::{AssumedToken, Verifier};

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// The modules at the root of the library. A module may import from the modules before it, and from none after it.
-const ORDER: [&str; 34] = [
+const ORDER: [&str; 35] = [
     "clock",
     "locks",
     "flights",
@@ -44,6 +44,7 @@ const ORDER: [&str; 34] = [
     "audit",
     "issued",
     "explain",
+    "graph",
     "service",
     "layer",
     "caller",

@@ -32,6 +32,7 @@ mod failing_parts;
 mod fair_limits;
 mod fetch_bearer;
 mod fetch_tls;
+mod graph;
 mod hostile_tokens;
 mod introspection;
 mod issued_tokens;

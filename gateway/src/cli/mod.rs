@@ -8,6 +8,7 @@ macro_rules! say {
 mod banner;
 mod check;
 mod explain;
+mod graph;
 mod hash_secret;
 mod keygen;
 mod schema;
@@ -61,10 +62,14 @@ enum Command {
     },
     /// Explain whether an exchange would be granted, and why
     Explain(explain::Explain),
+    /// Show which client may exchange tokens of which subjects for which target
+    Graph(graph::Graph),
     /// Hash a client secret for the record of a client
     HashSecret(hash_secret::HashSecret),
     /// Make a signing key
     Keygen(keygen::Keygen),
+    /// Show which tokens can be obtained from one token, by several exchanges
+    Reach(graph::Reach),
     /// Print the JSON Schema of the configuration file, for editors
     Schema,
     /// Exchange a token at a running server, and print the claims of the issued token
@@ -101,13 +106,20 @@ fn print_line(line: fmt::Arguments<'_>) {
     }
 }
 
+/// Prints a text of several lines to standard output.
+fn say_text(text: &str) {
+    say!("{}", text.trim_end_matches('\n'));
+}
+
 async fn execute(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve { config } => crate::serve::serve(&config).await,
         Command::Check { config, online } => check::run(&config, online).await,
         Command::Explain(options) => explain::run(&options).await,
+        Command::Graph(options) => graph::run(&options),
         Command::HashSecret(options) => hash_secret::run(&options),
         Command::Keygen(options) => keygen::run(&options).await,
+        Command::Reach(options) => graph::reach(&options).await,
         Command::Schema => schema::run(),
         Command::Try(options) => try_exchange::run(&options).await,
     }

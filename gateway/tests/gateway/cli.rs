@@ -319,3 +319,44 @@ fn a_key_file_is_new_and_private() {
     }
     assert!(output(&folder, &["keygen", "--algorithm", "HS256", "hmac.pem"]).starts_with("exit 2\n"));
 }
+
+#[test]
+fn the_graph_shows_rules_changes_and_reach() {
+    let folder = folder();
+    let issuer = "http://127.0.0.1:8080";
+    let ledger = "\n[[client]]\nid = \"billing\"\n\n[[target]]\nid = \"ledger\"\ncallers = [\"billing\"]\nscopes = [\"read\"]\n\n\
+                  [[rule]]\nclients = \"billing\"\nsubjects = \"any\"\ntargets = \"ledger\"\nscopes = [\"read\"]\n";
+    folder.write("old.toml", &plain());
+    let served =
+        plain().replace("aud = \"https://billing.example\"", "aud = \"https://billing.example\"\nowner = \"billing\"");
+    folder.write("gateway.toml", &format!("{served}{ledger}"));
+    folder.write(
+        "alice.json",
+        &json!({ "iss": issuer, "sub": "alice", "aud": "https://orders.example",
+        "client_id": "web", "scope": "read", "exp": 9_999_999_999_u64 })
+        .to_string(),
+    );
+    let orders = format!("orders → billing: read, by delegation, for users of {issuer} (rule 1)\n");
+    let billing = "billing → ledger: read, by delegation, for users of any issuer (rule 2)\n";
+    let hops = "hop 1: orders → billing: read, as alice, with the actor orders\n\
+                hop 2: billing → ledger: read, as alice, with the actor billing, after orders\n";
+    let cases: [(&[&str], String); 7] = [
+        (&["graph"], format!("exit 0\n{orders}{billing}")),
+        (&["graph", "--client", "billing"], format!("exit 0\n{billing}")),
+        (&["graph", "--since", "old.toml"], format!("exit 0\nOpens:\n    {billing}")),
+        (&["graph", "--since", "gateway.toml"], "exit 0\nNothing opens, and nothing closes.\n".to_owned()),
+        (&["reach", "--claims", "alice.json"], format!("exit 0\n{hops}")),
+        (&["reach", "--from", "ledger"], "exit 0\nNo client can exchange the token.\n".to_owned()),
+        (
+            &["reach", "--from", "nowhere"],
+            "exit 2\nerror: there is no target `nowhere`: give the id of a `[[target]]`\n".to_owned(),
+        ),
+    ];
+    for (arguments, expected) in cases {
+        assert_eq!(output(&folder, arguments), expected, "{arguments:?}");
+    }
+    for (format, start) in [("json", "{"), ("mermaid", "flowchart LR"), ("dot", "digraph"), ("svg", "<svg")] {
+        let shown = output(&folder, &["graph", "--format", format]);
+        assert!(shown.starts_with(&format!("exit 0\n{start}")), "{shown}");
+    }
+}

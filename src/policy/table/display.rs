@@ -29,12 +29,9 @@ impl fmt::Display for Rule {
                 Some(scopes) => write!(f, ", scopes {}", listed(scopes, ""))?,
             }
         }
-        let usual_actors = if self.is_allow() { Actors::client() } else { Actors::any() };
-        if self.actors != usual_actors {
-            let actors: Vec<_> =
-                self.actors.listed().iter().map(|party| format!("{} of {}", party.sub, party.iss)).collect();
-            let actors = if actors.is_empty() { "any".to_owned() } else { actors.join(" and ") };
-            write!(f, ", actors {actors}")?;
+        let actors = self.actor_texts();
+        if !actors.is_empty() {
+            write!(f, ", actors {}", actors.join(" and "))?;
         }
         if let Some(lifetime) = self.max_lifetime {
             write!(f, ", at most {} s", lifetime.as_secs())?;
@@ -55,12 +52,77 @@ impl fmt::Display for Rule {
 }
 
 fn write_subjects(f: &mut fmt::Formatter<'_>, subjects: &Subjects) -> fmt::Result {
+    write_names(f, subjects)?;
+    if subjects.has_token_conditions() { f.write_str(" with certain tokens") } else { Ok(()) }
+}
+
+fn write_names(f: &mut fmt::Formatter<'_>, subjects: &Subjects) -> fmt::Result {
     f.write_str(if subjects.or_clients { "users and clients of " } else { "users of " })?;
     f.write_str(subjects.issuer.as_deref().unwrap_or("any issuer"))?;
     if subjects.names.listed().is_some() {
         write!(f, " named {}", listed(&subjects.names, ""))?;
     }
-    if subjects.has_token_conditions() { f.write_str(" with certain tokens") } else { Ok(()) }
+    Ok(())
+}
+
+impl Rule {
+    /// The actors, as texts for a person. Empty if the usual actors may act: for an allow rule the client, for a deny rule any
+    /// actor.
+    pub(crate) fn actor_texts(&self) -> Vec<String> {
+        let usual_actors = if self.is_allow() { Actors::client() } else { Actors::any() };
+        if self.actors == usual_actors {
+            return Vec::new();
+        }
+        let listed = self.actors.listed().iter().map(|party| format!("{} of {}", party.sub, party.iss));
+        let listed: Vec<_> = listed.collect();
+        match listed.is_empty() {
+            false => listed,
+            true if self.actors == Actors::any() => vec!["any".to_owned()],
+            true => vec!["the client".to_owned()],
+        }
+    }
+
+    /// What the rule requires or permits beside its lists and limits, as texts for a person.
+    pub(crate) fn condition_texts(&self) -> Vec<String> {
+        let login = self.login.as_deref();
+        let acr = login.and_then(|login| login.acr_values.as_ref());
+        let age = login.and_then(|login| login.max_age);
+        let texts = [
+            self.requires_actor_token.then(|| "with an actor token".to_owned()),
+            self.requires_sender_constraint.then(|| "bound tokens only".to_owned()),
+            acr.map(|values| format!("login with acr {}", values.join(" or "))),
+            age.map(|age| format!("login at most {} s ago", age.as_secs())),
+            match self.binding {
+                Permission::Unchanged => None,
+                Permission::Rebind => Some("may rebind bound tokens".to_owned()),
+                Permission::Release => Some("may release bound tokens".to_owned()),
+            },
+        ];
+        texts.into_iter().flatten().collect()
+    }
+}
+
+/// Writes the subjects as a text for a person: their issuer, names, claims and token types.
+///
+/// ```
+/// use tower_token_exchange::policy::Subjects;
+///
+/// let sales = Subjects::of_issuer("https://idp.example").in_group("sales");
+/// assert_eq!(sales.to_string(), "users of https://idp.example with groups = sales");
+/// assert_eq!(Subjects::any().or_clients().to_string(), "users and clients of any issuer");
+/// ```
+impl fmt::Display for Subjects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_names(f, self)?;
+        for (number, (claim, value)) in self.claims().iter().enumerate() {
+            let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            write!(f, "{} {claim} = {value}", if number == 0 { " with" } else { " and" })?;
+        }
+        for (number, token_type) in self.types().iter().enumerate() {
+            write!(f, "{} {token_type}", if number == 0 { " by" } else { " or" })?;
+        }
+        Ok(())
+    }
 }
 
 fn listed(names: &Names, any: &str) -> String {

@@ -148,7 +148,7 @@ impl Table {
         }
     }
 
-    fn rules(&self) -> &[Rule] {
+    pub(crate) fn rules(&self) -> &[Rule] {
         &self.0.list
     }
 

@@ -45,7 +45,7 @@ impl Names {
     }
 
     /// Whether the list contains a name. The list must be normalized.
-    pub(super) fn contains(&self, name: impl AsRef<str>) -> bool {
+    pub(crate) fn contains(&self, name: impl AsRef<str>) -> bool {
         let name = name.as_ref();
         match &self.0 {
             List::Any => true,

@@ -32,22 +32,22 @@ pub struct Rule {
     number: usize,
     /// Whether the rule was built in code or read from a document.
     pub(super) wording: Wording,
-    pub(super) effect: Effect,
-    pub(super) clients: Names,
-    pub(super) subjects: Subjects,
-    pub(super) targets: Names,
+    pub(crate) effect: Effect,
+    pub(crate) clients: Names,
+    pub(crate) subjects: Subjects,
+    pub(crate) targets: Names,
     pub(super) actors: Actors,
-    pub(super) scopes: Option<Names>,
+    pub(crate) scopes: Option<Names>,
     pub(super) delegation: bool,
     pub(super) impersonation: bool,
-    pub(super) max_lifetime: Option<Duration>,
-    pub(super) max_depth: Option<usize>,
+    pub(crate) max_lifetime: Option<Duration>,
+    pub(crate) max_depth: Option<usize>,
     pub(super) requires_actor_token: bool,
     pub(super) requires_sender_constraint: bool,
     pub(super) binding: Permission,
     /// On the heap, because most rules have no condition on the login.
     pub(super) login: Option<Box<LoginCondition>>,
-    pub(super) shadow: bool,
+    pub(crate) shadow: bool,
 }
 
 /// The effect of a rule that matches a query.
@@ -332,7 +332,7 @@ impl Rule {
         self
     }
 
-    pub(super) fn is_allow(&self) -> bool {
+    pub(crate) fn is_allow(&self) -> bool {
         self.effect == Effect::Allow
     }
 
@@ -340,7 +340,7 @@ impl Rule {
         self.effect == Effect::Deny
     }
 
-    pub(super) fn semantics(&self) -> Semantics {
+    pub(crate) fn semantics(&self) -> Semantics {
         if self.impersonation && !self.delegation { Semantics::Impersonation } else { Semantics::Delegation }
     }
 

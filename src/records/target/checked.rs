@@ -63,6 +63,11 @@ impl TargetRecord {
         self.callers.contains(client.as_ref())
     }
 
+    /// The clients that may request a token for the target.
+    pub(crate) fn callers(&self) -> impl Iterator<Item = &ClientId> {
+        self.callers.iter()
+    }
+
     pub(crate) fn is_called_by_any(&self) -> bool {
         !self.callers.is_empty()
     }
