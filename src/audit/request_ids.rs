@@ -1,8 +1,9 @@
 use super::texts::described;
-use crate::protocol::decode_base64;
+use crate::protocol::{decode_base64, form_pairs};
 use data_encoding::BASE64;
 use http::{HeaderMap, header::AUTHORIZATION};
-use std::borrow::Cow;
+use memchr::{memchr_iter, memchr2_iter};
+use percent_encoding::percent_decode;
 use zeroize::Zeroizing;
 
 /// The longest request id that is recorded, in characters.
@@ -48,7 +49,11 @@ fn is_request_id(id: &[u8]) -> bool {
 
 /// Whether an id is a UUID or another hexadecimal number. No JWT and no password of a person has this form.
 fn is_number(id: &str) -> bool {
-    id.len() <= MAX_CLEAR_ID && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-')
+    id.len() <= MAX_CLEAR_ID && id.bytes().all(is_digit)
+}
+
+fn is_digit(byte: u8) -> bool {
+    byte.is_ascii_hexdigit() || byte == b'-'
 }
 
 /// Whether the request has each id also as a secret or as a parameter, or as a part of one. An empty id is nowhere.
@@ -68,22 +73,34 @@ fn are_elsewhere(ids: [&[u8]; 2], headers: &HeaderMap, forms: [&[u8]; 2]) -> [bo
         compare(encoded);
         decoded.split(|byte| *byte == b':').for_each(&mut compare);
     }
-    for (name, value) in forms.iter().flat_map(|form| form_urlencoded::parse(form)) {
-        for text in [name, value] {
-            match text {
-                Cow::Borrowed(text) => compare(text.as_bytes()),
-                Cow::Owned(text) => compare(Zeroizing::new(text).as_bytes()),
-            }
+    for text in forms.iter().flat_map(|form| form_pairs(form)).flat_map(|pair| pair.splitn(2, |byte| *byte == b'=')) {
+        if has_escaped_digit(text) {
+            // A buffer that grows leaves a copy.
+            let mut decoded = Zeroizing::new(Vec::with_capacity(text.len()));
+            decoded.extend(percent_decode(text));
+            compare(&decoded);
+        } else {
+            compare(text);
         }
     }
     found
 }
 
+/// Whether an encoded text has an escape for a character of an id. No other escape can hide an id, so a text without such an
+/// escape is not decoded.
+fn has_escaped_digit(text: &[u8]) -> bool {
+    memchr_iter(b'%', text).any(|at| percent_decode(&text[at..]).next().is_some_and(is_digit))
+}
+
 /// Whether a text contains another text that is long enough. Upper case and lower case make no difference.
 fn is_part(part: &[u8], text: &[u8]) -> bool {
     let [first, ..] = part else { return false };
-    let is_here = |window: &[u8]| window[0].eq_ignore_ascii_case(first) && window.eq_ignore_ascii_case(part);
-    part.len() >= MIN_PART && text.windows(part.len()).any(is_here)
+    if part.len() < MIN_PART || part.len() > text.len() {
+        return false;
+    }
+    let starts = &text[..=text.len() - part.len()];
+    memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), starts)
+        .any(|at| text[at..at + part.len()].eq_ignore_ascii_case(part))
 }
 
 /// Returns the trace id of a `traceparent`. Versions after `00` may have more fields (W3C Trace Context section 4).
@@ -171,7 +188,9 @@ mod tests {
         let within = format!("subject_token=x{secret}");
         let part = format!("client_secret={}", &secret[..8]);
         let both = format!("{secret}={TRACE}");
-        for form in [&encoded, &within, &part, &both] {
+        let escaped = secret.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+        let beside = format!("urn%3Aid%3A{secret}%3A=%%zz");
+        for form in [&encoded, &within, &part, &both, &escaped, &beside] {
             for forms in [[form.as_bytes(), b""], [b"", form.as_bytes()]] {
                 let ids = RequestIds::read(&headers, forms);
                 assert_eq!(ids.request_id, Some(described(secret)), "{form}");
