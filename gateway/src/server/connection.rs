@@ -6,11 +6,10 @@ use super::{
 use crate::{config::Limits, forward::Peer};
 use axum::body::Body;
 use http::{Request, Response};
-use hyper::body::Incoming;
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::conn::auto::Builder,
-    service::TowerToHyperService,
 };
 use std::{
     convert::Infallible,
@@ -87,12 +86,11 @@ impl Connector {
         };
         let Ok(Some((io, peer))) = secured else { return };
         let connection = Arc::clone(&activity);
-        let service = service.map_request(move |mut request: Request<Incoming>| {
+        let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer.clone());
             request.extensions_mut().insert(Arc::clone(&connection));
-            Lingering::wrap(request).map(Body::new)
+            service.clone().oneshot(Lingering::wrap(request).map(Body::new))
         });
-        let service = TowerToHyperService::new(service);
         let connection = self.http.serve_connection_with_upgrades(TokioIo::new(io), service).into_owned();
         let mut connection = pin!(connection);
         let time_left = tokio::select! {

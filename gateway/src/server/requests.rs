@@ -77,7 +77,9 @@ impl RequestLimits {
             return answer::plain(StatusCode::INTERNAL_SERVER_ERROR);
         };
         let peer = open.admission.peer();
+        // In this order, a body that is there needs no place in the list of those that wait.
         let arrived = tokio::select! {
+            biased;
             arrived = timeout(self.body_timeout, arrived(request)) => arrived,
             () = open.admission.ended() => return answer::later(self.refuse(Full::Total, peer)),
         };
