@@ -1,8 +1,16 @@
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_body::Body;
-use tokio::{task::coop, time};
+use tokio::{
+    task::coop,
+    time::{Instant, timeout},
+};
 use zeroize::Zeroizing;
 
 use super::replay::{ReadOutcome, Replay};
@@ -54,7 +62,7 @@ impl<B: Body> Read<B> {
 ///
 /// # Panics
 ///
-/// Panics outside of a Tokio runtime with time enabled.
+/// Panics if the body is not ready outside of a Tokio runtime with time enabled.
 pub(crate) async fn read<B>(body: B, limits: &Limits) -> Read<B>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -64,13 +72,39 @@ where
     if over_limit {
         return Read::TooLarge { replay };
     }
-    match time::timeout(limits.deadline, fill(&mut replay, limits)).await {
-        Ok(Stop::End(bytes)) => Read::Complete { bytes, replay },
-        Ok(Stop::Error) => Read::Broken { replay },
-        Ok(Stop::Bytes) => Read::TooLarge { replay },
-        Ok(Stop::Frames) => Read::TooManyFrames { replay },
-        Err(_elapsed) => Read::TooSlow { replay },
+    let started = Instant::now();
+    let stop = {
+        let mut filling = pin!(fill(&mut replay, limits));
+        match in_two_polls(filling.as_mut()).await {
+            Some(stop) => Some(stop),
+            None => timeout(limits.deadline.saturating_sub(started.elapsed()), filling).await.ok(),
+        }
+    };
+    match stop {
+        Some(Stop::End(bytes)) => Read::Complete { bytes, replay },
+        Some(Stop::Error) => Read::Broken { replay },
+        Some(Stop::Bytes) => Read::TooLarge { replay },
+        Some(Stop::Frames) => Read::TooManyFrames { replay },
+        None => Read::TooSlow { replay },
     }
+}
+
+/// The output of a future that is ready after at most two polls.
+///
+/// hyper gives a body to its reader only after the first poll, also if the body came together with the head. Without this
+/// function, each of these bodies would set a timer, and wake the thread that waits for timers.
+async fn in_two_polls<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    let mut is_first = true;
+    poll_fn(|context| match future.as_mut().poll(context) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if is_first => {
+            is_first = false;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 enum Stop {
@@ -116,6 +150,32 @@ fn join<'a>(pieces: impl Iterator<Item = &'a Bytes> + Clone) -> Bytes {
             let mut whole = Zeroizing::new(Vec::with_capacity(piece.len() + length));
             [piece].into_iter().chain(others).for_each(|piece| whole.extend_from_slice(piece));
             Bytes::from_owner(whole)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+    use std::convert::Infallible;
+    use tokio::runtime::Builder;
+
+    #[test]
+    fn a_body_that_is_there_sets_no_timer() {
+        // A timer panics in this runtime.
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let limits = Limits { bytes: 100, frames: 10, deadline: Duration::MAX };
+        for late in [false, true] {
+            let (mut waits, mut pieces) = (late, vec![Bytes::from_static(b"b"), Bytes::from_static(b"a")]);
+            let body = StreamBody::new(stream::poll_fn(move |_| match std::mem::take(&mut waits) {
+                true => Poll::Pending,
+                false => Poll::Ready(pieces.pop().map(|piece| Ok::<_, Infallible>(Frame::data(piece)))),
+            }));
+            let Read::Complete { bytes, .. } = runtime.block_on(read(body, &limits)) else { panic!("not complete") };
+            assert_eq!(bytes, "ab");
         }
     }
 }
