@@ -53,11 +53,22 @@ impl State {
         if let Some(client_id) = self.server.memory.accepted(&attempts) {
             return Ok(Authentication::Client(client_id));
         }
+        // The future of a question is large. Most clients are remembered, and need none.
+        Box::pin(self.ask(&credentials, &attempts, first)).await
+    }
+
+    /// Asks the server. Equal questions at the same time are one question.
+    async fn ask(
+        &self,
+        credentials: &Credentials,
+        attempts: &[Attempt],
+        first: &Attempt,
+    ) -> Result<Authentication, BoxError> {
         let address = credentials.client_address();
         let asker = Asker::new(first.client_id(), address);
-        let name = self.server.memory.name_of(&attempts, address);
+        let name = self.server.memory.name_of(attempts, address);
         let outcome = self.flights.join(name, async {
-            let answer = self.decide(&attempts, &asker, address).await;
+            let answer = self.decide(attempts, &asker, address).await;
             answer.map_err(|error| Arc::<str>::from(error.to_string()))
         });
         outcome.await.map_err(|problem| BoxError::from(problem.to_string()))
