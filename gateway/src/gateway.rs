@@ -118,14 +118,15 @@ impl Gateway {
 
     /// The whole service: the exchange around the documents around the reverse proxy.
     pub(crate) fn app(&self) -> App {
-        let (server, endpoints) = (self.documents.layer(self.proxy.clone()), Arc::new(self.endpoints.clone()));
+        // The exchange clones this service for each request, and does not need most of the clones.
+        let server = Arc::new((self.documents.layer(self.proxy.clone()), self.endpoints.clone()));
         let server = service_fn(move |request: Request<Body>| {
-            let own = own_endpoints::answer(&endpoints, &request);
-            let server = server.clone();
+            let server = Arc::clone(&server);
             async move {
-                match own {
+                let (server, endpoints) = &*server;
+                match own_endpoints::answer(endpoints, &request) {
                     Some(answer) => Ok(answer),
-                    None => server.oneshot(request).await,
+                    None => server.clone().oneshot(request).await,
                 }
             }
         });
