@@ -6,7 +6,10 @@
 use std::time::Duration;
 #[cfg(feature = "metrics")]
 use {
-    ::metrics::{Unit, counter, describe_counter, describe_histogram, gauge, histogram},
+    ::metrics::{
+        Key, Label, Level, Metadata, Unit, counter, describe_counter, describe_histogram, gauge, histogram,
+        with_recorder,
+    },
     tokio::time::Instant,
 };
 
@@ -29,6 +32,26 @@ mod name {
 /// The value of a label that does not apply, such as the reason of an exchange that succeeded.
 #[cfg(feature = "metrics")]
 const NONE: &str = "none";
+
+/// Evaluates to a metric with one label. For the usual values of the label, the key of the metric is made at compile time:
+/// a key that is made for each event needs memory and a hash.
+#[cfg(feature = "metrics")]
+macro_rules! with_usual_label {
+    ($register:ident, $name:expr, $label:literal => $value:expr, usual: $($usual:literal)*) => {{
+        static METADATA: Metadata = Metadata::new(module_path!(), Level::INFO, Some(module_path!()));
+        match $value {
+            $($usual => {
+                static LABELS: [Label; 1] = [Label::from_static_parts($label, $usual)];
+                static KEY: Key = Key::from_static_parts($name, &LABELS);
+                with_recorder(|recorder| recorder.$register(&KEY, &METADATA))
+            })*
+            other => {
+                let key = Key::from_parts($name, vec![Label::new($label, other)]);
+                with_recorder(|recorder| recorder.$register(&key, &METADATA))
+            }
+        }
+    }};
+}
 
 /// Registers the descriptions of the metrics with the recorder.
 pub(crate) fn describe() {
@@ -67,7 +90,8 @@ pub(crate) fn record_attempt(labels: &AttemptLabels, duration: Duration) {
         let AttemptLabels { outcome, reason, semantics } = *labels;
         let (reason, semantics) = (reason.unwrap_or(NONE), semantics.unwrap_or(NONE));
         counter!(name::ATTEMPTS, "outcome" => outcome, "reason" => reason, "semantics" => semantics).increment(1);
-        histogram!(name::DURATION, "outcome" => outcome).record(duration);
+        with_usual_label!(register_histogram, name::DURATION, "outcome" => outcome, usual: "issued" "denied")
+            .record(duration);
     }
     #[cfg(not(feature = "metrics"))]
     let _ = (labels.outcome, labels.reason, labels.semantics, duration);
@@ -136,7 +160,12 @@ impl StageTimer {
         {
             let now = Instant::now();
             if let Some(stage) = std::mem::replace(&mut self.stage, next) {
-                histogram!(name::STAGE_DURATION, "stage" => stage).record(now - self.since);
+                let duration = now - self.since;
+                with_usual_label!(
+                    register_histogram, name::STAGE_DURATION, "stage" => stage,
+                    usual: "request" "client" "proof" "parameters" "tokens" "authority" "status" "policy" "issue" "answer"
+                )
+                .record(duration);
             }
             self.since = now;
         }
