@@ -4,11 +4,17 @@ use crate::{diagnosis::Finding, gateway::Gateway};
 use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::json;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use tokio::sync::watch;
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::Duration,
+};
+use tokio::{sync::watch, time::sleep};
 
 /// The buckets of the histograms in seconds, up to the deadline of an exchange.
 const BUCKETS: [f64; 11] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.01, 0.05, 0.25, 1.0, 5.0, 15.0];
+
+/// How often the samples of the histograms are counted. Until then, each sample needs memory.
+const COUNTING: Duration = Duration::from_secs(1);
 
 /// What the endpoints for operators show.
 pub(crate) struct Health {
@@ -52,6 +58,12 @@ impl Health {
         })
     }
 
+    /// Counts the samples of the histograms, as long as the result is polled. Without this, the metrics would need more and more
+    /// memory until somebody asks for them.
+    pub(crate) fn count_samples(&self) -> impl Future<Output = ()> + use<> {
+        count_samples(self.metrics.clone())
+    }
+
     /// Keeps others from replacing the gateway or its configuration, until the guard is dropped.
     pub(crate) fn replacing(&self) -> MutexGuard<'_, ()> {
         self.replacing.lock().unwrap_or_else(PoisonError::into_inner)
@@ -65,6 +77,13 @@ impl Health {
     /// Replaces the gateway, and returns the gateway before.
     pub(crate) fn set_gateway(&self, gateway: Gateway) -> Option<Gateway> {
         self.gateway.write().unwrap_or_else(PoisonError::into_inner).replace(gateway)
+    }
+}
+
+async fn count_samples(metrics: PrometheusHandle) {
+    loop {
+        sleep(COUNTING).await;
+        metrics.run_upkeep();
     }
 }
 
@@ -116,4 +135,39 @@ async fn render(State(health): State<Arc<Health>>) -> String {
     }
     health.metrics.run_upkeep();
     health.metrics.render()
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use tokio::time::advance;
+
+    /// The memory of the process in bytes.
+    fn memory() -> Option<u64> {
+        let pages = std::fs::read_to_string("/proc/self/statm").ok()?;
+        Some(pages.split(' ').nth(1)?.parse::<u64>().ok()? * 4096)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn metrics_that_nobody_reads_stay_small() {
+        const ROUNDS: u64 = 40;
+        const SAMPLES: u64 = 200_000;
+        let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS);
+        let recorder = builder.unwrap().build_recorder();
+        let handle = recorder.handle();
+        let counting = tokio::spawn(count_samples(handle.clone()));
+        let histogram = metrics::with_local_recorder(&recorder, || metrics::histogram!("waiting_seconds"));
+        let before = memory().unwrap();
+        for _ in 0..ROUNDS {
+            (0..SAMPLES).for_each(|_| histogram.record(0.001));
+            tokio::task::yield_now().await;
+            advance(COUNTING).await;
+            tokio::task::yield_now().await;
+        }
+        let grown = memory().unwrap().saturating_sub(before);
+        let all = ROUNDS * SAMPLES * 8;
+        assert!(grown < all / 2, "{grown} bytes, and all samples have {all}");
+        counting.abort();
+        assert!(handle.render().contains(&format!("waiting_seconds_count {}", ROUNDS * SAMPLES)));
+    }
 }

@@ -42,6 +42,7 @@ pub(crate) async fn serve(path: &Path) -> Result<(), Failure> {
     let (app, current) = watch::channel(waiting(&config).or_exit(Exit::Misconfigured)?);
     let front = front(&config, current);
     tokio::spawn(axum::serve(admin, admin::router(Arc::clone(&health))).into_future());
+    tokio::spawn(health.count_samples());
     let reloader = Reloader::new(read, tls, Arc::clone(&health));
     let upstream = UpstreamWatch::new(reloader.subscribe(), stores, app, Arc::clone(&health));
     tokio::spawn(upstream.run());
