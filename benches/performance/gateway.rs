@@ -14,6 +14,8 @@ pub(crate) struct Gateway<'a> {
 
 impl Gateway<'_> {
     pub(crate) fn start(&self) -> Result<Running, Box<dyn Error>> {
+        // As the package of the gateway does: the audit file is not in the watched folder of the configuration.
+        fs::create_dir_all(self.folder.join("log"))?;
         fs::write(self.folder.join("gateway.toml"), self.configuration())?;
         let made = Command::new(self.program).args(["keygen", "active.pem"]).current_dir(self.folder).output()?;
         if !made.status.success() {
@@ -47,7 +49,7 @@ revocation = "/revoke"
 active = {{ file = "active.pem" }}
 
 [audit]
-file = "audit.jsonl"
+file = "log/audit.jsonl"
 
 [log]
 level = "warn"
