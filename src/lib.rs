@@ -160,6 +160,7 @@
 //! | `tonic` | | tonic's `Body` is a [`RequestBody`](body::RequestBody) |
 //! | `introspection-cache` | | introspection answers can be cached for a short time |
 //! | `client` | | [`caller`]: services ask for exchanged tokens, and keep the tokens |
+//! | `aws-lc-rs` | | [`signing::Cryptography::AwsLcRs`]: signatures by `aws-lc-rs`, where a value chooses it |
 //! | `schema` | | the records and rules of a document have a JSON Schema (`schemars`) |
 //! | `server-authenticator` | | [`client_auth::ServerAuthenticator`]: another authorization server authenticates the clients |
 //! | `argon2` | | clients can have secrets that a person chose ([`Client::secret_argon2`]) |

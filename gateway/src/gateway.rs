@@ -68,6 +68,7 @@ impl Gateway {
             .record_secrets_first()
             .http(http)
             .signer(config.signer.clone())
+            .cryptography(config.cryptography)
             .max_lifetime(settings.limits.max_lifetime)
             .signature_memo(settings.limits.signature_memo)
             .max_targets(settings.limits.max_targets)

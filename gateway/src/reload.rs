@@ -52,7 +52,7 @@ impl ReadConfig {
     fn again(before: &Config) -> anyhow::Result<Self> {
         let needs_restart = Cell::new(false);
         let read = Self::read(|| {
-            let config = Config::read(before.path())?;
+            let config = before.read_again()?;
             needs_restart.set(config.settings != before.settings);
             config.with_settings_of(before)
         })?;

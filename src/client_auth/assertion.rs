@@ -1,5 +1,5 @@
 use crate::{
-    jose::{Claims, Compact, Header, Invalid, KeyMatch, RawHeader},
+    jose::{Claims, Compact, Cryptography, Header, Invalid, KeyMatch, RawHeader},
     protocol::{Detail, Reason, Rejection, is_name, refuse},
     records::{ClientMethods, IssuerId},
 };
@@ -24,6 +24,8 @@ pub(super) struct Expected<'a> {
     pub(super) now: u64,
     /// The tolerance for `nbf` and `iat`. `exp` has none.
     pub(super) leeway: Duration,
+    /// The library that verifies the signature.
+    pub(super) cryptography: Cryptography,
 }
 
 impl<'a> Assertion<'a> {

@@ -8,6 +8,7 @@ use super::{
     signed_assertion, workload,
 };
 use crate::{
+    jose::Cryptography,
     jwks::{ClientKeys, TrustedKeys},
     plug::{Failing, ask},
     protocol::{ClientId, Reason, Rejection, refuse},
@@ -31,6 +32,8 @@ pub(crate) struct Authenticator {
     pub(crate) client_keys: ClientKeys,
     /// The keys of the issuers whose tokens workloads present.
     pub(crate) issuer_keys: TrustedKeys,
+    /// The library that verifies the signatures of assertions.
+    pub(crate) cryptography: Cryptography,
     /// The authenticator of the application.
     pub(crate) other: Option<ClientAuthenticatorPart>,
     /// Whether a client whose record has a method is authenticated by the record alone.
@@ -111,6 +114,7 @@ impl Authenticator {
             issuer: self.registry.own_issuer(),
             now: self.settings.clock.seconds(),
             leeway: self.settings.leeway,
+            cryptography: self.cryptography,
         };
         let client_id = Some(credentials.client_id()).filter(|id| !id.is_empty());
         let registry = &self.registry;

@@ -35,7 +35,7 @@ pub(super) async fn check(
     assertion.check_lifetime(methods.assertion_lifetime(), expected)?;
     let key = UseKey::new(UseKind::ClientAssertion, &client.id, assertion.id()?);
     let header = &assertion.header;
-    let verify = |set: &KeySet| set.verify(header, &assertion.jws, KeyUse::Signature);
+    let verify = |set: &KeySet| set.verify(header, &assertion.jws, KeyUse::Signature, expected.cryptography);
     found(keys.find(client, header.kid.is_some(), verify).await?, assertion)?;
     // Only an assertion that is right in every other way is used up.
     replays.use_once(key, &client.id, NumericDate::from_seconds(assertion.expires()?)).await?;

@@ -75,6 +75,6 @@ async fn check_genuine(
         return Err(refuse(Reason::ClientAssertionAlgorithmRefused).with_detail(detail));
     }
     assertion.check_times(expected)?;
-    let verify = |set: &KeySet| set.verify(header, &assertion.jws, key_use);
+    let verify = |set: &KeySet| set.verify(header, &assertion.jws, key_use, expected.cryptography);
     found(keys.verify(issuer, header.kid.is_some(), verify).await?, assertion)
 }

@@ -8,7 +8,7 @@ use crate::{
     audit::{Attempt, Operation},
     client_auth::{Authenticator, authenticate},
     exchange::Exchange,
-    jose::{Claims, ClientMemo, Compact, KeyMatch, KeySet, KeyUse, RawHeader, SignatureCheck},
+    jose::{Claims, ClientVerifier, Compact, KeyMatch, KeySet, KeyUse, RawHeader},
     limits::Budgets,
     protocol::{ClientId, Identification, NumericDate, Rejection, Sender, form_values},
     records::Registry,
@@ -58,7 +58,7 @@ pub(crate) struct IssuedTokens<'a> {
     authenticator: &'a Authenticator,
     /// The keys of the signer. A token that verifies with these keys and names this authorization server was issued here.
     keys: &'a KeySet,
-    memo: Option<ClientMemo<'a>>,
+    signatures: ClientVerifier<'a>,
     revocations: Option<&'a RevocationPart>,
 }
 
@@ -77,7 +77,7 @@ impl<'a> IssuedTokens<'a> {
             authenticator: &exchange.authenticator,
             keys: exchange.signer.keys(),
             // A token is looked for before the client is authenticated.
-            memo: exchange.verifier.memo_for(None),
+            signatures: exchange.verifier.signatures.for_client(None),
             revocations: exchange.status.revocations.as_ref(),
         }
     }
@@ -90,7 +90,7 @@ impl<'a> IssuedTokens<'a> {
     fn verify(&self, token: &str) -> Option<IssuedToken> {
         let jws = Compact::parse(token)?;
         let header = RawHeader::parse(jws.header())?.check().ok()?;
-        let signature = SignatureCheck::new(&header, &jws, KeyUse::Signature, self.memo);
+        let signature = self.signatures.check(&header, &jws, KeyUse::Signature);
         if header.kid.is_none() || signature.with_keys(self.keys) != KeyMatch::Verified {
             return None;
         }

@@ -1,4 +1,3 @@
-use biscuit::jwa::SignatureAlgorithm;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::{fmt, str::FromStr};
 
@@ -83,21 +82,6 @@ impl Algorithm {
     /// Returns whether a signature takes longer than a thread of the runtime should compute for one request.
     pub(crate) const fn is_slow(self) -> bool {
         !matches!(self, Self::ES256 | Self::EdDSA)
-    }
-
-    /// Returns the algorithm in the terms of biscuit, which does not support EdDSA.
-    pub(super) const fn for_biscuit(self) -> Option<SignatureAlgorithm> {
-        Some(match self {
-            Self::ES256 => SignatureAlgorithm::ES256,
-            Self::ES384 => SignatureAlgorithm::ES384,
-            Self::PS256 => SignatureAlgorithm::PS256,
-            Self::PS384 => SignatureAlgorithm::PS384,
-            Self::PS512 => SignatureAlgorithm::PS512,
-            Self::RS256 => SignatureAlgorithm::RS256,
-            Self::RS384 => SignatureAlgorithm::RS384,
-            Self::RS512 => SignatureAlgorithm::RS512,
-            Self::EdDSA => return None,
-        })
     }
 }
 

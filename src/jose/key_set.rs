@@ -1,4 +1,4 @@
-use super::{Algorithm, Compact, Header, IgnoredKey, IgnoredReason, KeyUse, VerifyingKey, parse_object};
+use super::{Algorithm, Compact, Cryptography, Header, IgnoredKey, IgnoredReason, KeyUse, VerifyingKey, parse_object};
 use crate::protocol::KeyId;
 use serde_json::{Map, Value};
 use std::{fmt, str::FromStr, sync::Arc};
@@ -123,12 +123,18 @@ impl KeySet {
     }
 
     /// Looks for the key that signed a token.
-    pub(crate) fn verify(&self, header: &Header, jws: &Compact<'_>, key_use: KeyUse) -> KeyMatch {
+    pub(crate) fn verify(
+        &self,
+        header: &Header,
+        jws: &Compact<'_>,
+        key_use: KeyUse,
+        cryptography: Cryptography,
+    ) -> KeyMatch {
         let algorithm = header.algorithm;
         let signed = jws.signing_input.as_bytes();
         let mut found = KeyMatch::NoKey;
         for key in self.candidates(algorithm, header.kid.as_deref(), key_use) {
-            if key.verify(algorithm, signed, jws.signature()) {
+            if key.verify(algorithm, signed, jws.signature(), cryptography) {
                 return KeyMatch::Verified;
             }
             found = KeyMatch::Mismatch;

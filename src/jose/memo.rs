@@ -1,6 +1,6 @@
 //! The memo of verified signatures.
 
-use super::{Compact, key::Fingerprint};
+use super::{Compact, public_key::Fingerprint};
 use crate::{locks::lock, metrics, protocol::ClientId, random};
 use siphasher::sip128::{Hasher128, SipHasher24};
 use std::{

@@ -7,6 +7,7 @@
 mod algorithm;
 mod claims;
 mod compact;
+mod cryptography;
 mod header;
 mod ignored;
 mod json;
@@ -16,6 +17,7 @@ mod members;
 mod memo;
 mod private_jwk;
 mod private_key;
+mod public_key;
 mod roca;
 mod signature;
 mod text;
@@ -25,6 +27,7 @@ mod wycheproof;
 
 pub use algorithm::{Algorithm, AlgorithmError};
 pub use claims::{Claims, ClaimsError};
+pub use cryptography::Cryptography;
 pub use ignored::{IgnoredKey, IgnoredReason};
 pub use key_set::{KeySet, KeySetError};
 pub use private_key::KeyError;
@@ -36,9 +39,9 @@ pub(crate) use header::{Header, RawHeader, short_media_type};
 pub(crate) use json::parse_object;
 pub(crate) use key::{KeyUse, VerifyingKey};
 pub(crate) use key_set::KeyMatch;
-pub(crate) use memo::{ClientMemo, SignatureMemo};
+use memo::{ClientMemo, SignatureMemo};
 pub(crate) use private_key::PrivateKey;
-pub(crate) use signature::SignatureCheck;
+pub(crate) use signature::{ClientVerifier, SignatureVerifier};
 
 /// Encodes bytes as base64url without padding (RFC 7515 section 2).
 pub(crate) fn base64url(bytes: &[u8]) -> String {

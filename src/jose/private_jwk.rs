@@ -1,19 +1,12 @@
 //! A private key as a JWK (RFC 7517 section 4, RFC 7518 section 6, RFC 8037 section 2).
 
 use super::{
-    Algorithm, KeyError, PrivateKey, VerifyingKey, parse_object,
-    private_key::{Pair, problem_of},
+    Algorithm, Cryptography, KeyError, PrivateKey, VerifyingKey,
+    cryptography::{KeyComponents, RsaComponents},
+    parse_object,
 };
 use crate::protocol::{KeyId, decode_base64};
 use data_encoding::BASE64URL_NOPAD;
-use ring::{
-    error::KeyRejected,
-    rand::SystemRandom,
-    rsa::{KeyPairComponents, PublicKeyComponents},
-    signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, RsaKeyPair,
-    },
-};
 use serde_json::{Map, Value};
 use std::ops::Deref;
 use zeroize::{Zeroize, Zeroizing};
@@ -45,7 +38,7 @@ const BASE64URL: &str = "present, as base64url without padding";
 
 impl PrivateKey {
     /// Reads a key, and the `kid` of the key. No error contains the value of a member.
-    pub(crate) fn from_jwk(text: &[u8]) -> Result<(Self, Option<KeyId>), KeyError> {
+    pub(crate) fn from_jwk(cryptography: Cryptography, text: &[u8]) -> Result<(Self, Option<KeyId>), KeyError> {
         let jwk = Wiped(parse_object(text).ok_or(KeyError::NotJwk)?);
         if jwk.contains_key("keys") {
             return Err(KeyError::JwkSet);
@@ -61,10 +54,12 @@ impl PrivateKey {
 
         let public = public_half(&jwk, algorithm)?;
         let public = VerifyingKey::from_jwk(&public).map_err(|why| refused(why.to_string()))?;
-        let pair = pair(&jwk, algorithm)?.map_err(|error| refused(problem_of(error).to_owned()))?;
+        let pair = cryptography.pair_from_components(&components(&jwk, algorithm)?);
+        let pair = pair.map_err(|problem| refused(problem.to_owned()))?;
         let key = Self::from_pair(algorithm, pair)?;
         // Ring checks some RSA members only when the key signs.
-        let signs = key.sign(b"probe").is_some_and(|signature| public.verify(algorithm, b"probe", &signature));
+        let verifies = |signature: &[u8]| public.verify(algorithm, b"probe", signature, cryptography);
+        let signs = key.sign(b"probe").is_some_and(|signature| verifies(&signature));
         if signs { Ok((key, kid)) } else { Err(refused("the key does not sign".into())) }
     }
 }
@@ -130,38 +125,29 @@ fn public_half(jwk: &Jwk, algorithm: Algorithm) -> Result<Jwk, KeyError> {
     Ok(public.filter_map(|member| Some(((*member).to_owned(), jwk.get(*member)?.clone()))).collect())
 }
 
-fn pair(jwk: &Jwk, algorithm: Algorithm) -> Result<Result<Pair, KeyRejected>, KeyError> {
-    use Algorithm::*;
+fn components(jwk: &Jwk, algorithm: Algorithm) -> Result<KeyComponents, KeyError> {
     let bytes = |member| bytes(jwk, member);
-    let ecdsa = |ring| {
-        // The public key as an uncompressed point.
-        let point = [&[4], bytes("x")?.as_slice(), bytes("y")?.as_slice()].concat();
-        let pair = EcdsaKeyPair::from_private_key_and_public_key(ring, &bytes("d")?, &point, &SystemRandom::new());
-        Ok(pair.map(Pair::Ecdsa))
-    };
-    match algorithm {
-        ES256 => ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING),
-        ES384 => ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING),
-        EdDSA => Ok(Ed25519KeyPair::from_seed_and_public_key(&bytes("d")?, &bytes("x")?).map(Pair::Ed25519)),
-        RS256 | RS384 | RS512 | PS256 | PS384 | PS512 => {
-            if jwk.contains_key("oth") {
-                return Err(KeyError::JwkMember {
-                    member: "oth",
-                    expected: "absent, because only keys with two primes are supported",
-                });
-            }
-            let components = KeyPairComponents {
-                public_key: PublicKeyComponents { n: bytes("n")?, e: bytes("e")? },
-                d: bytes("d")?,
-                p: bytes("p")?,
-                q: bytes("q")?,
-                dP: bytes("dp")?,
-                dQ: bytes("dq")?,
-                qInv: bytes("qi")?,
-            };
-            Ok(RsaKeyPair::from_components(&components).map(Pair::Rsa))
+    // The public key as a point without compression.
+    let point = || Ok(Zeroizing::new([&[4], bytes("x")?.as_slice(), bytes("y")?.as_slice()].concat()));
+    Ok(match algorithm {
+        Algorithm::ES256 => KeyComponents::P256 { public: point()?, private: bytes("d")? },
+        Algorithm::ES384 => KeyComponents::P384 { public: point()?, private: bytes("d")? },
+        Algorithm::EdDSA => KeyComponents::Ed25519 { seed: bytes("d")?, public: bytes("x")? },
+        _ if jwk.contains_key("oth") => {
+            let expected = "absent, because only keys with two primes are supported";
+            return Err(KeyError::JwkMember { member: "oth", expected });
         }
-    }
+        _ => KeyComponents::Rsa(RsaComponents {
+            n: bytes("n")?,
+            e: bytes("e")?,
+            d: bytes("d")?,
+            p: bytes("p")?,
+            q: bytes("q")?,
+            dp: bytes("dp")?,
+            dq: bytes("dq")?,
+            qi: bytes("qi")?,
+        }),
+    })
 }
 
 fn bytes(jwk: &Jwk, member: &'static str) -> Result<Zeroizing<Vec<u8>>, KeyError> {

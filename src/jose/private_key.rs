@@ -1,17 +1,16 @@
-use super::{Algorithm, base64url, key::parameters};
+use super::{
+    Algorithm, Cryptography, base64url,
+    cryptography::{KeyPair, PublicComponents},
+    public_key::parameters,
+};
 use crate::protocol::decode_base64;
-use biscuit::{digest, jws::Secret};
+use biscuit::digest;
 use data_encoding::BASE64;
 use ring::{
-    error::KeyRejected,
     rand::{SecureRandom, SystemRandom},
-    signature::{
-        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
-        RsaKeyPair,
-    },
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair},
 };
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
 use zeroize::Zeroizing;
 
 const PEM_BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
@@ -94,79 +93,49 @@ pub enum KeyError {
 /// A private key, and the algorithm that the key signs with.
 pub(crate) struct PrivateKey {
     algorithm: Algorithm,
-    material: Material,
+    pair: KeyPair,
     /// The members of the public JWK, without `kid`, `alg` and `use`.
     public: Map<String, Value>,
 }
 
-enum Material {
-    Biscuit(Secret),
-    Ed25519(Arc<Ed25519KeyPair>),
-}
-
-/// A key pair, which does not know its algorithm.
-pub(super) enum Pair {
-    Ecdsa(EcdsaKeyPair),
-    Ed25519(Ed25519KeyPair),
-    Rsa(RsaKeyPair),
-}
-
 impl PrivateKey {
-    pub(crate) fn from_pkcs8(algorithm: Algorithm, der: &[u8]) -> Result<Self, KeyError> {
-        use Algorithm::*;
-        let pair =
-            match algorithm {
-                ES256 => EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der, &SystemRandom::new())
-                    .map(Pair::Ecdsa),
-                ES384 => EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, der, &SystemRandom::new())
-                    .map(Pair::Ecdsa),
-                EdDSA => Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map(Pair::Ed25519),
-                RS256 | RS384 | RS512 | PS256 | PS384 | PS512 => RsaKeyPair::from_pkcs8(der).map(Pair::Rsa),
-            };
-        let pair =
-            pair.map_err(|error| KeyError::NotForAlgorithm { algorithm, cause: problem_of(error).to_owned() })?;
-        Self::from_pair(algorithm, pair)
+    pub(crate) fn from_pkcs8(cryptography: Cryptography, algorithm: Algorithm, der: &[u8]) -> Result<Self, KeyError> {
+        let refused = |problem: &str| KeyError::NotForAlgorithm { algorithm, cause: problem.to_owned() };
+        Self::from_pair(algorithm, cryptography.pair_from_pkcs8(algorithm, der).map_err(refused)?)
     }
 
     /// Reads the first `PRIVATE KEY` block of a PEM text (RFC 7468 section 10).
-    pub(crate) fn from_pem(algorithm: Algorithm, pem: &[u8]) -> Result<Self, KeyError> {
-        Self::from_pkcs8(algorithm, &private_key_block(pem).ok_or(KeyError::NotPem)?)
+    pub(crate) fn from_pem(cryptography: Cryptography, algorithm: Algorithm, pem: &[u8]) -> Result<Self, KeyError> {
+        Self::from_pkcs8(cryptography, algorithm, &private_key_block(pem).ok_or(KeyError::NotPem)?)
     }
 
     /// Reads a key as [`from_pem`](Self::from_pem) does, for the usual algorithm of keys of its kind.
-    pub(crate) fn from_pem_of_any_kind(pem: &[u8]) -> Result<Self, KeyError> {
+    pub(crate) fn from_pem_of_any_kind(cryptography: Cryptography, pem: &[u8]) -> Result<Self, KeyError> {
         let der = private_key_block(pem).ok_or(KeyError::NotPem)?;
         let kinds = [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA, Algorithm::RS256];
-        kinds.into_iter().find_map(|algorithm| Self::from_pkcs8(algorithm, &der).ok()).ok_or(KeyError::NoKnownKind)
+        let read = |algorithm| Self::from_pkcs8(cryptography, algorithm, &der).ok();
+        kinds.into_iter().find_map(read).ok_or(KeyError::NoKnownKind)
     }
 
     /// Makes a key from a pair that fits the algorithm.
-    pub(super) fn from_pair(algorithm: Algorithm, pair: Pair) -> Result<Self, KeyError> {
-        let (material, public) = match pair {
-            Pair::Ecdsa(pair) => {
+    pub(super) fn from_pair(algorithm: Algorithm, pair: KeyPair) -> Result<Self, KeyError> {
+        let public = match pair.public() {
+            PublicComponents::Elliptic(point) => {
                 let curve = if algorithm == Algorithm::ES256 { "P-256" } else { "P-384" };
-                // An uncompressed point is one marker byte and two coordinates of equal length.
-                let point = &pair.public_key().as_ref()[1..];
-                let (x, y) = point.split_at(point.len() / 2);
-                let public = json!({ "kty": "EC", "crv": curve, "x": base64url(x), "y": base64url(y) });
-                (Material::Biscuit(Secret::EcdsaKeyPair(Arc::new(pair))), public)
+                // A point without compression is one marker byte and two coordinates of equal length.
+                let coordinates = point.get(1..).ok_or(KeyError::Unusable)?;
+                let (x, y) = coordinates.split_at(coordinates.len() / 2);
+                json!({ "kty": "EC", "crv": curve, "x": base64url(x), "y": base64url(y) })
             }
-            Pair::Ed25519(pair) => {
-                let public = json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url(pair.public_key().as_ref()) });
-                (Material::Ed25519(Arc::new(pair)), public)
-            }
-            Pair::Rsa(pair) => {
-                let parts: ring::rsa::PublicKeyComponents<Vec<u8>> = pair.public_key().into();
-                let public = json!({ "kty": "RSA", "n": base64url(&parts.n), "e": base64url(&parts.e) });
-                (Material::Biscuit(Secret::RsaKeyPair(Arc::new(pair))), public)
-            }
+            PublicComponents::Ed25519(x) => json!({ "kty": "OKP", "crv": "Ed25519", "x": base64url(&x) }),
+            PublicComponents::Rsa { n, e } => json!({ "kty": "RSA", "n": base64url(&n), "e": base64url(&e) }),
         };
         let Value::Object(public) = public else { return Err(KeyError::Unusable) };
-        Ok(Self { algorithm, material, public })
+        Ok(Self { algorithm, pair, public })
     }
 
-    pub(crate) fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
-        Self::from_pkcs8(algorithm, &generate_pkcs8(algorithm)?)
+    pub(crate) fn generate(cryptography: Cryptography, algorithm: Algorithm) -> Result<Self, KeyError> {
+        Self::from_pkcs8(cryptography, algorithm, &generate_pkcs8(algorithm)?)
     }
 
     /// Generates a key as PEM text. The text is a secret.
@@ -185,11 +154,7 @@ impl PrivateKey {
 
     /// Signs the input. `None` if the system has no randomness.
     pub(crate) fn sign(&self, input: &[u8]) -> Option<Vec<u8>> {
-        match (&self.material, self.algorithm.for_biscuit()) {
-            (Material::Biscuit(secret), Some(algorithm)) => algorithm.sign(input, secret).ok(),
-            (Material::Ed25519(pair), _) => Some(pair.sign(input).as_ref().to_vec()),
-            (Material::Biscuit(_), None) => None,
-        }
+        self.pair.sign(self.algorithm, input)
     }
 
     pub(crate) fn public(&self) -> &Map<String, Value> {
@@ -201,23 +166,6 @@ impl PrivateKey {
         let members: Vec<&str> = self.public.keys().map(String::as_str).collect();
         let parameters = parameters(&self.public, &members).ok_or(KeyError::Unusable)?;
         parameters.thumbprint(&digest::SHA256).map_err(|_| KeyError::Unusable)
-    }
-}
-
-/// Returns the problem with a key. Ring tells the problem only by a name, such as `WrongAlgorithm`.
-pub(super) fn problem_of(rejected: KeyRejected) -> &'static str {
-    match rejected.to_string().as_str() {
-        "InconsistentComponents" => "the private key does not belong to the public key",
-        "InvalidComponent" => "a number of the key is out of range",
-        "InvalidEncoding" => "the encoding is malformed",
-        "PrivateModulusLenNotMultipleOf512Bits" => "the length of a prime is not a multiple of 512 bits",
-        "PublicKeyIsMissing" => "the public key is missing",
-        "RNG failed" => "the system has no randomness",
-        "TooLarge" => "the key is too long",
-        "TooSmall" => "the key is too short",
-        "VersionNotSupported" => "the version of the format is not supported",
-        "WrongAlgorithm" => "the key is for another algorithm",
-        _ => "the key is malformed",
     }
 }
 

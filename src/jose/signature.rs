@@ -1,37 +1,71 @@
-use super::{ClientMemo, Compact, Header, KeyMatch, KeySet, KeyUse, memo::TokenHash};
-use std::sync::OnceLock;
+use super::{ClientMemo, Compact, Cryptography, Header, KeyMatch, KeySet, KeyUse, SignatureMemo, memo::TokenHash};
+use crate::protocol::ClientId;
+use std::sync::{Arc, OnceLock};
+
+/// The part that verifies the signatures of received tokens.
+#[derive(Clone)]
+pub(crate) struct SignatureVerifier {
+    cryptography: Cryptography,
+    /// `None` if every signature is verified each time.
+    memo: Option<Arc<SignatureMemo>>,
+}
+
+/// A [`SignatureVerifier`] in the hands of one client.
+#[derive(Clone, Copy)]
+pub(crate) struct ClientVerifier<'a> {
+    cryptography: Cryptography,
+    memo: Option<ClientMemo<'a>>,
+}
 
 /// The check of the signature of one token, with any number of key sets.
 pub(crate) struct SignatureCheck<'a> {
     header: &'a Header,
     jws: &'a Compact<'a>,
     key_use: KeyUse,
-    memo: Option<ClientMemo<'a>>,
+    verifier: ClientVerifier<'a>,
     /// The hash of the token for the memo.
     hash: OnceLock<TokenHash>,
 }
 
-impl<'a> SignatureCheck<'a> {
-    pub(crate) fn new(header: &'a Header, jws: &'a Compact<'a>, key_use: KeyUse, memo: Option<ClientMemo<'a>>) -> Self {
-        Self { header, jws, key_use, memo, hash: OnceLock::new() }
+impl SignatureVerifier {
+    pub(crate) fn new(cryptography: Cryptography, memo_entries: usize) -> Self {
+        Self { cryptography, memo: SignatureMemo::new(memo_entries).map(Arc::new) }
     }
 
+    pub(crate) fn cryptography(&self) -> Cryptography {
+        self.cryptography
+    }
+
+    /// The verifier for the tokens of a client. `None` is a client that is not authenticated.
+    pub(crate) fn for_client(&self, client: Option<&ClientId>) -> ClientVerifier<'_> {
+        let memo = self.memo.as_ref().map(|memo| memo.for_client(client));
+        ClientVerifier { cryptography: self.cryptography, memo }
+    }
+}
+
+impl<'a> ClientVerifier<'a> {
+    pub(crate) fn check(self, header: &'a Header, jws: &'a Compact<'a>, key_use: KeyUse) -> SignatureCheck<'a> {
+        SignatureCheck { header, jws, key_use, verifier: self, hash: OnceLock::new() }
+    }
+}
+
+impl SignatureCheck<'_> {
     /// Looks for the key that signed the token in a key set.
     ///
     /// The memo only takes the place of the arithmetic. A key has to be in the key set, and must fit the header.
     pub(crate) fn with_keys(&self, keys: &KeySet) -> KeyMatch {
-        let Self { header, jws, key_use, .. } = self;
-        let Some(memo) = &self.memo else { return keys.verify(header, jws, *key_use) };
+        let Self { header, jws, key_use, verifier: ClientVerifier { cryptography, memo }, hash } = self;
+        let Some(memo) = memo else { return keys.verify(header, jws, *key_use, *cryptography) };
         let candidates = || keys.candidates(header.algorithm, header.kid.as_deref(), *key_use);
         if candidates().next().is_none() {
             return KeyMatch::NoKey;
         }
-        let hash = *self.hash.get_or_init(|| memo.hash(jws));
+        let hash = *hash.get_or_init(|| memo.hash(jws));
         if memo.key_of(hash).is_some_and(|known| candidates().any(|key| *key.fingerprint() == known)) {
             return KeyMatch::Verified;
         }
         let signed = jws.signing_input.as_bytes();
-        match candidates().find(|key| key.verify(header.algorithm, signed, jws.signature())) {
+        match candidates().find(|key| key.verify(header.algorithm, signed, jws.signature(), *cryptography)) {
             Some(key) => {
                 memo.remember(hash, *key.fingerprint());
                 KeyMatch::Verified
@@ -44,12 +78,12 @@ impl<'a> SignatureCheck<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jose::{Algorithm, PrivateKey, SignatureMemo, base64url};
+    use crate::jose::{Algorithm, PrivateKey, base64url};
     use serde_json::{Map, Value};
 
     /// A key, and its published form.
     fn key(kid: Option<&str>) -> (PrivateKey, Map<String, Value>) {
-        let key = PrivateKey::generate(Algorithm::ES256).unwrap();
+        let key = PrivateKey::generate(Cryptography::default(), Algorithm::ES256).unwrap();
         let mut jwk = key.public().clone();
         jwk.extend(kid.map(|kid| ("kid".to_owned(), kid.into())));
         (key, jwk)
@@ -63,7 +97,7 @@ mod tests {
     fn check(memo: Option<ClientMemo<'_>>, keys: &KeySet, key_use: KeyUse, token: &str) -> KeyMatch {
         let jws = Compact::parse(token).unwrap();
         let header = Header::parse(jws.header()).unwrap();
-        SignatureCheck::new(&header, &jws, key_use, memo).with_keys(keys)
+        ClientVerifier { cryptography: Cryptography::default(), memo }.check(&header, &jws, key_use).with_keys(keys)
     }
 
     const NAMED: &str = r#"{"alg":"ES256","kid":"a"}"#;

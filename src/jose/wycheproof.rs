@@ -3,7 +3,7 @@
 //! The vectors are read from the directory that `WYCHEPROOF_DIR` names, where they must exist. Without that variable, they are
 //! read from `../shared/vectors/wycheproof` next to this repository, if that directory exists.
 
-use super::{Algorithm, Compact, Header, KeySet, KeyUse, key::PRIVATE_MEMBERS};
+use super::{Algorithm, Compact, Cryptography, Header, KeySet, KeyUse, key::PRIVATE_MEMBERS};
 use serde_json::{Value, json};
 use std::{
     env, fs,
@@ -56,13 +56,13 @@ fn algorithm(token: &str) -> Option<Algorithm> {
     Algorithm::from_name(serde_json::from_slice::<Value>(&header).ok()?["alg"].as_str()?)
 }
 
-fn verifies(keys: &Value, token: &str) -> bool {
+fn verifies(keys: &Value, token: &str, cryptography: Cryptography) -> bool {
     let keys = KeySet::from_json(keys.to_string()).unwrap();
     let Some(jws) = Compact::parse(token) else { return false };
     let Ok(header) = Header::parse(jws.header()) else { return false };
     let signed = jws.signing_input.as_bytes();
     keys.candidates(header.algorithm, header.kid.as_deref(), KeyUse::Signature)
-        .any(|key| key.verify(header.algorithm, signed, jws.signature()))
+        .any(|key| key.verify(header.algorithm, signed, jws.signature(), cryptography))
 }
 
 #[test]
@@ -83,11 +83,15 @@ fn every_vector_has_its_result() {
                 let token = token.as_str().map_or_else(|| token.to_string(), str::to_owned);
                 let valid = test["result"] == "valid" && algorithm(&token).is_some();
                 let expected = valid && !exceptions.contains(&id);
-                assert_eq!(verifies(&keys, &token), expected, "{name} {id}: {}", test["comment"]);
+                for cryptography in Cryptography::ALL {
+                    let verified = verifies(&keys, &token, *cryptography);
+                    assert_eq!(verified, expected, "{name} {id}, {cryptography:?}: {}", test["comment"]);
+                }
                 *(if expected { &mut good } else { &mut bad }) += 1;
                 if valid && !expected {
                     keys["keys"][0].as_object_mut().unwrap().remove("alg");
-                    assert!(verifies(&keys, &token), "{name} {id} without `alg`");
+                    let verified = |cryptography: &Cryptography| verifies(&keys, &token, *cryptography);
+                    assert!(Cryptography::ALL.iter().all(verified), "{name} {id} without `alg`");
                     odd.push(id);
                 }
             }

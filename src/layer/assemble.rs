@@ -5,7 +5,7 @@ use super::{
 use crate::{
     client_auth::{Authenticator, ClientAuthenticatorPart, Secrets},
     exchange::Exchange,
-    jose::SignatureMemo,
+    jose::SignatureVerifier,
     jwks::{ClientKeys, Fetcher, TrustedKeys},
     limits::Budgets,
     policy::PolicyPart,
@@ -35,8 +35,8 @@ pub(super) struct Parts {
     pub(super) replays: Replays,
     pub(super) settings: Arc<Settings>,
     pub(super) limits: Arc<Budgets>,
-    /// An entry stays true when the records or the signer change, because the keys of the records are looked up each time.
-    pub(super) memo: Option<Arc<SignatureMemo>>,
+    /// An entry of its memo stays true when the records or the signer change, because the keys are looked up each time.
+    pub(super) signatures: SignatureVerifier,
 }
 
 impl Parts {
@@ -71,6 +71,7 @@ impl Parts {
                 client_keys: ClientKeys::new(&registry, &self.fetcher, known_client_keys),
                 registry: Arc::clone(&registry),
                 settings: Arc::clone(&self.settings),
+                cryptography: self.signatures.cryptography(),
                 other: self.authenticator.clone(),
                 records_first: self.record_secrets_first,
             },
@@ -81,14 +82,14 @@ impl Parts {
                 keys,
                 registry: Arc::clone(&registry),
                 settings: Arc::clone(&self.settings),
-                memo: self.memo.clone(),
+                signatures: self.signatures.clone(),
                 assumed: None,
             },
             status: self.status.clone(),
             replays: self.replays.clone(),
             policy,
             table,
-            signer,
+            signer: signer.verified_by(self.signatures.cryptography()),
             settings: Arc::clone(&self.settings),
             limits: Arc::clone(&self.limits),
             registry,
@@ -100,7 +101,7 @@ impl Parts {
         let mut exchange = before.clone();
         exchange.verifier.keys =
             TrustedKeys::new(&before.registry, signer.keys(), &self.fetcher, Some(&before.verifier.keys));
-        exchange.signer = signer;
+        exchange.signer = signer.verified_by(self.signatures.cryptography());
         exchange
     }
 }

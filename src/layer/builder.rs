@@ -7,6 +7,7 @@ use crate::{
     client_auth::{ClientAuthenticator, ClientAuthenticatorPart},
     clock::Clock,
     issued::IssuedTokenEndpoint,
+    jose::Cryptography,
     limits::Limits,
     plug::{BoxHttpService, BoxPlug, HttpService, boxed},
     policy::{Policy, PolicyPart, Rule},
@@ -83,6 +84,7 @@ pub struct TokenExchangeBuilder {
     forward_unread: bool,
     guard: bool,
     limits: Limits,
+    cryptography: Cryptography,
     /// The number of entries.
     signature_memo: usize,
     dpop: Option<Dpop>,
@@ -122,6 +124,7 @@ impl TokenExchangeBuilder {
             forward_unread: false,
             guard: false,
             limits: Limits::default(),
+            cryptography: Cryptography::default(),
             signature_memo: 8192,
             dpop: None,
             settings: Settings {
@@ -432,6 +435,24 @@ impl TokenExchangeBuilder {
     /// Default: the layer grants the other part, and the response names the granted scope.
     pub fn strict_scope(mut self) -> Self {
         self.settings.strict_scope = true;
+        self
+    }
+
+    /// Sets the library that verifies signatures: of received tokens, client assertions and DPoP proofs, and of a [`Signer`] with a
+    /// service of your own. Default: [`Cryptography::Ring`].
+    ///
+    /// A [`LocalSigner`](crate::signing::LocalSigner) has a library of its own
+    /// ([`LocalSigner::builder`](crate::signing::LocalSigner::builder)). Hashes, random numbers and TLS do not depend on this setting.
+    /// The page [`signatures`](crate::manual::signatures) compares the libraries.
+    ///
+    /// ```
+    /// use tower_token_exchange::{TokenExchangeLayer, signing::Cryptography};
+    ///
+    /// let builder = TokenExchangeLayer::builder("https://as.example").cryptography(Cryptography::Ring);
+    /// # let _ = builder;
+    /// ```
+    pub fn cryptography(mut self, cryptography: Cryptography) -> Self {
+        self.cryptography = cryptography;
         self
     }
 

@@ -2,7 +2,7 @@ use super::{Dpop, dpop::ProvenKey};
 use crate::{
     client_auth::PeerCertificates,
     clock::Clock,
-    jose::Thumbprint,
+    jose::{Cryptography, Thumbprint},
     protocol::{Reason, Rejection, Sender, refuse},
     records::ClientRecord,
     replay::{Replays, UseKey, UseKind},
@@ -20,6 +20,8 @@ pub(crate) struct Proofs {
     pub(crate) dpop: Option<Arc<Dpop>>,
     pub(crate) replays: Replays,
     pub(crate) clock: Clock,
+    /// The library that verifies the signatures of proofs.
+    pub(crate) cryptography: Cryptography,
     /// Whether the sender counts as the owner of the keys that the received tokens are bound to, as in a dry run.
     pub(crate) are_assumed: bool,
 }
@@ -67,7 +69,7 @@ impl Proofs {
         if headers.next().is_some() {
             return Err(refuse(Reason::DpopProofMalformed).with_detail("several headers `DPoP`"));
         }
-        let ProvenKey { thumbprint, id, freshness } = dpop.check(proof, self.clock.now().into())?;
+        let ProvenKey { thumbprint, id, freshness } = dpop.check(proof, self.clock.now().into(), self.cryptography)?;
         let key = UseKey::new(UseKind::DpopProof, thumbprint.to_string(), id);
         self.replays.use_once(key, &client.id, freshness.expires_at).await?;
         Ok(Some((thumbprint, freshness.next_nonce)))

@@ -1,6 +1,6 @@
 use super::{PublishedKeys, Signature, SigningRequest};
 use crate::{
-    jose::{Algorithm, KeyError, PrivateKey},
+    jose::{Algorithm, Cryptography, KeyError, PrivateKey},
     protocol::KeyId,
 };
 use std::{
@@ -26,6 +26,25 @@ pub struct LocalSigner {
     key_id: KeyId,
 }
 
+/// Reads and makes keys for a [`LocalSigner`] with a chosen library. Made by [`LocalSigner::builder`].
+///
+/// The methods of the `LocalSigner` itself, such as [`LocalSigner::from_pem`], use the default library. All methods have the
+/// same errors there and here.
+///
+/// ```
+/// use tower_token_exchange::signing::{Algorithm, Cryptography, LocalSigner};
+///
+/// let library = Cryptography::Ring; // or `Cryptography::AwsLcRs`, with the feature `aws-lc-rs`
+/// let signer = LocalSigner::builder().cryptography(library).generate(Algorithm::ES256)?;
+/// # let _ = signer;
+/// # Ok::<(), tower_token_exchange::signing::KeyError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use = "a builder does nothing until it reads or makes a key"]
+pub struct LocalSignerBuilder {
+    cryptography: Cryptography,
+}
+
 /// A private key that does not sign, because the system has no randomness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the key does not sign: the system has no randomness")]
@@ -33,12 +52,17 @@ pub struct LocalSigner {
 pub struct SignError;
 
 impl LocalSigner {
+    /// Starts to read or make a key with a library other than the default.
+    pub fn builder() -> LocalSignerBuilder {
+        LocalSignerBuilder::default()
+    }
+
     /// Reads a PKCS#8 key from the first `PRIVATE KEY` block of a PEM text. RSA keys need 2048 bits or more.
     ///
     /// # Errors
     /// [`KeyError::NotPem`] if the text has no such block, [`KeyError::NotForAlgorithm`] if the key is of another kind.
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        Self::new(PrivateKey::from_pem(algorithm, pem.as_ref())?)
+        Self::builder().read_pem(algorithm, pem)
     }
 
     /// Reads a PKCS#8 key in DER. RSA keys need 2048 bits or more.
@@ -46,7 +70,7 @@ impl LocalSigner {
     /// # Errors
     /// [`KeyError::NotForAlgorithm`] if the key is of another kind.
     pub fn from_der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        Self::new(PrivateKey::from_pkcs8(algorithm, der.as_ref())?)
+        Self::builder().read_der(algorithm, der)
     }
 
     /// Reads a private JWK (RFC 7517 section 4) from JSON text.
@@ -78,12 +102,7 @@ impl LocalSigner {
     /// [`KeyError`] for a text that is no private JWK: other JSON, a set of keys, a public or symmetric key, or members
     /// that are missing, malformed or do not fit each other. No error quotes the content of the text.
     pub fn from_jwk(jwk: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        let (key, key_id) = PrivateKey::from_jwk(jwk.as_ref())?;
-        let signer = Self::new(key)?;
-        Ok(match key_id {
-            Some(key_id) => signer.with_key_id(key_id),
-            None => signer,
-        })
+        Self::builder().read_jwk(jwk)
     }
 
     /// Reads the text of a key file: a JWK ([`from_jwk`](Self::from_jwk)) if the text begins with `{`, else PEM
@@ -106,19 +125,7 @@ impl LocalSigner {
     /// # Errors
     /// The errors of [`from_jwk`](Self::from_jwk) and [`from_pem`](Self::from_pem), and [`KeyError::OtherAlgorithm`].
     pub fn from_text(text: &str, algorithm: Option<Algorithm>) -> Result<Self, KeyError> {
-        if !text.trim_start().starts_with('{') {
-            return match algorithm {
-                Some(algorithm) => Self::from_pem(algorithm, text),
-                None => Self::new(PrivateKey::from_pem_of_any_kind(text.as_bytes())?),
-            };
-        }
-        let signer = Self::from_jwk(text)?;
-        match algorithm {
-            Some(wanted) if wanted != signer.algorithm() => {
-                Err(KeyError::OtherAlgorithm { found: signer.algorithm(), wanted })
-            }
-            _ => Ok(signer),
-        }
+        Self::builder().read_text(text, algorithm)
     }
 
     /// Generates a key for ES256, ES384 or EdDSA. The key is lost when the process ends; to keep a key, use
@@ -127,7 +134,7 @@ impl LocalSigner {
     /// # Errors
     /// [`KeyError::CannotGenerate`] for RSA, [`KeyError::Unusable`] if the system has no randomness.
     pub fn generate(algorithm: Algorithm) -> Result<Self, KeyError> {
-        Self::new(PrivateKey::generate(algorithm)?)
+        Self::builder().generate(algorithm)
     }
 
     /// Generates a key for ES256, ES384 or EdDSA, as PKCS#8 in PEM (RFC 7468 section 10). Store the text in a file that
@@ -182,6 +189,70 @@ impl LocalSigner {
     /// [`SignError`] if the system has no randomness.
     pub fn sign(&self, input: &[u8]) -> Result<Vec<u8>, SignError> {
         self.key.sign(input).ok_or(SignError)
+    }
+}
+
+impl LocalSignerBuilder {
+    /// Sets the library that makes the signatures. Default: [`Cryptography::Ring`].
+    pub fn cryptography(self, cryptography: Cryptography) -> Self {
+        Self { cryptography }
+    }
+
+    /// Reads a key as [`LocalSigner::from_pem`] does.
+    ///
+    /// # Errors
+    /// Those of [`LocalSigner::from_pem`].
+    pub fn read_pem(self, algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<LocalSigner, KeyError> {
+        LocalSigner::new(PrivateKey::from_pem(self.cryptography, algorithm, pem.as_ref())?)
+    }
+
+    /// Reads a key as [`LocalSigner::from_der`] does.
+    ///
+    /// # Errors
+    /// Those of [`LocalSigner::from_der`].
+    pub fn read_der(self, algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<LocalSigner, KeyError> {
+        LocalSigner::new(PrivateKey::from_pkcs8(self.cryptography, algorithm, der.as_ref())?)
+    }
+
+    /// Reads a key as [`LocalSigner::from_jwk`] does.
+    ///
+    /// # Errors
+    /// Those of [`LocalSigner::from_jwk`].
+    pub fn read_jwk(self, jwk: impl AsRef<[u8]>) -> Result<LocalSigner, KeyError> {
+        let (key, key_id) = PrivateKey::from_jwk(self.cryptography, jwk.as_ref())?;
+        let signer = LocalSigner::new(key)?;
+        Ok(match key_id {
+            Some(key_id) => signer.with_key_id(key_id),
+            None => signer,
+        })
+    }
+
+    /// Reads the text of a key file as [`LocalSigner::from_text`] does.
+    ///
+    /// # Errors
+    /// Those of [`LocalSigner::from_text`].
+    pub fn read_text(self, text: &str, algorithm: Option<Algorithm>) -> Result<LocalSigner, KeyError> {
+        if !text.trim_start().starts_with('{') {
+            return match algorithm {
+                Some(algorithm) => self.read_pem(algorithm, text),
+                None => LocalSigner::new(PrivateKey::from_pem_of_any_kind(self.cryptography, text.as_bytes())?),
+            };
+        }
+        let signer = self.read_jwk(text)?;
+        match algorithm {
+            Some(wanted) if wanted != signer.algorithm() => {
+                Err(KeyError::OtherAlgorithm { found: signer.algorithm(), wanted })
+            }
+            _ => Ok(signer),
+        }
+    }
+
+    /// Generates a key as [`LocalSigner::generate`] does.
+    ///
+    /// # Errors
+    /// Those of [`LocalSigner::generate`].
+    pub fn generate(self, algorithm: Algorithm) -> Result<LocalSigner, KeyError> {
+        LocalSigner::new(PrivateKey::generate(self.cryptography, algorithm)?)
     }
 }
 

@@ -9,11 +9,11 @@ mod signer;
 mod token;
 
 pub use crate::{
-    jose::{Algorithm, AlgorithmError, KeyError},
+    jose::{Algorithm, AlgorithmError, Cryptography, KeyError},
     protocol::KeyId,
 };
 pub use blocking::BlockingSigner;
-pub use local::{LocalSigner, SignError};
+pub use local::{LocalSigner, LocalSignerBuilder, SignError};
 pub use published::PublishedKeys;
 pub use service::{Signature, SigningRequest, SigningService};
 pub use signer::{Signer, SignerError};

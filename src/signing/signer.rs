@@ -3,7 +3,7 @@ use super::{
     claims::{ACCESS_TOKEN_TYP, PLAIN_TYP},
 };
 use crate::{
-    jose::{Algorithm, KeySet, KeyUse, base64url},
+    jose::{Algorithm, Cryptography, KeySet, KeyUse, VerifyingKey, base64url},
     plug::{BoxPlug, Failing, ask, boxed},
     protocol::{KeyId, Reason, Rejection, refuse},
 };
@@ -42,6 +42,8 @@ pub struct Signer {
     signatures: Signatures,
     /// The first segment of an issued token, for each media type.
     headers: [(&'static str, Arc<str>); 2],
+    /// The library that verifies the signatures.
+    cryptography: Cryptography,
 }
 
 /// What the layer knows about the signatures of a signer.
@@ -104,6 +106,7 @@ impl Signer {
             keys: KeySet::empty(),
             service: boxed(service),
             signatures: Signatures::Unknown,
+            cryptography: Cryptography::default(),
         }
     }
 
@@ -134,6 +137,11 @@ impl Signer {
         self.algorithm
     }
 
+    /// The same signer, whose signatures this library verifies.
+    pub(crate) fn verified_by(self, cryptography: Cryptography) -> Self {
+        Self { cryptography, ..self }
+    }
+
     /// The keys that verify tokens of this authorization server. Empty if no public key is available.
     pub(crate) fn keys(&self) -> &KeySet {
         &self.keys
@@ -162,15 +170,15 @@ impl Signer {
             None if bytes.is_empty() => return refused("empty"),
             _ => {}
         }
-        let verifies = || self.own_keys().any(|key| key.verify(self.algorithm, input.as_bytes(), bytes));
-        if self.signatures == Signatures::Verified && !verifies() {
+        let verifies = |key: &VerifyingKey| key.verify(self.algorithm, input.as_bytes(), bytes, self.cryptography);
+        if self.signatures == Signatures::Verified && !self.own_keys().any(verifies) {
             return refused("does not verify with the signer's own keys");
         }
         Ok(signature)
     }
 
     /// The keys that can verify a signature of this signer.
-    fn own_keys(&self) -> impl Iterator<Item = &crate::jose::VerifyingKey> {
+    fn own_keys(&self) -> impl Iterator<Item = &VerifyingKey> {
         self.keys.candidates(self.algorithm, Some(self.key_id.as_str()), KeyUse::Signature)
     }
 }

@@ -1,5 +1,5 @@
 use crate::{
-    jose::{Claims, ClientMemo, Compact, Header, KeyMatch, KeyUse, RawHeader, SignatureCheck},
+    jose::{Claims, ClientVerifier, Compact, Header, KeyMatch, KeyUse, RawHeader},
     jwks::TrustedKeys,
     protocol::{Detail, Reason, Rejection, refuse},
     records::{IssuerId, IssuerRecord},
@@ -34,9 +34,9 @@ impl<'a> Jwt<'a> {
     }
 
     /// Whether this layer issued the token: a key of the signer has the name that the token gives, and signed the token.
-    pub(super) fn is_issued_here(&self, own: &IssuerId, keys: &TrustedKeys, memo: Option<ClientMemo<'_>>) -> bool {
+    pub(super) fn is_issued_here(&self, own: &IssuerId, keys: &TrustedKeys, verifier: ClientVerifier<'_>) -> bool {
         let Ok(header) = self.header.check() else { return false };
-        let signature = SignatureCheck::new(&header, &self.jws, KeyUse::Signature, memo);
+        let signature = verifier.check(&header, &self.jws, KeyUse::Signature);
         header.kid.is_some() && keys.verifies_as_issued(own, |set| signature.with_keys(set))
     }
 
@@ -46,14 +46,14 @@ impl<'a> Jwt<'a> {
         header: &Header,
         issuer: &IssuerRecord,
         keys: &TrustedKeys,
-        memo: Option<ClientMemo<'_>>,
+        verifier: ClientVerifier<'_>,
     ) -> Result<(), Rejection> {
         let algorithm = header.algorithm;
         if !issuer.algorithms.contains(&algorithm) {
             return Err(refuse(Reason::TokenAlgorithmRefused).with_detail(format_args!("alg `{algorithm}`")));
         }
         let key_use = if issuer.spiffe { KeyUse::JwtSvid } else { KeyUse::Signature };
-        let signature = SignatureCheck::new(header, &self.jws, key_use, memo);
+        let signature = verifier.check(header, &self.jws, key_use);
         match keys.verify(issuer, header.kid.is_some(), |set| signature.with_keys(set)).await? {
             KeyMatch::Verified => Ok(()),
             KeyMatch::Mismatch => Err(refuse(Reason::TokenSignatureInvalid)),

@@ -7,7 +7,7 @@ use super::{
     plug::{self, TokenToVerify},
 };
 use crate::{
-    jose::{Claims, ClientMemo, Invalid, SignatureMemo},
+    jose::{Claims, ClientVerifier, Invalid, SignatureVerifier},
     jwks::TrustedKeys,
     protocol::{ClientId, DeclaredToken, Detail, EXCHANGED_FROM, Reason, Rejection, TokenType, refuse},
     records::{IntrospectedTokens, IssuerId, IssuerRecord, Registry},
@@ -25,8 +25,7 @@ pub(crate) struct Verifier {
     /// The introspection endpoints, by issuer.
     pub(crate) introspectors: HashMap<IssuerId, Introspector>,
     pub(crate) settings: Arc<Settings>,
-    /// The signatures that need no second verification. `None` if every signature is verified each time.
-    pub(crate) memo: Option<Arc<SignatureMemo>>,
+    pub(crate) signatures: SignatureVerifier,
     /// The token that takes the place of every JWT in a dry run. `None` outside of dry runs.
     pub(crate) assumed: Option<AssumedToken>,
 }
@@ -76,7 +75,7 @@ impl Verifier {
         role: TokenRole,
         client: &ClientId,
     ) -> Result<VerifiedToken, Rejection> {
-        let found = self.find_genuine(declared, role, self.memo_for(Some(client))).await;
+        let found = self.find_genuine(declared, role, self.signatures.for_client(Some(client))).await;
         let genuine = found.map_err(|rejection| refused(rejection, declared, role, false))?;
         let checked = self.check(genuine, &declared.token_type, role);
         checked.map_err(|rejection| refused(rejection, declared, role, true))
@@ -90,7 +89,7 @@ impl Verifier {
         &self,
         declared: &DeclaredToken,
         role: TokenRole,
-        memo: Option<ClientMemo<'_>>,
+        signatures: ClientVerifier<'_>,
     ) -> Result<GenuineToken, Rejection> {
         let DeclaredToken { token, token_type } = declared;
         if let Some(assumed) = self.assumed.as_ref().filter(|_| token_type.is_jwt()) {
@@ -108,7 +107,7 @@ impl Verifier {
             return self.introspect(issuer, declared, role).await;
         };
         let mut claims = jwt.claims()?;
-        if let Some(issued) = self.registry.issued().filter(|_| self.is_issued_here(&jwt, &claims, memo)) {
+        if let Some(issued) = self.registry.issued().filter(|_| self.is_issued_here(&jwt, &claims, signatures)) {
             issuer_rules::check_type_and_role(issued, token_type, role)?;
             let (issuer, typ) = (Arc::clone(issued), Typ::Header(jwt.typ()?));
             return Ok(GenuineToken { issuer, typ, claims, is_issued_here: true });
@@ -126,7 +125,7 @@ impl Verifier {
             return self.introspect_jwt(&jwt, &issuer, declared, role).await;
         }
         let verified = match jwt.header() {
-            Ok(header) => jwt.check_signature(&header, &issuer, &self.keys, memo).await.map(|()| header),
+            Ok(header) => jwt.check_signature(&header, &issuer, &self.keys, signatures).await.map(|()| header),
             Err(refusal) => Err(refusal),
         };
         let header = match verified {
@@ -153,14 +152,9 @@ impl Verifier {
         Ok(GenuineToken { issuer, typ: Typ::Header(header.typ), claims, is_issued_here })
     }
 
-    /// The memo as a client uses it. `None` is a client that is not authenticated.
-    pub(crate) fn memo_for(&self, client: Option<&ClientId>) -> Option<ClientMemo<'_>> {
-        self.memo.as_ref().map(|memo| memo.for_client(client))
-    }
-
-    fn is_issued_here(&self, jwt: &Jwt<'_>, claims: &Claims, memo: Option<ClientMemo<'_>>) -> bool {
+    fn is_issued_here(&self, jwt: &Jwt<'_>, claims: &Claims, signatures: ClientVerifier<'_>) -> bool {
         let own = self.registry.own_issuer();
-        claims.text("iss").is_ok_and(|iss| iss == Some(own.as_str())) && jwt.is_issued_here(own, &self.keys, memo)
+        claims.text("iss").is_ok_and(|iss| iss == Some(own.as_str())) && jwt.is_issued_here(own, &self.keys, signatures)
     }
 
     /// Asks about a JWT. The header of the JWT still has to fit the declared type.

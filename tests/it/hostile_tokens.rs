@@ -27,7 +27,7 @@ use tower_token_exchange::{
     jwks::KeySet,
     policy::{Actors, Names, Rule, Subjects},
     records::SubjectMapping,
-    signing::{Algorithm, KeyError, LocalSigner},
+    signing::{Algorithm, Cryptography, KeyError, LocalSigner},
 };
 
 /// The one text for every token that is not acceptable.
@@ -65,7 +65,7 @@ struct Cast {
 }
 
 /// Issuers that would take any token type, as long as the token fits it.
-fn cast() -> Cast {
+fn cast(cryptography: Cryptography) -> Cast {
     let own = Minter::new(AS, Algorithm::ES256);
     let idp = Minter::new(IDP, Algorithm::ES256);
     let mut rival = Minter::new(RIVAL, Algorithm::ES256);
@@ -117,6 +117,7 @@ fn cast() -> Cast {
             counter.fetch_add(1, Ordering::SeqCst);
             async { Err::<http::Response<bytes::Bytes>, _>(std::io::Error::other("nothing is to be fetched")) }
         }))
+        .cryptography(cryptography)
         .signer(own.key.clone());
     Cast { plan: Plan { own, idp, builder }, rival, rsa, fetches }
 }
@@ -604,7 +605,13 @@ fn contents(cast: &Cast, rows: &mut Rows) {
 
 #[tokio::test]
 async fn a_hostile_token_is_refused_without_details() {
-    let cast = cast();
+    for cryptography in Cryptography::ALL {
+        hostile_tokens_are_refused(*cryptography).await;
+    }
+}
+
+async fn hostile_tokens_are_refused(cryptography: Cryptography) {
+    let cast = cast(cryptography);
     let mut rows = Rows::default();
     forgeries(&cast, &mut rows);
     contents(&cast, &mut rows);
@@ -681,7 +688,13 @@ impl Endpoint {
 
 #[tokio::test]
 async fn an_unusual_valid_token_is_accepted() {
-    let cast = cast();
+    for cryptography in Cryptography::ALL {
+        unusual_tokens_are_accepted(*cryptography).await;
+    }
+}
+
+async fn unusual_tokens_are_accepted(cryptography: Cryptography) {
+    let cast = cast(cryptography);
     let Plan { idp, own, .. } = &cast.plan;
     let foreign = || segment(&idp.foreign(json!({})), 1);
     let access = || segment(&own.access_token(json!({})), 1);
@@ -858,7 +871,7 @@ fn edited(token: &str, edits: &[Edit]) -> Vec<u8> {
 #[test]
 fn an_unsigned_token_is_never_exchanged() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let cast = cast();
+    let cast = cast(Cryptography::default());
     let (own, idp) = (cast.plan.own.clone(), cast.plan.idp.clone());
     let endpoint = Endpoint::new(cast.plan.builder.build().unwrap());
     let config = Config { cases: 256, failure_persistence: None, ..Config::default() };
@@ -910,15 +923,24 @@ fn an_unsigned_token_is_never_exchanged() {
 }
 
 /// What signs with this algorithm: generated where that can be, loaded where not.
-fn signer(algorithm: Algorithm) -> LocalSigner {
-    LocalSigner::generate(algorithm).unwrap_or_else(|_| rsa(algorithm))
+fn signer(cryptography: Cryptography, algorithm: Algorithm) -> LocalSigner {
+    let builder = LocalSigner::builder().cryptography(cryptography);
+    builder.generate(algorithm).unwrap_or_else(|_| builder.read_pem(algorithm, RSA_PEM).unwrap())
 }
 
 #[tokio::test]
 async fn tokens_of_every_algorithm_are_accepted() {
+    for cryptography in Cryptography::ALL {
+        every_algorithm_is_verified_by(*cryptography).await;
+    }
+}
+
+async fn every_algorithm_is_verified_by(cryptography: Cryptography) {
     let minters: Vec<(String, Minter)> = Algorithm::ALL
         .iter()
-        .map(|algorithm| (format!("https://{algorithm}.example"), Minter { iss: IDP, key: signer(*algorithm) }))
+        .map(|algorithm| {
+            (format!("https://{algorithm}.example"), Minter { iss: IDP, key: signer(cryptography, *algorithm) })
+        })
         .collect();
     let stripped = |key: &LocalSigner, changes: Value| key_set([changed(jwks(key)[0].clone(), changes)]);
     let issuer = |iss: &str, keys: KeySet| {
@@ -932,6 +954,7 @@ async fn tokens_of_every_algorithm_are_accepted() {
             .issuers(
                 minters.iter().map(|(iss, minter)| issuer(&format!("{iss}/bare"), stripped(&minter.key, bare.clone()))),
             )
+            .cryptography(cryptography)
             .issuers([issuer("https://ed.example", stripped(&edwards.key, json!({ "alg": "Ed25519" })))])
     });
     let world = plan.start().await;
@@ -992,8 +1015,14 @@ fn verifies(jwk: &Value, token: &str) -> bool {
 
 #[tokio::test]
 async fn issued_tokens_verify_with_the_published_keys() {
+    for cryptography in Cryptography::ALL {
+        issued_tokens_verify(*cryptography).await;
+    }
+}
+
+async fn issued_tokens_verify(cryptography: Cryptography) {
     for algorithm in Algorithm::ALL {
-        let key = signer(*algorithm);
+        let key = signer(cryptography, *algorithm);
         let published = jwks(&key);
         assert_eq!(published.len(), 1);
         for private in ["d", "p", "q", "dp", "dq", "qi", "k"] {
@@ -1003,7 +1032,7 @@ async fn issued_tokens_verify_with_the_published_keys() {
 
         let mut plan = plan();
         plan.own = Minter { iss: AS, key: key.clone() };
-        let world = plan.with(|builder| builder.signer(key)).start().await;
+        let world = plan.with(|builder| builder.signer(key).cryptography(cryptography)).start().await;
         // What it issues it takes again: for the same chain, one further.
         let reply = world.exchange(&world.own.access_token(json!({}))).await;
         assert_eq!(reply.status, StatusCode::OK, "{algorithm}: {}", reply.text);
@@ -1047,8 +1076,11 @@ fn keys_are_loaded_from_pem_and_der_only() {
     for (fits, der) in &keys {
         let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", BASE64.encode(der));
         for algorithm in Algorithm::ALL {
-            let loaded = [LocalSigner::from_der(*algorithm, der), LocalSigner::from_pem(*algorithm, &pem)];
-            for (road, loaded) in ["DER", "PEM"].iter().zip(loaded) {
+            let loaded = Cryptography::ALL.iter().flat_map(|cryptography| {
+                let builder = LocalSigner::builder().cryptography(*cryptography);
+                [("DER", builder.read_der(*algorithm, der)), ("PEM", builder.read_pem(*algorithm, &pem))]
+            });
+            for (road, loaded) in loaded {
                 match loaded {
                     Ok(signer) => {
                         assert!(fits.contains(algorithm), "{algorithm} from {road} of {fits:?}");

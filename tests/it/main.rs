@@ -23,6 +23,7 @@ mod client_certificates;
 mod client_methods;
 mod composition;
 mod configuration;
+mod cryptography;
 mod delegation;
 mod discovery;
 mod documents;

@@ -22,7 +22,7 @@ use tower_token_exchange::{
     Client, Reason,
     jwks::KeySet,
     replay::{MemoryReplayStore, UseOnce, Used},
-    signing::{Algorithm, LocalSigner},
+    signing::{Algorithm, Cryptography, LocalSigner},
 };
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -347,11 +347,20 @@ async fn pk_08_fapi_permits_three_algorithms() {
         let key = signing_with(algorithm);
         // The published key of a signer names its algorithm; without `alg`, the record decides.
         let permitted = [Algorithm::PS256, Algorithm::ES256, Algorithm::EdDSA].contains(&algorithm);
-        for fapi in [false, true] {
+        let with_each = |fapi| Cryptography::ALL.iter().map(move |cryptography| (fapi, *cryptography));
+        for (fapi, cryptography) in [false, true].into_iter().flat_map(with_each) {
             let client = Client::new("orders").keys(key.keys());
-            let mut world = plan_of(if fapi { client.fapi() } else { client }).start().await;
-            let reply = present(&world, &assertion(&key, json!({}))).await;
-            let name = format!("{algorithm}, fapi {fapi}");
+            let plan = plan_of(if fapi { client.fapi() } else { client });
+            let mut world = plan.with(|builder| builder.cryptography(cryptography)).start().await;
+            let good = assertion(&key, json!({}));
+            let name = format!("{algorithm}, fapi {fapi}, {cryptography:?}");
+            if permitted || !fapi {
+                let other = assertion(&key, json!({}));
+                let forged = [good.rsplit_once('.').unwrap().0, other.rsplit_once('.').unwrap().1].join(".");
+                let reply = present(&world, &forged).await;
+                assert_refused(&mut world, &name, reply, Reason::ClientAssertionSignatureInvalid).await;
+            }
+            let reply = present(&world, &good).await;
             if permitted || !fapi {
                 assert_accepted(&mut world, &name, reply).await;
             } else {

@@ -8,7 +8,7 @@ use data_encoding::BASE64URL_NOPAD;
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, sync::LazyLock};
-use tower_token_exchange::signing::{Algorithm, Algorithm::*, KeyError, LocalSigner};
+use tower_token_exchange::signing::{Algorithm, Algorithm::*, Cryptography, KeyError, LocalSigner};
 
 static JWKS: LazyLock<Value> =
     LazyLock::new(|| serde_json::from_str(include_str!("../data/private_jwks.json")).unwrap());
@@ -26,11 +26,15 @@ fn read(jwk: &Value) -> Result<LocalSigner, KeyError> {
     LocalSigner::from_jwk(jwk.to_string())
 }
 
+fn read_with(cryptography: Cryptography, jwk: &Value) -> Result<LocalSigner, KeyError> {
+    LocalSigner::builder().cryptography(cryptography).read_jwk(jwk.to_string())
+}
+
 /// A layer that signs with this key believes and is believed: it issues a token for one that the key signed, and one
 /// that verifies under the published key.
-async fn assert_signs(key: &LocalSigner, why: &str) {
+async fn assert_signs(key: &LocalSigner, verifier: Cryptography, why: &str) {
     let own = Minter { iss: AS, key: key.clone() };
-    let world = plan().with(|builder| builder.signer(key.clone())).start().await;
+    let world = plan().with(|builder| builder.signer(key.clone()).cryptography(verifier)).start().await;
     let reply = world.exchange(&own.access_token(json!({}))).await;
     assert_eq!(reply.status, StatusCode::OK, "{why}: {}", reply.text);
     let issued = reply.json()["access_token"].as_str().unwrap().to_owned();
@@ -53,6 +57,12 @@ async fn assert_signs(key: &LocalSigner, why: &str) {
     assert_eq!(world.post_as("billing", &form).await.status, StatusCode::BAD_REQUEST, "{why}");
 }
 
+/// Each library that signs with each library that verifies.
+fn both() -> impl Iterator<Item = (Cryptography, Cryptography)> {
+    let all = Cryptography::ALL.iter();
+    all.flat_map(|signer| Cryptography::ALL.iter().map(|verifier| (*signer, *verifier)))
+}
+
 #[tokio::test]
 async fn a_jwk_of_every_algorithm_signs() {
     let cases = [
@@ -69,16 +79,18 @@ async fn a_jwk_of_every_algorithm_signs() {
         ("rsa", json!({ "alg": "PS512" }), PS512),
     ];
     for (name, changes, algorithm) in cases {
-        let key = read(&jwk(name, changes.clone())).unwrap_or_else(|error| panic!("{name} {changes}: {error}"));
-        assert_eq!(key.algorithm(), algorithm, "{name} {changes}");
-        assert_signs(&key, &format!("{name} {changes}")).await;
+        for (signer, verifier) in both() {
+            let why = format!("{name} {changes}, {signer:?} and {verifier:?}");
+            let key = read_with(signer, &jwk(name, changes.clone())).unwrap_or_else(|error| panic!("{why}: {error}"));
+            assert_eq!(key.algorithm(), algorithm, "{why}");
+            assert_signs(&key, verifier, &why).await;
+        }
     }
 }
 
 #[test]
 fn signatures_equal_those_of_the_specifications() {
     let signed = |key: &LocalSigner, input: &str| BASE64URL_NOPAD.encode(&key.sign(input.as_bytes()).unwrap());
-    let rsa = read(&jwk("rsa", json!({ "alg": "RS256" }))).unwrap();
     let input = "eyJhbGciOiJSUzI1NiJ9.\
         eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
     // RFC 7515 appendix A.2.
@@ -88,11 +100,17 @@ fn signatures_equal_those_of_the_specifications() {
         0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqv\
         hJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrB\
         p0igcN_IoypGlUPQGe77Rw";
-    assert_eq!(signed(&rsa, input), expected);
+    for cryptography in Cryptography::ALL {
+        let rsa = read_with(*cryptography, &jwk("rsa", json!({ "alg": "RS256" }))).unwrap();
+        assert_eq!(signed(&rsa, input), expected, "{cryptography:?}");
+    }
     // RFC 8037 appendix A.4.
-    let ed25519 = read(&jwk("ed25519", json!({}))).unwrap();
     let expected = "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
-    assert_eq!(signed(&ed25519, "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc"), expected);
+    for cryptography in Cryptography::ALL {
+        let ed25519 = read_with(*cryptography, &jwk("ed25519", json!({}))).unwrap();
+        let signature = signed(&ed25519, "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc");
+        assert_eq!(signature, expected, "{cryptography:?}");
+    }
 }
 
 /// Whoever makes a key may call either prime the first.
@@ -102,8 +120,11 @@ fn the_primes_may_be_in_any_order() {
     let swapped = json!({
         "alg": "PS256", "p": of("q"), "q": of("p"), "dp": of("dq"), "dq": of("dp"), "qi": SWAPPED_QI,
     });
-    let (key, same) = (read(&jwk("rsa", swapped)).unwrap(), read(&jwk("rsa", json!({ "alg": "PS256" }))).unwrap());
-    assert_eq!(key.published_keys(), same.published_keys());
+    for cryptography in Cryptography::ALL {
+        let key = read_with(*cryptography, &jwk("rsa", swapped.clone())).unwrap();
+        let same = read_with(*cryptography, &jwk("rsa", json!({ "alg": "PS256" }))).unwrap();
+        assert_eq!(key.published_keys(), same.published_keys(), "{cryptography:?}");
+    }
 }
 
 #[test]
@@ -213,10 +234,13 @@ fn an_error_about_a_jwk_shows_no_key() {
         secrets.extend(members.map(|(_, value)| value.as_str().unwrap()[..12].to_owned()));
     }
     for (why, key, words) in refused() {
-        let error = read(&key).err().unwrap_or_else(|| panic!("{why}: taken"));
-        let text = format!("{error} {error:?}");
-        assert!(text.contains(words), "{why}: {text}");
-        assert!(!secrets.iter().any(|secret| text.contains(secret)), "{why}: {text}");
+        for cryptography in Cryptography::ALL {
+            let why = format!("{why}, {cryptography:?}");
+            let error = read_with(*cryptography, &key).err().unwrap_or_else(|| panic!("{why}: taken"));
+            let text = format!("{error} {error:?}");
+            assert!(text.contains(words), "{why}: {text}");
+            assert!(!secrets.iter().any(|secret| text.contains(secret)), "{why}: {text}");
+        }
     }
 }
 
@@ -260,14 +284,20 @@ async fn a_pem_key_survives_a_restart() {
             assert!(pem.contains("\nMC4CAQAwBQYDK2VwBCIEI"), "{algorithm}");
         }
 
-        let [before, after] = [&pem, &pem].map(|pem| LocalSigner::from_pem(algorithm, pem).unwrap());
-        assert_eq!(before.published_keys(), after.published_keys(), "{algorithm}");
-        assert_signs(&after, algorithm.as_str()).await;
+        let before = LocalSigner::from_pem(algorithm, &pem).unwrap();
+        for (signer, verifier) in both() {
+            let after = LocalSigner::builder().cryptography(signer).read_pem(algorithm, &pem).unwrap();
+            assert_eq!(before.published_keys(), after.published_keys(), "{algorithm}, {signer:?}");
+            assert_signs(&after, verifier, &format!("{algorithm}, {signer:?} and {verifier:?}")).await;
+        }
         let fresh = LocalSigner::generate_pem(algorithm).unwrap();
         assert_ne!(fresh, pem, "{algorithm}: another key each time");
         let others = Algorithm::ALL.iter().filter(|other| **other != algorithm);
         for other in others {
-            assert!(LocalSigner::from_pem(*other, &pem).is_err(), "{algorithm} as {other}");
+            for cryptography in Cryptography::ALL {
+                let read = LocalSigner::builder().cryptography(*cryptography).read_pem(*other, &pem);
+                assert!(read.is_err(), "{algorithm} as {other}, {cryptography:?}");
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ use tower_token_exchange::{
     client_auth::PeerCertificates,
     jwks::KeySet,
     records::{FederatedCredential, SubjectMapping},
-    signing::{Algorithm, LocalSigner},
+    signing::{Algorithm, Cryptography, LocalSigner},
 };
 
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -265,4 +265,27 @@ fn mistakes_in_workloads_of_records_are_reported() {
     let keyless = Issuer::new(CLUSTER).for_clients_only();
     let plan = plan().with(|builder| builder.issuers([keyless]));
     assert!(plan.builder.build().unwrap_err().help().contains("no source of keys"));
+}
+
+#[tokio::test]
+async fn each_library_verifies_tokens_of_platforms() {
+    let key = LocalSigner::from_pem(Algorithm::RS256, include_str!("../data/rsa.pem")).unwrap();
+    let (cluster, shop) = (Minter { iss: CLUSTER, key }, Minter::new("shop", Algorithm::ES256));
+    let client =
+        || Client::new("orders").federated_credential(FederatedCredential::new(CLUSTER, ACCOUNT)).spiffe_id(SVID);
+    for cryptography in Cryptography::ALL {
+        let plan = plan_of(client()).with(|builder| builder.cryptography(*cryptography));
+        let issuers = [Issuer::new(CLUSTER).keys(cluster.keys()).for_clients_only(), domain_of("shop.example", &shop)];
+        let mut world = with_issuers(plan, issuers);
+        for (kind, method, [token, other]) in [
+            (JWT_BEARER, "federated_jwt", [60, 61].map(|more| account_token(&cluster, json!({ "exp": NOW + more })))),
+            (JWT_SPIFFE, "spiffe_jwt", [60, 61].map(|more| svid(&shop, json!({ "exp": NOW + more })))),
+        ] {
+            let forged = [token.rsplit_once('.').unwrap().0, other.rsplit_once('.').unwrap().1].join(".");
+            let found = present(&mut world, Some("orders"), kind, &forged).await;
+            assert_eq!(found, Err(Reason::ClientAssertionSignatureInvalid), "{method}, {cryptography:?}");
+            let found = present(&mut world, Some("orders"), kind, &token).await;
+            assert_eq!(found, Ok(method), "{cryptography:?}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! The configuration: one TOML file, the files that the TOML file names, and the checks of all of them.
 
 mod budgets;
+mod cryptography;
 mod path_list;
 mod settings;
 mod size;
@@ -32,7 +33,7 @@ use std::{
 use tower_token_exchange::{
     Client, ConfigError, Document,
     records::{LocateError, ServerPreset, ServerTokens, TomlFile},
-    signing::{Algorithm, AlgorithmError, KeyId, LocalSigner, PublishedKeys, Signer},
+    signing::{Algorithm, AlgorithmError, Cryptography, KeyId, LocalSigner, PublishedKeys, Signer},
 };
 use tracing::level_filters::LevelFilter;
 
@@ -46,6 +47,8 @@ pub(crate) fn schema() -> schemars::Schema {
 /// A configuration that was read and checked.
 pub(crate) struct Config {
     pub(crate) settings: Arc<Settings>,
+    /// The library that makes and verifies signatures.
+    pub(crate) cryptography: Cryptography,
     pub(crate) forwarding: Forwarding,
     pub(crate) document: Document,
     /// The product whose documented tokens the server has.
@@ -65,17 +68,23 @@ pub(crate) struct Config {
 impl Config {
     /// Reads the file and the files that the file names. Every error names the file, the line and the key, and says what to do.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        Self::read_with(path, KeyFile::read)
+        Self::read_with(path, None, KeyFile::read)
+    }
+
+    /// Reads the file of this configuration again, for a process that keeps the library of this configuration.
+    pub(crate) fn read_again(&self) -> anyhow::Result<Self> {
+        Self::read_with(self.path(), Some(self.cryptography), KeyFile::read)
     }
 
     /// Reads the file before its keys exist. The configuration has keys that nobody knows.
     pub(crate) fn read_before_keys(path: &Path) -> anyhow::Result<Self> {
-        Self::read_with(path, |_, _, _| Ok(LocalSigner::generate(Algorithm::ES256)?))
+        Self::read_with(path, None, |_, _, _, _| Ok(LocalSigner::generate(Algorithm::ES256)?))
     }
 
     fn read_with(
         path: &Path,
-        read_key: impl Fn(&KeyFile, &TomlFile, &str) -> anyhow::Result<LocalSigner>,
+        kept: Option<Cryptography>,
+        read_key: impl Fn(&KeyFile, &TomlFile, &str, Cryptography) -> anyhow::Result<LocalSigner>,
     ) -> anyhow::Result<Self> {
         let main = TomlFile::read(path)?;
         let File {
@@ -90,6 +99,7 @@ impl Config {
             limits,
             budgets,
             log,
+            cryptography: library,
             keys,
             records,
             client: clients,
@@ -125,10 +135,16 @@ impl Config {
             .read_files(records_file.beside(""))
             .map_err(|error| anyhow!(records_file.locate(&error).to_string()))?;
 
-        let active = read_key(&keys.active, &main, "keys.active")?;
+        let named = library
+            .signatures
+            .find_in(Cryptography::ALL)
+            .map_err(|help| wrong(&main, "cryptography.signatures", help))?;
+        let cryptography = kept.unwrap_or(named);
+        let active = read_key(&keys.active, &main, "keys.active", cryptography)?;
         let mut others = PublishedKeys::default();
         for (index, key) in keys.published.iter().enumerate() {
-            others = others.and(read_key(key, &main, &format!("keys.published[{index}]"))?.published_keys());
+            let key = read_key(key, &main, &format!("keys.published[{index}]"), cryptography)?;
+            others = others.and(key.published_keys());
         }
         let published = active.published_keys().and(others.clone());
         if let Some(kid) = published.key_id_collision() {
@@ -146,11 +162,23 @@ impl Config {
         })?;
         // A description of tokens is a part of the records, whose changes count without a restart.
         let (preset, server_tokens) = (upstream.preset.take(), std::mem::take(&mut upstream.tokens));
-        let settings =
-            Settings { listen, upstream, paths, fetch, revocations, replay, dpop, audit, limits, budgets, log };
-        let settings = Arc::new(settings);
+        let settings = Settings {
+            listen,
+            upstream,
+            paths,
+            fetch,
+            revocations,
+            replay,
+            dpop,
+            audit,
+            limits,
+            budgets,
+            log,
+            cryptography: library,
+        };
         let config = Self {
-            settings,
+            settings: Arc::new(settings),
+            cryptography,
             forwarding,
             document,
             preset,
@@ -409,7 +437,7 @@ fn parse<T: DeserializeOwned>(file: &TomlFile) -> anyhow::Result<T> {
 }
 
 impl KeyFile {
-    fn read(&self, main: &TomlFile, key: &str) -> anyhow::Result<LocalSigner> {
+    fn read(&self, main: &TomlFile, key: &str, cryptography: Cryptography) -> anyhow::Result<LocalSigner> {
         let path = main.beside(&self.file);
         let wrong_file =
             |problem: String| wrong(main, &format!("{key}.file"), format!("{}: {problem}", path.display()));
@@ -418,8 +446,8 @@ impl KeyFile {
         })?;
         let algorithm = self.algorithm.as_deref().map(str::parse).transpose();
         let algorithm = algorithm.map_err(|error: AlgorithmError| wrong(main, &format!("{key}.algorithm"), error))?;
-        let signer = LocalSigner::from_text(&text, algorithm)
-            .map_err(|error| wrong_file(in_toml_words(&format!("{:#}", anyhow::Error::from(error)))))?;
+        let signer = LocalSigner::builder().cryptography(cryptography).read_text(&text, algorithm);
+        let signer = signer.map_err(|error| wrong_file(in_toml_words(&format!("{:#}", anyhow::Error::from(error)))))?;
         Ok(match &self.kid {
             Some(kid) => {
                 let kid = KeyId::try_from(kid.as_str()).map_err(|error| wrong(main, &format!("{key}.kid"), error))?;

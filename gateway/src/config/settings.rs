@@ -2,6 +2,7 @@
 
 use super::{
     budgets::Budgets,
+    cryptography::CryptographySettings,
     path_list::PathList,
     size::{SizeText, size},
 };
@@ -55,6 +56,9 @@ pub(super) struct File {
     /// The log of the gateway.
     #[serde(default)]
     pub(super) log: Log,
+    /// The library for signatures.
+    #[serde(default)]
+    pub(super) cryptography: CryptographySettings,
     /// The keys of the gateway.
     pub(super) keys: Keys,
     /// A file with the clients, targets, issuers and rules.
@@ -93,6 +97,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) budgets: Budgets,
     pub(crate) log: Log,
+    pub(crate) cryptography: CryptographySettings,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]

@@ -9,6 +9,7 @@ mod check_online;
 mod cli;
 mod client_authentication;
 mod client_methods;
+mod cryptography;
 mod documents;
 mod dpop;
 mod foreign_issuers;

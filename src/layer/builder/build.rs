@@ -5,7 +5,7 @@ use crate::{
     audit::Audit,
     fetch::default_service,
     issued::IssuedTokenEndpoint,
-    jose::SignatureMemo,
+    jose::SignatureVerifier,
     jwks::Fetcher,
     layer::{
         Document, TokenExchangeLayer,
@@ -75,6 +75,7 @@ impl TokenExchangeBuilder {
                 dpop: self.dpop.map(Arc::new),
                 replays: replays.clone(),
                 clock: settings.clock.clone(),
+                cryptography: self.cryptography,
                 are_assumed: false,
             },
             verifiers: self.verifiers,
@@ -82,7 +83,7 @@ impl TokenExchangeBuilder {
             replays,
             limits: Arc::new(Budgets::new(self.limits, &settings.clock)),
             settings: Arc::clone(&settings),
-            memo: SignatureMemo::new(self.signature_memo).map(Arc::new),
+            signatures: SignatureVerifier::new(self.cryptography, self.signature_memo),
         };
         let state = ServiceState {
             endpoints: match self.endpoints {

@@ -2,7 +2,7 @@
 
 use super::{Dpop, Nonces, url::normalized};
 use crate::{
-    jose::{Claims, Compact, Header, KeyUse, RawHeader, Thumbprint, VerifyingKey},
+    jose::{Claims, Compact, Cryptography, Header, KeyUse, RawHeader, Thumbprint, VerifyingKey},
     protocol::{Detail, NumericDate, Reason, Rejection, refuse},
 };
 use http::HeaderValue;
@@ -39,7 +39,12 @@ impl Dpop {
     /// Checks the value of a header `DPoP`.
     ///
     /// The signature is checked last, because a client that has to learn a nonce sends every request twice.
-    pub(in crate::proof) fn check(&self, value: &HeaderValue, now: NumericDate) -> Result<ProvenKey, Rejection> {
+    pub(in crate::proof) fn check(
+        &self,
+        value: &HeaderValue,
+        now: NumericDate,
+        cryptography: Cryptography,
+    ) -> Result<ProvenKey, Rejection> {
         let text = value.to_str().map_err(|_| malformed("the header is not ASCII"))?;
         if text.len() > MAX_BYTES {
             return Err(malformed("larger than 16 KiB"));
@@ -54,7 +59,7 @@ impl Dpop {
         self.check_place(&claims)?;
         let freshness = self.check_freshness(&claims, now)?;
 
-        if !key.verify(header.algorithm, jws.signing_input.as_bytes(), jws.signature()) {
+        if !key.verify(header.algorithm, jws.signing_input.as_bytes(), jws.signature(), cryptography) {
             return Err(refuse(Reason::DpopSignatureInvalid));
         }
         Ok(ProvenKey { thumbprint, id, freshness })

@@ -9,24 +9,33 @@ const OF_RFC_9449: &str = "eyJ0eXAiOiJkcG9wK2p3dCIsImFsZyI6IkVTMjU2IiwiandrIjp7I
 /// DP-10: the proof of the RFC binds the token to the key of the RFC.
 #[tokio::test]
 async fn dp_10_the_proof_of_rfc_9449_is_accepted() {
-    let place = Place::new(plan_of(|rule| rule).with(|builder| builder.dpop(Dpop::new(SERVER))));
-    place.at(1_562_262_616);
-    let reply =
-        place.exchange(json!({ "iat": 1_562_262_000, "exp": 1_562_263_000 }), Ask::default().proof(OF_RFC_9449)).await;
-    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text);
-    let jkt = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
-    assert_eq!((&reply.claims()["cnf"], &reply.json()["token_type"]), (&json!({ "jkt": jkt }), &json!("DPoP")));
-    assert_eq!(serde_json::to_value(place.event().proven).unwrap(), json!({ "jkt": jkt }));
+    for cryptography in Cryptography::ALL {
+        let plan = plan_of(|rule| rule);
+        let place = Place::new(plan.with(|builder| builder.dpop(Dpop::new(SERVER)).cryptography(*cryptography)));
+        place.at(1_562_262_616);
+        let times = json!({ "iat": 1_562_262_000, "exp": 1_562_263_000 });
+        let reply = place.exchange(times, Ask::default().proof(OF_RFC_9449)).await;
+        assert_eq!(reply.status, StatusCode::OK, "{cryptography:?}: {}", reply.text);
+        let jkt = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
+        assert_eq!((&reply.claims()["cnf"], &reply.json()["token_type"]), (&json!({ "jkt": jkt }), &json!("DPoP")));
+        assert_eq!(serde_json::to_value(place.event().proven).unwrap(), json!({ "jkt": jkt }));
+    }
 }
 
 #[tokio::test]
 async fn every_algorithm_can_sign_a_proof() {
-    let place = Place::new(plan_of(|rule| rule));
-    for algorithm in [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA] {
-        let prover = Prover::with(algorithm);
-        let reply = place.exchange(json!({}), Ask::default().proof(prover.proof())).await;
-        assert_eq!(reply.status, StatusCode::OK, "{algorithm}: {} {:?}", reply.text, place.event());
-        assert_eq!(reply.claims()["cnf"], json!({ "jkt": prover.jkt() }), "{algorithm}");
+    for cryptography in Cryptography::ALL {
+        let place = Place::new(plan_of(|rule| rule).with(|builder| builder.cryptography(*cryptography)));
+        for algorithm in [Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA] {
+            let (prover, name) = (Prover::with(algorithm), format!("{algorithm}, {cryptography:?}"));
+            let [proof, other] = [prover.proof(), prover.proof()];
+            let forged = [proof.rsplit_once('.').unwrap().0, other.rsplit_once('.').unwrap().1].join(".");
+            place.exchange(json!({}), Ask::default().proof(forged)).await;
+            assert_eq!(place.reason(), Some(Reason::DpopSignatureInvalid), "{name}");
+            let reply = place.exchange(json!({}), Ask::default().proof(proof)).await;
+            assert_eq!(reply.status, StatusCode::OK, "{name}: {} {:?}", reply.text, place.event());
+            assert_eq!(reply.claims()["cnf"], json!({ "jkt": prover.jkt() }), "{name}");
+        }
     }
 }
 

@@ -27,7 +27,7 @@ use tower_token_exchange::{
     client_auth::PeerCertificates,
     policy::{Actors, Names, Rule, Subjects},
     proof::{Dpop, Thumbprint},
-    signing::{Algorithm, LocalSigner},
+    signing::{Algorithm, Cryptography, LocalSigner},
 };
 
 pub(crate) const URL: &str = "https://as.example/token";
