@@ -14,15 +14,21 @@ use tower_token_exchange_benches::{
 };
 
 /// The scenarios of the table, with the algorithm of their tokens.
-const SCENARIOS: [(&str, Algorithm); 7] = [
+const SCENARIOS: [(&str, Algorithm); 10] = [
     ("exchange ES256", Algorithm::ES256),
     ("exchange ES256, the same token again", Algorithm::ES256),
     ("exchange EdDSA", Algorithm::EdDSA),
     ("exchange RS256", Algorithm::RS256),
     ("exchange ES256, chain of 4 actors", Algorithm::ES256),
     ("exchange ES256, actor token", Algorithm::ES256),
+    (WITH_PROOF, Algorithm::ES256),
+    ("exchange ES256, private_key_jwt", Algorithm::ES256),
+    ("exchange ES256, one-time subject token", Algorithm::ES256),
     ("refused when authenticated, bad secret", Algorithm::ES256),
 ];
+
+const PLAIN: &str = "exchange ES256";
+const WITH_PROOF: &str = "exchange ES256, DPoP proof";
 
 /// Each round compares the scenario with the cryptography.
 const ROUNDS: usize = 31;
@@ -45,10 +51,18 @@ pub(crate) struct InProcess {
     pub(crate) costs: Vec<Cost>,
     /// The time of one verification and one signature with ES256.
     pub(crate) verify_and_sign: Duration,
+    /// What a DPoP proof adds to an exchange.
+    pub(crate) dpop_proof: Added,
     /// The memory of a layer without requests, in bytes.
     pub(crate) idle_layer: u64,
     /// The size of the subject token, in bytes.
     pub(crate) token_size: usize,
+}
+
+/// The cost that a part adds to an exchange, divided by one verification with ES256.
+pub(crate) struct Added {
+    pub(crate) instructions: f64,
+    pub(crate) time: f64,
 }
 
 impl InProcess {
@@ -73,8 +87,9 @@ impl InProcess {
             let signature = count(&sign)?;
             let cryptography = count(&verify)? + signature;
             let instructions = count(name)? + if signs_on_another_thread(algorithm) { signature } else { 0 };
-            let (time, unit) = compare(find(name), &[find(&verify), find(&sign)]);
-            if name == "exchange ES256" {
+            let [time, verification, signature] = medians([find(name), find(&verify), find(&sign)]);
+            let unit = verification + signature;
+            if name == PLAIN {
                 verify_and_sign = unit;
             }
             costs.push(Cost {
@@ -86,9 +101,15 @@ impl InProcess {
                 budget: allocations.get(name).cloned().unwrap_or_default(),
             });
         }
+        let verify = verify(Algorithm::ES256);
+        let [with_proof, plain, verification] =
+            [count(WITH_PROOF)?, count(PLAIN)?, count(&verify)?].map(|count| count as f64);
+        let times = medians([find(WITH_PROOF), find(PLAIN), find(&verify)]).map(|time| time.as_secs_f64());
+        let dpop_proof =
+            Added { instructions: (with_proof - plain) / verification, time: (times[0] - times[1]) / times[2] };
         let idle_layer = allocations.get(tower_token_exchange_benches::IDLE_LAYER).and_then(|layer| layer.in_flight);
         let token_size = World::new(Algorithm::ES256).own.next(&serde_json::json!({})).len();
-        Ok(Self { costs, verify_and_sign, idle_layer: idle_layer.unwrap_or_default(), token_size })
+        Ok(Self { costs, verify_and_sign, dpop_proof, idle_layer: idle_layer.unwrap_or_default(), token_size })
     }
 
     pub(crate) fn cost(&self, name: &str) -> &Cost {
@@ -96,11 +117,11 @@ impl InProcess {
     }
 }
 
-/// The median times of a scenario, and of the operations together. The rounds alternate, so that all are measured at the same
-/// speed of the processor. A median is not affected by the runs that another program interrupts.
-fn compare(scenario: &Scenario, operations: &[&Scenario]) -> (Duration, Duration) {
-    let mut works: Vec<_> = [scenario].iter().chain(operations).map(|scenario| scenario.work()).collect();
-    let mut times = vec![Vec::new(); works.len()];
+/// The median time of each scenario. The rounds alternate, so that all are measured at the same speed of the processor. A median
+/// is not affected by the runs that another program interrupts.
+fn medians<const N: usize>(scenarios: [&Scenario; N]) -> [Duration; N] {
+    let mut works = scenarios.map(Scenario::work);
+    let mut times = [const { Vec::new() }; N];
     for round in 0..=ROUNDS {
         for (work, times) in works.iter_mut().zip(&mut times) {
             let is_warm_up = round == 0;
@@ -116,8 +137,7 @@ fn compare(scenario: &Scenario, operations: &[&Scenario]) -> (Duration, Duration
             }
         }
     }
-    let medians: Vec<Duration> = times.into_iter().map(median).collect();
-    (medians[0], medians[1..].iter().sum())
+    times.map(median)
 }
 
 fn median(mut values: Vec<Duration>) -> Duration {

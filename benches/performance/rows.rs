@@ -97,6 +97,18 @@ pub(crate) fn rows(in_process: &InProcess, loads: Option<&Loads>) -> Vec<Row> {
         Row::at_most("the same subject token again ÷ (verify + sign), time", 0.42, Unit::Ratio, again.time_ratio),
         Row::at_most("exchange EdDSA ÷ its cryptography, instructions", 1.20, Unit::Ratio, eddsa.instruction_ratio),
         Row::at_most("exchange EdDSA ÷ its cryptography, time", 1.20, Unit::Ratio, eddsa.time_ratio),
+        Row::at_most(
+            "cost of a DPoP proof ÷ one more verification, instructions",
+            1.10,
+            Unit::Ratio,
+            in_process.dpop_proof.instructions,
+        ),
+        Row::at_most(
+            "cost of a DPoP proof ÷ one more verification, time",
+            1.10,
+            Unit::Ratio,
+            in_process.dpop_proof.time,
+        ),
         Row::at_most("allocations of an exchange", 60.0, Unit::Count, number(es256.budget.allocations)),
         Row::at_most("allocated bytes of an exchange", 12.0 * 1024.0, Unit::KibiBytes, number(es256.budget.bytes)),
         Row::at_most("refusal of a bad client secret", 12.0, Unit::Microseconds, bad_secret.time.as_secs_f64() * 1e6),

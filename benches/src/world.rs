@@ -59,8 +59,8 @@ impl Tokens {
     /// `more` adds claims, or replaces claims.
     pub fn next(&mut self, more: &Value) -> String {
         self.issued += 1;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let header = json!({ "alg": self.key.algorithm().as_str(), "kid": self.key.key_id(), "typ": "at+jwt" });
+        let now = now();
+        let header = json!({ "kid": self.key.key_id(), "typ": "at+jwt" });
         let mut claims = json!({
             "iss": self.iss, "sub": "alice", "aud": "https://orders.example", "iat": now, "exp": now + 3600,
             "jti": format!("token-{}", self.issued), "client_id": "web", "scope": "read write",
@@ -68,11 +68,22 @@ impl Tokens {
         for (name, value) in more.as_object().into_iter().flatten() {
             claims[name] = value.clone();
         }
-        let segment = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-        let input = format!("{}.{}", segment(&header), segment(&claims));
-        let signature = self.key.sign(input.as_bytes()).expect("a signature");
-        format!("{input}.{}", BASE64URL_NOPAD.encode(&signature))
+        jwt(&self.key, header, &claims)
     }
+}
+
+/// Signs a JWT. The header gets the algorithm of the key.
+pub(crate) fn jwt(key: &LocalSigner, mut header: Value, claims: &Value) -> String {
+    header["alg"] = key.algorithm().as_str().into();
+    let segment = |value: &Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+    let input = format!("{}.{}", segment(&header), segment(claims));
+    let signature = key.sign(input.as_bytes()).expect("a signature");
+    format!("{input}.{}", BASE64URL_NOPAD.encode(&signature))
+}
+
+/// The current time, in seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// The records of most scenarios, and the requests that fit the records.
@@ -92,9 +103,14 @@ impl World {
 
     /// The builder of the layer, with all parts but further issuers. The audit sink drops each event.
     pub fn builder(&self) -> TokenExchangeBuilder {
+        self.builder_with(Client::new("orders").secret(SECRET))
+    }
+
+    /// The same builder with another record of the client `orders`.
+    pub(crate) fn builder_with(&self, orders: Client) -> TokenExchangeBuilder {
         TokenExchangeLayer::builder(ISSUER)
             .endpoint("/token")
-            .clients(["orders", "reports"].map(|id| Client::new(id).secret(SECRET)))
+            .clients([orders, Client::new("reports").secret(SECRET)])
             .targets([
                 Target::new("orders").audience_claim("https://orders.example").served_by("orders").scopes(["read"]),
                 Target::new("billing").allow_clients(["orders", "reports"]).scopes(["read"]),
@@ -113,16 +129,22 @@ impl World {
 
     /// An exchange of another client, with other credentials, or with more parameters.
     pub fn request(client: &str, secret: &str, subject_token: &str, more: &[(&str, &str)]) -> Request<Body> {
+        let mut request = Self::request_without_credentials(subject_token, more);
+        let basic = format!("Basic {}", BASE64.encode(format!("{client}:{secret}").as_bytes()));
+        request.headers_mut().insert(header::AUTHORIZATION, basic.parse().expect("a header value"));
+        request
+    }
+
+    /// An exchange without the header `Authorization`.
+    pub(crate) fn request_without_credentials(subject_token: &str, more: &[(&str, &str)]) -> Request<Body> {
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", GRANT_TYPE)
             .append_pair("subject_token", subject_token)
             .append_pair("subject_token_type", ACCESS_TOKEN)
             .extend_pairs(more)
             .finish();
-        let basic = format!("Basic {}", BASE64.encode(format!("{client}:{secret}").as_bytes()));
         Request::post("/token")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::AUTHORIZATION, basic)
             .body(Body::from(form))
             .expect("a request")
     }

@@ -2,7 +2,7 @@ use super::{Algorithm, IgnoredReason, roca::is_weak};
 use crate::protocol::sha256_of_parts;
 use biscuit::{
     Empty,
-    jwk::{AlgorithmParameters, EllipticCurve, JWK},
+    jwk::{AlgorithmParameters, JWK},
     jws::Secret,
 };
 use data_encoding::BASE64URL_NOPAD;
@@ -25,7 +25,9 @@ impl PublicKey {
         let text = |member| jwk.get(member).and_then(Value::as_str);
         match (text("kty"), text("crv")) {
             (Some("RSA"), _) => Self::rsa(jwk),
-            (Some("EC"), Some("P-256" | "P-384")) => Self::elliptic(jwk),
+            // Biscuit would copy the key. A DPoP proof brings a key with each request.
+            (Some("EC"), Some(curve @ "P-256")) => Self::elliptic(jwk, curve, 32, Self::P256),
+            (Some("EC"), Some(curve @ "P-384")) => Self::elliptic(jwk, curve, 48, Self::P384),
             (Some("OKP"), Some("Ed25519")) => {
                 let public = text("x").and_then(|x| BASE64URL_NOPAD.decode(x.as_bytes()).ok());
                 let public = public.and_then(|public| public.try_into().ok()).ok_or(IgnoredReason::Malformed)?;
@@ -54,16 +56,19 @@ impl PublicKey {
         Ok((Self::Rsa(rsa.jws_public_key_secret()), sha256_of_parts([&b"RSA"[..], &n, &rsa.e.to_bytes_be()])))
     }
 
-    fn elliptic(jwk: &Map<String, Value>) -> Result<(Self, Fingerprint), IgnoredReason> {
-        let Some(AlgorithmParameters::EllipticCurve(ec)) = parameters(jwk, &["kty", "crv", "x", "y"]) else {
-            return Err(IgnoredReason::Malformed);
+    fn elliptic(
+        jwk: &Map<String, Value>,
+        curve: &str,
+        coordinate_bytes: usize,
+        of_point: fn(Secret) -> Self,
+    ) -> Result<(Self, Fingerprint), IgnoredReason> {
+        let coordinate = |member| {
+            let text = jwk.get(member).and_then(Value::as_str)?;
+            BASE64URL_NOPAD.decode(text.as_bytes()).ok().filter(|bytes| bytes.len() == coordinate_bytes)
         };
-        let secret = ec.jws_public_key_secret();
-        match (ec.curve, ec.x.len(), ec.y.len()) {
-            (EllipticCurve::P256, 32, 32) => Ok((Self::P256(secret), sha256_of_parts([&b"P-256"[..], &ec.x, &ec.y]))),
-            (EllipticCurve::P384, 48, 48) => Ok((Self::P384(secret), sha256_of_parts([&b"P-384"[..], &ec.x, &ec.y]))),
-            _ => Err(IgnoredReason::Malformed),
-        }
+        let (x, y) = coordinate("x").zip(coordinate("y")).ok_or(IgnoredReason::Malformed)?;
+        let point = [&[4], x.as_slice(), &y].concat();
+        Ok((of_point(Secret::PublicKey(point)), sha256_of_parts([curve.as_bytes(), &x, &y])))
     }
 
     /// Returns whether the key is for this algorithm.

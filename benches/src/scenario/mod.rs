@@ -6,6 +6,7 @@ mod exchanges;
 pub mod passed;
 mod refusals;
 mod tables;
+mod used_once;
 
 use crate::world::Bare;
 use axum::body::Body;
@@ -48,6 +49,7 @@ impl Scenario {
 pub fn scenarios() -> Vec<Scenario> {
     let mut all = cryptography::scenarios();
     all.extend(exchanges::scenarios());
+    all.extend(used_once::scenarios());
     all.extend(refusals::scenarios());
     all.extend(passed::scenarios());
     all.extend(tables::scenarios());
