@@ -179,6 +179,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod ancestry;
 pub mod audit;
 mod authority;
 pub mod body;
@@ -220,7 +221,7 @@ pub mod status;
 pub mod token;
 
 pub use error::{ConfigError, Reason};
-pub use layer::{Document, PreparedReload, TokenExchangeBuilder, TokenExchangeLayer};
+pub use layer::{Document, PreparedReload, RevokeError, Revoker, TokenExchangeBuilder, TokenExchangeLayer};
 pub use protocol::{GRANT_TYPE, Scope, TokenType};
 pub use records::{Client, Issuer, Target};
 pub use service::TokenExchange;

@@ -10,7 +10,7 @@ use tower_token_exchange::{
     Client, Issuer, Target, TokenExchangeBuilder, TokenType,
     policy::{Rule, Subjects},
     records::SubjectMapping,
-    revocation::{MemoryRevocations, RevocationQuestion},
+    revocation::{AncestryKey, CutOff, MemoryRevocations, Revocation, RevocationQuestion},
     signing::{Algorithm, PublishedKeys},
     token::NumericDate,
 };
@@ -107,12 +107,14 @@ fn with_revocations(builder: TokenExchangeBuilder) -> TokenExchangeBuilder {
     let store = MemoryRevocations::new(REVOCATIONS);
     let now = UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
     let [now, until] = [now, now + 3600].map(NumericDate::from_seconds);
+    let ancestry_key = AncestryKey::new([7; 32]).expect("a long key");
     let runtime = Builder::new_current_thread().build().expect("a runtime");
     for number in 0..REVOCATIONS {
-        // The ids are as long as those of issued tokens. Each client has its share of the store.
-        let (jti, holder) = (format!("{number:022}"), format!("client-{}", number % 10));
-        let question = RevocationQuestion::revoke(jti, holder, now, until);
+        // Each client has its share of the store.
+        let (name, holder) = (number.to_string(), format!("client-{}", number % 10));
+        let key = CutOff::session(ISSUER, name).key(&ancestry_key);
+        let question = RevocationQuestion::revoke(Revocation::of_token(key, until).by(holder), now);
         runtime.block_on(store.clone().oneshot(question)).expect("a place in the store");
     }
-    builder.revocations(store)
+    builder.revocations(store).ancestry_key(ancestry_key)
 }

@@ -74,6 +74,7 @@ impl Gateway {
             .max_targets(settings.limits.max_targets)
             .limits(settings.budgets.limits())
             .revocations(stores.revocations)
+            .ancestry_key(stores.ancestry_key)
             .replay_store(stores.replays)
             .audit(stores.audit.clone());
         if let Some(authenticator) = &authenticator {

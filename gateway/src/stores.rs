@@ -5,7 +5,7 @@ use tower::{BoxError, ServiceExt, util::BoxCloneSyncService};
 use tower_token_exchange::{
     audit::JsonLinesSink,
     replay::{FileReplayStore, MemoryReplayStore, RedisReplayStore, UseOnce, Used},
-    revocation::{FileRevocations, MemoryRevocations, RevocationQuestion, RevocationState},
+    revocation::{AncestryKey, FileRevocations, MemoryRevocations, RevocationQuestion, RevocationState},
 };
 
 /// How many revocations are kept if the configuration has no `revocations.capacity`.
@@ -18,6 +18,8 @@ pub(crate) const DEFAULT_REPLAY_CAPACITY: usize = 1_000_000;
 pub(crate) struct Stores {
     pub(crate) audit: JsonLinesSink,
     pub(crate) revocations: BoxCloneSyncService<RevocationQuestion, RevocationState, BoxError>,
+    /// The key of the hashes in the store of revocations.
+    pub(crate) ancestry_key: AncestryKey,
     pub(crate) replays: BoxCloneSyncService<UseOnce, Used, BoxError>,
     /// The replay store, if it is in Redis.
     pub(crate) redis: Option<RedisReplayStore>,
@@ -54,7 +56,7 @@ impl Stores {
             }
             (None, None) => replays_in_memory(capacity),
         };
-        Ok(Self { audit, revocations, replays, redis })
+        Ok(Self { audit, revocations, ancestry_key: ancestry_key(config)?, replays, redis })
     }
 
     /// Stores that keep nothing, to check a configuration while another process has the files open. Redis can be asked.
@@ -62,10 +64,27 @@ impl Stores {
         Ok(Self {
             audit: JsonLinesSink::writer(std::io::sink()),
             revocations: revocations_in_memory(0),
+            ancestry_key: ancestry_key(config)?,
             replays: replays_in_memory(0),
             redis: redis(config)?,
         })
     }
+}
+
+/// The key in the file that the configuration names, or a random key for a store in memory.
+fn ancestry_key(config: &Config) -> anyhow::Result<AncestryKey> {
+    const KEY: &str = "revocations.key_file";
+    let settings = &config.settings.revocations;
+    let key = match &settings.key_file {
+        Some(path) => AncestryKey::new(config.bytes_of(KEY, path)?.trim_ascii_end()),
+        None if settings.file.is_some() => {
+            let help = "the file of revocations outlives the gateway, and so has to do the key of its hashes; give a file \
+                        with 32 random bytes or more";
+            return Err(config.wrong(KEY, help));
+        }
+        None => AncestryKey::random(),
+    };
+    key.map_err(|error| config.wrong(KEY, error))
 }
 
 fn revocations_in_memory(capacity: usize) -> BoxCloneSyncService<RevocationQuestion, RevocationState, BoxError> {

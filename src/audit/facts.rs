@@ -127,6 +127,11 @@ impl Attempt {
         }
     }
 
+    /// Notes what the application or an operator revokes.
+    pub(crate) fn revokes(&mut self, described: String) {
+        self.reached(Stage::Answer).detail = Some(described);
+    }
+
     /// Notes the answer to an introspection. `problem` says why the token is not active.
     pub(crate) fn introspected(&mut self, problem: Option<&str>) {
         let event = self.event_mut();

@@ -33,6 +33,11 @@ impl Parties {
         })
     }
 
+    /// Every name of the subject. The first is the name in the subject token.
+    pub(crate) fn subject_names(&self) -> impl Iterator<Item = &Party> {
+        self.subject_names.iter()
+    }
+
     /// The names of the subject other than the name in the subject token.
     pub(crate) fn subject_other_names(&self) -> &[Party] {
         &self.subject_names[1..]

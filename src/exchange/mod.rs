@@ -16,7 +16,7 @@
 //! | [`Resolved`] | the requested targets and token types are in the records, and the client may ask for the targets | [`authority`](crate::authority) |
 //! | [`Validated`] | the subject token and the actor token are valid and meant for this server | [`token`](crate::token) |
 //! | [`Bounded`] | the records and the tokens allow an exchange; the *ceiling* is known, which is the largest scope and lifetime | [`authority`](crate::authority) |
-//! | [`StillValid`] | no token is revoked, and the status check accepts all parties | [`status`](crate::status) |
+//! | [`StillValid`] | no token and no ancestor of a token is revoked, and the status check accepts all parties | [`ancestry`](crate::ancestry), [`status`](crate::status) |
 //! | [`Decided`] | the policy allows the exchange, with a grant within the ceiling; the binding of the token is decided | [`policy`](crate::policy), [`proof`](crate::proof) |
 //! | [`Signed`] | the new token is signed | [`signing`](crate::signing) |
 //! | [`Issued`] | a subject token that may be exchanged once is used up | [`replay`](crate::replay) |
@@ -144,7 +144,7 @@ impl Exchange {
         let bounded = Bounded::bound(validated, registry, settings)?;
         observer.bounded(&bounded);
 
-        let still_valid = StillValid::check(bounded, status).await?;
+        let still_valid = StillValid::check(bounded, status, registry.own_issuer()).await?;
         observer.still_valid(&still_valid);
 
         let shadow = |outcome: &_| observer.shadow(outcome);

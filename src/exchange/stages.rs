@@ -9,6 +9,7 @@
 //! later stages, and a `&Decided` can be passed to a function that takes a `&Bounded`.
 
 use crate::{
+    ancestry::{Ancestry, Lineage, PresentedToken},
     authority::{ActChain, Actor, Bounds, EffectiveGrant, Facts, Parameters},
     client_auth::{AuthenticationMethod, Authenticator, authenticate_for_exchange},
     clock::Clock,
@@ -17,11 +18,12 @@ use crate::{
     policy::{self, Bindings, Decision, Grant, PolicyPart, Query, ShadowOutcome},
     proof::{Outcome, Permission, Possession, Proofs},
     protocol::{
-        Answer, Identification, KeyId, NumericDate, Reason, Rejection, Requested, Scope, Sender, TargetId, TokenId,
-        TokenRequest, TokenType,
+        Answer, Identification, IssuerId, KeyId, NumericDate, Reason, Rejection, Requested, Scope, Sender, TargetId,
+        TokenId, TokenRequest, TokenType,
     },
     records::{ClientRecord, Party, Registry, SubjectId, TargetRecord},
     replay::{Replays, UseKey},
+    revocation::Revocations,
     settings::Settings,
     signing::{self, SignedToken, Signer, TokenContents},
     status::{StatusChecks, StatusQuery, TokenReference},
@@ -272,6 +274,20 @@ impl Bounded {
         self.targets().iter().map(|target| target.id.clone()).collect()
     }
 
+    /// What is looked up in the store of revocations.
+    fn lineage<'a>(&'a self, revocations: &'a Revocations, own_issuer: &IssuerId) -> Result<Lineage<'a>, Rejection> {
+        let (parties, parameters) = (&self.bounds().parties, &self.parameters);
+        let subject = PresentedToken::new(self.subject(), parameters.subject.token.expose());
+        let mut lineage = Lineage::of_token(revocations, own_issuer, "subject token", &subject)?;
+        if let (Some(actor), Some(declared)) = (self.actor_token(), &parameters.actor) {
+            lineage.add_actor_token("actor token", &PresentedToken::new(actor, declared.token.expose()))?;
+        }
+        lineage.add_subject(parties.subject_names());
+        let prior = self.prior_actors().parties().chain(&self.bounds().prior_actor_other_names);
+        lineage.add_actors(parties.actor.names.iter().chain(prior));
+        Ok(lineage)
+    }
+
     fn status_query(&self) -> StatusQuery {
         StatusQuery {
             client_id: self.client().id.clone(),
@@ -287,21 +303,24 @@ impl Bounded {
     }
 }
 
-/// Stage 7: no token is revoked, and the status check accepts all parties.
+/// Stage 7: no token and no ancestor of a token is revoked, and the status check accepts all parties.
 #[derive(Debug)]
 pub(crate) struct StillValid {
     bounded: Bounded,
+    /// The ancestors of the token to issue. `None` if the layer has no store of revocations.
+    ancestry: Option<Ancestry>,
 }
 
 impl StillValid {
     /// Checks the revocations, and asks the status check.
-    pub(crate) async fn check(bounded: Bounded, checks: &StatusChecks) -> Result<Self, Rejection> {
-        checks.check_revocations(bounded.subject(), TokenRole::Subject).await?;
-        if let Some(actor_token) = bounded.actor_token() {
-            checks.check_revocations(actor_token, TokenRole::Actor).await?;
-        }
+    pub(crate) async fn check(
+        bounded: Bounded,
+        checks: &StatusChecks,
+        own_issuer: &IssuerId,
+    ) -> Result<Self, Rejection> {
+        let ancestry = checks.check_revocations(|revocations| bounded.lineage(revocations, own_issuer)).await?;
         checks.check_status(|| bounded.status_query()).await?;
-        Ok(Self { bounded })
+        Ok(Self { bounded, ancestry })
     }
 
     /// The question to the policy.
@@ -380,7 +399,7 @@ impl Decided {
         &self.grant
     }
 
-    /// The claims of the token that would be issued now, with a name that no token has.
+    /// The claims of the token that would be issued now, with a name that no token has, and without `ancestry`.
     pub(crate) fn claims_to_issue(&self, registry: &Registry, clock: &Clock) -> Claims {
         signing::claims_of(&self.contents(registry), clock.now().into())
     }
@@ -395,6 +414,7 @@ impl Decided {
             login: &self.bounds().login,
             subject: self.subject(),
             exchanged_from: self.exchanged_from(registry),
+            ancestry: None,
             token_type: self.issued_token_type(),
         }
     }
@@ -423,7 +443,8 @@ impl Signed {
         registry: &Registry,
         clock: &Clock,
     ) -> Result<Self, Rejection> {
-        let contents = decided.contents(registry);
+        let ancestry = decided.ancestry.as_ref().map(Ancestry::to_claim);
+        let contents = TokenContents { ancestry, ..decided.contents(registry) };
         let token = SignedToken::sign(&contents, signer, clock).await?;
         Ok(Self { decided, token })
     }

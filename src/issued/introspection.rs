@@ -1,9 +1,11 @@
 use super::{IssuedToken, IssuedTokens};
 use crate::{
+    ancestry::{Lineage, PresentedToken},
     audit::Attempt,
-    protocol::{ClientId, Rejection, json_response},
-    revocation::is_revoked,
-    token::{Binding, Confirmation},
+    authority::ActChain,
+    protocol::{ClientId, Detail, Reason, Rejection, json_response},
+    records::Party,
+    token::{Binding, Confirmation, Origin},
 };
 use bytes::Bytes;
 use http::{Response, StatusCode};
@@ -20,15 +22,13 @@ impl IssuedTokens<'_> {
         token: &IssuedToken,
     ) -> Result<Response<Bytes>, Rejection> {
         let problem = if !self.may_introspect(client_id, token) {
-            Some("the client may not know the token")
+            Some("the client may not know the token".to_owned())
         } else if token.expires_at() <= self.settings.clock.now().into() {
-            Some("the token has expired")
-        } else if self.is_revoked(token.jti()).await? {
-            Some("the token was revoked")
+            Some("the token has expired".to_owned())
         } else {
-            None
+            self.find_revocation(token).await?
         };
-        attempt.introspected(problem);
+        attempt.introspected(problem.as_deref());
         let answer = if problem.is_none() { self.claims_of(token) } else { json!({ "active": false }) };
         Ok(json_response(StatusCode::OK, &answer))
     }
@@ -41,10 +41,26 @@ impl IssuedTokens<'_> {
         self.registry.client(client_id.as_str()).is_some() && (token.is_held_by(client_id) || audience.any(serves))
     }
 
-    async fn is_revoked(&self, jti: Option<&str>) -> Result<bool, Rejection> {
-        match (self.revocations, jti) {
-            (Some(revocations), Some(jti)) => is_revoked(revocations, jti).await,
-            _ => Ok(false),
+    /// Says what was revoked, if the token or an ancestor of the token was revoked.
+    async fn find_revocation(&self, token: &IssuedToken) -> Result<Option<String>, Rejection> {
+        let Some(revocations) = self.revocations else { return Ok(None) };
+        let own = self.registry.own_issuer();
+        let presented = PresentedToken::issued(own, &token.claims, token.key_id.as_deref());
+        let mut lineage = Lineage::of_token(&revocations.store, own, "token", &presented)?;
+        let origin = Origin::read(self.registry, &token.claims, presented.sub, true)?;
+        lineage.add_subject(origin.party.iter().chain([&Party::new(own, presented.sub)]));
+        let actors = token.claims.get("act").map_or(Ok(ActChain::default()), |act| ActChain::from_claim(act, own))?;
+        lineage.add_actors(self.registry.names_of(actors.parties().cloned()).iter());
+        match revocations.check(lineage).await {
+            Ok(_) => Ok(None),
+            Err(refusal) => match refusal.reason() {
+                Reason::TokenRevoked => Ok(Some("the token was revoked".to_owned())),
+                reason @ (Reason::AncestorRevoked | Reason::TokenCutOff) => {
+                    let detail = refusal.detail().map(Detail::in_clear).unwrap_or_default();
+                    Ok(Some(format!("{reason}: {detail}")))
+                }
+                _ => Err(refusal),
+            },
         }
     }
 

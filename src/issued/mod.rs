@@ -2,7 +2,10 @@
 
 mod introspection;
 mod revocation;
+mod revoked_text;
 mod search;
+
+pub(crate) use revoked_text::LONGEST;
 
 use crate::{
     audit::{Attempt, Operation},
@@ -12,8 +15,8 @@ use crate::{
     limits::Budgets,
     protocol::{ClientId, Identification, NumericDate, Rejection, Sender, form_values},
     records::Registry,
-    revocation::RevocationPart,
     settings::Settings,
+    status::RevocationCheck,
 };
 use bytes::Bytes;
 use http::Response;
@@ -59,12 +62,13 @@ pub(crate) struct IssuedTokens<'a> {
     /// The keys of the signer. A token that verifies with these keys and names this authorization server was issued here.
     keys: &'a KeySet,
     signatures: ClientVerifier<'a>,
-    revocations: Option<&'a RevocationPart>,
+    revocations: Option<&'a RevocationCheck>,
 }
 
 /// A token that the layer issued. The token may have expired or may be revoked.
 pub(crate) struct IssuedToken {
     typ: Option<Cow<'static, str>>,
+    key_id: Option<String>,
     claims: Claims,
 }
 
@@ -96,7 +100,7 @@ impl<'a> IssuedTokens<'a> {
         }
         let claims = Claims::from_json(jws.payload()).ok()?;
         let is_own = claims.text("iss").ok()? == Some(self.registry.own_issuer().as_str());
-        is_own.then_some(IssuedToken { typ: header.typ, claims })
+        is_own.then_some(IssuedToken { typ: header.typ, key_id: header.kid, claims })
     }
 
     /// Answers a request for an issued token.

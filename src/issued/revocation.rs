@@ -1,7 +1,7 @@
 use super::{IssuedToken, IssuedTokens};
 use crate::{
     protocol::{ClientId, Reason, Rejection, refuse},
-    revocation::revoke,
+    revocation::{Revocation, TokenName},
 };
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
@@ -16,7 +16,10 @@ impl IssuedTokens<'_> {
             let client_id = client_id.as_str();
             return Err(refuse(Reason::TokenNotHeld).with_detail(format_args!("client `{client_id}`, jti `{jti}`")));
         }
-        revoke(revocations, jti, client_id, self.settings.now(), token.expires_at()).await?;
+        let key = revocations.store.key().token(TokenName::Jti(jti));
+        let revocation = Revocation::of_token(key, token.expires_at()).by(client_id);
+        let stored = revocations.store.revoke(revocation, self.settings.now()).await;
+        stored.map_err(|rejection| rejection.about("token", format_args!("jti `{jti}`")))?;
         let mut response = Response::new(Bytes::new());
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(response)

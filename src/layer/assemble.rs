@@ -3,6 +3,7 @@ use super::{
     check::{CheckedDocument, DocumentCheck},
 };
 use crate::{
+    ancestry::KnownClients,
     client_auth::{Authenticator, ClientAuthenticatorPart, Secrets},
     exchange::Exchange,
     jose::SignatureVerifier,
@@ -13,9 +14,10 @@ use crate::{
     protocol::TokenType,
     records::{ConfigError, IssuerId, Registry},
     replay::Replays,
+    revocation::Revocations,
     settings::Settings,
     signing::Signer,
-    status::StatusChecks,
+    status::{RevocationCheck, StatusChecks, StatusPart},
     token::{Introspector, TokenVerifierPart, Verifier},
 };
 use std::{collections::HashMap, sync::Arc};
@@ -31,7 +33,8 @@ pub(super) struct Parts {
     pub(super) fetcher: Fetcher,
     pub(super) proofs: Proofs,
     pub(super) verifiers: HashMap<TokenType, TokenVerifierPart>,
-    pub(super) status: StatusChecks,
+    pub(super) revocations: Option<Revocations>,
+    pub(super) status: Option<StatusPart>,
     pub(super) replays: Replays,
     pub(super) settings: Arc<Settings>,
     pub(super) limits: Arc<Budgets>,
@@ -63,6 +66,10 @@ impl Parts {
         let known = before.map(|before| &before.verifier.keys);
         let known_client_keys = before.map(|before| &before.authenticator.client_keys);
         let keys = TrustedKeys::new(&registry, signer.keys(), &self.fetcher, known);
+        let revocations = self.revocations.as_ref().map(|store| RevocationCheck {
+            clients: Arc::new(KnownClients::new(&registry, store.key())),
+            store: store.clone(),
+        });
         Exchange {
             authenticator: Authenticator {
                 secrets: Secrets::new(&registry),
@@ -85,7 +92,7 @@ impl Parts {
                 signatures: self.signatures.clone(),
                 assumed: None,
             },
-            status: self.status.clone(),
+            status: StatusChecks { revocations, status: self.status.clone() },
             replays: self.replays.clone(),
             policy,
             table,

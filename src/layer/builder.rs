@@ -15,7 +15,7 @@ use crate::{
     protocol::{ErrorProfile, TokenType},
     records::{Client, Issuer, IssuerId, Target},
     replay::{MemoryReplayStore, ReplayPart, ReplayStore},
-    revocation::{RevocationPart, RevocationStore},
+    revocation::{AncestryKey, RevocationPart, RevocationStore},
     service::{Endpoint, EndpointMatch, RequestHead},
     settings::Settings,
     signing::Signer,
@@ -79,6 +79,8 @@ pub struct TokenExchangeBuilder {
     verifiers: HashMap<TokenType, TokenVerifierPart>,
     status: Option<StatusPart>,
     revocations: Option<RevocationPart>,
+    ancestry_key: Option<AncestryKey>,
+    max_ancestors: usize,
     replay_store: ReplayPart,
     body_limits: body::Limits,
     forward_unread: bool,
@@ -119,6 +121,8 @@ impl TokenExchangeBuilder {
             verifiers: HashMap::new(),
             status: None,
             revocations: None,
+            ancestry_key: None,
+            max_ancestors: 16,
             replay_store: boxed(MemoryReplayStore::default()),
             body_limits: body::Limits { bytes: 1024 * 1024, frames: 4096, deadline: Duration::from_secs(10) },
             forward_unread: false,
@@ -216,11 +220,38 @@ impl TokenExchangeBuilder {
         self
     }
 
-    /// Sets the store of revoked tokens. The layer asks the store about every token of its own that it receives.
+    /// Sets the store of revocations ([`revocation`](crate::manual::revocation)). The layer asks the store about every token that
+    /// is exchanged or introspected, and about all tokens that led to the token. Each issued token names its ancestors in the
+    /// claim `ancestry`.
     ///
-    /// Default: no store; no token counts as revoked.
+    /// A store that several processes share, or that outlives the process, needs an [`ancestry_key`](Self::ancestry_key).
+    ///
+    /// Default: no store; no token counts as revoked, and issued tokens have no claim `ancestry`.
     pub fn revocations(mut self, store: impl RevocationStore) -> Self {
         self.revocations = Some(boxed(store));
+        self
+    }
+
+    /// Sets the key of the hashes in the claim `ancestry` and in the store of [`revocations`](Self::revocations).
+    ///
+    /// Default: a random key for each layer, which is right for
+    /// [`MemoryRevocations`](crate::revocation::MemoryRevocations). With such a key, no other process recognizes the revocations
+    /// and the ancestors, and neither does this process after a restart.
+    pub fn ancestry_key(mut self, key: AncestryKey) -> Self {
+        self.ancestry_key = Some(key);
+        self
+    }
+
+    /// Sets the most ancestors that an issued token names, from 1 to 64. An exchange whose token would have more ancestors is
+    /// refused. Default: 16.
+    ///
+    /// The ancestors of a token are the subject token and the actor token of its exchange, and the ancestors of both. Each
+    /// ancestor makes a token at most 24 bytes larger, and 17 bytes more if the layer did not issue the ancestor.
+    ///
+    /// # Errors
+    /// [`build`](Self::build) fails for another number.
+    pub fn max_ancestors(mut self, ancestors: usize) -> Self {
+        self.max_ancestors = ancestors;
         self
     }
 

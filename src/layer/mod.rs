@@ -5,10 +5,12 @@ mod builder;
 mod check;
 mod document;
 mod reload;
+mod revoker;
 
 pub use builder::TokenExchangeBuilder;
 pub use document::Document;
 pub use reload::PreparedReload;
+pub use revoker::{RevokeError, Revoker};
 
 use crate::{
     explain::{self, Explanation},

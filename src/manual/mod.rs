@@ -21,6 +21,8 @@ pub mod performance {}
 pub mod proof {}
 #[doc = include_str!("reasons.md")]
 pub mod reasons {}
+#[doc = include_str!("revocation.md")]
+pub mod revocation {}
 #[doc = include_str!("scale.md")]
 pub mod scale {}
 #[doc = include_str!("signatures.md")]

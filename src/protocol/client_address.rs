@@ -97,7 +97,6 @@ impl<'a> Sender<'a> {
     }
 
     /// A sender about whom no outer layer says anything.
-    #[cfg(any(test, fuzzing))]
     pub(crate) fn without_extensions(headers: &'a HeaderMap) -> Self {
         Self { headers, address: None, extensions: None }
     }

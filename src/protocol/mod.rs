@@ -68,3 +68,6 @@ pub const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
 /// The private claim of an issued token that states what the token was exchanged from.
 pub(crate) const EXCHANGED_FROM: &str = "exchanged_from";
+
+/// The private claim of an issued token that names the tokens that the token was exchanged for.
+pub(crate) const ANCESTRY: &str = "ancestry";

@@ -1,16 +1,10 @@
 use super::{
-    MemoryRevocations, RevocationQuestion, RevocationState, RevocationsFull,
-    memory::{Revocation, Room},
+    KeyFingerprint, Revocation, RevocationKey, RevocationQuestion, RevocationState, RevocationsFull,
+    entries::{Entries, Room},
 };
-use crate::{
-    locks::lock,
-    protocol::{NumericDate, TokenId},
-};
+use crate::{locks::lock, protocol::NumericDate};
 use futures_util::future::BoxFuture;
-use redb::{
-    Database, DatabaseError, Durability, ReadableTable, ReadableTableMetadata, TableDefinition, TableError,
-    WriteTransaction,
-};
+use redb::{Database, DatabaseError, Durability, ReadableTable, ReadableTableMetadata, TableDefinition, TableHandle};
 use std::{
     fmt,
     path::{Path, PathBuf},
@@ -20,11 +14,13 @@ use std::{
 };
 use tower::{BoxError, Service};
 
-/// The names of the revoked tokens, with their expiry times in seconds since 1970 and with the clients that had the tokens.
-const REVOKED: TableDefinition<'_, &str, (u64, &str)> = TableDefinition::new("revoked");
-/// The same table in an old file, which does not name the clients. The tables have one name, so that a version of the store
-/// that does not know the clients refuses the file, and does not take it for a file without revocations.
-const WITHOUT_HOLDERS: TableDefinition<'_, &str, u64> = TableDefinition::new("revoked");
+/// The revocations, with the moment before which a token must have been issued, with the time until which the revocation is
+/// remembered, both in seconds since 1970, and with the client that revoked the token.
+const REVOCATIONS: TableDefinition<'_, [u8; 8], (u64, u64, &str)> = TableDefinition::new("revocations");
+/// The fingerprint of the key that made the hashes.
+const KEY: TableDefinition<'_, (), [u8; 8]> = TableDefinition::new("ancestry_key");
+/// The table of a file that an earlier version of the store wrote.
+const OLD: TableDefinition<'_, &str, (u64, &str)> = TableDefinition::new("revoked");
 
 /// A [`RevocationStore`](super::RevocationStore) in a file. The revocations are kept when the process restarts.
 ///
@@ -44,7 +40,9 @@ const WITHOUT_HOLDERS: TableDefinition<'_, &str, u64> = TableDefinition::new("re
 /// ```
 #[derive(Clone)]
 pub struct FileRevocations {
-    memory: MemoryRevocations,
+    entries: Arc<Mutex<Entries>>,
+    /// The key that made the hashes in the file. `None` until the layer says which key the layer has.
+    made_with: Arc<Mutex<Option<KeyFingerprint>>>,
     /// `None` after a write that failed. The lock is held from the check for room to the end of the write.
     file: Arc<Mutex<Option<Database>>>,
     path: Arc<Path>,
@@ -122,84 +120,109 @@ impl FileRevocations {
 
     fn read(path: &Path, capacity: usize, now: NumericDate) -> Result<Self, BoxError> {
         let file = Database::create(path)?;
-        let memory = MemoryRevocations::new(capacity);
+        let mut entries = Entries::new(capacity);
         let transaction = file.begin_write()?;
-        add_holders(&transaction)?;
+        if transaction.list_tables()?.any(|table| table.name() == OLD.name()) {
+            return Err("an earlier version wrote the file; remove the file when its tokens have expired".into());
+        }
+        let made_with = transaction.open_table(KEY)?.get(())?.map(|key| KeyFingerprint::from_bytes(key.value()));
         {
-            let mut table = transaction.open_table(REVOKED)?;
+            let mut table = transaction.open_table(REVOCATIONS)?;
             // As in memory: a clock that runs ahead must not lose a revocation.
             if table.len()? > capacity as u64 {
-                table.retain(|_, (until, _)| until > now.seconds())?;
+                table.retain(|_, (_, until, _)| until > now.seconds())?;
+            }
+            if table.len()? > capacity as u64 {
+                return Err(RevocationsFull { capacity }.into());
             }
             for entry in table.iter()? {
-                let (jti, value) = entry?;
-                let (until, holder) = value.value();
-                let until = NumericDate::from_seconds(until);
-                memory.insert(Revocation { jti: jti.value().into(), holder: holder.into(), until })?;
+                let (key, value) = entry?;
+                let (issued_before, until, holder) = value.value();
+                let key =
+                    RevocationKey::from_bytes(key.value()).ok_or("the file has a revocation of an unknown kind")?;
+                let [issued_before, until] = [issued_before, until].map(NumericDate::from_seconds);
+                let holder = (!holder.is_empty()).then(|| holder.into());
+                entries.insert(&Revocation { key, issued_before, until, holder });
             }
         }
         transaction.commit()?;
-        Ok(Self { memory, file: Arc::new(Mutex::new(Some(file))), path: path.into() })
+        Ok(Self {
+            entries: Arc::new(Mutex::new(entries)),
+            made_with: Arc::new(Mutex::new(made_with)),
+            file: Arc::new(Mutex::new(Some(file))),
+            path: path.into(),
+        })
+    }
+
+    /// Refuses a question of a layer with another key, which would recognize no revocation.
+    fn check_key(&self, key: Option<KeyFingerprint>) -> Result<(), BoxError> {
+        let known = *lock(&self.made_with);
+        match (known, key) {
+            (Some(known), Some(key)) if known != key => {
+                Err("the hashes in the file are of another key; give the layer the `ancestry_key` of earlier".into())
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Writes to the file before writing to memory, so that the store never confirms a revocation that is not on the disk.
-    fn revoke(&self, revocation: Revocation, now: NumericDate) -> Result<RevocationState, BoxError> {
+    fn revoke(
+        &self,
+        revocation: &Revocation,
+        now: NumericDate,
+        made_with: Option<KeyFingerprint>,
+    ) -> Result<RevocationState, BoxError> {
         let mut file = lock(&self.file);
-        if !self.memory.is_new(&revocation) {
+        if !lock(&self.entries).is_new(revocation) {
             return Ok(RevocationState::Revoked);
         }
-        let Room { is_free, state, forgotten } = self.memory.make_room(&revocation, now);
+        let Room { is_free, state, forgotten } = lock(&self.entries).make_room(revocation, now);
         if is_free || !forgotten.is_empty() {
             // After a write that failed, for example because the disk was full, redb has to open the file again.
             let database = match file.take() {
                 Some(database) => database,
                 None => Database::open(&self.path)?,
             };
-            Self::write(&database, forgotten, is_free.then_some(&revocation))?;
+            Self::write(&database, forgotten, is_free.then_some(revocation), made_with)?;
             *file = Some(database);
         }
         if is_free {
-            self.memory.insert(revocation)?;
+            lock(&self.entries).insert(revocation);
+            let mut known = lock(&self.made_with);
+            *known = known.or(made_with);
         }
         Ok(state?)
     }
 
     /// Removes the revocations of expired tokens from the file, and adds a revocation.
-    fn write(file: &Database, forgotten: Vec<TokenId>, new: Option<&Revocation>) -> Result<(), BoxError> {
+    fn write(
+        file: &Database,
+        forgotten: Vec<RevocationKey>,
+        new: Option<&Revocation>,
+        made_with: Option<KeyFingerprint>,
+    ) -> Result<(), BoxError> {
         let mut transaction = file.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         {
-            let mut table = transaction.open_table(REVOKED)?;
-            for jti in forgotten {
-                table.remove(jti.as_str())?;
+            let mut table = transaction.open_table(REVOCATIONS)?;
+            for key in forgotten {
+                table.remove(key.to_bytes())?;
             }
-            if let Some(Revocation { jti, holder, until }) = new {
-                table.insert(jti.as_str(), (until.seconds(), holder.as_str()))?;
+            if let Some(Revocation { key, issued_before, holder, until }) = new {
+                let (before, known_until) = match table.get(key.to_bytes())? {
+                    Some(known) => (known.value().0, known.value().1),
+                    None => (0, 0),
+                };
+                let holder = holder.as_ref().map_or("", |holder| holder.as_str());
+                let value = (before.max(issued_before.seconds()), known_until.max(until.seconds()), holder);
+                table.insert(key.to_bytes(), value)?;
+            }
+            if let Some(made_with) = made_with {
+                transaction.open_table(KEY)?.insert((), made_with.to_bytes())?;
             }
         }
         Ok(transaction.commit()?)
     }
-}
-
-/// Turns the table of an old file into a table with clients. Nobody knows the client of an old revocation, so the revocation
-/// counts for no client.
-fn add_holders(transaction: &WriteTransaction) -> Result<(), BoxError> {
-    match transaction.open_table(REVOKED) {
-        Ok(_) => return Ok(()),
-        Err(TableError::TableTypeMismatch { .. }) => {}
-        Err(error) => return Err(error.into()),
-    }
-    let mut revocations = Vec::new();
-    for entry in transaction.open_table(WITHOUT_HOLDERS)?.iter()? {
-        let (jti, until) = entry?;
-        revocations.push((jti.value().to_owned(), until.value()));
-    }
-    transaction.delete_table(WITHOUT_HOLDERS)?;
-    let mut table = transaction.open_table(REVOKED)?;
-    for (jti, until) in &revocations {
-        table.insert(jti.as_str(), (*until, ""))?;
-    }
-    Ok(())
 }
 
 impl Service<RevocationQuestion> for FileRevocations {
@@ -215,15 +238,17 @@ impl Service<RevocationQuestion> for FileRevocations {
         let this = self.clone();
         Box::pin(async move {
             match question {
-                RevocationQuestion::IsRevoked { jti } if this.memory.is_revoked(&jti) => Ok(RevocationState::Revoked),
-                RevocationQuestion::IsRevoked { .. } => Ok(RevocationState::NotRevoked),
-                RevocationQuestion::Revoke { jti, holder, now, until } => {
-                    let revocation = Revocation { jti, holder, until };
+                RevocationQuestion::Find { keys, made_with } => {
+                    this.check_key(made_with)?;
+                    Ok(RevocationState::Found(lock(&this.entries).find(&keys)))
+                }
+                RevocationQuestion::Revoke { revocation, now, made_with } => {
+                    this.check_key(made_with)?;
                     // A known revocation needs no write to the disk.
-                    if !this.memory.is_new(&revocation) {
+                    if !lock(&this.entries).is_new(&revocation) {
                         return Ok(RevocationState::Revoked);
                     }
-                    tokio::task::spawn_blocking(move || this.revoke(revocation, now)).await?
+                    tokio::task::spawn_blocking(move || this.revoke(&revocation, now, made_with)).await?
                 }
             }
         })
@@ -239,45 +264,17 @@ impl fmt::Debug for FileRevocations {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::revocation::RevocationKind;
     use redb::ReadableDatabase;
 
-    #[test]
-    fn the_file_has_the_revocations_in_memory() {
-        let folder = std::env::temp_dir().join(format!("revocation-file-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("revocations.redb");
-        let far = NumericDate::from_seconds(u64::MAX);
-        let at = NumericDate::from_seconds;
-        let store = FileRevocations::open_at(&path, 2, at(10)).unwrap();
-        // Each token is of another client.
-        let revoke =
-            |jti: &str, now, until| store.revoke(Revocation { jti: jti.into(), holder: jti.into(), until }, at(now));
-        revoke("a", 10, at(20)).unwrap();
-        revoke("b", 10, far).unwrap();
-        revoke("b", 10, far).unwrap();
-        assert!(revoke("c", 19, far).unwrap_err().to_string().contains("2 revocations"));
-        // The revocation of an expired token needs no place.
-        revoke("over", 19, at(19)).unwrap();
-        // The token `a` has expired, so `c` takes its place, in the file too.
-        revoke("c", 20, far).unwrap();
-        let file = lock(&store.file).as_ref().unwrap().begin_read().unwrap().open_table(REVOKED).unwrap();
-        let names: Vec<_> = file.iter().unwrap().map(|entry| entry.unwrap().0.value().to_owned()).collect();
-        assert_eq!(names, ["b", "c"]);
-        let in_use = FileRevocations::open(&path, 2).unwrap_err();
-        assert!(matches!(in_use, RevocationFileError::InUse { .. }), "{in_use}");
-        drop((file, store));
+    const FAR: u64 = u64::MAX;
 
-        let again = FileRevocations::open(&path, 2).unwrap();
-        let is_revoked = |jti: &str| again.memory.is_revoked(&jti.into());
-        assert!(is_revoked("b") && is_revoked("c") && !is_revoked("a"));
-        drop(again);
-        let full = FileRevocations::open(&path, 1).unwrap_err();
-        assert!(matches!(full, RevocationFileError::Full { .. }), "{full}");
-        assert!(full.to_string().contains("1 revocations"), "{full}");
-        std::fs::write(&path, "not a database").unwrap();
-        let unusable = FileRevocations::open(&path, 1).unwrap_err();
-        assert!(matches!(unusable, RevocationFileError::Unusable { .. }), "{unusable}");
-        std::fs::remove_dir_all(&folder).unwrap();
+    fn at(seconds: u64) -> NumericDate {
+        NumericDate::from_seconds(seconds)
+    }
+
+    fn token(name: &str) -> RevocationKey {
+        RevocationKey::new(RevocationKind::Token, [name.as_bytes()[0]; 8])
     }
 
     /// The path of a file for one test.
@@ -289,62 +286,121 @@ mod tests {
         result
     }
 
-    fn revoke(store: &FileRevocations, holder: &str, jti: &str) -> RevocationState {
-        let until = NumericDate::from_seconds(100);
-        let revocation = Revocation { jti: jti.into(), holder: holder.into(), until };
-        store.revoke(revocation, NumericDate::from_seconds(10)).unwrap()
+    fn revoke(
+        store: &FileRevocations,
+        holder: &str,
+        name: &str,
+        now: u64,
+        until: u64,
+    ) -> Result<RevocationState, BoxError> {
+        store.revoke(&Revocation::of_token(token(name), at(until)).by(holder), at(now), None)
+    }
+
+    fn is_revoked(store: &FileRevocations, name: &str) -> bool {
+        !lock(&store.entries).find(&[token(name)]).is_empty()
+    }
+
+    #[test]
+    fn the_file_has_the_revocations_in_memory() {
+        in_folder("revocation-file", |path| {
+            let store = FileRevocations::open_at(path, 2, at(10)).unwrap();
+            // Each token is of another client.
+            revoke(&store, "a", "a", 10, 20).unwrap();
+            revoke(&store, "b", "b", 10, FAR).unwrap();
+            revoke(&store, "b", "b", 10, FAR).unwrap();
+            let full = revoke(&store, "c", "c", 19, FAR).unwrap_err();
+            assert!(full.to_string().contains("2 revocations"));
+            // The revocation of an expired token needs no place.
+            revoke(&store, "o", "o", 19, 19).unwrap();
+            // The token `a` has expired, so `c` takes its place, in the file too.
+            revoke(&store, "c", "c", 20, FAR).unwrap();
+            let table = lock(&store.file).as_ref().unwrap().begin_read().unwrap().open_table(REVOCATIONS).unwrap();
+            let keys: Vec<_> = table.iter().unwrap().map(|entry| entry.unwrap().0.value()).collect();
+            assert_eq!(keys, ["b", "c"].map(|name| token(name).to_bytes()));
+            let in_use = FileRevocations::open(path, 2).unwrap_err();
+            assert!(matches!(in_use, RevocationFileError::InUse { .. }), "{in_use}");
+            drop((table, store));
+
+            let again = FileRevocations::open(path, 2).unwrap();
+            assert!(is_revoked(&again, "b") && is_revoked(&again, "c") && !is_revoked(&again, "a"));
+            drop(again);
+            let full = FileRevocations::open(path, 1).unwrap_err();
+            assert!(matches!(full, RevocationFileError::Full { .. }), "{full}");
+            assert!(full.to_string().contains("1 revocations"), "{full}");
+            std::fs::write(path, "not a database").unwrap();
+            let unusable = FileRevocations::open(path, 1).unwrap_err();
+            assert!(matches!(unusable, RevocationFileError::Unusable { .. }), "{unusable}");
+        });
     }
 
     #[test]
     fn a_share_survives_a_restart() {
         in_folder("revocation-shares", |path| {
-            let open = || FileRevocations::open_at(path, 4, NumericDate::from_seconds(10)).unwrap();
-            let share_used = RevocationState::ShareUsed { retry_at: NumericDate::from_seconds(100) };
+            let open = || FileRevocations::open_at(path, 4, at(10)).unwrap();
+            let share_used = RevocationState::ShareUsed { retry_at: at(100) };
             let store = open();
-            assert_eq!(
-                ["a", "b", "c"].map(|jti| revoke(&store, "orders", jti))[1..],
-                [RevocationState::Revoked, share_used]
-            );
+            let states = ["a", "b", "c"].map(|name| revoke(&store, "orders", name, 10, 100).unwrap());
+            assert_eq!(states[1..], [RevocationState::Revoked, share_used.clone()]);
             drop(store);
             let again = open();
-            assert_eq!(revoke(&again, "orders", "c"), share_used);
-            assert_eq!(revoke(&again, "billing", "d"), RevocationState::Revoked);
+            assert_eq!(revoke(&again, "orders", "c", 10, 100).unwrap(), share_used);
+            assert_eq!(revoke(&again, "billing", "d", 10, 100).unwrap(), RevocationState::Revoked);
         });
     }
 
     #[test]
     fn the_store_works_again_after_a_failed_write() {
         in_folder("revocation-failed-write", |path| {
-            let open = || FileRevocations::open_at(path, 4, NumericDate::from_seconds(10)).unwrap();
+            let open = || FileRevocations::open_at(path, 4, at(10)).unwrap();
             let store = open();
-            revoke(&store, "orders", "before");
+            revoke(&store, "orders", "before", 10, 100).unwrap();
             // This is the state after a write that failed.
             *lock(&store.file) = None;
-            revoke(&store, "orders", "after");
+            revoke(&store, "orders", "after", 10, 100).unwrap();
             drop(store);
             let again = open();
-            assert!(["before", "after"].iter().all(|jti| again.memory.is_revoked(&(*jti).into())));
+            assert!(is_revoked(&again, "before") && is_revoked(&again, "after"));
         });
     }
 
+    #[tokio::test]
+    async fn a_file_of_another_key_is_refused() {
+        use tower::ServiceExt;
+
+        let folder = std::env::temp_dir().join(format!("revocation-key-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("revocations.redb");
+        let [own, other] = [[1; 8], [2; 8]].map(KeyFingerprint::from_bytes);
+        let revocation = Revocation::of_token(token("a"), at(FAR));
+        let revoke = RevocationQuestion::revoke(revocation, at(10));
+        let store = FileRevocations::open(&path, 4).unwrap();
+        store.clone().oneshot(revoke.clone().made_with(own)).await.unwrap();
+        for is_restarted in [false, true] {
+            let store = if is_restarted { FileRevocations::open(&path, 4).unwrap() } else { store.clone() };
+            let find = RevocationQuestion::find([token("a")]);
+            assert!(store.clone().oneshot(find.clone().made_with(own)).await.is_ok());
+            for question in [find.made_with(other), revoke.clone().made_with(other)] {
+                let refused = store.clone().oneshot(question).await.unwrap_err().to_string();
+                assert!(refused.contains("`ancestry_key`"), "{refused}");
+            }
+            if !is_restarted {
+                // Only one store at a time can open the file.
+                *lock(&store.file) = None;
+            }
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
     #[test]
-    fn an_old_file_is_read() {
+    fn an_old_file_is_refused() {
         in_folder("revocation-old-file", |path| {
             let old = Database::create(path).unwrap();
             let transaction = old.begin_write().unwrap();
-            for (jti, until) in [("a", 100), ("b", 200)] {
-                transaction.open_table(WITHOUT_HOLDERS).unwrap().insert(jti, until).unwrap();
-            }
+            transaction.open_table(OLD).unwrap().insert("a", (100, "orders")).unwrap();
             transaction.commit().unwrap();
             drop(old);
-            // The second start reads the file that the first start changed.
-            for _ in 0..2 {
-                let store = FileRevocations::open_at(path, 4, NumericDate::from_seconds(10)).unwrap();
-                let is_revoked = |jti: &str| store.memory.is_revoked(&jti.into());
-                assert!(is_revoked("a") && is_revoked("b"));
-            }
-            let store = FileRevocations::open_at(path, 4, NumericDate::from_seconds(10)).unwrap();
-            assert_eq!(revoke(&store, "orders", "c"), RevocationState::Revoked, "an old revocation is of no client");
+            let refused = FileRevocations::open(path, 4).unwrap_err().to_string();
+            assert!(refused.contains("remove the file"), "{refused}");
         });
     }
 }

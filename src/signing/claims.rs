@@ -1,6 +1,6 @@
 use crate::{
     authority::{ActClaim, EffectiveGrant, Login},
-    protocol::{ClientId, EXCHANGED_FROM, IssuerId, NumericDate, TokenType},
+    protocol::{ANCESTRY, ClientId, EXCHANGED_FROM, IssuerId, NumericDate, TokenType},
     records::TargetRecord,
     token::{Binding, Claims, VerifiedToken},
 };
@@ -21,6 +21,8 @@ pub(crate) struct TokenContents<'a> {
     pub(crate) subject: &'a VerifiedToken,
     /// The claim that states what the token was exchanged from, if the token needs the claim.
     pub(crate) exchanged_from: Option<Value>,
+    /// The claim that names the tokens that the token was exchanged for, if the layer has a store of revocations.
+    pub(crate) ancestry: Option<String>,
     pub(crate) token_type: &'a TokenType,
 }
 
@@ -82,6 +84,9 @@ pub(super) fn build<'a>(contents: &'a TokenContents<'_>, stamp: &'a Stamp<'_>) -
     put("scope", Claim::Text(contents.grant.scope().as_text()));
     if let Some(exchanged_from) = &contents.exchanged_from {
         put(EXCHANGED_FROM, Claim::Json(exchanged_from));
+    }
+    if let Some(ancestry) = &contents.ancestry {
+        put(ANCESTRY, Claim::Text(ancestry));
     }
     let cnf = contents.grant.binding().binding();
     if !cnf.is_none() {

@@ -2,7 +2,7 @@
 
 mod check;
 
-pub(crate) use check::StatusChecks;
+pub(crate) use check::{RevocationCheck, StatusChecks};
 
 use crate::{
     plug::{BoxPlug, Plug},

@@ -33,11 +33,17 @@ impl<'a> Jwt<'a> {
         Claims::from_json(self.jws.payload()).map_err(|_| refuse(Reason::TokenClaimsMalformed))
     }
 
-    /// Whether this layer issued the token: a key of the signer has the name that the token gives, and signed the token.
-    pub(super) fn is_issued_here(&self, own: &IssuerId, keys: &TrustedKeys, verifier: ClientVerifier<'_>) -> bool {
-        let Ok(header) = self.header.check() else { return false };
+    /// The header, if this layer issued the token: a key of the signer has the name that the token gives, and signed the token.
+    pub(super) fn issued_header(
+        &self,
+        own: &IssuerId,
+        keys: &TrustedKeys,
+        verifier: ClientVerifier<'_>,
+    ) -> Option<Header> {
+        let header = self.header.check().ok()?;
         let signature = verifier.check(&header, &self.jws, KeyUse::Signature);
-        header.kid.is_some() && keys.verifies_as_issued(own, |set| signature.with_keys(set))
+        let is_issued = header.kid.is_some() && keys.verifies_as_issued(own, |set| signature.with_keys(set));
+        is_issued.then_some(header)
     }
 
     /// Checks that a key of the issuer signed the token, with an algorithm that the record of the issuer allows.

@@ -30,7 +30,7 @@ pub use plug::{TokenRole, TokenToVerify, TokenVerifier, Verification};
 
 pub(crate) use binding::Confirmation;
 pub(crate) use introspection::Introspector;
-use origin::Origin;
+pub(crate) use origin::Origin;
 pub(crate) use plug::TokenVerifierPart;
 pub(crate) use verified_token::VerifiedToken;
 pub(crate) use verifier::{AssumedToken, Verifier};

@@ -33,7 +33,7 @@ impl Origin {
     ///
     /// `is_issued_here` tells whether the layer issued the token, so that the claim counts. A token without a valid claim is
     /// refused if a foreign subject could have the name of its subject.
-    pub(super) fn read(
+    pub(crate) fn read(
         registry: &Registry,
         claims: &Claims,
         sub: &str,

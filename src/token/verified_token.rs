@@ -28,6 +28,11 @@ pub(crate) struct VerifiedToken {
     /// Whether the token names no audience, and the record accepts such a token from its own client and from the
     /// presenters.
     pub(crate) audience_is_waived: bool,
+    /// Whether a key of the layer's signer signed the token. Only the claims `exchanged_from` and `ancestry` of such a token
+    /// count.
+    pub(crate) is_issued_here: bool,
+    /// The name of the key that signed the token, if the token names the key and the layer checked the signature.
+    pub(crate) key_id: Option<String>,
     /// The client that the token was issued to, by the name that the issuer uses.
     pub(crate) presenter: Option<String>,
     /// Whether the issuer uses one name for the subject and for the client that the token was issued to.
@@ -73,6 +78,8 @@ impl VerifiedToken {
         Ok(Self {
             sub,
             origin: Origin::default(),
+            is_issued_here: false,
+            key_id: None,
             expires_at,
             audience: audience.names,
             audience_is_waived: audience.is_waived,

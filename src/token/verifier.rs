@@ -7,9 +7,9 @@ use super::{
     plug::{self, TokenToVerify},
 };
 use crate::{
-    jose::{Claims, ClientVerifier, Invalid, SignatureVerifier},
+    jose::{Claims, ClientVerifier, Header, Invalid, SignatureVerifier},
     jwks::TrustedKeys,
-    protocol::{ClientId, DeclaredToken, Detail, EXCHANGED_FROM, Reason, Rejection, TokenType, refuse},
+    protocol::{ANCESTRY, ClientId, DeclaredToken, Detail, EXCHANGED_FROM, Reason, Rejection, TokenType, refuse},
     records::{IntrospectedTokens, IssuerId, IssuerRecord, Registry},
     settings::Settings,
 };
@@ -55,6 +55,8 @@ struct GenuineToken {
     claims: Claims,
     /// Whether a key of the layer's signer signed the token, and the record of our own issuer is about such tokens.
     is_issued_here: bool,
+    /// The name of the key that signed the token.
+    key_id: Option<String>,
 }
 
 /// Whether the endpoint of the issuer is asked about JWTs that no published key verifies.
@@ -99,7 +101,7 @@ impl Verifier {
             let question = TokenToVerify::new(token.expose(), token_type.clone(), role);
             let claims = plug::ask_for_claims(verifier, question).await?;
             let issuer = self.issuer(&claims, token_type, role)?;
-            return Ok(GenuineToken { issuer, typ: Typ::None, claims, is_issued_here: false });
+            return Ok(GenuineToken { issuer, typ: Typ::None, claims, is_issued_here: false, key_id: None });
         }
         let Some(jwt) = Jwt::read(token.expose()) else {
             let no_issuer = || refuse(Reason::TokenMalformed).with_detail("not a JWT, and no issuer has introspection");
@@ -107,10 +109,11 @@ impl Verifier {
             return self.introspect(issuer, declared, role).await;
         };
         let mut claims = jwt.claims()?;
-        if let Some(issued) = self.registry.issued().filter(|_| self.is_issued_here(&jwt, &claims, signatures)) {
+        let header = |record| Some((record, self.issued_header(&jwt, &claims, signatures)?));
+        if let Some((issued, header)) = self.registry.issued().and_then(header) {
             issuer_rules::check_type_and_role(issued, token_type, role)?;
-            let (issuer, typ) = (Arc::clone(issued), Typ::Header(jwt.typ()?));
-            return Ok(GenuineToken { issuer, typ, claims, is_issued_here: true });
+            let (issuer, typ) = (Arc::clone(issued), Typ::Header(header.typ));
+            return Ok(GenuineToken { issuer, typ, claims, is_issued_here: true, key_id: header.kid });
         }
         let issuer = match self.issuer(&claims, token_type, role) {
             Err(refusal) if refusal.reason() == Reason::TokenIssuerMissing => {
@@ -149,12 +152,14 @@ impl Verifier {
         }
         // Without a record for issued tokens, the keys of our own issuer are the keys of the signer.
         let is_issued_here = issuer.own && self.registry.issued().is_none();
-        Ok(GenuineToken { issuer, typ: Typ::Header(header.typ), claims, is_issued_here })
+        Ok(GenuineToken { issuer, typ: Typ::Header(header.typ), claims, is_issued_here, key_id: header.kid })
     }
 
-    fn is_issued_here(&self, jwt: &Jwt<'_>, claims: &Claims, signatures: ClientVerifier<'_>) -> bool {
+    /// The header of a token that the layer issued.
+    fn issued_header(&self, jwt: &Jwt<'_>, claims: &Claims, signatures: ClientVerifier<'_>) -> Option<Header> {
         let own = self.registry.own_issuer();
-        claims.text("iss").is_ok_and(|iss| iss == Some(own.as_str())) && jwt.is_issued_here(own, &self.keys, signatures)
+        let is_own = claims.text("iss").is_ok_and(|iss| iss == Some(own.as_str()));
+        if is_own { jwt.issued_header(own, &self.keys, signatures) } else { None }
     }
 
     /// Asks about a JWT. The header of the JWT still has to fit the declared type.
@@ -184,7 +189,13 @@ impl Verifier {
             }
             None => self.issuer(claims, declared, role)?,
         };
-        Ok(GenuineToken { issuer, typ: Typ::None, claims: claims.clone(), is_issued_here: *is_issued_here })
+        Ok(GenuineToken {
+            issuer,
+            typ: Typ::None,
+            claims: claims.clone(),
+            is_issued_here: *is_issued_here,
+            key_id: None,
+        })
     }
 
     async fn introspect(
@@ -206,7 +217,7 @@ impl Verifier {
                 return Err(refuse(Reason::TokenIssuerUnknown).with_detail(detail));
             }
         }
-        Ok(GenuineToken { issuer: Arc::clone(issuer), typ: Typ::None, claims, is_issued_here: false })
+        Ok(GenuineToken { issuer: Arc::clone(issuer), typ: Typ::None, claims, is_issued_here: false, key_id: None })
     }
 
     /// Returns the issuer whose introspection endpoint is asked about an opaque token. The records allow one at most.
@@ -239,14 +250,16 @@ impl Verifier {
 
     /// Checks a genuine token against the rules of its type and of the record of its issuer.
     fn check(&self, genuine: GenuineToken, declared: &TokenType, role: TokenRole) -> Result<VerifiedToken, Rejection> {
-        let GenuineToken { issuer, typ, mut claims, is_issued_here } = genuine;
+        let GenuineToken { issuer, typ, mut claims, is_issued_here, key_id } = genuine;
         if !is_issued_here {
             claims.remove(EXCHANGED_FROM);
+            claims.remove(ANCESTRY);
         }
         let own = self.registry.is_own(&issuer.id);
         kinds::check_kind(declared, own, &issuer, &typ, &claims)?;
         issuer_rules::check_token_rules(declared, &issuer, &typ, &claims)?;
         let mut token = VerifiedToken::read(issuer, own, declared.clone(), &typ, claims)?;
+        (token.is_issued_here, token.key_id) = (is_issued_here, key_id);
         kinds::check_not_client_assertion(role, &token.claims)?;
         if token.own && token.subject_is_user && self.registry.client(&token.sub).is_some() {
             let detail = format!("a user has the name of client `{}`", token.sub);

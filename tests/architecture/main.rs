@@ -14,7 +14,7 @@ use std::{
 };
 
 /// The modules at the root of the library. A module may import from the modules before it, and from none after it.
-const ORDER: [&str; 35] = [
+const ORDER: [&str; 36] = [
     "clock",
     "locks",
     "flights",
@@ -38,6 +38,7 @@ const ORDER: [&str; 35] = [
     "proof",
     "policy",
     "authority",
+    "ancestry",
     "status",
     "signing",
     "exchange",

@@ -333,6 +333,12 @@ impl Config {
         fs::read_to_string(&path).map_err(|error| self.wrong(key, format!("{}: {error}", path.display())))
     }
 
+    /// The content of a file with a secret that a key names.
+    pub(crate) fn bytes_of(&self, key: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
+        let path = self.beside(path);
+        fs::read(&path).map_err(|error| self.wrong(key, format!("{}: {error}", path.display())))
+    }
+
     /// The certificates in a file that a key names.
     pub(crate) fn certificates(&self, key: &str, path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
         let pem = self.text_of(key, path)?;

@@ -326,6 +326,9 @@ pub(super) struct KeyFile {
 pub(crate) struct Revocations {
     /// The file. Default: revocations are kept in memory, and lost at a restart.
     pub(crate) file: Option<PathBuf>,
+    /// A file with 32 random bytes or more: the key of the hashes in the claim `ancestry` and in the file. Required with `file`.
+    /// Default: a random key.
+    pub(crate) key_file: Option<PathBuf>,
     /// The most revocations. One client can have half of them. Default: 100000.
     pub(crate) capacity: Option<usize>,
 }

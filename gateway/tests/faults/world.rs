@@ -221,6 +221,7 @@ impl World {
             configuration = configuration.replace(name, &port.to_string());
         }
         let rule = if has_rule { RULE } else { "" };
+        self.folder.write("ancestry.key", &"k".repeat(32));
         self.folder.write("gateway.toml", &format!("{configuration}{rule}{more}"));
     }
 

@@ -344,10 +344,11 @@ fn the_gateway_waits_for_every_endpoint() {
 
 #[test]
 fn a_locked_file_is_not_a_configuration_error() {
-    let world =
-        World::start(|configuration| configuration.replace("[audit]", "[revocations]\nfile = \"r.redb\"\n\n[audit]"));
+    // Any file of more than 32 bytes is a key here.
+    let table = "[revocations]\nfile = \"r.redb\"\nkey_file = \"gateway.toml\"\n\n[audit]";
+    let world = World::start(|configuration| configuration.replace("[audit]", table));
     let other = configuration(0, 0, ISSUER, world.upstream.port);
-    world.folder.write("other.toml", &other.replace("[audit]", "[revocations]\nfile = \"r.redb\"\n\n[audit]"));
+    world.folder.write("other.toml", &other.replace("[audit]", table));
     let second = world.folder.run(&["serve", "--config", "other.toml"]);
     let told = String::from_utf8_lossy(&second.stderr).into_owned();
     assert_eq!(second.status.code(), Some(1), "{told}");

@@ -62,6 +62,7 @@ impl World {
             .replace("{admin}", &admin.to_string())
             .replace("{upstream}", &self.provider_port.to_string())
             .replace("{keys}", keys);
+        self.folder.write("ancestry.key", &"k".repeat(32));
         self.folder.write("gateway.toml", &text);
     }
 

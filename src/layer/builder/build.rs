@@ -16,14 +16,16 @@ use crate::{
     proof::{Dpop, Proofs},
     records::{ConfigError, ConfigErrorKind, Problems},
     replay::Replays,
+    revocation::{AncestryKey, Revocations},
     service::{Current, Endpoint, ServiceState, is_same_path},
     settings::Settings,
-    status::StatusChecks,
 };
 use std::{sync::Arc, time::Duration};
 
 /// The most targets that [`TokenExchangeBuilder::max_targets`] permits.
 const MAX_TARGETS: usize = 8;
+/// The most ancestors that [`TokenExchangeBuilder::max_ancestors`] permits.
+const MAX_ANCESTORS: usize = 64;
 /// The most entries that [`TokenExchangeBuilder::signature_memo`] permits.
 const MAX_MEMO_ENTRIES: usize = 1_048_576;
 /// The longest leeway that [`TokenExchangeBuilder::leeway`] permits.
@@ -62,6 +64,14 @@ impl TokenExchangeBuilder {
         let records = problems.check(records.run(document));
         let (Some(records), Some(signer)) = problems.or((records, self.signer))? else { return Err(no_signer()) };
 
+        let revocations = match self.revocations {
+            Some(store) => {
+                let key = self.ancestry_key.map_or_else(AncestryKey::random, Ok);
+                let key = key.map_err(|error| ConfigError::new("ancestry_key", error.to_string()))?;
+                Some(Revocations::new(store, key, self.max_ancestors))
+            }
+            None => None,
+        };
         let settings = Arc::new(self.settings);
         let replays = Replays::new(self.replay_store, settings.clock.clone());
         let parts = Parts {
@@ -79,7 +89,8 @@ impl TokenExchangeBuilder {
                 are_assumed: false,
             },
             verifiers: self.verifiers,
-            status: StatusChecks { revocations: self.revocations, status: self.status },
+            revocations,
+            status: self.status,
             replays,
             limits: Arc::new(Budgets::new(self.limits, &settings.clock)),
             settings: Arc::clone(&settings),
@@ -150,6 +161,9 @@ impl TokenExchangeBuilder {
         }
         if *leeway > MAX_LEEWAY {
             problems.add(ConfigError::new("leeway", "longer than a minute: give 60 s or less"));
+        }
+        if !(1..=MAX_ANCESTORS).contains(&self.max_ancestors) {
+            problems.add(ConfigError::new("max_ancestors", "out of range: give 1 to 64"));
         }
         if self.signature_memo > MAX_MEMO_ENTRIES {
             problems

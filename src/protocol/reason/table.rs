@@ -525,10 +525,26 @@ reasons! {
         "An issued token cannot hide an actor that is known. Permit delegation with {Rule::delegation}, or let the \
         policy answer with `Semantics::Delegation`.";
 
-    /// The token was issued by this authorization server and was revoked (RFC 7009).
+    /// The claim `ancestry` of an issued token is malformed.
+    TokenAncestryInvalid = "token_ancestry_invalid", TOKEN,
+        "The layer never issues such a token. Find out who signs tokens with a key of the signer. If a newer version of \
+        this software issued the token, update this server.";
+    /// The issued token would have more ancestors than the limit.
+    TooManyAncestors = "too_many_ancestors", TOKEN,
+        "Exchange a token with fewer exchanges behind it. If so many exchanges are regular, raise \
+        `TokenExchangeBuilder::max_ancestors`.";
+    /// The token was revoked (RFC 7009).
     TokenRevoked = "token_revoked", TOKEN,
         "Fix the client: get a new token. The detail has the `jti` of the token. The audit event of the \
         revocation has the same `jti` and names the client.";
+    /// A token that led to the token was revoked.
+    AncestorRevoked = "ancestor_revoked", TOKEN,
+        "Fix the client: start again with a new token. The detail says which ancestor of the token was revoked: the first \
+        ancestor of a token is the token that it was exchanged for.";
+    /// A cut-off reaches the token, or a token that led to the token.
+    TokenCutOff = "token_cut_off", TOKEN,
+        "Fix the client: start again with a new token of a new login. The detail has the kind of the cut-off and the moment. A \
+        token of a client without a record is refused in the same way.";
     /// The revocation store did not answer.
     RevocationsUnavailable = "revocations_unavailable", UNAVAILABLE,
         "The detail has the error of the `TokenExchangeBuilder::revocations` store. A full store needs a larger \

@@ -1,6 +1,6 @@
 use super::{AUDIENCE_CLAIM, CALLERS, NAMES, RESOURCES, SERVED_BY, Target};
 use crate::{
-    protocol::{EXCHANGED_FROM, Scope, TargetName, TargetNameError},
+    protocol::{ANCESTRY, EXCHANGED_FROM, Scope, TargetName, TargetNameError},
     records::{ClientId, ConfigError, ConfigErrorKind, Place, Problems, TargetId, names::Names, place::Field},
 };
 use std::{
@@ -10,7 +10,7 @@ use std::{
 };
 
 /// The claims that no target can repeat: this crate decides their value, or they have a fixed meaning.
-const RESERVED_CLAIMS: [&str; 25] = [
+const RESERVED_CLAIMS: [&str; 26] = [
     "iss",
     "sub",
     "aud",
@@ -36,6 +36,7 @@ const RESERVED_CLAIMS: [&str; 25] = [
     "active",
     "token_type",
     EXCHANGED_FROM,
+    ANCESTRY,
 ];
 
 /// A target whose record was checked.

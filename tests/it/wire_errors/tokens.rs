@@ -8,9 +8,9 @@ use tower_token_exchange::{
     proof::Dpop,
     records::{Introspection, TokenRules},
     replay::{UseOnce, Used},
-    revocation::{RevocationQuestion, RevocationState, RevocationStore},
+    revocation::{FoundRevocation, RevocationKey, RevocationKind, RevocationQuestion, RevocationState},
     status::{Status, StatusQuery},
-    token::{TokenToVerify, Verification},
+    token::{NumericDate, TokenToVerify, Verification},
 };
 
 /// The key of a client.
@@ -294,13 +294,25 @@ pub(super) fn others_say_so() -> Vec<Row> {
                 with_introspection(|| Err(CANARY))
             })
         },
+        bad_token(
+            "an issued token with a malformed ancestry",
+            Reason::TokenAncestryInvalid,
+            ask().token(|world| world.own.access_token(json!({ "client_id": "orders", "ancestry": CANARY }))),
+        )
+        .in_world(|| with_revocations(|_| Ok(Vec::new()))),
+        bad_token("a token with too many ancestors", Reason::TooManyAncestors, descendant())
+            .in_world(|| with_revocations(|_| Ok(Vec::new())).with(|builder| builder.max_ancestors(1))),
         bad_token("a token that was revoked", Reason::TokenRevoked, ask())
-            .in_world(|| plan().with(|builder| builder.revocations(revocations(|| Ok(RevocationState::Revoked))))),
+            .in_world(|| with_revocations(|keys| Ok(keys.into_iter().take(1).collect()))),
+        bad_token("a token whose ancestor was revoked", Reason::AncestorRevoked, descendant())
+            .in_world(|| with_revocations(|keys| Ok(of_kind(keys, RevocationKind::Token).skip(1).collect()))),
+        bad_token("a token of a subject that was cut off", Reason::TokenCutOff, ask())
+            .in_world(|| with_revocations(|keys| Ok(of_kind(keys, RevocationKind::Subject).collect()))),
         unavailable("a revocation store that cannot be asked", Reason::RevocationsUnavailable, || {
-            plan().with(|builder| builder.revocations(revocations(|| Err(CANARY))))
+            with_revocations(|_| Err(CANARY))
         }),
         broken("a revocation store that panics", Reason::RevocationsPanicked, || {
-            plan().with(|builder| builder.revocations(revocations(|| panic!("{CANARY}, as the test wants"))))
+            with_revocations(|_| panic!("{CANARY}, as the test wants"))
         }),
         bad_token("a one-time token without a name", Reason::OneTimeTokenUnidentified, badge()).in_world(|| {
             with_verifier(|_| async {
@@ -345,6 +357,30 @@ fn with_replays(answer: fn() -> Result<Used, &'static str>) -> Plan {
     plan_with(one_time, |targets| targets).with(|builder| builder.replay_store(store))
 }
 
-fn revocations(answer: fn() -> Result<RevocationState, &'static str>) -> impl RevocationStore {
-    tower::service_fn(move |_: RevocationQuestion| async move { answer() })
+type Keys = Vec<RevocationKey>;
+
+/// A plan with a store that says which of the keys of a token are revoked.
+fn with_revocations(answer: fn(Keys) -> Result<Keys, &'static str>) -> Plan {
+    plan().with(|builder| {
+        builder.revocations(tower::service_fn(move |question: RevocationQuestion| async move {
+            let RevocationQuestion::Find { mut keys, .. } = question else { return Err("not asked for") };
+            // The key of the token itself is the first of its kind.
+            keys.sort_by_key(|key| key.kind());
+            let ever = NumericDate::from_seconds(u64::MAX);
+            let found = answer(keys)?.into_iter().map(|key| FoundRevocation::new(key, ever));
+            Ok(RevocationState::Found(found.collect()))
+        }))
+    })
+}
+
+fn of_kind(keys: Keys, kind: RevocationKind) -> impl Iterator<Item = RevocationKey> {
+    keys.into_iter().filter(move |key| key.kind() == kind)
+}
+
+/// An exchange of a token with one ancestor, which a foreign issuer issued.
+fn descendant() -> Ask {
+    ask().token(|world| {
+        let ancestry = BASE64URL_NOPAD.encode(&[&[1, 0, 0, 0, 9][..], &[5; 10], &[0xa0, 0, 0], &[6; 10]].concat());
+        world.own.access_token(json!({ "client_id": "orders", "ancestry": ancestry }))
+    })
 }
