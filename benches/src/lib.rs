@@ -9,5 +9,5 @@ mod world;
 
 pub use budgets::{Budget, Budgets, Excess, IDLE_LAYER};
 pub use callgrind::{Unavailable, count_instructions, run_child};
-pub use scenario::{Scenario, Work, scenarios};
+pub use scenario::{Scenario, Work, kept_token, scenarios};
 pub use world::{Bare, ISSUER, SECRET, Tokens, World, local_signer, private_key};

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     jose::parse_object,
-    protocol::{NumericDate, Scope, Sensitive, TokenType, escaped, retry_after},
+    protocol::{NumericDate, Scope, Sensitive, TokenType, retry_after},
 };
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
@@ -118,11 +118,7 @@ fn issued_type(issued: Option<&str>, expected: &IssuedType) -> Result<TokenType,
         IssuedType::Requested(requested) => issued == *requested,
         _ => issued == TokenType::ACCESS_TOKEN || issued == TokenType::JWT,
     };
-    if is_right {
-        Ok(issued)
-    } else {
-        Err(unusable(format!("`issued_token_type` is {}, which was not requested", escaped(issued.as_str()))))
-    }
+    if is_right { Ok(issued) } else { Err(unusable("`issued_token_type` is another type than the requested one")) }
 }
 
 fn refusal(status: StatusCode, members: &Map<String, Value>, form: &Form) -> Result<ExchangedToken, ExchangeError> {

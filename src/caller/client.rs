@@ -233,8 +233,21 @@ impl ExchangeRequest {
                 tokio::spawn(refresh.in_current_span());
                 Ok(token)
             }
-            _ if self.is_fresh => parts.cache.renew(place, parts.endpoint.token(&form, issued)).await,
-            _ => parts.cache.join(place, parts.endpoint.token(&form, issued)).await,
+            _ => {
+                // A task of its own finishes the exchange if its caller is gone. Another caller would have to repeat the request,
+                // and the subject token can be used up.
+                let (client, is_fresh) = (self.client.clone(), self.is_fresh);
+                let exchange = async move {
+                    let parts = &client.0;
+                    let exchange = parts.endpoint.token(&form, issued);
+                    if is_fresh {
+                        parts.cache.renew(place, exchange).await
+                    } else {
+                        parts.cache.join(place, exchange).await
+                    }
+                };
+                tokio::spawn(exchange.in_current_span()).await.unwrap_or_else(|_| Err(ExchangeError::interrupted()))
+            }
         }
     }
 

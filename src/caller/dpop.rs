@@ -50,8 +50,7 @@ impl Prover {
         token: Option<&str>,
         clock: &Clock,
     ) -> Result<HeaderValue, ExchangeError> {
-        let unusable =
-            || ExchangeError::InvalidRequest(format!("a DPoP proof needs an absolute URI, not `{}`", uri.path()));
+        let unusable = || ExchangeError::InvalidRequest("a DPoP proof needs a URI with scheme and host".to_owned());
         let origin = origin_of(uri).ok_or_else(unusable)?;
         let (scheme, authority) = uri.scheme_str().zip(uri.authority()).ok_or_else(unusable)?;
         let jti: String = random::unique_id().ok_or_else(jwt::no_randomness)?;

@@ -45,6 +45,12 @@ pub enum ExchangeError {
 }
 
 impl ExchangeError {
+    /// The error of an exchange that panicked, or that the end of the runtime interrupted.
+    pub(super) fn interrupted() -> Self {
+        let problem = "the exchange was interrupted".to_owned();
+        Self::Unavailable(Unavailable { status: None, retry_after: None, problem, is_unprocessed: false })
+    }
+
     /// The `error` of the answer, if the authorization server refused the request with a registered code.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {

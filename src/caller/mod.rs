@@ -19,7 +19,8 @@
 //!
 //! A kept token is found by a hash over every input that carries authority: the token endpoint, the client, the DPoP key, the
 //! subject token, the actor token, the targets, the scope and the requested type. Two requests that differ in any of these never
-//! get the same token. Equal requests at the same time are one exchange. Nothing is kept after an error.
+//! get the same token. Equal requests at the same time are one exchange. An exchange that began is finished even if its caller is
+//! gone, and its token is kept. Nothing is kept after an error.
 //!
 //! # Outgoing requests
 //!

@@ -1,6 +1,7 @@
 //! The scenarios that are measured. To add a scenario, add a row to the function `scenarios` of a file in this folder, and
 //! run `cargo bench --bench instructions --bench allocations -- --update`.
 
+mod calling;
 mod cryptography;
 mod exchanges;
 pub mod passed;
@@ -16,6 +17,7 @@ use tokio::runtime::{Builder, Runtime};
 use tower::{Layer, Service};
 use tower_token_exchange::{Reason, TokenExchange, TokenExchangeBuilder};
 
+pub use calling::kept_token;
 pub use cryptography::{sign, verify};
 pub use exchanges::signs_on_another_thread;
 
@@ -53,6 +55,7 @@ pub fn scenarios() -> Vec<Scenario> {
     all.extend(refusals::scenarios());
     all.extend(passed::scenarios());
     all.extend(tables::scenarios());
+    all.extend(calling::scenarios());
     all
 }
 

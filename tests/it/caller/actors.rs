@@ -6,12 +6,14 @@ use tower_token_exchange::{
     caller::{ActorSource, ActorToken, ActorTokenRequest, ExchangeError},
 };
 
-/// A client whose server numbers the answers. The client's own tokens live for 60 s.
+/// A client whose server numbers the client's own tokens, which live for 60 s.
 fn client_with(source: ActorSource) -> (Server, ExchangeClient, TestClock) {
     let (server, clock) = (Server::default(), TestClock::new());
-    let http = server.answering(|seen, earlier| match seen.value("grant_type") {
+    let own = Arc::new(AtomicU64::new(0));
+    let http = server.answering(move |seen, earlier| match seen.value("grant_type") {
         "client_credentials" => {
-            let own = json!({ "access_token": format!("own-{earlier}"), "token_type": "Bearer", "expires_in": 60 });
+            let name = format!("own-{}", own.fetch_add(1, Ordering::Relaxed));
+            let own = json!({ "access_token": name, "token_type": "Bearer", "expires_in": 60 });
             reply(200, own)
         }
         _ => reply(200, issued(&format!("t-{earlier}"), json!({}))),
@@ -48,10 +50,10 @@ async fn the_own_token_is_refreshed_ahead() {
     client.exchange("c").target("billing").await.unwrap();
     settle().await;
     client.exchange("d").target("billing").await.unwrap();
-    assert_eq!(actors(&server)[2..], ["own-0", "own-4"]);
+    assert_eq!(actors(&server)[2..], ["own-0", "own-1"]);
     clock.set(48 + 54);
     client.exchange("e").target("billing").await.unwrap();
-    assert_eq!(actors(&server)[4], "own-6", "an expired token is never sent");
+    assert_eq!(actors(&server)[4], "own-2", "an expired token is never sent");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::in_process::plan_of;
+use proptest::prelude::*;
 use tokio::net::TcpListener;
 use tower_token_exchange::{
     Client,
@@ -69,6 +70,61 @@ async fn an_answer_that_breaks_the_protocol_is_unusable() {
         assert!(matches!(error, ExchangeError::UnusableAnswer { .. }), "{name}: {error}");
     }
 }
+
+proptest! {
+    /// Whatever a server answers: no panic, and no token that could break a header or that is for another use.
+    #[test]
+    fn a_hostile_answer_is_an_error_or_a_token(
+        status in prop_oneof![Just(200_u16), Just(400), 100_u16..600],
+        members in prop::collection::vec((prop::sample::select(MEMBERS), prop::sample::select(VALUES)), 0..8),
+        cut in prop::option::of(0_usize..200),
+    ) {
+        let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        let mut body = format!("{{{}}}", members.join(","));
+        body.truncate(cut.unwrap_or(body.len()));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        if let Ok(token) = runtime.block_on(outcome(reply(status, &body))) {
+            let value: Value = serde_json::from_str(&body).unwrap();
+            prop_assert!(status == 200 && value["access_token"] == *token && token == "abc");
+            prop_assert!(value["token_type"].as_str().unwrap().eq_ignore_ascii_case("bearer"));
+            prop_assert!(value["issued_token_type"] == ACCESS_TOKEN);
+        }
+    }
+}
+
+const MEMBERS: &[&str] = &[
+    "access_token",
+    "token_type",
+    "issued_token_type",
+    "expires_in",
+    "scope",
+    "error",
+    "error_description",
+    "max_age",
+    "acr_values",
+    "access\\u005ftoken",
+];
+const VALUES: &[&str] = &[
+    "\"abc\"",
+    "\"Bearer\"",
+    "\"bEARER\"",
+    "\"DPoP\"",
+    "\"urn:ietf:params:oauth:token-type:access_token\"",
+    "300",
+    "-1",
+    "1e99",
+    "18446744073709551615",
+    "null",
+    "true",
+    "[]",
+    "{}",
+    "\"\"",
+    "\"a\\r\\nb\"",
+    "\"a b\"",
+    "\"invalid_request\"",
+    "\"\\ud800\"",
+    "[[[[[[[[[[[[[[[[[[[[\"x\"]]]]]]]]]]]]]]]]]]]]",
+];
 
 #[tokio::test]
 async fn a_refusal_says_what_the_server_said() {
