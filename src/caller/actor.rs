@@ -174,7 +174,8 @@ impl ActorTokens {
                 tokio::spawn(refresh.in_current_span());
                 Ok(held.value.clone())
             }
-            _ => self.flights.join([0; 32], self.first(endpoint)).await,
+            // On the heap, because the future is large and rarely needed.
+            _ => Box::pin(self.flights.join([0; 32], self.first(endpoint))).await,
         }
     }
 

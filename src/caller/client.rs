@@ -14,7 +14,10 @@ use crate::{
 };
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use std::{fmt, future::IntoFuture, pin::Pin, sync::Arc};
+use tokio::{sync::OwnedSemaphorePermit, task::JoinHandle};
 use tracing::Instrument;
+
+type Outcome = Result<ExchangedToken, ExchangeError>;
 
 /// A client of a token endpoint that exchanges tokens (RFC 8693), and keeps the exchanged tokens for a while.
 ///
@@ -113,6 +116,31 @@ impl ExchangeClient {
         self.0.endpoint.prover.as_ref().is_some_and(|prover| prover.note_nonce(uri, headers))
     }
 
+    /// Exchanges a token in a task of its own, which finishes the exchange if its caller is gone. Otherwise another caller would
+    /// have to repeat the request, and the subject token can be used up.
+    fn begin(&self, place: Place, form: Form, issued: IssuedType, is_fresh: bool) -> JoinHandle<Outcome> {
+        let client = self.clone();
+        let exchange = async move {
+            let parts = &client.0;
+            let exchange = parts.endpoint.token(&form, issued);
+            if is_fresh { parts.cache.renew(place, exchange).await } else { parts.cache.join(place, exchange).await }
+        };
+        tokio::spawn(exchange.in_current_span())
+    }
+
+    /// Exchanges a token again in the background, while the permit is held.
+    fn refresh(&self, place: Place, form: Form, issued: IssuedType, permit: OwnedSemaphorePermit) {
+        let client = self.clone();
+        let refresh = async move {
+            let parts = &client.0;
+            if let Err(error) = parts.cache.renew(place, parts.endpoint.token(&form, issued)).await {
+                tracing::warn!(%error, "an exchanged token was not refreshed ahead");
+            }
+            drop(permit);
+        };
+        tokio::spawn(refresh.in_current_span());
+    }
+
     /// The credentials of the client at the token endpoint.
     pub fn authentication(&self) -> &ClientAuthentication {
         &self.0.endpoint.authentication
@@ -196,7 +224,7 @@ impl ExchangeRequest {
         self
     }
 
-    async fn run(self) -> Result<ExchangedToken, ExchangeError> {
+    async fn run(self) -> Outcome {
         self.check_targets()?;
         let scope = self.scope.clone().map_err(ExchangeError::InvalidRequest)?;
         let parts = &self.client.0;
@@ -222,31 +250,12 @@ impl ExchangeRequest {
         let (form, issued) = question(&inputs);
         match found {
             Found::RefreshAhead(token, permit) => {
-                let client = self.client.clone();
-                let refresh = async move {
-                    let parts = &client.0;
-                    if let Err(error) = parts.cache.renew(place, parts.endpoint.token(&form, issued)).await {
-                        tracing::warn!(%error, "an exchanged token was not refreshed ahead");
-                    }
-                    drop(permit);
-                };
-                tokio::spawn(refresh.in_current_span());
+                self.client.refresh(place, form, issued, permit);
                 Ok(token)
             }
             _ => {
-                // A task of its own finishes the exchange if its caller is gone. Another caller would have to repeat the request,
-                // and the subject token can be used up.
-                let (client, is_fresh) = (self.client.clone(), self.is_fresh);
-                let exchange = async move {
-                    let parts = &client.0;
-                    let exchange = parts.endpoint.token(&form, issued);
-                    if is_fresh {
-                        parts.cache.renew(place, exchange).await
-                    } else {
-                        parts.cache.join(place, exchange).await
-                    }
-                };
-                tokio::spawn(exchange.in_current_span()).await.unwrap_or_else(|_| Err(ExchangeError::interrupted()))
+                let exchange = self.client.begin(place, form, issued, self.is_fresh);
+                exchange.await.unwrap_or_else(|_| Err(ExchangeError::interrupted()))
             }
         }
     }
@@ -293,7 +302,7 @@ fn question(inputs: &Inputs<'_>) -> (Form, IssuedType) {
 }
 
 impl IntoFuture for ExchangeRequest {
-    type Output = Result<ExchangedToken, ExchangeError>;
+    type Output = Outcome;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
