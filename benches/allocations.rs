@@ -5,18 +5,20 @@
 
 #![allow(clippy::print_stdout, reason = "a bench prints its results")]
 
+mod memory;
+
 use allocation_counter::measure;
 use std::{collections::BTreeMap, env, error::Error, process::ExitCode};
 use tower_token_exchange::signing::Algorithm;
 use tower_token_exchange_benches::{Budget, Budgets, IDLE_LAYER, Scenario, World, scenarios};
 
-/// The times that the work is done before the measurement.
-const WARM_UP: usize = 20;
-
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let has = |wanted: &str| env::args().any(|argument| argument == wanted);
     let all = scenarios();
-    let measured = all.iter().filter(|scenario| !is_cryptography(scenario)).map(measured);
+    let measured = all
+        .iter()
+        .filter(|scenario| !is_cryptography(scenario))
+        .map(|scenario| (scenario.name.clone(), memory::measured(scenario)));
     let measured: BTreeMap<String, Budget> = measured.chain([idle()]).collect();
     if has("--json") {
         println!("{}", serde_json::to_string(&measured)?);
@@ -51,27 +53,6 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
 /// The raw cryptography is not a part of this library.
 fn is_cryptography(scenario: &Scenario) -> bool {
     scenario.cryptography == [scenario.name.as_str()]
-}
-
-fn measured(scenario: &Scenario) -> (String, Budget) {
-    let mut work = scenario.work();
-    for _ in 0..WARM_UP {
-        work.prepare();
-        work.run();
-        work.check();
-    }
-    let request = measure(|| work.prepare()).bytes_current;
-    let info = measure(|| work.run());
-    work.check();
-    let in_flight = info.bytes_max + request.unsigned_abs() + work.future_size() as u64;
-    let is_request = work.future_size() > 0;
-    let measured = Budget {
-        allocations: Some(info.count_total),
-        bytes: Some(info.bytes_total),
-        in_flight: is_request.then_some(in_flight),
-        ..Budget::default()
-    };
-    (scenario.name.clone(), measured)
 }
 
 fn idle() -> (String, Budget) {

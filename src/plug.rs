@@ -34,7 +34,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
 };
 use tower::{BoxError, Service, ServiceExt};
 
@@ -105,7 +105,17 @@ trait Ask<Question, Answer>: Send + Sync {
 
 impl<Question: Send + 'static, Answer: 'static, S: Plug<Question, Answer>> Ask<Question, Answer> for S {
     fn ask(&self, question: Question) -> BoxAnswer<Answer> {
-        Box::pin(self.clone().oneshot(question).map_err(Into::into))
+        let mut plug = self.clone();
+        // Most plugs are ready at once. Then the memory of the answer has no room for the question.
+        match plug.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => Box::pin(plug.call(question).map_err(Into::into)),
+            Poll::Ready(Err(error)) => {
+                let error = error.into();
+                Box::pin(async { Err(error) })
+            }
+            // This future asks again whether the plug is ready, and is woken then.
+            Poll::Pending => Box::pin(plug.oneshot(question).map_err(Into::into)),
+        }
     }
 }
 
@@ -147,23 +157,27 @@ pub(crate) struct Failing {
 }
 
 /// Asks a plug one question. An error or a panic of the plug becomes a refusal of this request.
-pub(crate) async fn ask<Question, Answer>(
+// Not an `async fn`, which would keep the room of the question while it waits for the answer.
+pub(crate) fn ask<Question, Answer>(
     plug: &BoxPlug<Question, Answer>,
     question: Question,
     failing: Failing,
-) -> Result<Answer, Rejection>
+) -> impl Future<Output = Result<Answer, Rejection>> + Send + use<Question, Answer>
 where
     Question: Send + 'static,
     Answer: 'static,
 {
-    let answer = match catch_unwind(AssertUnwindSafe(|| plug.0.ask(question))) {
-        Ok(answer) => catch_panic(answer).await,
-        Err(panic) => Err(panic),
-    };
-    match answer {
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => Err(refuse(failing.unavailable).with_detail(error)),
-        Err(_) => Err(refuse(failing.panicked)),
+    let answer = catch_unwind(AssertUnwindSafe(|| plug.0.ask(question)));
+    async move {
+        let answer = match answer {
+            Ok(answer) => catch_panic(answer).await,
+            Err(panic) => Err(panic),
+        };
+        match answer {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(refuse(failing.unavailable).with_detail(error)),
+            Err(_) => Err(refuse(failing.panicked)),
+        }
     }
 }
 

@@ -3,18 +3,18 @@ use super::{
     texts::{known_and_others, known_or_described},
 };
 use crate::{
-    client_auth::{AuthenticationMethod, Credentials},
+    client_auth::{AuthenticationMethod, ClaimedClient},
     exchange::{Authenticated, Bounded, Decided, Issued, Observer, Presented, Proven, Resolved, StillValid, Validated},
     policy::ShadowOutcome,
     proof::{Binding, Outcome as BindingOutcome},
-    protocol::{ClientId, Identification, NumericDate, escaped, escaped_as, escaped_id},
+    protocol::{ClientId, NumericDate, escaped, escaped_as, escaped_id},
     records::Party,
     token::{Confirmation, VerifiedToken},
 };
 
 impl Observer for Attempt {
     fn presented(&mut self, presented: &Presented<'_>) {
-        self.identified(presented.identification());
+        self.claimed(presented.client());
     }
 
     fn authenticated(&mut self, authenticated: &Authenticated) {
@@ -97,11 +97,8 @@ impl Observer for Attempt {
 
 impl Attempt {
     /// Notes the client id that the request claims.
-    pub(crate) fn identified(&mut self, identification: &Identification) {
-        let credentials = Credentials::read(identification).ok();
-        let first_reading = credentials.as_ref().and_then(|credentials| credentials.readings().next());
-        let claimed = first_reading.map(|(id, _)| id).or(identification.client_id.as_deref());
-        let claimed = claimed.map(|id| known_or_described(id, self.registry.client(id).is_some()));
+    pub(crate) fn claimed(&mut self, client: &ClaimedClient<'_>) {
+        let claimed = client.id().map(|id| known_or_described(id, self.registry.client(id).is_some()));
         self.reached(Stage::Client).claimed_client_id = claimed;
     }
 

@@ -6,7 +6,7 @@ use crate::{
 };
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Map, Value};
-use std::io;
+use std::{io, iter, sync::Arc};
 
 /// The members of `act` that identify an actor, in the order in which they are written. Other claims have no meaning inside
 /// `act` (RFC 8693 section 4.1).
@@ -14,15 +14,17 @@ const IDENTITY_MEMBERS: [&str; 6] = ["client_id", "email", "iss", "name", "sub",
 /// The largest chain in an issued token, in bytes of JSON.
 const MAX_BYTES: usize = 4096;
 
-/// The actors of a token, the current actor first (RFC 8693 section 4.1).
+/// The actors of a token, the current actor first (RFC 8693 section 4.1). A clone, and a chain with one more actor, share the
+/// earlier actors.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct ActChain(Vec<Hop>);
+pub(crate) struct ActChain(Option<Arc<Hop>>);
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Debug, PartialEq)]
 struct Hop {
     party: Party,
     /// The members of `act` other than `iss`, `sub` and `act`.
     members: Map<String, Value>,
+    earlier: ActChain,
 }
 
 impl ActChain {
@@ -39,26 +41,28 @@ impl ActChain {
 
     /// Reads the claim `act` of a token of this issuer.
     pub(crate) fn from_claim(act: &Value, issuer: &IssuerId) -> Result<Self, Rejection> {
-        let mut chain = Vec::new();
-        let mut next = Some(act);
-        while let Some(act) = next {
-            chain.push(Hop::read(act, issuer)?);
-            next = act.get("act");
-        }
-        Ok(Self(chain))
+        let actors: Vec<_> = iter::successors(Some(act), |act| act.get("act"))
+            .map(|act| read_actor(act, issuer))
+            .collect::<Result<_, _>>()?;
+        Ok(actors.into_iter().rfold(Self::default(), |chain, (party, members)| chain.after(party, members)))
+    }
+
+    /// The chain with one more actor, who is the current actor.
+    fn after(self, party: Party, members: Map<String, Value>) -> Self {
+        Self(Some(Arc::new(Hop { party, members, earlier: self })))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// The number of actors.
     pub(crate) fn depth(&self) -> usize {
-        self.0.len()
+        self.parties().count()
     }
 
     pub(crate) fn parties(&self) -> impl Iterator<Item = &Party> {
-        self.0.iter().map(|hop| &hop.party)
+        iter::successors(self.0.as_deref(), |hop| hop.earlier.0.as_deref()).map(|hop| &hop.party)
     }
 
     /// The names of the actors other than the names in the chain.
@@ -81,9 +85,7 @@ impl ActChain {
             if position.is_some() && !may_repeat {
                 return Err(refuse(Reason::ActorRepeated).with_detail(format_args!("`{}`", actor.party.sub)));
             }
-            let current = Hop { party: actor.name_in_act.clone(), members: Map::new() };
-            self.0.reserve_exact(1);
-            self.0.insert(0, current);
+            self = self.after(actor.name_in_act.clone(), Map::new());
         }
         if self.depth() > max_depth {
             let detail = format!("{} actors, and `max_chain_depth` of the layer is {max_depth}", self.depth());
@@ -101,23 +103,17 @@ impl ActChain {
     /// The claim `act` of an issued token, or `None` for an empty chain. The claim names the issuer of an actor only if
     /// the issuer of the token is another one.
     pub(crate) fn to_claim<'a>(&'a self, own_issuer: &'a IssuerId) -> Option<ActClaim<'a>> {
-        ActClaim::new(&self.0, own_issuer)
+        Some(ActClaim { current: self.0.as_deref()?, own_issuer })
     }
 }
 
 /// The claim `act` of an issued token.
 pub(crate) struct ActClaim<'a> {
     current: &'a Hop,
-    earlier: &'a [Hop],
     own_issuer: &'a IssuerId,
 }
 
-impl<'a> ActClaim<'a> {
-    fn new(hops: &'a [Hop], own_issuer: &'a IssuerId) -> Option<Self> {
-        let (current, earlier) = hops.split_first()?;
-        Some(Self { current, earlier, own_issuer })
-    }
-
+impl ActClaim<'_> {
     /// The length of the claim in bytes of JSON.
     fn len(&self) -> usize {
         let mut length = Length(0);
@@ -129,9 +125,9 @@ impl<'a> ActClaim<'a> {
 
 impl Serialize for ActClaim<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { current: Hop { party, members }, earlier, own_issuer } = *self;
+        let Self { current: Hop { party, members, earlier }, own_issuer } = *self;
         let mut act = serializer.serialize_map(None)?;
-        if let Some(inner) = Self::new(earlier, own_issuer) {
+        if let Some(inner) = earlier.to_claim(own_issuer) {
             act.serialize_entry("act", &inner)?;
         }
         for name in IDENTITY_MEMBERS {
@@ -160,25 +156,25 @@ impl io::Write for Length {
     }
 }
 
-impl Hop {
-    /// Reads one actor.
-    fn read(act: &Value, token_issuer: &IssuerId) -> Result<Self, Rejection> {
-        let malformed = |detail: &str| refuse(Reason::ChainMalformed).with_detail(detail);
-        let mut members = act.as_object().ok_or_else(|| malformed("`act` is not an object"))?.clone();
-        members.remove("act");
-        if let Some(other) = members.keys().find(|name| !IDENTITY_MEMBERS.contains(&name.as_str())) {
-            return Err(malformed(&format!("`act` has the member `{other}`, which does not identify an actor")));
-        }
-        let mut name = |member: &str| match members.remove(member) {
-            None => Ok(None),
-            Some(Value::String(text)) if is_name(&text) => Ok(Some(text)),
-            Some(_) => Err(malformed(&format!("`{member}` in `act` is not a name"))),
-        };
-        let iss = name("iss")?.map_or_else(|| token_issuer.clone(), IssuerId::from);
-        let sub = name("sub")?.ok_or_else(|| malformed("an actor in `act` has no `sub`"))?;
-        if !members.values().all(Value::is_string) {
-            return Err(malformed("a member of `act` is not a string"));
-        }
-        Ok(Self { party: Party::new(iss, sub), members })
+/// Reads one actor: the party, and the other members that identify the party.
+fn read_actor(act: &Value, token_issuer: &IssuerId) -> Result<(Party, Map<String, Value>), Rejection> {
+    let malformed = |detail: &str| refuse(Reason::ChainMalformed).with_detail(detail);
+    let act = act.as_object().ok_or_else(|| malformed("`act` is not an object"))?;
+    let is_known = |name: &str| name == "act" || IDENTITY_MEMBERS.contains(&name);
+    if let Some(other) = act.keys().find(|name| !is_known(name)) {
+        return Err(malformed(&format!("`act` has the member `{other}`, which does not identify an actor")));
     }
+    let name = |member: &str| match act.get(member) {
+        None => Ok(None),
+        Some(Value::String(text)) if is_name(text) => Ok(Some(text)),
+        Some(_) => Err(malformed(&format!("`{member}` in `act` is not a name"))),
+    };
+    let iss = name("iss")?.map_or_else(|| token_issuer.clone(), IssuerId::from);
+    let sub = name("sub")?.ok_or_else(|| malformed("an actor in `act` has no `sub`"))?;
+    let others = act.iter().filter(|(name, _)| !matches!(name.as_str(), "act" | "iss" | "sub"));
+    let members: Map<_, _> = others.map(|(name, value)| (name.clone(), value.clone())).collect();
+    if !members.values().all(Value::is_string) {
+        return Err(malformed("a member of `act` is not a string"));
+    }
+    Ok((Party::new(iss, sub), members))
 }

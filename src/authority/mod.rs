@@ -20,7 +20,7 @@ mod semantics;
 pub(crate) use actor::Actor;
 pub(crate) use bounds::Bounds;
 pub(crate) use ceiling::{Ceiling, CeilingStep, LimitSource};
-pub(crate) use chain::{ActChain, ActClaim};
+pub(crate) use chain::ActChain;
 pub(crate) use facts::Facts;
 pub(crate) use grant::EffectiveGrant;
 pub(crate) use login::Login;

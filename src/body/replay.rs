@@ -108,6 +108,10 @@ impl<B: Body> Replay<B> {
         if !matches!(read, ReadOutcome::Frame(_)) {
             self.tail = Tail::Ended { hints: Hints::new(body) };
         }
+        if self.front.is_empty() {
+            // Most bodies have one frame and an end.
+            self.front.reserve_exact(2);
+        }
         self.front.push_back(Step { hints, outcome });
         read
     }

@@ -1,7 +1,7 @@
-use super::{AuthenticatedClient, AuthenticationMethod, Authenticator, Credentials};
+use super::{AuthenticatedClient, AuthenticationMethod, Authenticator, ClaimedClient};
 use crate::{
     limits::Budgets,
-    protocol::{ClientId, Identification, Reason, ReasonClass, Rejection, refuse},
+    protocol::{ClientId, Reason, ReasonClass, Rejection, refuse},
     records::{ClientRecord, Registry},
 };
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use std::sync::Arc;
 pub(crate) async fn authenticate(
     authenticator: &Authenticator,
     limits: &Budgets,
-    identification: &Identification<'_>,
+    claimed: &ClaimedClient<'_>,
 ) -> Result<(ClientId, AuthenticationMethod), Rejection> {
-    let (id, method) = match identification.sender.extension::<AuthenticatedClient>() {
+    let (id, method) = match claimed.sender.extension::<AuthenticatedClient>() {
         Some(client) => (client.id().clone(), client.method()),
-        None => check_credentials(authenticator, limits, identification).await?,
+        None => check_credentials(authenticator, limits, claimed).await?,
     };
-    if identification.client_id.as_ref().is_some_and(|claimed| id != *claimed) {
+    if claimed.client_id.as_ref().is_some_and(|named| id != *named) {
         return Err(refuse(Reason::ClientIdMismatch));
     }
     authenticator.check_method(&id, method)?;
@@ -28,15 +28,14 @@ pub(crate) async fn authenticate(
 async fn check_credentials(
     authenticator: &Authenticator,
     limits: &Budgets,
-    identification: &Identification<'_>,
+    claimed: &ClaimedClient<'_>,
 ) -> Result<(ClientId, AuthenticationMethod), Rejection> {
-    let credentials = Credentials::read(identification)?;
-    let presented = credentials.method();
+    let credentials = claimed.credentials.as_ref().map_err(Rejection::clone)?;
     let login = limits.login(credentials.client_address(), credentials.proofs());
     if let Some(login) = &login {
         login.admit()?;
     }
-    match authenticator.check(credentials, identification.sender.headers).await {
+    match authenticator.check(credentials, claimed.sender.headers).await {
         Ok(found) => {
             if let Some(login) = &login {
                 login.succeeded(&found.0);
@@ -48,7 +47,7 @@ async fn check_credentials(
             if let Some(login) = login.filter(|_| is_wrong) {
                 login.failed();
             }
-            let by_header = is_wrong && presented == AuthenticationMethod::ClientSecretBasic;
+            let by_header = is_wrong && credentials.method() == AuthenticationMethod::ClientSecretBasic;
             Err(if by_header { rejection.with_challenge() } else { rejection })
         }
     }
@@ -60,9 +59,9 @@ pub(crate) async fn authenticate_for_exchange(
     authenticator: &Authenticator,
     registry: &Registry,
     limits: &Budgets,
-    identification: &Identification<'_>,
+    claimed: &ClaimedClient<'_>,
 ) -> Result<(Arc<ClientRecord>, AuthenticationMethod), Rejection> {
-    let (id, method) = authenticate(authenticator, limits, identification).await?;
+    let (id, method) = authenticate(authenticator, limits, claimed).await?;
     match registry.client(id.as_str()) {
         Some(client) if client.may_exchange => Ok((Arc::clone(client), method)),
         _ => Err(refuse(Reason::GrantNotAllowed).with_detail(format_args!("client `{id}`"))),

@@ -44,14 +44,14 @@ impl Authenticator {
     /// Checks the credentials of a request with these headers.
     pub(super) async fn check(
         &self,
-        credentials: Credentials,
+        credentials: &Credentials,
         headers: &HeaderMap,
     ) -> Result<Authenticated, Rejection> {
         match &self.other {
-            Some(other) if !self.records_first || !self.has_method(&credentials) => {
-                ask_other(other, credentials.with_headers(headers.clone())).await
+            Some(other) if !self.records_first || !self.has_method(credentials) => {
+                ask_other(other, credentials, headers).await
             }
-            _ => self.by_record(&credentials).await,
+            _ => self.by_record(credentials).await,
         }
     }
 
@@ -86,6 +86,7 @@ impl Authenticator {
 
     async fn by_record(&self, credentials: &Credentials) -> Result<Authenticated, Rejection> {
         let method = credentials.method();
+        // The futures of the methods without a secret are large, and most requests need none of them: so they are on the heap.
         match method {
             AuthenticationMethod::ClientSecretBasic | AuthenticationMethod::ClientSecretPost => {
                 match self.secrets.check(credentials).await {
@@ -94,9 +95,9 @@ impl Authenticator {
                 }
             }
             AuthenticationMethod::PrivateKeyJwt | AuthenticationMethod::SpiffeJwt => {
-                self.by_assertion(credentials, method).await
+                Box::pin(self.by_assertion(credentials, method)).await
             }
-            AuthenticationMethod::TlsClientAuth => self.by_certificate(credentials).await,
+            AuthenticationMethod::TlsClientAuth => Box::pin(self.by_certificate(credentials)).await,
             AuthenticationMethod::None => self.by_id_alone(credentials),
             _ => Err(refuse(Reason::ClientAssertionUnsupported)),
         }
@@ -156,9 +157,13 @@ impl Authenticator {
 }
 
 /// Asks the authenticator of the application.
-async fn ask_other(other: &ClientAuthenticatorPart, credentials: Credentials) -> Result<Authenticated, Rejection> {
+async fn ask_other(
+    other: &ClientAuthenticatorPart,
+    credentials: &Credentials,
+    headers: &HeaderMap,
+) -> Result<Authenticated, Rejection> {
     let method = credentials.method();
-    match ask(other, credentials, FAILING).await? {
+    match ask(other, credentials.clone().with_headers(headers.clone()), FAILING).await? {
         Authentication::Client(id) => Ok((id, method)),
         Authentication::ClientBy(id, method) => Ok((id, method)),
         Authentication::Rejected if method == AuthenticationMethod::None => {

@@ -2,6 +2,13 @@ use crate::protocol::{self, Sensitive, form_decode};
 use data_encoding::{BASE64_NOPAD, BASE64URL_NOPAD};
 use zeroize::Zeroizing;
 
+/// Returns the client id and the secret of decoded `Authorization: Basic` credentials in which nothing is encoded. Such
+/// credentials have one reading. Returns `None` for all other credentials, and for an empty client id.
+pub(crate) fn plain_reading(bytes: &[u8]) -> Option<(&str, &str)> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    text.split_once(':').filter(|(id, _)| !id.is_empty() && !has_encoding(bytes))
+}
+
 /// Returns every pair of a client id and a secret that decoded `Authorization: Basic` credentials can mean, the standard
 /// reading first. Returns `None` if there is no such pair.
 ///
@@ -11,7 +18,7 @@ pub(crate) fn readings(bytes: &[u8]) -> Option<Vec<(String, Sensitive)>> {
     let colon = bytes.iter().position(|byte| *byte == b':')?;
     let (id, secret) = (&bytes[..colon], &bytes[colon + 1..]);
     // Most ids and secrets have nothing to decode, and have one reading.
-    let is_plain = !bytes.iter().any(|byte| matches!(byte, b'%' | b'+'));
+    let is_plain = !has_encoding(bytes);
     let mut found: Vec<(String, Sensitive)> = Vec::with_capacity(2 - usize::from(is_plain));
     let decoded = if is_plain { None } else { form_decode(id).zip(form_decode(secret)) };
     let decoded = decoded.as_ref().map(|(id, secret)| (id.as_slice(), secret.as_slice()));
@@ -22,6 +29,11 @@ pub(crate) fn readings(bytes: &[u8]) -> Option<Vec<(String, Sensitive)>> {
         }
     }
     (!found.is_empty()).then_some(found)
+}
+
+/// Whether a part of the credentials can be form-encoded.
+fn has_encoding(bytes: &[u8]) -> bool {
+    bytes.iter().any(|byte| matches!(byte, b'%' | b'+'))
 }
 
 /// Decodes base64 in the standard or the URL alphabet, with or without padding.
@@ -88,6 +100,28 @@ mod tests {
             assert!(reads(padded.trim_end_matches('=')));
             assert!(reads(&BASE64URL.encode(bytes)));
             assert!(reads(&BASE64URL_NOPAD.encode(bytes)));
+        }
+    }
+
+    #[test]
+    fn plain_credentials_have_one_reading() {
+        for (pair, is_plain) in [
+            (&b"orders:s3cret"[..], true),
+            (b"orders:a:b", true),
+            (b"orders:", true),
+            ("\u{e9}:\u{e9}".as_bytes(), true),
+            (b"orders:\xe9", false),
+            (b"or%64ers:s3cret", false),
+            (b"orders:a+b", false),
+            (b"orders:100%", false),
+            (b":s3cret", false),
+            (b"orders", false),
+        ] {
+            let plain = plain_reading(pair).map(|(id, secret)| (id.to_owned(), Sensitive::new(secret.to_owned())));
+            assert_eq!(plain.is_some(), is_plain, "{pair:?}");
+            if let Some(plain) = plain {
+                assert_eq!(readings(pair), Some(vec![plain]), "{pair:?}");
+            }
         }
     }
 

@@ -36,13 +36,9 @@ const JWT_SPIFFE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-spiffe
 #[derive(Clone)]
 pub struct Credentials {
     method: AuthenticationMethod,
-    /// Pairs of a client id and a secret. A method with a secret has at least one pair; other methods have none.
+    /// Pairs of a client id and a secret, other than the plain reading of `basic`.
     readings: Vec<(String, Sensitive)>,
     /// The decoded `Authorization: Basic` credentials of the request.
-    #[cfg_attr(
-        not(feature = "server-authenticator"),
-        allow(dead_code, reason = "only the server authenticator reads it")
-    )]
     basic: Option<Zeroizing<Vec<u8>>>,
     /// The parameter `client_id`.
     client_id: Option<String>,
@@ -65,7 +61,9 @@ impl Credentials {
             AuthenticationMethod::ClientSecretBasic => {
                 let (id, secret) = (form_encode(client_id), Zeroizing::new(form_encode(secret)));
                 let pair = Zeroizing::new([id.as_bytes(), b":", secret.as_bytes()].concat());
-                credentials.readings = basic::readings(&pair).unwrap_or_else(plain);
+                if basic::plain_reading(&pair).is_none() {
+                    credentials.readings = basic::readings(&pair).unwrap_or_else(plain);
+                }
                 credentials.basic = Some(pair);
                 credentials.client_id = None;
             }
@@ -139,7 +137,7 @@ impl Credentials {
     ///
     /// The client is not authenticated yet. Another reading can have another client id.
     pub fn client_id(&self) -> &str {
-        self.readings.first().map(|(client_id, _)| client_id).or(self.client_id.as_ref()).map_or("", String::as_str)
+        self.readings().next().map(|(client_id, _)| client_id).or(self.client_id.as_deref()).unwrap_or_default()
     }
 
     /// Tries all readings with a function that says whether a client id and a secret are right.
@@ -161,7 +159,8 @@ impl Credentials {
     ///
     /// For an authenticator that is asynchronous; such an authenticator must try all readings.
     pub fn readings(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.readings.iter().map(|(client_id, secret)| (&**client_id, secret.expose()))
+        let plain = self.basic.as_deref().and_then(|pair| basic::plain_reading(pair));
+        plain.into_iter().chain(self.readings.iter().map(|(client_id, secret)| (&**client_id, secret.expose())))
     }
 
     /// The `client_assertion_type` and the `client_assertion` (RFC 7521 section 4.2). Nothing in the assertion is verified.
@@ -187,23 +186,24 @@ impl Credentials {
     /// What names the client and proves its identity, for the budgets of wrong credentials: pairs of a client id and a
     /// secret or an assertion.
     pub(super) fn proofs(&self) -> impl Iterator<Item = (&str, &str)> {
-        let other = self.readings.is_empty().then(|| {
+        let other = self.readings().next().is_none().then(|| {
             let assertion = self.assertion.as_ref().map_or("", |(_, assertion)| assertion.expose());
             (self.client_id(), assertion)
         });
         self.readings().chain(other)
     }
 
-    /// Reads the credentials of a request, which must use exactly one method. The headers are left out.
-    pub(crate) fn read(identification: &Identification<'_>) -> Result<Self, Rejection> {
-        let Identification { sender, authorization, client_id, client_secret, client_assertion, .. } = identification;
+    /// Takes the credentials of a request, which must use exactly one method. The headers are left out.
+    pub(super) fn take(identification: &mut Identification<'_>) -> Result<Self, Rejection> {
+        let Identification { sender, authorization, client_id, client_secret, client_assertion, client_assertion_type } =
+            identification;
         let mut credentials = Self::without_secret(AuthenticationMethod::None, client_id.as_deref());
         credentials.address = sender.address.cloned();
         credentials.certificates = sender.extension().cloned();
-        match (authorization, client_secret, client_assertion, &identification.client_assertion_type) {
+        match (*authorization, client_secret.take(), client_assertion.take(), client_assertion_type.take()) {
             (None, None, Some(assertion), Some(assertion_type)) => {
-                credentials.method = method_of(assertion_type);
-                credentials.assertion = Some((assertion_type.clone(), assertion.clone()));
+                credentials.method = method_of(&assertion_type);
+                credentials.assertion = Some((assertion_type, assertion));
             }
             // RFC 7521 section 4.2.1 wants another answer than for two secrets.
             (_, _, Some(_), _) | (_, _, _, Some(_)) => {
@@ -219,15 +219,17 @@ impl Credentials {
                     return Err(refuse(Reason::ClientSchemeUnsupported).with_challenge());
                 }
                 let pair = basic::decode_base64(token.trim_matches(' ')).ok_or_else(malformed)?;
-                credentials.readings = basic::readings(&pair).ok_or_else(malformed)?;
+                if basic::plain_reading(&pair).is_none() {
+                    credentials.readings = basic::readings(&pair).ok_or_else(malformed)?;
+                }
                 credentials.method = AuthenticationMethod::ClientSecretBasic;
                 credentials.basic = Some(pair);
             }
             (None, secret, None, None) => {
-                let Some(id) = client_id else { return Err(refuse(Reason::ClientCredentialsMissing)) };
+                let Some(id) = &credentials.client_id else { return Err(refuse(Reason::ClientCredentialsMissing)) };
                 credentials.method = match secret {
                     Some(secret) => {
-                        credentials.readings = vec![(id.clone(), secret.clone())];
+                        credentials.readings = vec![(id.clone(), secret)];
                         AuthenticationMethod::ClientSecretPost
                     }
                     None if credentials.certificates.is_some() => AuthenticationMethod::TlsClientAuth,
@@ -250,7 +252,7 @@ fn method_of(assertion_type: &str) -> AuthenticationMethod {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids: Vec<_> = self.readings.iter().map(|(id, _)| id).chain(&self.client_id).collect();
+        let ids: Vec<_> = self.readings().map(|(id, _)| id).chain(self.client_id.as_deref()).collect();
         f.debug_struct("Credentials").field("method", &self.method).field("client_ids", &ids).finish_non_exhaustive()
     }
 }

@@ -7,6 +7,7 @@ mod authenticator;
 mod basic;
 #[cfg(feature = "client-certificates")]
 mod certificate;
+mod claimed;
 mod credentials;
 mod method;
 mod outer_layer;
@@ -27,10 +28,11 @@ pub use proxy_certificates::{ProxyCertificates, ProxyCertificatesLayer};
 pub use server_authenticator::{ProbeError, ServerAuthenticator, ServerAuthenticatorBuilder, ServerMethod};
 
 #[cfg(any(test, fuzzing))]
-pub(crate) use basic::{decode_base64, readings};
+pub(crate) use basic::{decode_base64, plain_reading, readings};
 
 pub(crate) use authenticate::{authenticate, authenticate_for_exchange};
 pub(crate) use authenticator::Authenticator;
+pub(crate) use claimed::ClaimedClient;
 pub(crate) use secrets::Secrets;
 
 use crate::plug::{BoxPlug, Plug};

@@ -58,14 +58,14 @@ use crate::{
     policy::{PolicyPart, Table},
     proof::Proofs,
     protocol::{Rejection, Sender},
-    records::{Party, Registry},
+    records::Registry,
     replay::Replays,
     settings::Settings,
     signing::Signer,
     status::StatusChecks,
     token::Verifier,
 };
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 /// The parts, records and settings that all exchanges of a layer use.
 #[derive(Clone)]
@@ -90,7 +90,7 @@ impl Exchange {
         &self,
         observer: &mut impl Observer,
         sender: Sender<'_>,
-        body: &[u8],
+        body: impl Deref<Target = [u8]>,
     ) -> Result<Issued, Rejection> {
         let stages = async {
             let decided = self.stages_before_signing(observer, sender, body).await?;
@@ -108,7 +108,7 @@ impl Exchange {
         &self,
         observer: &mut impl Observer,
         sender: Sender<'_>,
-        body: &[u8],
+        body: impl Deref<Target = [u8]>,
     ) -> Result<Decided, Rejection> {
         self.settings.in_time(self.stages_before_signing(observer, sender, body)).await
     }
@@ -117,29 +117,27 @@ impl Exchange {
         &self,
         observer: &mut impl Observer,
         sender: Sender<'_>,
-        body: &[u8],
+        body: impl Deref<Target = [u8]>,
     ) -> Result<Decided, Rejection> {
         let Self { registry, settings, limits, authenticator, proofs, verifier, status, policy, .. } = self;
 
         limits.admit_peer(sender.address)?;
-        let presented = Presented::read(sender, body)?;
-        observer.presented(&presented);
+        // A stage that is borrowed here would have room in the future until the last stage. `inspect` borrows it elsewhere.
+        let presented = Presented::read(sender, &body).inspect(|stage| observer.presented(stage))?;
+        // No later stage needs the form, and the form has a token.
+        drop(body);
 
         // Before the client is authenticated, no token is decoded and no key is fetched.
-        let authenticated = Authenticated::authenticate(presented, authenticator, registry, limits).await?;
-        observer.authenticated(&authenticated);
-        limits.admit_exchange(&authenticated.client().id, authenticated.client().max_exchanges)?;
+        let authenticated = Authenticated::authenticate(presented, authenticator, registry, limits).await;
+        let authenticated = authenticated.inspect(|stage| observer.authenticated(stage))?.admit(limits)?;
 
-        let proven = Proven::prove(authenticated, proofs, sender).await?;
-        observer.proven(&proven);
+        let proven = Proven::prove(authenticated, proofs, sender).await.inspect(|stage| observer.proven(stage))?;
 
-        let resolved = Resolved::resolve(proven, registry, settings.max_targets)?;
-        observer.resolved(&resolved);
+        let resolved = Resolved::resolve(proven, registry, settings.max_targets);
+        let resolved = resolved.inspect(|stage| observer.resolved(stage))?;
 
-        let validated = Validated::validate(resolved, verifier).await?;
-        observer.validated(&validated);
-        let Party { iss, sub } = validated.subject().original_party();
-        limits.admit_subject(&iss, &sub)?;
+        let validated = Validated::validate(resolved, verifier).await;
+        let validated = validated.inspect(|stage| observer.validated(stage))?.admit(limits)?;
 
         let bounded = Bounded::bound(validated, registry, settings)?;
         observer.bounded(&bounded);

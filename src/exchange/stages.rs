@@ -8,18 +8,20 @@
 //! From [`Validated`] on, a stage dereferences to the stage before it. So every accessor of an earlier stage works on the
 //! later stages, and a `&Decided` can be passed to a function that takes a `&Bounded`.
 
+#![expect(clippy::manual_async_fn, reason = "an `async fn` would hold the stage before in two places")]
+
 use crate::{
     ancestry::{Ancestry, Lineage, PresentedToken},
     authority::{ActChain, Actor, Bounds, EffectiveGrant, Facts, Parameters},
-    client_auth::{AuthenticationMethod, Authenticator, authenticate_for_exchange},
+    client_auth::{AuthenticationMethod, Authenticator, ClaimedClient, authenticate_for_exchange},
     clock::Clock,
     limits::Budgets,
     plug::{Failing, ask},
     policy::{self, Bindings, Decision, Grant, PolicyPart, Query, ShadowOutcome},
     proof::{Outcome, Permission, Possession, Proofs},
     protocol::{
-        Answer, Identification, IssuerId, KeyId, NumericDate, Reason, Rejection, Requested, Scope, Sender, TargetId,
-        TokenId, TokenRequest, TokenType,
+        Answer, IssuerId, KeyId, NumericDate, Reason, Rejection, Requested, Scope, Sender, TargetId, TokenId,
+        TokenRequest, TokenType,
     },
     records::{ClientRecord, Party, Registry, SubjectId, TargetRecord},
     replay::{Replays, UseKey},
@@ -35,23 +37,25 @@ use std::{ops::Deref, sync::Arc};
 /// Stage 1: the request is a form that can be read in only one way.
 #[derive(Debug)]
 pub(crate) struct Presented<'a> {
-    request: TokenRequest<'a>,
+    client: ClaimedClient<'a>,
+    requested: Requested,
 }
 
 impl<'a> Presented<'a> {
     /// Reads the sender and the form of a request.
     pub(crate) fn read(sender: Sender<'a>, body: &[u8]) -> Result<Self, Rejection> {
-        Ok(Self { request: TokenRequest::read(sender, body)? })
+        let TokenRequest { identification, requested } = TokenRequest::read(sender, body)?;
+        Ok(Self { client: ClaimedClient::read(identification), requested })
     }
 
-    /// The credentials of the client, which are not checked yet.
-    pub(crate) fn identification(&self) -> &Identification<'a> {
-        &self.request.identification
+    /// The client and its credentials, which are not checked yet.
+    pub(crate) fn client(&self) -> &ClaimedClient<'a> {
+        &self.client
     }
 
     /// The parameters of the request, which are not checked yet.
     pub(crate) fn requested(&self) -> &Requested {
-        &self.request.requested
+        &self.requested
     }
 }
 
@@ -65,15 +69,23 @@ pub(crate) struct Authenticated {
 
 impl Authenticated {
     /// Authenticates the client, unless too many wrong credentials came before.
-    pub(crate) async fn authenticate(
+    pub(crate) fn authenticate(
         presented: Presented<'_>,
         authenticator: &Authenticator,
         registry: &Registry,
         limits: &Budgets,
-    ) -> Result<Self, Rejection> {
-        let TokenRequest { identification, requested } = presented.request;
-        let (client, method) = authenticate_for_exchange(authenticator, registry, limits, &identification).await?;
-        Ok(Self { client, method, requested })
+    ) -> impl Future<Output = Result<Self, Rejection>> {
+        async move {
+            let claimed = &presented.client;
+            let (client, method) = authenticate_for_exchange(authenticator, registry, limits, claimed).await?;
+            Ok(Self { client, method, requested: presented.requested })
+        }
+    }
+
+    /// Takes the exchange from the budget of the client.
+    pub(crate) fn admit(self, limits: &Budgets) -> Result<Self, Rejection> {
+        limits.admit_exchange(&self.client.id, self.client.max_exchanges)?;
+        Ok(self)
     }
 
     pub(crate) fn client(&self) -> &ClientRecord {
@@ -100,14 +112,16 @@ pub(crate) struct Proven {
 
 impl Proven {
     /// Checks the DPoP proof, and notes the certificate of the client.
-    pub(crate) async fn prove(
+    pub(crate) fn prove(
         authenticated: Authenticated,
         proofs: &Proofs,
         sender: Sender<'_>,
-    ) -> Result<Self, Rejection> {
-        let Authenticated { client, requested, .. } = authenticated;
-        let possession = proofs.check(sender, &client).await?;
-        Ok(Self { client, possession, requested })
+    ) -> impl Future<Output = Result<Self, Rejection>> {
+        async move {
+            let possession = proofs.check(sender, &authenticated.client).await?;
+            let Authenticated { client, requested, .. } = authenticated;
+            Ok(Self { client, possession, requested })
+        }
     }
 
     /// What the sender possesses.
@@ -161,22 +175,35 @@ impl Resolved {
 pub(crate) struct Validated {
     resolved: Resolved,
     subject: VerifiedToken,
-    actor: Option<VerifiedToken>,
+    /// On the heap, because most requests have no actor token.
+    actor: Option<Box<VerifiedToken>>,
     /// The name under which the subject token is used up, if the subject token may be exchanged once.
     one_time_key: Option<UseKey>,
 }
 
 impl Validated {
     /// Validates the subject token, and then the actor token.
-    pub(crate) async fn validate(resolved: Resolved, verifier: &Verifier) -> Result<Self, Rejection> {
-        let client = &resolved.client.id;
-        let subject = verifier.verify(&resolved.parameters.subject, TokenRole::Subject, client).await?;
-        let actor = match &resolved.parameters.actor {
-            Some(declared) => Some(verifier.verify(declared, TokenRole::Actor, client).await?),
-            None => None,
-        };
-        let one_time_key = verifier.one_time_key(&subject, &resolved.parameters.subject, resolved.client())?;
-        Ok(Self { resolved, subject, actor, one_time_key })
+    pub(crate) fn validate(resolved: Resolved, verifier: &Verifier) -> impl Future<Output = Result<Self, Rejection>> {
+        async move {
+            let client = resolved.client();
+            let subject = verifier.verify(&resolved.parameters.subject, TokenRole::Subject, &client.id).await?;
+            let actor = match &resolved.parameters.actor {
+                Some(declared) => {
+                    let verified = Box::pin(verifier.verify(declared, TokenRole::Actor, &client.id)).await?;
+                    Some(Box::new(verified))
+                }
+                None => None,
+            };
+            let one_time_key = verifier.one_time_key(&subject, &resolved.parameters.subject, client)?;
+            Ok(Self { resolved, subject, actor, one_time_key })
+        }
+    }
+
+    /// Takes the exchange from the budget of the subject.
+    pub(crate) fn admit(self, limits: &Budgets) -> Result<Self, Rejection> {
+        let Party { iss, sub } = self.subject.original_party();
+        limits.admit_subject(&iss, &sub)?;
+        Ok(self)
     }
 
     pub(crate) fn subject(&self) -> &VerifiedToken {
@@ -184,7 +211,7 @@ impl Validated {
     }
 
     pub(crate) fn actor_token(&self) -> Option<&VerifiedToken> {
-        self.actor.as_ref()
+        self.actor.as_deref()
     }
 
     /// Whether the subject token may be exchanged once.

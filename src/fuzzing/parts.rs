@@ -2,7 +2,7 @@
 
 use crate::{
     authority::ActChain,
-    client_auth::{decode_base64, readings},
+    client_auth::{decode_base64, plain_reading, readings},
     jose::Claims,
     policy::{Decision, Query, Rule, Table},
     records::{IssuerId, Party},
@@ -21,10 +21,15 @@ pub fn basic(data: &[u8]) {
 }
 
 fn credentials(bytes: &[u8]) {
+    let plain = plain_reading(bytes);
     let Some(readings) = readings(bytes) else {
+        assert!(plain.is_none());
         return assert!(bytes.first().is_none_or(|first| *first == b':') || !bytes.contains(&b':'));
     };
     assert!((1..=2).contains(&readings.len()));
+    if let Some((id, secret)) = plain {
+        assert!(readings.len() == 1 && (id, secret) == (&*readings[0].0, readings[0].1.expose()));
+    }
     for (id, secret) in &readings {
         assert!(!id.is_empty());
         // A client that follows RFC 6749 section 2.3.1 is read as it means.

@@ -9,7 +9,7 @@ pub(crate) use revoked_text::LONGEST;
 
 use crate::{
     audit::{Attempt, Operation},
-    client_auth::{Authenticator, authenticate},
+    client_auth::{Authenticator, ClaimedClient, authenticate},
     exchange::Exchange,
     jose::{Claims, ClientVerifier, Compact, KeyMatch, KeySet, KeyUse, RawHeader},
     limits::Budgets,
@@ -125,9 +125,9 @@ impl<'a> IssuedTokens<'a> {
     ) -> Result<Response<Bytes>, Rejection> {
         attempt.asked_about(token.jti());
         self.limits.admit_peer(sender.address)?;
-        let identification = Identification::read(sender, form)?;
-        attempt.identified(&identification);
-        let (client_id, method) = authenticate(self.authenticator, self.limits, &identification).await?;
+        let claimed = ClaimedClient::read(Identification::read(sender, form)?);
+        attempt.claimed(&claimed);
+        let (client_id, method) = authenticate(self.authenticator, self.limits, &claimed).await?;
         attempt.client_is(&client_id, method);
         attempt.token_belongs_to(token.text("client_id"), token.text("sub"), token.expires_at());
         match endpoint {

@@ -47,7 +47,11 @@ impl Proofs {
     pub(crate) async fn check(&self, sender: Sender<'_>, client: &ClientRecord) -> Result<Possession, Rejection> {
         let certificate = sender.extension::<PeerCertificates>().and_then(PeerCertificates::leaf);
         let certificate = certificate.map(Thumbprint::of_certificate);
-        let proven = self.check_dpop(sender, client).await?;
+        // The future of the check is on the heap, because most requests have no proof.
+        let proven = match sender.headers.contains_key(DPOP) {
+            true => Box::pin(self.check_dpop(sender, client)).await?,
+            false => None,
+        };
         let (key, next_nonce) = proven.map_or((None, None), |(key, next_nonce)| (Some(key), next_nonce));
         if client.dpop_bound && key.is_none() && !self.are_assumed {
             return Err(refuse(Reason::DpopProofMissing));

@@ -15,10 +15,9 @@ pub(crate) struct Requested {
 }
 
 /// The client identification of a request as received, unchecked (RFC 6749 section 2.3).
-#[derive(Debug)]
 pub(crate) struct Identification<'a> {
     pub(crate) sender: Sender<'a>,
-    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) authorization: Option<&'a HeaderValue>,
     pub(crate) client_id: Option<String>,
     pub(crate) client_secret: Option<Sensitive>,
     pub(crate) client_assertion: Option<Sensitive>,
@@ -30,10 +29,7 @@ impl<'a> Identification<'a> {
     fn take(sender: Sender<'a>, form: &mut Form) -> Result<Self, Rejection> {
         let headers = sender.headers;
         let mut authorizations = headers.get_all(AUTHORIZATION).iter();
-        let authorization = authorizations.next().cloned().map(|mut header| {
-            header.set_sensitive(true);
-            header
-        });
+        let authorization = authorizations.next();
         if authorizations.next().is_some() {
             return Err(refuse(Reason::SeveralClientCredentials));
         }
@@ -62,7 +58,6 @@ pub(crate) struct DeclaredToken {
 }
 
 /// A token exchange request: a form that can be read in one way only.
-#[derive(Debug)]
 pub(crate) struct TokenRequest<'a> {
     pub(crate) identification: Identification<'a>,
     pub(crate) requested: Requested,

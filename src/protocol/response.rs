@@ -11,7 +11,7 @@ const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("5");
 
 /// The size of an answer without its texts, rounded up, in bytes.
-const ANSWER_OVERHEAD: usize = 256;
+const ANSWER_OVERHEAD: usize = 128;
 
 /// The answer to a successful exchange (RFC 8693 section 2.2.1).
 pub(crate) struct Answer<'a> {
@@ -95,6 +95,7 @@ fn json_text_response(status: StatusCode, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();
+    headers.reserve(3);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));

@@ -100,39 +100,42 @@ where
 }
 
 /// Reads the body of a request, and answers the request or passes the request to the wrapped service.
-async fn read_and_answer<S, B, R>(
+// Not an `async fn`, which would have room for the request twice.
+fn read_and_answer<S, B, R>(
     mut inner: S,
     state: Arc<ServiceState>,
     request: Request<B>,
     purpose: Purpose,
-) -> Result<Response<ResponseBody<R>>, S::Error>
+) -> impl Future<Output = Result<Response<ResponseBody<R>>, S::Error>>
 where
     S: Service<Request<B>, Response = Response<R>>,
     B: RequestBody,
 {
     let (parts, body) = request.into_parts();
-    let body = read(body, &state.body_limits).await;
-    // An answer does not need the wrapped service, so the service is dropped first. A service with a concurrency limit then
-    // has room for another request. The futures are boxed, so that a form that passes needs less memory.
-    let response = match state.action(purpose, &body) {
-        Action::Pass => {
-            let request = Request::from_parts(parts, B::from_replay(body.into_replay()));
-            return Ok(inner.call(request).await?.map(ResponseBody::wrapped));
-        }
-        Action::Exchange(form) => {
-            drop((inner, body));
-            Box::pin(state.exchange(&parts, &form)).await
-        }
-        Action::IssuedToken { exchange, endpoint, token, form } => {
-            drop((inner, body));
-            Box::pin(state.answer_for_issued_token(&exchange, endpoint, &token, &parts, &form)).await
-        }
-        Action::Refuse(reason) => {
-            drop(inner);
-            Box::pin(state.refuse(purpose.operation(), reason, &parts)).await
-        }
-    };
-    Ok(response.map(ResponseBody::ours))
+    async move {
+        let body = read(body, &state.body_limits).await;
+        // An answer does not need the wrapped service, so the service is dropped first. A service with a concurrency limit then
+        // has room for another request. The futures are boxed, so that a form that passes needs less memory.
+        let response = match state.action(purpose, &body) {
+            Action::Pass => {
+                let request = Request::from_parts(parts, B::from_replay(body.into_replay()));
+                return Ok(inner.call(request).await?.map(ResponseBody::wrapped));
+            }
+            Action::Exchange(form) => {
+                drop((inner, body));
+                Box::pin(state.exchange(&parts, form)).await
+            }
+            Action::IssuedToken { exchange, endpoint, token, form } => {
+                drop((inner, body));
+                Box::pin(state.answer_for_issued_token(&exchange, endpoint, &token, &parts, &form)).await
+            }
+            Action::Refuse(reason) => {
+                drop(inner);
+                Box::pin(state.refuse(purpose.operation(), reason, &parts)).await
+            }
+        };
+        Ok(response.map(ResponseBody::ours))
+    }
 }
 
 /// The next step for a request, by its head.
@@ -325,9 +328,9 @@ impl ServiceState {
     }
 
     /// Answers an exchange. Every attempt is in exactly one audit event.
-    async fn exchange(&self, parts: &Parts, form: &[u8]) -> Response<Bytes> {
+    async fn exchange(&self, parts: &Parts, form: SensitiveBytes) -> Response<Bytes> {
         let exchange = self.current.exchange();
-        let mut attempt = self.start_attempt(Operation::Exchange, &exchange, parts, form);
+        let mut attempt = self.start_attempt(Operation::Exchange, &exchange, parts, &form);
         let outcome = exchange.issue(&mut attempt, Sender::of(parts), form).await;
         match attempt.finish(outcome).await {
             Ok(issued) => success_response(&issued.answer()),

@@ -1,12 +1,12 @@
 use crate::{
-    authority::{ActClaim, EffectiveGrant, Login},
+    authority::{EffectiveGrant, Login},
     protocol::{ANCESTRY, ClientId, EXCHANGED_FROM, IssuerId, NumericDate, TokenType},
     records::TargetRecord,
-    token::{Binding, Claims, VerifiedToken},
+    token::{Claims, VerifiedToken},
 };
-use serde::{Serialize, Serializer};
+use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 /// The facts that an issued token states.
 pub(crate) struct TokenContents<'a> {
@@ -45,18 +45,6 @@ pub(super) fn typ(token_type: &TokenType, targets: &[Arc<TargetRecord>]) -> &'st
     if is_plain { PLAIN_TYP } else { ACCESS_TOKEN_TYP }
 }
 
-/// The value of a claim of an issued token.
-#[derive(Serialize)]
-#[serde(untagged)]
-pub(super) enum Claim<'a> {
-    Text(&'a str),
-    Seconds(u64),
-    Audiences(Audiences<'a>),
-    Act(ActClaim<'a>),
-    Confirmation(Binding),
-    Json(&'a Value),
-}
-
 /// The claim `aud` for these targets: one string, or a list of strings.
 pub(super) struct Audiences<'a>(&'a [Arc<TargetRecord>]);
 
@@ -69,63 +57,69 @@ impl Serialize for Audiences<'_> {
     }
 }
 
-/// Builds the claims of the issued token (RFC 9068 section 2.2, RFC 8693 section 4). Every claim is named in this
-/// function or in the record of a target; no claim is copied only because the subject token has it.
-pub(super) fn build<'a>(contents: &'a TokenContents<'_>, stamp: &'a Stamp<'_>) -> BTreeMap<&'a str, Claim<'a>> {
-    let mut claims = BTreeMap::new();
-    let mut put = |name: &'a str, value: Claim<'a>| claims.insert(name, value);
-    put("iss", Claim::Text(contents.issuer));
-    put("sub", Claim::Text(contents.sub));
-    put("aud", Claim::Audiences(Audiences(contents.targets)));
-    put("exp", Claim::Seconds(stamp.expires_at.seconds()));
-    put("iat", Claim::Seconds(stamp.issued_at.seconds()));
-    put("jti", Claim::Text(stamp.jti));
-    put("client_id", Claim::Text(contents.client_id));
-    put("scope", Claim::Text(contents.grant.scope().as_text()));
-    if let Some(exchanged_from) = &contents.exchanged_from {
-        put(EXCHANGED_FROM, Claim::Json(exchanged_from));
-    }
-    if let Some(ancestry) = &contents.ancestry {
-        put(ANCESTRY, Claim::Text(ancestry));
-    }
-    let cnf = contents.grant.binding().binding();
-    if !cnf.is_none() {
-        put("cnf", Claim::Confirmation(cnf));
-    }
-    if let Some(act) = contents.grant.chain().to_claim(contents.issuer) {
-        put("act", Claim::Act(act));
-    }
-    let Login { auth_time, acr, amr } = contents.login;
-    if let Some(acr) = acr {
-        put("acr", Claim::Text(acr));
-    }
-    for (name, value) in [("auth_time", auth_time), ("amr", amr)] {
-        value.as_ref().map(|value| put(name, Claim::Json(value)));
-    }
-    for name in copied_claims(contents) {
-        if let Some(value) = contents.subject.claims.get(name) {
-            put(name, Claim::Json(value));
+/// The claims of an issued token (RFC 9068 section 2.2, RFC 8693 section 4). Every claim is named in the code of this type or
+/// in the record of a target; no claim is copied only because the subject token has it.
+pub(super) struct IssuedClaims<'a> {
+    pub(super) contents: &'a TokenContents<'a>,
+    pub(super) stamp: &'a Stamp<'a>,
+}
+
+impl Serialize for IssuedClaims<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { contents, stamp } = self;
+        let TokenContents { grant, login, subject, .. } = contents;
+        let cnf = grant.binding().binding();
+        let mut claims = serializer.serialize_map(None)?;
+        put_some(&mut claims, "acr", login.acr.as_deref())?;
+        put_some(&mut claims, "act", grant.chain().to_claim(contents.issuer).as_ref())?;
+        put_some(&mut claims, "amr", login.amr.as_ref())?;
+        claims.serialize_entry("aud", &Audiences(contents.targets))?;
+        put_some(&mut claims, "auth_time", login.auth_time.as_ref())?;
+        claims.serialize_entry("client_id", contents.client_id)?;
+        put_some(&mut claims, "cnf", Some(&cnf).filter(|cnf| !cnf.is_none()))?;
+        put_some(&mut claims, ANCESTRY, contents.ancestry.as_deref())?;
+        put_some(&mut claims, EXCHANGED_FROM, contents.exchanged_from.as_ref())?;
+        claims.serialize_entry("exp", &stamp.expires_at.seconds())?;
+        claims.serialize_entry("iat", &stamp.issued_at.seconds())?;
+        claims.serialize_entry("iss", contents.issuer)?;
+        claims.serialize_entry("jti", stamp.jti)?;
+        claims.serialize_entry("scope", grant.scope().as_text())?;
+        claims.serialize_entry("sub", contents.sub)?;
+        // No record of a target lists a claim with a name above.
+        for name in copied_claims(contents) {
+            put_some(&mut claims, name, subject.claims.get(name))?;
         }
+        claims.end()
     }
-    claims
 }
 
 /// The claims of a token that would be issued at this time, with a name that no token has.
 pub(crate) fn claims_of(contents: &TokenContents<'_>, issued_at: NumericDate) -> Claims {
     let expires_at = contents.grant.expires_at(issued_at);
     let stamp = Stamp { issued_at, expires_at, jti: "a-made-up-name" };
-    let claims = build(contents, &stamp);
+    let claims = IssuedClaims { contents, stamp: &stamp };
     // The claims are written and read by this crate.
     serde_json::to_vec(&claims).ok().and_then(|json| Claims::from_json(json).ok()).unwrap_or_default()
 }
 
+/// Writes a claim that has a value.
+fn put_some<M: SerializeMap>(
+    claims: &mut M,
+    name: &str,
+    value: Option<&(impl Serialize + ?Sized)>,
+) -> Result<(), M::Error> {
+    value.map_or(Ok(()), |value| claims.serialize_entry(name, value))
+}
+
 /// The names of the claims that are copied from the subject token: the claims that the record of every target lists. If
-/// the subject token is foreign, the record of its issuer must list the claims too.
+/// the subject token is foreign, the record of its issuer must list the claims too. No name is repeated.
 fn copied_claims<'a>(contents: &TokenContents<'a>) -> impl Iterator<Item = &'a str> {
     let TokenContents { targets, subject, .. } = *contents;
-    let everywhere = move |name: &&String| {
+    let listed = targets.first().map_or(&[][..], |target| &target.claims);
+    let is_copied = move |(position, name): &(usize, &String)| {
         targets.iter().all(|target| target.claims.contains(name))
             && (subject.own || subject.issuer.claims.contains(name))
+            && !listed[..*position].contains(name)
     };
-    targets.first().into_iter().flat_map(|target| &target.claims).filter(everywhere).map(String::as_str)
+    listed.iter().enumerate().filter(is_copied).map(|(_, name)| name.as_str())
 }

@@ -1,6 +1,6 @@
 use super::{
     Signer,
-    claims::{self, Stamp, TokenContents},
+    claims::{self, IssuedClaims, Stamp, TokenContents},
 };
 use crate::{
     clock::Clock,
@@ -35,14 +35,7 @@ impl SignedToken {
             .ok_or_else(|| refuse(Reason::SignerUnavailable).with_detail("the system has no randomness"))?;
         let stamp = Stamp { issued_at, expires_at, jti: &jti };
         let header = signer.header(claims::typ(contents.token_type, contents.targets));
-        let mut payload = Vec::with_capacity(USUAL_PAYLOAD);
-        // Writing claims to memory cannot fail.
-        let _ = serde_json::to_writer(&mut payload, &claims::build(contents, &stamp));
-        let length = header.len() + BASE64URL_NOPAD.encode_len(payload.len());
-        let mut token = String::with_capacity(length + USUAL_SIGNATURE);
-        token.push_str(header);
-        token.push('.');
-        BASE64URL_NOPAD.encode_append(&payload, &mut token);
+        let mut token = unsigned(header, &IssuedClaims { contents, stamp: &stamp });
         let signature = signer.sign(&token).await?;
         // If the text moves to get room for the signature, the copy that stays behind has no signature.
         token.reserve(1 + BASE64URL_NOPAD.encode_len(signature.as_bytes().len()));
@@ -57,4 +50,17 @@ impl SignedToken {
         let key_id = signer.key_id().clone();
         Ok(Self { token: Sensitive::new(token), jti, key_id, expires_at, expires_in })
     }
+}
+
+/// The first two segments of a token, with room for a signature.
+fn unsigned(header: &str, claims: &IssuedClaims<'_>) -> String {
+    let mut payload = Vec::with_capacity(USUAL_PAYLOAD);
+    // Writing claims to memory cannot fail.
+    let _ = serde_json::to_writer(&mut payload, claims);
+    let length = header.len() + BASE64URL_NOPAD.encode_len(payload.len());
+    let mut token = String::with_capacity(length + USUAL_SIGNATURE);
+    token.push_str(header);
+    token.push('.');
+    BASE64URL_NOPAD.encode_append(&payload, &mut token);
+    token
 }

@@ -2,7 +2,10 @@
 //! file and each stage is made from the stage before it.
 
 use super::src;
-use syn::{FnArg, ImplItem, Item, ReturnType, Type, Visibility};
+use syn::{
+    FnArg, GenericArgument, ImplItem, ImplItemFn, Item, PathArguments, PathSegment, Receiver, ReceiverKind, ReturnType,
+    Type, TypeParamBound, Visibility,
+};
 
 /// The stages in their order.
 const STAGES: [&str; 10] = [
@@ -23,17 +26,38 @@ fn items() -> Vec<Item> {
     syn::parse_file(&text).unwrap().items
 }
 
-/// The name of a type, or of the type inside `Result`.
+/// The name of a type, or of the type inside `Result` or inside `impl Future`.
 fn name(of: &Type) -> Option<String> {
+    if let Type::ImplTrait(returned) = of {
+        return returned.bounds.iter().find_map(|bound| match bound {
+            TypeParamBound::Trait(bound) => name(output(bound.path.segments.last()?)?),
+            _ => None,
+        });
+    }
     let Type::Path(path) = of else { return None };
     let last = path.path.segments.last()?;
     match &last.arguments {
-        syn::PathArguments::AngleBracketed(arguments) if last.ident == "Result" => match arguments.args.first()? {
-            syn::GenericArgument::Type(inner) => name(inner),
+        PathArguments::AngleBracketed(arguments) if last.ident == "Result" => match arguments.args.first()? {
+            GenericArgument::Type(inner) => name(inner),
             _ => None,
         },
         _ => Some(last.ident.to_string()),
     }
+}
+
+/// The type `T` in `Future<Output = T>`.
+fn output(of: &PathSegment) -> Option<&Type> {
+    let PathArguments::AngleBracketed(arguments) = &of.arguments else { return None };
+    arguments.args.iter().find_map(|argument| match argument {
+        GenericArgument::AssocType(output) if output.ident == "Output" => Some(&output.ty),
+        _ => None,
+    })
+}
+
+/// Whether a function takes the value itself. Such a function can return the value, and makes no new value.
+fn takes_itself(function: &ImplItemFn) -> bool {
+    let is_value = |receiver: &Receiver| matches!(receiver.kind, ReceiverKind::Value);
+    function.sig.receiver().is_some_and(is_value)
 }
 
 #[test]
@@ -80,7 +104,8 @@ fn each_stage_takes_the_stage_before_it() {
                 let ImplItem::Fn(function) = inner else { continue };
                 let ReturnType::Type(_, returned) = &function.sig.output else { continue };
                 let returned = name(returned);
-                if returned.as_deref() == Some("Self") || returned.as_deref() == Some(stage) {
+                let is_stage = returned.as_deref() == Some("Self") || returned.as_deref() == Some(stage);
+                if is_stage && !takes_itself(function) {
                     constructors.push(function);
                 }
             }

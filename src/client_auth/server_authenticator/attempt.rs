@@ -236,13 +236,16 @@ pub(super) fn random_text() -> Result<String, BoxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::{Identification, Sender, basic_header};
+    use crate::{
+        client_auth::ClaimedClient,
+        protocol::{Identification, Sender, basic_header},
+    };
     use http::{HeaderMap, header::AUTHORIZATION};
 
     fn credentials(pair: &[u8]) -> Credentials {
         let headers = HeaderMap::from_iter([(AUTHORIZATION, basic_header(&[pair]).unwrap())]);
         let identification = Identification::read(Sender::without_extensions(&headers), b"").unwrap();
-        Credentials::read(&identification).unwrap()
+        ClaimedClient::read(identification).credentials.unwrap()
     }
 
     /// What the server gets, as text.
