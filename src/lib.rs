@@ -123,6 +123,7 @@
 //! | `token_exchange_duration_seconds` | histogram | `outcome` |
 //! | `token_exchange_stage_duration_seconds` | histogram | `stage` |
 //! | `token_exchange_issued_token_requests_total` | counter | `operation`, `outcome`, `reason` |
+//! | `token_exchange_access_total` | counter | `outcome`, `reason` |
 //! | `token_exchange_audit_suppressed_total` | counter | `operation` |
 //! | `token_exchange_replay_total` | counter | `kind`, `result` |
 //! | `token_exchange_replay_duration_seconds` | histogram | `kind` |
@@ -158,6 +159,7 @@
 //! | `axum` | yes | axum's `Body` is a [`RequestBody`](body::RequestBody) |
 //! | `fetch` | yes | [`fetch::HttpFetch`], the HTTP client for key sets, metadata and introspection |
 //! | `tonic` | | tonic's `Body` is a [`RequestBody`](body::RequestBody) |
+//! | `resource-server` | | `resource`: the check of access tokens in a service that receives them |
 //! | `introspection-cache` | | introspection answers can be cached for a short time |
 //! | `client` | | [`caller`]: services ask for exchanged tokens, and keep the tokens |
 //! | `aws-lc-rs` | | [`signing::Cryptography::AwsLcRs`]: signatures by `aws-lc-rs`, where a value chooses it |
@@ -213,6 +215,8 @@ mod protocol;
 mod random;
 pub mod records;
 pub mod replay;
+#[cfg(feature = "resource-server")]
+pub mod resource;
 pub mod revocation;
 pub mod service;
 mod settings;

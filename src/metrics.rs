@@ -19,6 +19,7 @@ mod name {
     pub(super) const DURATION: &str = "token_exchange_duration_seconds";
     pub(super) const STAGE_DURATION: &str = "token_exchange_stage_duration_seconds";
     pub(super) const ISSUED_TOKEN_REQUESTS: &str = "token_exchange_issued_token_requests_total";
+    pub(super) const ACCESS: &str = "token_exchange_access_total";
     pub(super) const SUPPRESSED_EVENTS: &str = "token_exchange_audit_suppressed_total";
     pub(super) const REPLAY: &str = "token_exchange_replay_total";
     pub(super) const REPLAY_DURATION: &str = "token_exchange_replay_duration_seconds";
@@ -65,6 +66,7 @@ pub(crate) fn describe() {
             Unit::Count,
             "Introspections and revocations of issued tokens, by operation, outcome and reason"
         );
+        describe_counter!(name::ACCESS, Unit::Count, "Requests to a resource server, by outcome and reason");
         describe_counter!(
             name::SUPPRESSED_EVENTS,
             Unit::Count,
@@ -111,6 +113,14 @@ pub(crate) fn record_issued_token_request(
     .increment(1);
     #[cfg(not(feature = "metrics"))]
     let _ = (operation, outcome, reason);
+}
+
+/// Counts a request to a resource server.
+pub(crate) fn record_access(outcome: &'static str, reason: Option<&'static str>) {
+    #[cfg(feature = "metrics")]
+    counter!(name::ACCESS, "outcome" => outcome, "reason" => reason.unwrap_or(NONE)).increment(1);
+    #[cfg(not(feature = "metrics"))]
+    let _ = (outcome, reason);
 }
 
 /// Counts an attempt that has no audit event of its own.

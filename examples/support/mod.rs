@@ -1,4 +1,4 @@
-//! The common parts of the examples `axum`, `gateway`, `hyper` and `tonic`: the old token endpoint, and a client.
+//! The common parts of the examples `axum`, `gateway`, `hyper`, `resource_server` and `tonic`: the old token endpoint, and a client.
 
 use bytes::Bytes;
 use data_encoding::{BASE64, BASE64URL_NOPAD};

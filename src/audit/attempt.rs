@@ -155,6 +155,14 @@ impl Attempt {
         event
     }
 
+    /// Notes that the attempt began earlier.
+    #[cfg(feature = "resource-server")]
+    pub(crate) fn began(&mut self, started: Instant) {
+        self.started = started;
+        let event = self.event_mut();
+        event.time = event.time.checked_sub(started.elapsed()).unwrap_or(event.time);
+    }
+
     pub(super) fn event_mut(&mut self) -> &mut AuditEvent {
         Arc::make_mut(&mut self.event)
     }

@@ -94,6 +94,10 @@ impl Drop for Undelivered {
 
 /// Counts an attempt in the metrics.
 pub(super) fn count(event: &AuditEvent) {
+    if event.operation == Operation::Access {
+        let reason = event.reason.map(|reason| reason.code());
+        return metrics::record_access(event.outcome.as_str(), reason);
+    }
     if event.operation != Operation::Exchange {
         let reason = event.reason.map(|reason| reason.code());
         return metrics::record_issued_token_request(event.operation.as_str(), event.outcome.as_str(), reason);

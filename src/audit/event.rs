@@ -12,8 +12,8 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// The record of one attempt to exchange, introspect or revoke a token, or of several equal attempts
-/// ([`count`](Self::count)).
+/// The record of one attempt to exchange, introspect or revoke a token, of a refused attempt to use a resource, or of several
+/// equal attempts ([`count`](Self::count)).
 ///
 /// An event contains no token and no secret, wherever the client wrote them. A text that the client chose is in clear only if
 /// a record has exactly this text and the text has 128 bytes or less. Of every other text, the event has the length and a
@@ -66,7 +66,7 @@ pub struct AuditEvent {
     pub detail: Option<String>,
     /// The client id in the request, without proof.
     pub claimed_client_id: Option<String>,
-    /// The authenticated client.
+    /// The authenticated client. For a request to a resource server: the client that the access token was issued to.
     pub client_id: Option<ClientId>,
     /// The method that authenticated the client.
     pub auth_method: Option<AuthenticationMethod>,
@@ -79,7 +79,7 @@ pub struct AuditEvent {
     /// The subject by the name that its foreign issuer uses, if an earlier exchange gave the subject its name in the subject
     /// token.
     pub subject_origin: Option<Party>,
-    /// The subject token.
+    /// The subject token. For a request to a resource server: the access token.
     pub subject_token: Option<TokenFacts>,
     /// The actor: the party that acts. Without an actor token, the client is the actor.
     pub actor: Option<Party>,

@@ -95,6 +95,33 @@ impl Observer for Attempt {
     }
 }
 
+/// What is known about a request to a resource server.
+#[cfg(feature = "resource-server")]
+pub(crate) struct AccessFacts {
+    pub(crate) stage: Stage,
+    pub(crate) proven: Binding,
+    pub(crate) client: Option<ClientId>,
+    pub(crate) subject: Option<Party>,
+    pub(crate) actors: Vec<Party>,
+    pub(crate) token: Option<TokenFacts>,
+}
+
+#[cfg(feature = "resource-server")]
+impl Attempt {
+    /// Notes what is known about a request to a resource server.
+    pub(crate) fn access(&mut self, facts: AccessFacts) {
+        let event = self.reached(facts.stage);
+        event.proven = stated(facts.proven);
+        event.client_id = facts.client.map(|client| escaped_as(client.as_str()));
+        event.subject = facts.subject.as_ref().map(party);
+        event.actor = facts.actors.first().map(party);
+        event.act = facts.actors.iter().map(party).collect();
+        event.act_depth = facts.token.is_some().then_some(event.act.len());
+        event.subject_token =
+            facts.token.map(|token| TokenFacts { jti: token.jti.map(|jti| escaped_as(jti.as_str())), ..token });
+    }
+}
+
 impl Attempt {
     /// Notes the client id that the request claims.
     pub(crate) fn claimed(&mut self, client: &ClaimedClient<'_>) {

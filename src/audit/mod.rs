@@ -106,6 +106,8 @@ pub use outcome::{Outcome, Stage};
 pub use sink::TracingSink;
 
 pub(crate) use attempt::{Attempt, Audit};
+#[cfg(feature = "resource-server")]
+pub(crate) use facts::AccessFacts;
 
 /// An audit sink: a [`tower::Service`] from an [`AuditEvent`] to `()`.
 ///

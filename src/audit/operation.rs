@@ -10,11 +10,13 @@ pub enum Operation {
     Introspection,
     /// The revocation of a token that the layer issued (RFC 7009).
     Revocation,
+    /// The use of a resource with an access token (RFC 6750). Only refusals have an event.
+    Access,
 }
 
 impl Operation {
     /// Every operation.
-    pub const ALL: &'static [Self] = &[Self::Exchange, Self::Introspection, Self::Revocation];
+    pub const ALL: &'static [Self] = &[Self::Exchange, Self::Introspection, Self::Revocation, Self::Access];
 
     /// Returns the name in `snake_case`.
     pub const fn as_str(self) -> &'static str {
@@ -22,6 +24,7 @@ impl Operation {
             Self::Exchange => "exchange",
             Self::Introspection => "introspection",
             Self::Revocation => "revocation",
+            Self::Access => "access",
         }
     }
 }

@@ -12,6 +12,8 @@ pub enum Outcome {
     Introspected,
     /// A token was revoked.
     Revoked,
+    /// A resource server admitted a request. Only metrics have this outcome.
+    Allowed,
     /// The request was refused because of its content.
     Denied,
     /// The request failed because of this server or a server that this server asks, or the client closed the connection.
@@ -20,7 +22,8 @@ pub enum Outcome {
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: &'static [Self] = &[Self::Issued, Self::Introspected, Self::Revoked, Self::Denied, Self::Error];
+    pub const ALL: &'static [Self] =
+        &[Self::Issued, Self::Introspected, Self::Revoked, Self::Allowed, Self::Denied, Self::Error];
 
     /// Returns the outcome of an attempt that was not refused.
     pub(super) fn of_success(operation: Operation) -> Self {
@@ -28,6 +31,7 @@ impl Outcome {
             Operation::Exchange => Self::Issued,
             Operation::Introspection => Self::Introspected,
             Operation::Revocation => Self::Revoked,
+            Operation::Access => Self::Allowed,
         }
     }
 
@@ -52,6 +56,7 @@ impl Outcome {
             Self::Issued => "issued",
             Self::Introspected => "introspected",
             Self::Revoked => "revoked",
+            Self::Allowed => "allowed",
             Self::Denied => "denied",
             Self::Error => "error",
         }

@@ -142,7 +142,7 @@ fn joined(targets: &[TargetId]) -> String {
 
 pub(super) fn trace(event: &AuditEvent) {
     match event.outcome {
-        Outcome::Issued | Outcome::Introspected | Outcome::Revoked => emit!(info, event),
+        Outcome::Issued | Outcome::Introspected | Outcome::Revoked | Outcome::Allowed => emit!(info, event),
         Outcome::Denied => emit!(warn, event),
         Outcome::Error => emit!(error, event),
     }

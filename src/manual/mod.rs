@@ -21,6 +21,9 @@ pub mod performance {}
 pub mod proof {}
 #[doc = include_str!("reasons.md")]
 pub mod reasons {}
+#[cfg(feature = "resource-server")]
+#[doc = include_str!("resource-server.md")]
+pub mod resource_server {}
 #[doc = include_str!("revocation.md")]
 pub mod revocation {}
 #[doc = include_str!("scale.md")]

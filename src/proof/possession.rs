@@ -1,9 +1,12 @@
-use super::{Dpop, dpop::ProvenKey};
+use super::{
+    Dpop,
+    dpop::{ProofFor, ProvenKey},
+};
 use crate::{
     client_auth::PeerCertificates,
     clock::Clock,
     jose::{Cryptography, Thumbprint},
-    protocol::{Reason, Rejection, Sender, refuse},
+    protocol::{ClientId, Reason, Rejection, Sender, refuse},
     records::ClientRecord,
     replay::{Replays, UseKey, UseKind},
     token::{Binding, Confirmation},
@@ -69,14 +72,47 @@ impl Proofs {
     ) -> Result<Option<(Thumbprint, Option<HeaderValue>)>, Rejection> {
         let mut headers = sender.headers.get_all(DPOP).iter();
         let Some(proof) = headers.next() else { return Ok(None) };
-        let dpop = self.dpop.as_ref().ok_or_else(|| refuse(Reason::DpopUnsupported))?;
         if headers.next().is_some() {
-            return Err(refuse(Reason::DpopProofMalformed).with_detail("several headers `DPoP`"));
+            return Err(self.refusal_of_several_proofs());
         }
-        let ProvenKey { thumbprint, id, freshness } = dpop.check(proof, self.clock.now().into(), self.cryptography)?;
+        self.check_proof(proof, ProofFor::TOKEN_ENDPOINT, &client.id).await.map(Some)
+    }
+
+    fn refusal_of_several_proofs(&self) -> Rejection {
+        match self.dpop {
+            Some(_) => refuse(Reason::DpopProofMalformed).with_detail("several headers `DPoP`"),
+            None => refuse(Reason::DpopUnsupported),
+        }
+    }
+
+    /// Checks one DPoP proof, and uses the proof. Returns the thumbprint of the key, and the nonce for the next proof.
+    async fn check_proof(
+        &self,
+        proof: &HeaderValue,
+        request: ProofFor<'_>,
+        client: &ClientId,
+    ) -> Result<(Thumbprint, Option<HeaderValue>), Rejection> {
+        let dpop = self.dpop.as_ref().ok_or_else(|| refuse(Reason::DpopUnsupported))?;
+        let ProvenKey { thumbprint, id, freshness } =
+            dpop.check(proof, request, self.clock.now().into(), self.cryptography)?;
         let key = UseKey::new(UseKind::DpopProof, thumbprint.to_string(), id);
-        self.replays.use_once(key, &client.id, freshness.expires_at).await?;
-        Ok(Some((thumbprint, freshness.next_nonce)))
+        self.replays.use_once(key, client, freshness.expires_at).await?;
+        Ok((thumbprint, freshness.next_nonce))
+    }
+}
+
+#[cfg(feature = "resource-server")]
+impl Proofs {
+    /// Checks the DPoP proof in a request to a resource server (RFC 9449 section 7). Returns the thumbprint of the key, and
+    /// the nonce for the next proof. The store counts the proof for the client.
+    pub(crate) async fn check_for_resource(
+        &self,
+        proof: &HeaderValue,
+        (method, path): (&str, &str),
+        access_token: &str,
+        client: &ClientId,
+    ) -> Result<(Thumbprint, Option<HeaderValue>), Rejection> {
+        self.check_proof(proof, ProofFor::resource(method, path, access_token), client).await
     }
 }
 

@@ -32,6 +32,10 @@ pub enum ErrorCode {
     /// `insufficient_user_authentication`: the subject must log in again, or with a stronger method (RFC
     /// 9470 section 3).
     InsufficientUserAuthentication,
+    /// `invalid_token`: the access token of a request to a resource is not acceptable (RFC 6750 section 3.1).
+    InvalidToken,
+    /// `insufficient_scope`: the access token lacks a scope that the resource requires (RFC 6750 section 3.1).
+    InsufficientScope,
     /// `server_error`: the server has a defect.
     ServerError,
     /// `temporarily_unavailable`: a part of the server cannot answer now.
@@ -53,6 +57,8 @@ impl ErrorCode {
         Self::AccessDenied,
         Self::ActorUnauthorized,
         Self::InsufficientUserAuthentication,
+        Self::InvalidToken,
+        Self::InsufficientScope,
         Self::ServerError,
         Self::TemporarilyUnavailable,
     ];
@@ -72,6 +78,8 @@ impl ErrorCode {
             Self::AccessDenied => "access_denied",
             Self::ActorUnauthorized => "actor_unauthorized",
             Self::InsufficientUserAuthentication => "insufficient_user_authentication",
+            Self::InvalidToken => "invalid_token",
+            Self::InsufficientScope => "insufficient_scope",
             Self::ServerError => "server_error",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
         }
@@ -79,6 +87,8 @@ impl ErrorCode {
 
     pub(super) const fn status(self) -> StatusCode {
         match self {
+            Self::InvalidToken => StatusCode::UNAUTHORIZED,
+            Self::InsufficientScope => StatusCode::FORBIDDEN,
             Self::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
             Self::TemporarilyUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
@@ -92,7 +102,7 @@ impl ErrorCode {
             Self::InvalidRequest | Self::InvalidGrant | Self::InvalidScope | Self::InvalidTarget => true,
             Self::InvalidClient | Self::UnauthorizedClient | Self::AccessDenied | Self::ActorUnauthorized => true,
             Self::UnsupportedGrantType | Self::InvalidDpopProof | Self::UseDpopNonce => false,
-            Self::InsufficientUserAuthentication => false,
+            Self::InsufficientUserAuthentication | Self::InvalidToken | Self::InsufficientScope => false,
             Self::ServerError | Self::TemporarilyUnavailable => false,
         }
     }

@@ -128,6 +128,9 @@ impl ErrorProfile {
                 ReasonClass::StepUp => {
                     return Some("RFC 9470 section 3 fixes the answer for the class `step_up`; remove this answer".to_owned());
                 }
+                ReasonClass::Access => {
+                    return Some("RFC 6750 section 3 fixes the answer for the class `access`; remove this answer".to_owned());
+                }
                 ReasonClass::Failure => return Some("a failure of the server cannot be answered as a refusal; remove the answer for the class `failure`".to_owned()),
             }
             if !error.is_for_profiles() {

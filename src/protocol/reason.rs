@@ -124,7 +124,7 @@ mod tests {
         for reason in Reason::ALL {
             let answer = (reason.error(), reason.description(), reason.status());
             let expected = match reason.class() {
-                ReasonClass::Request | ReasonClass::Failure => continue,
+                ReasonClass::Request | ReasonClass::Access | ReasonClass::Failure => continue,
                 // By default, a client cannot tell a stolen token from an invalid token.
                 ReasonClass::Denied => answers.entry(ReasonClass::Token),
                 class => answers.entry(class),

@@ -25,6 +25,8 @@ pub enum ReasonClass {
     Denied,
     /// The subject must log in again, or with a stronger method.
     StepUp,
+    /// The access token does not give access to the resource of a resource server.
+    Access,
     /// This server or a plug failed, or the client closed the connection.
     Failure,
 }
@@ -40,6 +42,7 @@ impl ReasonClass {
         Self::Token,
         Self::Denied,
         Self::StepUp,
+        Self::Access,
         Self::Failure,
     ];
 
@@ -54,6 +57,7 @@ impl ReasonClass {
             Self::Token => "token",
             Self::Denied => "denied",
             Self::StepUp => "step_up",
+            Self::Access => "access",
             Self::Failure => "failure",
         }
     }
@@ -91,6 +95,11 @@ pub(super) const fn request(description: &'static str) -> ClientAnswer {
     ClientAnswer::new(ReasonClass::Request, ErrorCode::InvalidRequest, description)
 }
 
+/// The answer of a resource server. The description may be precise, because the sender knows the request.
+pub(super) const fn access(description: &'static str) -> ClientAnswer {
+    ClientAnswer::new(ReasonClass::Access, ErrorCode::InvalidToken, description)
+}
+
 /// The answer to a party that has to wait (RFC 6585 section 4).
 pub(super) const fn limited(description: &'static str) -> ClientAnswer {
     request(description).error(ErrorCode::TemporarilyUnavailable).status(StatusCode::TOO_MANY_REQUESTS)
@@ -117,6 +126,13 @@ pub(super) const STEP_UP: ClientAnswer = ClientAnswer::new(
     ErrorCode::InsufficientUserAuthentication,
     "the user must log in again or more strongly",
 );
+/// The answer of a resource server to a request with an access token that is not acceptable (RFC 6750 section 3.1).
+pub(super) const ACCESS: ClientAnswer =
+    ClientAnswer::new(ReasonClass::Access, ErrorCode::InvalidToken, "the access token is not acceptable");
+/// The answer of a resource server to parties that its rules do not allow.
+pub(super) const FORBIDDEN: ClientAnswer = access("the access token does not permit this request")
+    .error(ErrorCode::AccessDenied)
+    .status(StatusCode::FORBIDDEN);
 pub(super) const BROKEN: ClientAnswer =
     ClientAnswer::new(ReasonClass::Failure, ErrorCode::ServerError, "the server could not complete the request");
 pub(super) const UNAVAILABLE: ClientAnswer = ClientAnswer::new(

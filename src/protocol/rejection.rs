@@ -12,6 +12,9 @@ pub(crate) struct Rejection {
     answer: Option<(ErrorCode, StatusCode)>,
     step_up: Option<Box<StepUp>>,
     retry_after: Option<Duration>,
+    /// The scope that a resource requires. On the heap, because few refusals have such a scope.
+    #[cfg(feature = "resource-server")]
+    needed_scope: Option<Box<super::Scope>>,
     /// On the heap, because few refusals have a nonce.
     dpop_nonce: Option<Box<HeaderValue>>,
 }
@@ -34,6 +37,8 @@ pub(crate) fn refuse(reason: Reason) -> Rejection {
         answer: None,
         step_up: None,
         retry_after: None,
+        #[cfg(feature = "resource-server")]
+        needed_scope: None,
         dpop_nonce: None,
     }
 }
@@ -67,6 +72,18 @@ impl Rejection {
         self
     }
 
+    /// Adds the scope that the resource requires (RFC 6750 section 3).
+    #[cfg(feature = "resource-server")]
+    pub(crate) fn with_needed_scope(mut self, scope: super::Scope) -> Self {
+        self.needed_scope = Some(Box::new(scope));
+        self
+    }
+
+    #[cfg(feature = "resource-server")]
+    pub(crate) fn needed_scope(&self) -> Option<&super::Scope> {
+        self.needed_scope.as_deref()
+    }
+
     /// Sets the time after which the client may try again.
     pub(crate) fn with_retry_after(mut self, retry_after: Duration) -> Self {
         self.retry_after = Some(retry_after);
@@ -92,8 +109,8 @@ impl Rejection {
         self.step_up.as_deref()
     }
 
-    /// Replaces the answer of the reason, as an [`ErrorProfile`](super::ErrorProfile) says.
-    pub(super) fn with_answer(mut self, error: ErrorCode, status: StatusCode) -> Self {
+    /// Replaces the answer of the reason, as an [`ErrorProfile`](super::ErrorProfile) or a resource server says.
+    pub(crate) fn with_answer(mut self, error: ErrorCode, status: StatusCode) -> Self {
         self.answer = Some((error, status));
         self
     }

@@ -92,6 +92,43 @@ impl Registry {
         problems.or(registry)
     }
 
+    /// Checks the records of a resource server, which issues no tokens and has no clients.
+    ///
+    /// No record is the record of our own issuer, so every token has to be meant for one of the audiences. A record that
+    /// names no token type accepts access tokens (RFC 9068).
+    ///
+    /// # Errors
+    /// All mistakes in the records, in their order.
+    #[cfg(feature = "resource-server")]
+    pub(crate) fn for_resource(audiences: &[String], issuers: &[Issuer]) -> Result<Self, ConfigError> {
+        // No issuer has an empty identifier.
+        let own_issuer = IssuerId::from("");
+        let names = Names::new(&own_issuer, &[], &[], issuers);
+        let mut problems = Problems::default();
+        let mut registry = Self {
+            own_issuer,
+            clients: HashMap::new(),
+            targets: Vec::new(),
+            by_name: HashMap::new(),
+            by_id: HashMap::new(),
+            by_aud: HashMap::new(),
+            issuers: HashMap::new(),
+            foreign_names: HashMap::new(),
+            issued: None,
+            wording: Wording::default(),
+        };
+        if issuers.is_empty() {
+            problems
+                .add(missing("issuers", "none: give at least one `Issuer`; without issuers, every token is refused"));
+        }
+        check_absent_iss(issuers, &mut problems);
+        for (position, issuer) in issuers.iter().enumerate() {
+            problems.check(issuer.check_for_resource(position));
+            registry.add_issuer(&issuer.clone().at_resource(audiences), position, &names, &[], &mut problems);
+        }
+        problems.or(registry)
+    }
+
     pub(crate) fn own_issuer(&self) -> &IssuerId {
         &self.own_issuer
     }

@@ -30,7 +30,7 @@ impl<F, R, E> ResponseFuture<F, R, E> {
         Self { arm: Arm::Pass { future } }
     }
 
-    pub(super) fn answer(future: impl Future<Output = Result<Response<ResponseBody<R>>, E>> + Send + 'static) -> Self {
+    pub(crate) fn answer(future: impl Future<Output = Result<Response<ResponseBody<R>>, E>> + Send + 'static) -> Self {
         Self { arm: Arm::Answer { future: Box::pin(future) } }
     }
 }

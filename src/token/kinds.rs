@@ -113,10 +113,10 @@ fn confused(detail: impl std::fmt::Display) -> Result<(), Rejection> {
     Err(refuse(Reason::TokenTypeConfused).with_detail(detail))
 }
 
-/// Checks that a subject token is not a client assertion, in which `iss` and `sub` are equal (RFC 7523 section 3).
+/// Checks that a subject token or an access token is not a client assertion, in which `iss` and `sub` are equal (RFC 7523 section 3).
 pub(super) fn check_not_client_assertion(role: TokenRole, claims: &Claims) -> Result<(), Rejection> {
     let iss = claims.string("iss");
-    if role == TokenRole::Subject && iss.is_some() && iss == claims.string("sub") {
+    if role != TokenRole::Actor && iss.is_some() && iss == claims.string("sub") {
         return confused("`iss` is equal to `sub`: this is a client assertion");
     }
     Ok(())

@@ -10,14 +10,16 @@ pub(crate) type TokenVerifierPart = BoxPlug<TokenToVerify, Verification>;
 const FAILING: Failing =
     Failing { unavailable: Reason::TokenVerifierUnavailable, panicked: Reason::TokenVerifierPanicked };
 
-/// The role of a token in a request (RFC 8693 section 2.1).
+/// The role of a token in a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TokenRole {
-    /// The token names the party on whose behalf the request is made.
+    /// The token names the party on whose behalf an exchange is requested (RFC 8693 section 2.1).
     Subject,
-    /// The token names the party that acts.
+    /// The token names the party that acts in an exchange (RFC 8693 section 2.1).
     Actor,
+    /// The token gives access to a resource (RFC 6750).
+    Access,
 }
 
 /// A plug that verifies tokens of one token type. The plug answers a [`TokenToVerify`] with a [`Verification`].
@@ -71,18 +73,19 @@ pub struct TokenToVerify {
 
 impl TokenRole {
     /// Every role.
-    pub const ALL: &'static [Self] = &[Self::Subject, Self::Actor];
+    pub const ALL: &'static [Self] = &[Self::Subject, Self::Actor, Self::Access];
 
     /// Returns the name of the role, in lower case.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Subject => "subject",
             Self::Actor => "actor",
+            Self::Access => "access",
         }
     }
 }
 
-named_values!(TokenRole, as_str, "`subject` or `actor`");
+named_values!(TokenRole, as_str, "`subject`, `actor` or `access`");
 
 impl TokenToVerify {
     /// Creates a question. Use this method to test a verifier of your own.

@@ -6,6 +6,8 @@ use super::{
     kinds::{self, Typ},
     plug::{self, TokenToVerify},
 };
+#[cfg(feature = "resource-server")]
+use crate::protocol::Sensitive;
 use crate::{
     jose::{Claims, ClientVerifier, Header, Invalid, SignatureVerifier},
     jwks::TrustedKeys,
@@ -81,6 +83,38 @@ impl Verifier {
         let genuine = found.map_err(|rejection| refused(rejection, declared, role, false))?;
         let checked = self.check(genuine, &declared.token_type, role);
         checked.map_err(|rejection| refused(rejection, declared, role, true))
+    }
+
+    /// Verifies an access token at a resource server. The type of the token is the type that the record of its issuer accepts.
+    #[cfg(feature = "resource-server")]
+    pub(crate) async fn verify_access_token(&self, token: Sensitive) -> Result<VerifiedToken, Rejection> {
+        let token_type = self.type_of_access_token(token.expose());
+        let (declared, role) = (DeclaredToken { token, token_type }, TokenRole::Access);
+        let found = self.find_genuine(&declared, role, self.signatures.for_client(None)).await;
+        let genuine = found.map_err(|rejection| refused(rejection, &declared, role, false))?;
+        let checked = self.check(genuine, &declared.token_type, role);
+        checked.map_err(|rejection| refused(rejection, &declared, role, true))
+    }
+
+    /// The type that the record of the issuer accepts. The records of a resource server accept one type each. The issuer is
+    /// the one that the token names, which is checked later.
+    #[cfg(feature = "resource-server")]
+    fn type_of_access_token(&self, token: &str) -> TokenType {
+        let mut types = self.registry.issuers().filter_map(|issuer| issuer.accepted_types().next());
+        let Some(first) = types.next() else { return TokenType::ACCESS_TOKEN };
+        if types.all(|other| other == first) {
+            return first.clone();
+        }
+        let of_issuer = match Jwt::read(token).map(|jwt| jwt.claims()) {
+            Some(Ok(claims)) => match (claims.text("iss"), claims.text("sub")) {
+                (Ok(Some(iss)), _) => self.registry.issuer(iss),
+                (Ok(None), Ok(Some(sub))) => self.registry.trust_domain_of(sub),
+                _ => None,
+            },
+            _ => self.registry.issuers().find(|issuer| issuer.introspection.is_some()),
+        };
+        let accepted = of_issuer.and_then(|issuer| issuer.accepted_types().next());
+        accepted.cloned().unwrap_or(TokenType::ACCESS_TOKEN)
     }
 
     /// Finds out who issued the token, and whether that issuer vouches for the token.
@@ -251,7 +285,8 @@ impl Verifier {
     /// Checks a genuine token against the rules of its type and of the record of its issuer.
     fn check(&self, genuine: GenuineToken, declared: &TokenType, role: TokenRole) -> Result<VerifiedToken, Rejection> {
         let GenuineToken { issuer, typ, mut claims, is_issued_here, key_id } = genuine;
-        if !is_issued_here {
+        // A resource server reads no origin, and its users may want to see what the issuer says.
+        if !is_issued_here && role != TokenRole::Access {
             claims.remove(EXCHANGED_FROM);
             claims.remove(ANCESTRY);
         }
@@ -273,7 +308,7 @@ impl Verifier {
         if token.confirmation == Confirmation::Unknown {
             return Err(refuse(Reason::TokenSenderConstrained));
         }
-        if role == TokenRole::Subject && token.claims.contains("authorization_details") {
+        if role != TokenRole::Actor && token.claims.contains("authorization_details") {
             return Err(refuse(Reason::AuthorizationDetailsUnsupported));
         }
         Ok(token)

@@ -14,7 +14,7 @@ use std::{
 };
 
 /// The modules at the root of the library. A module may import from the modules before it, and from none after it.
-const ORDER: [&str; 36] = [
+const ORDER: [&str; 37] = [
     "clock",
     "locks",
     "flights",
@@ -48,6 +48,7 @@ const ORDER: [&str; 36] = [
     "graph",
     "service",
     "layer",
+    "resource",
     "caller",
     "manual",
     "lib",
@@ -68,8 +69,8 @@ const LEAVES: [(&str, &[&str]); 7] = [
 const CRATES_OF_ONE_MODULE: [(&str, &[&str]); 9] = [
     ("biscuit", &["jose"]),
     ("axum", &["body"]),
-    ("axum_core", &["body"]),
-    ("tonic", &["body"]),
+    ("axum_core", &["body", "resource"]),
+    ("tonic", &["body", "resource"]),
     ("hyper", &["fetch"]),
     ("hyper_rustls", &["fetch"]),
     ("hyper_util", &["fetch"]),

@@ -35,11 +35,11 @@ const REFUSED: &str = "the subject token or the actor token is not acceptable";
 const RSA_PEM: &[u8] = include_bytes!("../data/rsa.pem");
 
 /// Publishes its RSA key without `alg`, and symmetric keys beside it.
-const ODD: &str = "https://odd.example";
+pub(crate) const ODD: &str = "https://odd.example";
 /// Has another key under the name of the first issuer's.
-const RIVAL: &str = "https://rival.example";
+pub(crate) const RIVAL: &str = "https://rival.example";
 /// Signs with ES256 only, although its set has an RSA key too.
-const STRICT: &str = "https://strict.example";
+pub(crate) const STRICT: &str = "https://strict.example";
 
 /// The keys of a signer as JWKs.
 fn jwks(signer: &LocalSigner) -> Vec<Value> {
@@ -55,17 +55,20 @@ fn rsa(algorithm: Algorithm) -> LocalSigner {
     LocalSigner::from_pem(algorithm, RSA_PEM).unwrap()
 }
 
-struct Cast {
-    plan: Plan,
+pub(crate) struct Cast {
+    pub(crate) plan: Plan,
     /// Signs for [`RIVAL`], under the `kid` of the first issuer.
-    rival: Minter,
+    pub(crate) rival: Minter,
     /// Its public half is among the keys of [`STRICT`] and [`ODD`].
     rsa: LocalSigner,
+    /// The key sets of [`ODD`] and [`STRICT`].
+    #[cfg(feature = "resource-server")]
+    pub(crate) key_sets: [KeySet; 2],
     fetches: Arc<AtomicUsize>,
 }
 
 /// Issuers that would take any token type, as long as the token fits it.
-fn cast(cryptography: Cryptography) -> Cast {
+pub(crate) fn cast(cryptography: Cryptography) -> Cast {
     let own = Minter::new(AS, Algorithm::ES256);
     let idp = Minter::new(IDP, Algorithm::ES256);
     let mut rival = Minter::new(RIVAL, Algorithm::ES256);
@@ -79,6 +82,7 @@ fn cast(cryptography: Cryptography) -> Cast {
         json!({ "kty": "oct", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3I", "kid": "oct-hmac", "alg": "HS256" }),
         jwks(&idp.key)[0].clone(),
     ];
+    let (odd_keys, strict_keys) = (key_set(odd_keys), key_set([bare, jwks(&idp.key)[0].clone()]));
     let every_type = [TokenType::ACCESS_TOKEN, TokenType::ID_TOKEN, TokenType::JWT];
     let issuer = |id: &str, prefix: &str| {
         Issuer::new(id)
@@ -109,8 +113,8 @@ fn cast(cryptography: Cryptography) -> Cast {
             Issuer::new(AS).accept_types(every_type.clone()),
             issuer(IDP, "idp|").keys(idp.keys()).accept_types(every_type),
             issuer(RIVAL, "rival|").keys(rival.keys()),
-            issuer(ODD, "odd|").keys(key_set(odd_keys)),
-            issuer(STRICT, "strict|").keys(key_set([bare, jwks(&idp.key)[0].clone()])).algorithms([Algorithm::ES256]),
+            issuer(ODD, "odd|").keys(odd_keys.clone()),
+            issuer(STRICT, "strict|").keys(strict_keys.clone()).algorithms([Algorithm::ES256]),
         ])
         .rules([Rule::allow(Names::any(), Subjects::any(), Names::any()).actors(Actors::any()).scopes(Names::any())])
         .http(service_fn(move |_: Request<bytes::Bytes>| {
@@ -119,7 +123,14 @@ fn cast(cryptography: Cryptography) -> Cast {
         }))
         .cryptography(cryptography)
         .signer(own.key.clone());
-    Cast { plan: Plan { own, idp, builder }, rival, rsa, fetches }
+    Cast {
+        plan: Plan { own, idp, builder },
+        rival,
+        rsa,
+        #[cfg(feature = "resource-server")]
+        key_sets: [odd_keys, strict_keys],
+        fetches,
+    }
 }
 
 fn b64(text: impl AsRef<[u8]>) -> String {
@@ -151,23 +162,23 @@ fn to_der(fixed: &[u8]) -> Vec<u8> {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Road {
+pub(crate) enum Road {
     /// As the subject token only.
     Subject,
     /// And as the actor token beside a good subject token.
     Both,
 }
 
-struct Row {
-    name: String,
-    token: String,
-    declared: &'static str,
-    reason: Reason,
+pub(crate) struct Row {
+    pub(crate) name: String,
+    pub(crate) token: String,
+    pub(crate) declared: &'static str,
+    pub(crate) reason: Reason,
     road: Road,
 }
 
 #[derive(Default)]
-struct Rows(Vec<Row>);
+pub(crate) struct Rows(pub(crate) Vec<Row>);
 
 impl Rows {
     /// A token that is bad in either role.
@@ -183,7 +194,7 @@ impl Rows {
 }
 
 /// What cannot be read, or is signed by nobody who counts.
-fn forgeries(cast: &Cast, rows: &mut Rows) {
+pub(crate) fn forgeries(cast: &Cast, rows: &mut Rows) {
     use Reason::*;
     let Cast { plan: Plan { idp, own, .. }, rival, rsa, .. } = cast;
     let good = idp.foreign(json!({}));
@@ -420,7 +431,7 @@ fn padded_to(minter: &Minter, bytes: usize) -> String {
 }
 
 /// What its issuer did sign, and what still must not be taken.
-fn contents(cast: &Cast, rows: &mut Rows) {
+pub(crate) fn contents(cast: &Cast, rows: &mut Rows) {
     use Reason::*;
     let Plan { idp, own, .. } = &cast.plan;
     let raw = |minter: &Minter, typ: &str, date: &str| {

@@ -61,6 +61,8 @@ mod readiness_of_keys;
 mod real_requests;
 mod reasons;
 mod reload;
+#[cfg(feature = "resource-server")]
+mod resource;
 mod rfc8693;
 mod rotation;
 mod rule_reach;

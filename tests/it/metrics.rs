@@ -29,6 +29,7 @@ const ATTEMPTS: &str = "token_exchange_attempts_total";
 const DURATION: &str = "token_exchange_duration_seconds";
 const STAGE: &str = "token_exchange_stage_duration_seconds";
 const ISSUED_TOKEN_REQUESTS: &str = "token_exchange_issued_token_requests_total";
+const ACCESS: &str = "token_exchange_access_total";
 const SUPPRESSED: &str = "token_exchange_audit_suppressed_total";
 const REPLAY: &str = "token_exchange_replay_total";
 const REPLAY_DURATION: &str = "token_exchange_replay_duration_seconds";
@@ -113,7 +114,8 @@ impl Kept {
     fn seen(&self) -> Seen {
         let records = std::mem::take(&mut *self.records.lock().unwrap());
         for (key, _) in &records {
-            let known = [ATTEMPTS, DURATION, STAGE, ISSUED_TOKEN_REQUESTS, SUPPRESSED, REPLAY, REPLAY_DURATION, CACHE];
+            let known =
+                [ATTEMPTS, DURATION, STAGE, ISSUED_TOKEN_REQUESTS, ACCESS, SUPPRESSED, REPLAY, REPLAY_DURATION, CACHE];
             assert!(known.contains(&key.name()), "an unknown metric is recorded: {key}");
         }
         Seen(records)
@@ -177,6 +179,27 @@ fn labels(outcome: &str, reason: &str, semantics: &str) -> BTreeMap<String, Stri
     [("outcome", outcome), ("reason", reason), ("semantics", semantics)].map(|(k, v)| (k.into(), v.into())).into()
 }
 
+#[cfg(feature = "resource-server")]
+#[tokio::test]
+async fn each_request_to_a_resource_is_counted_once() {
+    use crate::resource::{builder, everybody, issuer, token};
+    use tower_token_exchange::resource::AccessRequest;
+    let kept = Kept::default();
+    let _guard = metrics::set_default_local_recorder(&kept);
+    let own = issuer();
+    let layer = builder(&own).rules(everybody()).build().unwrap();
+    for (changes, outcome, reason) in [
+        (json!({}), "allowed", "none"),
+        (json!({ "exp": NOW }), "denied", "token_expired"),
+        (json!({}), "allowed", "none"),
+    ] {
+        let _ = layer.verify(AccessRequest::bearer(&token(&own, changes))).await;
+        let labels =
+            [("outcome", outcome), ("reason", reason)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(kept.seen().of(ACCESS), [(BTreeMap::from(labels), 1.0)]);
+    }
+}
+
 #[tokio::test]
 async fn every_attempt_is_counted_once() {
     let kept = Kept::default();
@@ -189,6 +212,7 @@ async fn every_attempt_is_counted_once() {
         (DURATION, seconds),
         (STAGE, seconds),
         (ISSUED_TOKEN_REQUESTS, count),
+        (ACCESS, count),
         (SUPPRESSED, count),
         (REPLAY, count),
         (REPLAY_DURATION, seconds),

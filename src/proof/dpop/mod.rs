@@ -6,7 +6,7 @@ mod url;
 
 pub use nonce::{NonceKey, NonceKeyError};
 
-pub(super) use proof::ProvenKey;
+pub(super) use proof::{ProofFor, ProvenKey};
 
 use crate::jose::Algorithm;
 use std::time::Duration;
@@ -18,6 +18,9 @@ const LONGEST_AGE: Duration = Duration::from_secs(600);
 ///
 /// A client that sends a proof gets a token that is bound to the key of the proof, with `token_type` `DPoP`. The page
 /// [`proof`](crate::manual::proof) says how the layer checks a proof, and what becomes of tokens that are already bound.
+///
+/// A resource server has the same settings (`ResourceServerBuilder::dpop`). There, a URL is the public URL of the service, and the
+/// path of each request is appended to the URL.
 ///
 /// ```
 /// use tower_token_exchange::{TokenExchangeLayer, proof::{Dpop, NonceKey}};

@@ -1,9 +1,12 @@
 //! The check of one DPoP proof (RFC 9449 section 4.3).
 
-use super::{Dpop, Nonces, url::normalized};
+use super::{
+    Dpop, Nonces,
+    url::{below, normalized},
+};
 use crate::{
-    jose::{Claims, Compact, Cryptography, Header, KeyUse, RawHeader, Thumbprint, VerifyingKey},
-    protocol::{Detail, NumericDate, Reason, Rejection, refuse},
+    jose::{Claims, Compact, Cryptography, Header, KeyUse, RawHeader, Thumbprint, VerifyingKey, base64url},
+    protocol::{Detail, NumericDate, Reason, Rejection, refuse, sha256_of_secret},
 };
 use http::HeaderValue;
 use std::time::Duration;
@@ -12,8 +15,27 @@ use std::time::Duration;
 const MAX_BYTES: usize = 16 * 1024;
 /// How far the clock of the client may be ahead.
 const LEEWAY: Duration = Duration::from_secs(10);
-/// The `htm` of a request at the token endpoint.
-const METHOD: &str = "POST";
+
+/// The request that a proof has to be made for.
+#[derive(Clone, Copy)]
+pub(in crate::proof) struct ProofFor<'a> {
+    method: &'a str,
+    /// The path of the request, which is appended to the URLs of the settings. `None` if the URLs are complete.
+    path: Option<&'a str>,
+    /// The access token in the request, which the proof has to name.
+    access_token: Option<&'a str>,
+}
+
+impl<'a> ProofFor<'a> {
+    /// A request at the token endpoint.
+    pub(in crate::proof) const TOKEN_ENDPOINT: Self = Self { method: "POST", path: None, access_token: None };
+
+    /// A request to a resource server (RFC 9449 section 7).
+    #[cfg(feature = "resource-server")]
+    pub(in crate::proof) fn resource(method: &'a str, path: &'a str, access_token: &'a str) -> Self {
+        Self { method, path: Some(path), access_token: Some(access_token) }
+    }
+}
 
 /// A key that signed a proof for this server, at about this time. Whether the proof was used before is not checked yet.
 pub(in crate::proof) struct ProvenKey {
@@ -42,6 +64,7 @@ impl Dpop {
     pub(in crate::proof) fn check(
         &self,
         value: &HeaderValue,
+        request: ProofFor<'_>,
         now: NumericDate,
         cryptography: Cryptography,
     ) -> Result<ProvenKey, Rejection> {
@@ -56,7 +79,7 @@ impl Dpop {
 
         let claims = Claims::from_json(jws.payload()).map_err(|_| malformed("the claims are not one JSON object"))?;
         let id = required(&claims, "jti")?.to_owned();
-        self.check_place(&claims)?;
+        self.check_request(&claims, request)?;
         let freshness = self.check_freshness(&claims, now)?;
 
         if !key.verify(header.algorithm, jws.signing_input.as_bytes(), jws.signature(), cryptography) {
@@ -80,18 +103,27 @@ impl Dpop {
         Ok(header)
     }
 
-    /// Checks the method and the URL for which the proof was made.
-    fn check_place(&self, claims: &Claims) -> Result<(), Rejection> {
+    /// Checks the method and the URL for which the proof was made, and the access token that the proof names.
+    fn check_request(&self, claims: &Claims, request: ProofFor<'_>) -> Result<(), Rejection> {
         let (htm, htu) = (required(claims, "htm")?, required(claims, "htu")?);
-        if htm != METHOD {
-            return Err(refuse(Reason::DpopProofMismatch).with_detail("the `htm` is not `POST`"));
+        let mismatch = |detail: Detail| Err(refuse(Reason::DpopProofMismatch).with_detail(detail));
+        if htm != request.method {
+            return mismatch(format!("the `htm` is not `{}`", request.method).into());
         }
-        match normalized(htu) {
-            Some(htu) if self.urls.contains(&htu) => Ok(()),
-            _ => {
-                let detail = Detail::from("the `htu` ").unverified(htu).words(" is not the URL of the token endpoint");
-                Err(refuse(Reason::DpopProofMismatch).with_detail(detail))
+        let is_url = |htu: &String| match request.path {
+            None => self.urls.contains(htu),
+            Some(path) => self.urls.iter().any(|base| below(base, path).as_ref() == Some(htu)),
+        };
+        if !normalized(htu).as_ref().is_some_and(is_url) {
+            let place = if request.path.is_some() { "request" } else { "token endpoint" };
+            let detail = Detail::from("the `htu` ").unverified(htu);
+            return mismatch(detail.words(format_args!(" is not the URL of the {place}")));
+        }
+        match request.access_token {
+            Some(token) if required(claims, "ath")? != base64url(&sha256_of_secret(token)) => {
+                mismatch("the `ath` is not the hash of the access token".into())
             }
+            _ => Ok(()),
         }
     }
 

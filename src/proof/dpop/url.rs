@@ -20,6 +20,12 @@ pub(super) fn normalized(url: &str) -> Option<String> {
     Some(format!("{scheme}://{authority}{path}"))
 }
 
+/// The normal form of the URL of a request, from the normal form of a URL and the path of the request. `None` if the path
+/// has a character that no URL has.
+pub(super) fn below(base: &str, path: &str) -> Option<String> {
+    normalized(&format!("{}{path}", base.trim_end_matches('/')))
+}
+
 /// The host in lower case, and the port if the port is not the default.
 fn normalized_host(authority: &str, default_port: &str) -> Option<String> {
     let authority = authority.to_ascii_lowercase();

@@ -1,7 +1,8 @@
 //! The table of all reasons, in the order in which an exchange can meet the reasons.
 
 use super::super::reason_class::{
-    BROKEN, CLIENT, ClientAnswer, DENIED, DPOP, GRANT, SCOPE, STEP_UP, TARGET, TOKEN, UNAVAILABLE, limited, request,
+    ACCESS, BROKEN, CLIENT, ClientAnswer, DENIED, DPOP, FORBIDDEN, GRANT, SCOPE, STEP_UP, TARGET, TOKEN, UNAVAILABLE,
+    access, limited, request,
 };
 use super::Remedy;
 use crate::protocol::ErrorCode;
@@ -508,10 +509,11 @@ reasons! {
     ChainNotTrusted = "chain_not_trusted", TOKEN,
         "If this issuer may say which actors took part, set {Issuer::trust_act}. The issuer can then name any party \
         as an actor.";
-    /// The new `act` chain would be longer or larger than the limit.
+    /// The `act` chain of the new token, or of an access token, is longer or larger than the limit.
     ChainTooDeep = "chain_too_deep", DENIED,
         "Let fewer services exchange the token one after the other, or raise `TokenExchangeBuilder::max_chain_depth` \
-        or {Rule::max_depth}. The limit of 4096 bytes is fixed.";
+        or {Rule::max_depth}. The limit of 4096 bytes is fixed. A resource server has the limit \
+        `ResourceServerBuilder::max_chain_depth`.";
     /// The `may_act` of the subject token is not an object that names a party.
     MayActMalformed = "may_act_malformed", TOKEN,
         "Configure the issuer to write `may_act` as an object with `sub` or `client_id` as text (RFC 8693 section \
@@ -574,10 +576,10 @@ reasons! {
     /// The policy denied one of the targets.
     PolicyTargetDenied = "policy_target_denied", TARGET,
         "The detail has the answer of your policy, which was made with `Denial::target`.";
-    /// The policy requires a new or stronger login of the subject.
+    /// The policy, or a rule of a resource server, requires a new or stronger login of the subject.
     StepUpRequired = "step_up_required", STEP_UP,
         "Fix the client: send the user through a login with the `acr_values` and the `max_age` of the answer. \
-        {Rule::require_acr} and {Rule::max_auth_age} set the requirement.";
+        {Rule::require_acr} and {Rule::max_auth_age} set the requirement, or the same methods of `AccessRule`.";
     /// The policy granted more than the ceiling, which is a defect of the policy.
     PolicyWidened = "policy_widened", BROKEN,
         "Correct the `TokenExchangeBuilder::policy`: a grant must not exceed `Query::max_scope` and \
@@ -648,6 +650,54 @@ reasons! {
     /// The replay store panicked.
     ReplayStorePanicked = "replay_store_panicked", BROKEN,
         "The service of `TokenExchangeBuilder::replay_store` has a defect. The message of the panic is on standard error.";
+    /// A request to a resource server has no access token.
+    AccessTokenMissing = "access_token_missing", access("an access token is required"),
+        "Fix the client: send the access token in the header `Authorization`, with the scheme `Bearer` or `DPoP`. If the \
+        resource is also for clients without a token, set `ResourceServerBuilder::allow_anonymous`.";
+    /// A request to a resource server has more than one `Authorization` header.
+    SeveralAccessTokens = "several_access_tokens", access("more than one access token").error(ErrorCode::InvalidRequest),
+        "Fix the client: send one `Authorization` header. A proxy that adds an `Authorization` header can also be the cause.";
+    /// A request to a resource server has an access token in the query.
+    AccessTokenInQuery = "access_token_in_query",
+        access("the access token belongs in the Authorization header").error(ErrorCode::InvalidRequest),
+        "Fix the client: send the token in the header `Authorization`. Query strings end up in logs, so revoke the tokens \
+        that the client sent.";
+    /// The `Authorization` header of a request to a resource server has the scheme `Bearer` or `DPoP`, and no token.
+    AccessTokenMalformed = "access_token_malformed",
+        access("the Authorization header is malformed").error(ErrorCode::InvalidRequest),
+        "Fix the client: after the scheme, send one space and the token, with the characters of RFC 6750 section 2.1.";
+    /// A client sent a token that is bound to a key with the scheme `Bearer` (RFC 9449 section 7.2).
+    BoundTokenAsBearer = "bound_token_as_bearer", ACCESS,
+        "Fix the client: send the token with the scheme `DPoP` and with a DPoP proof. If no client of yours sent the request, \
+        the token was stolen.";
+    /// A client sent a token that is bound to no key with the scheme `DPoP` (RFC 9449 section 7.1).
+    UnboundTokenAsDpop = "unbound_token_as_dpop", ACCESS,
+        "Fix the client: send the token with the scheme that the `token_type` of the token response names.";
+    /// The resource server accepts only tokens that are bound to a key or a certificate, and the token is a bearer token.
+    AccessBindingRequired = "access_binding_required", ACCESS,
+        "Enable DPoP or client certificates in the client, so that its tokens are bound. The setting is \
+        `ResourceServerBuilder::require_sender_constraint` or `AccessRule::require_sender_constraint`.";
+    /// No rule of the resource server allows the subject of the access token.
+    AccessSubjectRefused = "access_subject_refused", FORBIDDEN,
+        "If the subject may use the resource, name the subject in `AccessRule::subjects`. `AccessRule::for_users` refuses \
+        clients that act for themselves.";
+    /// No rule of the resource server allows the client of the access token.
+    AccessClientRefused = "access_client_refused", FORBIDDEN,
+        "If the client may use the resource, name the client in `AccessRule::clients`.";
+    /// No rule of the resource server allows the current actor of the access token, or a token without an actor.
+    AccessActorRefused = "access_actor_refused", FORBIDDEN,
+        "The event names the actor. If the actor may act for the subject, add a rule with `AccessRule::with_actor`. For tokens \
+        without an actor, add a rule with `AccessRule::without_actor`.";
+    /// A rule of the resource server does not allow the earlier actors, or so many actors.
+    AccessChainRefused = "access_chain_refused", FORBIDDEN,
+        "The event has the actors. `AccessRule::earlier_actors` and `AccessRule::max_actors` set the requirement.";
+    /// The access token lacks a scope that a rule of the resource server requires.
+    AccessScopeInsufficient = "access_scope_insufficient",
+        access("the access token lacks a scope").error(ErrorCode::InsufficientScope),
+        "Fix the client: request the scope that the challenge names. `AccessRule::scopes` sets the requirement.";
+    /// A handler asked for the access token of a request that no resource server layer has seen.
+    AccessLayerMissing = "access_layer_missing", BROKEN,
+        "The route has no `ResourceServerLayer`: add the layer around the route.";
     /// The audit sink did not take the event of an issued token, so the layer withheld the token.
     AuditUnavailable = "audit_unavailable", UNAVAILABLE,
         "The `TokenExchangeBuilder::audit` sink failed or took longer than 5 s. The log has the event, with target \

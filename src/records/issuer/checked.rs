@@ -60,7 +60,7 @@ impl IssuerRecord {
         self.tokens.iter().find(|rules| rules.token_type == *declared)
     }
 
-    pub(in crate::records) fn accepted_types(&self) -> impl Iterator<Item = &TokenType> {
+    pub(crate) fn accepted_types(&self) -> impl Iterator<Item = &TokenType> {
         self.tokens.iter().map(|rules| &rules.token_type)
     }
 

@@ -5,6 +5,8 @@ mod facts;
 mod introspection;
 mod kind;
 mod presets;
+#[cfg(feature = "resource-server")]
+mod resource;
 mod sample;
 mod serde;
 mod server_preset;

@@ -71,7 +71,7 @@ impl Prover {
     }
 
     /// A proof with changed claims. `null` removes a claim.
-    fn proof_with(&self, changes: Value) -> String {
+    pub(crate) fn proof_with(&self, changes: Value) -> String {
         self.sign(&self.header(), &changed(Self::claims(), changes))
     }
 

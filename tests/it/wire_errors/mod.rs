@@ -73,6 +73,20 @@ const ELSEWHERE: &[(Reason, Option<&str>)] = &[
     (Reason::AuditUnavailable, Some("wire_errors/mod.rs")),
     (Reason::ClientGone, Some("wire_errors/mod.rs")),
     (Reason::ClientAssertionUsedAgain, Some("private_key_jwt.rs")),
+    // Only at a resource server. The tests name the reasons by `Reason::*`.
+    (Reason::AccessTokenMissing, None),
+    (Reason::SeveralAccessTokens, None),
+    (Reason::AccessTokenInQuery, None),
+    (Reason::AccessTokenMalformed, None),
+    (Reason::BoundTokenAsBearer, None),
+    (Reason::UnboundTokenAsDpop, None),
+    (Reason::AccessBindingRequired, None),
+    (Reason::AccessSubjectRefused, None),
+    (Reason::AccessClientRefused, None),
+    (Reason::AccessActorRefused, None),
+    (Reason::AccessChainRefused, None),
+    (Reason::AccessScopeInsufficient, None),
+    (Reason::AccessLayerMissing, None),
     // `src/replay/replays.rs` has the tests.
     (Reason::DpopProofUsedAgain, Some("proof/dpop.rs")),
     // Only with DPoP, with certificates, or with a bound token whose key is known.
