@@ -238,9 +238,10 @@ impl Config {
             return Err(self.wrong_record("rule", help));
         }
         if self.settings.upstream.authenticate_clients_by == ClientAuthentication::Records {
-            let lacks_secret = |client: &Client| client.may_exchange() && !client.has_secret();
-            if let Some(position) = self.document.clients.iter().position(lacks_secret) {
-                let help = "no secret, and `upstream.authenticate_clients_by` is \"records\"; add `secret_sha256`";
+            let lacks_method = |client: &Client| client.may_exchange() && !client.has_authentication();
+            if let Some(position) = self.document.clients.iter().position(lacks_method) {
+                let help = "no secret and no key, and `upstream.authenticate_clients_by` is \"records\"; add `secret_sha256`, \
+                            `jwks_uri` or another method";
                 return Err(anyhow!(self.at_record(&format!("client[{position}].id"), help)));
             }
         }

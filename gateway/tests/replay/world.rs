@@ -23,29 +23,68 @@ use tokio::{
 };
 use tower_token_exchange::signing::{Algorithm, LocalSigner};
 
+const ISSUER: &str = "http://gateway.test";
+
 /// The keys that sign what is presented.
 pub(crate) struct Keys {
     gateway: LocalSigner,
+    /// The key of the client `signer`.
+    signer: LocalSigner,
+    /// The key of the DPoP proofs.
+    proofs: LocalSigner,
 }
 
 impl Keys {
-    /// An access token that the gateway has issued to `web` for `orders`.
-    pub(crate) fn access_token(&self, more: Value) -> String {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let mut claims = json!({
-            "iss": "http://gateway.test", "sub": "alice", "aud": "https://orders.example", "client_id": "web",
-            "scope": "read", "iat": now, "exp": now + 600,
+    fn new(pem: &str) -> Self {
+        let generate = || LocalSigner::generate(Algorithm::ES256).unwrap();
+        let gateway = LocalSigner::from_pem(Algorithm::ES256, pem).unwrap();
+        Self { gateway, signer: generate(), proofs: generate() }
+    }
+
+    /// An access token with this `aud` that the gateway has issued to `web`.
+    pub(crate) fn access_token(&self, aud: &str, jti: &str) -> String {
+        let claims = json!({
+            "iss": ISSUER, "sub": "alice", "aud": aud, "client_id": "web", "scope": "read", "jti": jti,
         });
-        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        sign(&self.gateway, json!({ "typ": "at+jwt" }), &claims)
+        sign(&self.gateway, json!({ "typ": "at+jwt" }), claims)
+    }
+
+    /// An assertion for the gateway with these claims.
+    pub(crate) fn assertion(&self, mut claims: Value) -> String {
+        claims["aud"] = ISSUER.into();
+        sign(&self.signer, json!({ "typ": "client-authentication+jwt" }), claims)
+    }
+
+    /// A DPoP proof for the token endpoint with these claims.
+    pub(crate) fn proof(&self, mut claims: Value) -> String {
+        claims["htm"] = "POST".into();
+        claims["htu"] = format!("{ISSUER}/token").into();
+        sign(&self.proofs, json!({ "typ": "dpop+jwt", "jwk": jwk(&self.proofs) }), claims)
     }
 }
 
-fn sign(key: &LocalSigner, mut header: Value, claims: &Value) -> String {
+/// The public key of a key.
+fn jwk(key: &LocalSigner) -> Value {
+    let mut keys: Value = serde_json::from_str(&key.published_keys().to_json()).unwrap();
+    keys["keys"][0].take()
+}
+
+/// The public key of a key, as a table of TOML.
+fn jwk_in_toml(key: &LocalSigner) -> String {
+    let members: Vec<_> =
+        jwk(key).as_object().unwrap().iter().map(|(name, value)| format!("{name} = {value}")).collect();
+    format!("{{ {} }}", members.join(", "))
+}
+
+/// Signs claims, with a time and an end in four minutes.
+fn sign(key: &LocalSigner, mut header: Value, mut claims: Value) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    claims["iat"] = now.into();
+    claims["exp"] = (now + 240).into();
     header["alg"] = key.algorithm().as_str().into();
     header["kid"] = key.key_id().as_str().into();
     let segment = |json: &Value| BASE64URL_NOPAD.encode(json.to_string().as_bytes());
-    let signed = format!("{}.{}", segment(&header), segment(claims));
+    let signed = format!("{}.{}", segment(&header), segment(&claims));
     let signature = key.sign(signed.as_bytes()).unwrap();
     format!("{signed}.{}", BASE64URL_NOPAD.encode(&signature))
 }
@@ -65,6 +104,8 @@ pub(crate) struct Answer {
     pub(crate) thing: usize,
     /// The status, or 0 if the connection broke.
     pub(crate) status: u16,
+    /// The error in the body, or an empty text.
+    pub(crate) error: String,
 }
 
 impl World {
@@ -82,17 +123,19 @@ impl World {
             "/token",
             format!("HTTP/1.1 401 X\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"),
         );
-        let configuration =
-            include_str!("gateway.toml").replace("{upstream}", &upstream.port.to_string()).replace("{replay}", replay);
         let folders: Vec<_> = (0..gateways).map(|_| Folder::new()).collect();
         folders[0].keygen("active.pem");
         let pem = folders[0].read("active.pem");
+        let keys = Keys::new(&pem);
+        let configuration = include_str!("gateway.toml")
+            .replace("{upstream}", &upstream.port.to_string())
+            .replace("{replay}", replay)
+            .replace("{signer}", &jwk_in_toml(&keys.signer));
         for folder in &folders {
             folder.write("active.pem", &pem);
             folder.write("gateway.toml", &configuration);
             files.iter().for_each(|(name, text)| folder.write(name, text));
         }
-        let keys = Keys { gateway: LocalSigner::from_pem(Algorithm::ES256, &pem).unwrap() };
         let gateways = folders.iter().map(start).collect();
         Self { gateways, folders, keys, _upstream: upstream }
     }
@@ -133,7 +176,8 @@ impl World {
                 let places = Arc::clone(&places);
                 tokio::spawn(async move {
                     let _place = places.acquire().await.unwrap();
-                    Answer { thing, status: send(port, &request).await.unwrap_or(0) }
+                    let (status, error) = send(port, &request).await.unwrap_or_default();
+                    Answer { thing, status, error }
                 })
             })
             .collect();
@@ -184,13 +228,16 @@ fn bytes(request: &Request) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Sends a request. Returns the status of the answer, if there is an answer.
-async fn send(port: u16, request: &[u8]) -> Option<u16> {
+/// Sends a request. Returns the status and the error of the answer, if there is an answer.
+async fn send(port: u16, request: &[u8]) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
     stream.write_all(request).await.ok()?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.ok()?;
-    String::from_utf8_lossy(&answer).split(' ').nth(1)?.parse().ok()
+    let answer = String::from_utf8_lossy(&answer);
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let body: Value = serde_json::from_str(body).ok()?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body["error"].as_str().unwrap_or_default().to_owned()))
 }
 
 /// How often each thing was accepted.
