@@ -44,6 +44,7 @@ pub(crate) struct Gateway {
     pub(crate) audit: JsonLinesSink,
     redis: Option<RedisReplayStore>,
     pub(crate) endpoints: Endpoints,
+    dpop: Option<Dpop>,
     proxy: Proxy,
     behind_proxy: bool,
     proxy_certificates: ProxyCertificatesLayer,
@@ -111,6 +112,7 @@ impl Gateway {
             audit: stores.audit,
             redis: stores.redis,
             endpoints,
+            dpop,
             proxy,
             behind_proxy: settings.listen.behind_proxy,
             proxy_certificates: client_authentication::proxy_certificates(config),
@@ -144,7 +146,7 @@ impl Gateway {
         let prepared = prepared.map_err(|error| config.wrong_records(&error))?;
         // Verifiers must find the new key before the first token that the key signs.
         self.documents.publish(config.published.clone()).map_err(|error| config.wrong("keys", error))?;
-        self.documents.replace_additions(additions(config, &self.endpoints));
+        self.documents.replace_additions(additions(config, &self.endpoints, self.dpop.as_ref()));
         prepared.apply();
         Ok(())
     }
@@ -191,27 +193,24 @@ fn or_own<'a>(of_server: &'a [String], own: &'a str) -> Vec<&'a str> {
     if of_server.is_empty() { vec![own] } else { of_server.iter().map(String::as_str).collect() }
 }
 
-/// What the metadata of the server do not say: the endpoints of the gateway, and the methods of its records.
-fn additions(config: &Config, endpoints: &Endpoints) -> Additions {
+/// What the metadata of the server do not say: the endpoints of the gateway, the methods of its records, and the proofs that the
+/// gateway accepts.
+fn additions(config: &Config, endpoints: &Endpoints, dpop: Option<&Dpop>) -> Additions {
     let url_of = |of_server: &[String], own: &str| config.public_url(or_own(of_server, own)[0]);
     let clients = &config.document.clients;
-    Additions::new()
+    let additions = Additions::new()
         .authentication_methods(clients.iter().flat_map(Client::authentication_methods))
         .assertion_algorithms(clients.iter().flat_map(Client::assertion_algorithms))
         .jwks_uri(url_of(endpoints.jwks(), OWN_KEY_SET))
         .introspection_endpoint(url_of(endpoints.introspection(), OWN_INTROSPECTION))
         .revocation_endpoint(url_of(endpoints.revocation(), OWN_REVOCATION))
+        .dpop_algorithms(dpop.into_iter().flat_map(Dpop::algorithms).copied());
+    if config.settings.listen.takes_client_certificates() { additions.certificate_bound_tokens() } else { additions }
 }
 
 /// The layer that completes the documents of the server.
 fn documents(config: &Config, endpoints: &Endpoints, dpop: Option<&Dpop>) -> anyhow::Result<DocumentsLayer> {
-    let mut additions = additions(config, endpoints);
-    if let Some(dpop) = dpop {
-        additions = additions.dpop_algorithms(dpop.algorithms().iter().copied());
-    }
-    if config.settings.listen.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()) {
-        additions = additions.certificate_bound_tokens();
-    }
+    let additions = additions(config, endpoints, dpop);
     let mut builder = DocumentsLayer::builder().additions(additions).own_keys(config.published.clone());
     for path in metadata_paths(config) {
         builder = builder.metadata(path);

@@ -78,7 +78,7 @@ pub(super) struct File {
     /// Whether every subject comes from another issuer. Default: `false`.
     #[serde(default)]
     pub(super) federated_subjects_only: bool,
-    /// Whether every client has to follow the rules of FAPI 2.0 for the authentication of clients. Default: `false`.
+    /// Whether every client has to follow the rules of FAPI 2.0, as with `client.fapi`. Default: `false`.
     #[serde(default)]
     pub(super) fapi: bool,
 }
@@ -121,6 +121,14 @@ pub(crate) struct Listen {
     /// The proxies in front of the gateway that send the certificates of their clients in `Client-Cert` (RFC 9440). Default:
     /// none; the header is removed.
     pub(crate) proxy_certificates: Option<ProxyCertificates>,
+}
+
+impl Listen {
+    /// Whether clients can present certificates: to the gateway, or to a proxy in front of it.
+    pub(crate) fn takes_client_certificates(&self) -> bool {
+        let takes = |tls: &Tls| tls.client_ca.is_some() || tls.accept_any_client_certificate;
+        self.proxy_certificates.is_some() || self.tls.as_ref().is_some_and(takes)
+    }
 }
 
 /// The proxies that send the certificates of their clients.

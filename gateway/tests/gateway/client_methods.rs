@@ -49,22 +49,28 @@ fn a_client_with_keys_needs_no_server() {
     let record = format!(
         "id = \"orders\"\njwks = {{ keys = [{{ kty = \"OKP\", crv = \"Ed25519\", x = \"{x}\" }}] }}\n\n[[target]]\nid = \"orders\""
     );
-    let world = World::start(|text| text.replacen("id = \"orders\"\n\n[[target]]\nid = \"orders\"", &record, 1));
-    let signed = assertion(&key, ISSUER, "1");
-    let with = |signed: &str| exchange(&world, &[("client_assertion_type", JWT_BEARER), ("client_assertion", signed)]);
-    let (status, body) = with(&signed);
-    assert_eq!(status, 200, "{body}");
-    for (name, signed) in [
-        ("again", signed),
-        ("for the token endpoint", assertion(&key, &format!("{ISSUER}/token"), "2")),
-        ("by another key", assertion(&LocalSigner::generate(Algorithm::EdDSA).unwrap(), ISSUER, "3")),
-    ] {
+    for by in ["client_credentials", "records"] {
+        let world = World::start(|text| {
+            let text = text.replacen("id = \"orders\"\n\n[[target]]\nid = \"orders\"", &record, 1);
+            text.replace("\"client_credentials\"", &format!("\"{by}\""))
+        });
+        let signed = assertion(&key, ISSUER, "1");
+        let with =
+            |signed: &str| exchange(&world, &[("client_assertion_type", JWT_BEARER), ("client_assertion", signed)]);
         let (status, body) = with(&signed);
-        assert!(status == 400 && body.contains("invalid_client"), "{name}: {body}");
+        assert_eq!(status, 200, "{by}: {body}");
+        for (name, signed) in [
+            ("again", signed),
+            ("for the token endpoint", assertion(&key, &format!("{ISSUER}/token"), "2")),
+            ("by another key", assertion(&LocalSigner::generate(Algorithm::EdDSA).unwrap(), ISSUER, "3")),
+        ] {
+            let (status, body) = with(&signed);
+            assert!(status == 400 && body.contains("invalid_client"), "{by}, {name}: {body}");
+        }
+        // The server would accept this secret, and the record has none.
+        let (status, body) = world.send(&world.exchange());
+        assert!(status == 401 && body.contains("invalid_client"), "{by}: {body}");
     }
-    // The server would accept this secret, and the record has none.
-    let (status, body) = world.send(&world.exchange());
-    assert!(status == 401 && body.contains("invalid_client"), "{body}");
 }
 
 #[test]
@@ -73,16 +79,32 @@ fn the_metadata_name_the_methods_of_records() {
         "token_endpoint_auth_methods_supported": ["client_secret_basic"] });
     let record = "id = \"orders\"\njwks_uri = \"https://orders.example/jwks\"\nalgorithms = [\"ES256\"]\n\n[[target]]\nid = \"orders\"";
     let world = World::waiting(|_, text| {
-        let text = crate::with_paths(&text, "");
+        let text = crate::with_paths(&text, "").replace("[audit]", "[dpop]\nalgorithms = [\"ES256\"]\n\n[audit]");
+        let text = text.replace("[upstream]", "proxy_certificates = { proxies = [\"127.0.0.1\"] }\n\n[upstream]");
         text.replacen("id = \"orders\"\n\n[[target]]\nid = \"orders\"", record, 1)
     });
     world.upstream.answers(OAUTH, answer(200, &metadata.to_string()));
     wait_for("token exchange is available", || world.gateway.health()["waiting_for"].is_null());
-    let (status, body) = world.get(OAUTH);
-    assert_eq!(status, 200, "{body}");
-    let shown: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(shown["token_endpoint_auth_methods_supported"], json!(["client_secret_basic", "private_key_jwt"]));
-    assert_eq!(shown["token_endpoint_auth_signing_alg_values_supported"], json!(["ES256"]));
+    let shown = || -> Value {
+        let (status, body) = world.get(OAUTH);
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap()
+    };
+    let before = shown();
+    assert_eq!(before["token_endpoint_auth_methods_supported"], json!(["client_secret_basic", "private_key_jwt"]));
+    assert_eq!(before["token_endpoint_auth_signing_alg_values_supported"], json!(["ES256"]));
+    let proofs = |shown: &Value| {
+        ["dpop_signing_alg_values_supported", "tls_client_certificate_bound_access_tokens"]
+            .map(|name| shown[name].clone())
+    };
+    assert_eq!(proofs(&before), [json!(["ES256"]), json!(true)]);
+    // A change of the records changes nothing else.
+    let changed = world.folder.read("gateway.toml").replace("algorithms = [\"ES256\"]\n\n[[target]]", "\n[[target]]");
+    world.folder.write("gateway.toml", &changed);
+    world.gateway.process.signal("-HUP");
+    let algorithms = || shown()["token_endpoint_auth_signing_alg_values_supported"].as_array().unwrap().len();
+    wait_for("the change counts", || algorithms() > 1);
+    assert_eq!(proofs(&shown()), proofs(&before));
 }
 
 #[test]
