@@ -455,7 +455,7 @@ impl TokenExchangeBuilder {
         self
     }
 
-    /// Applies the rules of the FAPI 2.0 security profile to the authentication of every client ([`Client::fapi`]).
+    /// Applies the rules of the FAPI 2.0 security profile to every client ([`Client::fapi`]).
     pub fn fapi(mut self) -> Self {
         self.records.fapi = true;
         self

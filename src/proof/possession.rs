@@ -5,7 +5,7 @@ use super::{
 use crate::{
     client_auth::PeerCertificates,
     clock::Clock,
-    jose::{Cryptography, Thumbprint},
+    jose::{Algorithm, Cryptography, Thumbprint},
     protocol::{ClientId, Reason, Rejection, Sender, refuse},
     records::ClientRecord,
     replay::{Replays, UseKey, UseKind},
@@ -75,7 +75,8 @@ impl Proofs {
         if headers.next().is_some() {
             return Err(self.refusal_of_several_proofs());
         }
-        self.check_proof(proof, ProofFor::TOKEN_ENDPOINT, &client.id).await.map(Some)
+        let permits = |algorithm| client.methods.permit_in_proofs(algorithm);
+        self.check_proof(proof, ProofFor::TOKEN_ENDPOINT, &client.id, permits).await.map(Some)
     }
 
     fn refusal_of_several_proofs(&self) -> Rejection {
@@ -86,15 +87,20 @@ impl Proofs {
     }
 
     /// Checks one DPoP proof, and uses the proof. Returns the thumbprint of the key, and the nonce for the next proof.
+    /// `permits` says which algorithms the client may use.
     async fn check_proof(
         &self,
         proof: &HeaderValue,
         request: ProofFor<'_>,
         client: &ClientId,
+        permits: impl Fn(Algorithm) -> bool,
     ) -> Result<(Thumbprint, Option<HeaderValue>), Rejection> {
         let dpop = self.dpop.as_ref().ok_or_else(|| refuse(Reason::DpopUnsupported))?;
-        let ProvenKey { thumbprint, id, freshness } =
-            dpop.check(proof, request, self.clock.now().into(), self.cryptography)?;
+        let proven = dpop.check(proof, request, self.clock.now().into(), self.cryptography)?;
+        let ProvenKey { thumbprint, algorithm, id, freshness } = proven;
+        if !permits(algorithm) {
+            return Err(refuse(Reason::DpopKeyRefused).with_detail(format_args!("FAPI does not permit {algorithm}")));
+        }
         let key = UseKey::new(UseKind::DpopProof, thumbprint.to_string(), id);
         self.replays.use_once(key, client, freshness.expires_at).await?;
         Ok((thumbprint, freshness.next_nonce))
@@ -112,7 +118,7 @@ impl Proofs {
         access_token: &str,
         client: &ClientId,
     ) -> Result<(Thumbprint, Option<HeaderValue>), Rejection> {
-        self.check_proof(proof, ProofFor::resource(method, path, access_token), client).await
+        self.check_proof(proof, ProofFor::resource(method, path, access_token), client, |_| true).await
     }
 }
 

@@ -2,9 +2,11 @@
 
 use crate::{
     in_process::{InProcess, plan_of},
+    proof::{self, Prover},
     support::*,
 };
-use http::{HeaderMap, StatusCode, header};
+use axum::body::Body;
+use http::{HeaderMap, Request, StatusCode, header};
 use std::{
     convert::Infallible,
     sync::{Arc, Mutex},
@@ -17,6 +19,7 @@ use tower_token_exchange::{
         AuthenticationMethod::{self, Other, PrivateKeyJwt, TlsClientAuth},
         Credentials, PeerCertificates,
     },
+    proof::Dpop,
     records::hash_chosen_secret,
     signing::Algorithm,
 };
@@ -43,12 +46,22 @@ async fn an_outer_layer_names_the_client() {
     }
 }
 
+fn with_dpop(plan: Plan) -> Plan {
+    plan.with(|builder| builder.dpop(Dpop::new(proof::URL)))
+}
+
+fn as_client_with_proof(request: &mut Request<Body>, client: AuthenticatedClient, prover: &Prover) {
+    request.extensions_mut().insert(client);
+    request.headers_mut().insert("DPoP", prover.proof().parse().unwrap());
+}
+
 #[tokio::test]
 async fn fapi_wants_a_method_with_a_key() {
+    let prover = Prover::new();
     for method in AuthenticationMethod::ALL {
-        let mut world = InProcess::new(plan_of(Client::new("orders").fapi()));
+        let mut world = InProcess::new(with_dpop(plan_of(Client::new("orders").fapi())));
         let client = AuthenticatedClient::new("orders").with_method(*method);
-        let (status, error, event) = world.post(&[], |request| _ = request.extensions_mut().insert(client)).await;
+        let (status, error, event) = world.post(&[], |request| as_client_with_proof(request, client, &prover)).await;
         let with_key = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth", "spiffe_x509"];
         let has_key = with_key.contains(&method.as_str());
         assert_eq!(status == StatusCode::OK, has_key, "{method}");
@@ -62,14 +75,42 @@ async fn fapi_wants_a_method_with_a_key() {
     // The switch of the layer holds for all clients.
     let keyed = |id: &str| Client::new(id).keys(Minter::new("orders", Algorithm::ES256).keys());
     let plan = plan_with(|_| ["orders", "billing", "reports"].map(keyed).into(), |targets| targets);
-    let mut world = InProcess::new(plan.with(|builder| builder.fapi()));
+    let mut world = InProcess::new(with_dpop(plan).with(|builder| builder.fapi()));
     for (method, let_in) in [(PrivateKeyJwt, true), (Other, false)] {
         let client = AuthenticatedClient::new("orders").with_method(method);
-        let (status, _, _) = world.post(&[], |request| _ = request.extensions_mut().insert(client)).await;
+        let (status, _, _) = world.post(&[], |request| as_client_with_proof(request, client, &prover)).await;
         assert_eq!(status == StatusCode::OK, let_in, "{method}");
     }
     let error = plan_with(|clients| clients, |targets| targets).with(|builder| builder.fapi()).builder.build();
     assert_eq!(error.unwrap_err().field(), "client `orders`: secret", "no client may have a secret");
+}
+
+#[tokio::test]
+async fn fapi_wants_a_bound_token() {
+    let bound_by_certificate = || Client::new("orders").fapi().tls_client_certificate_bound_access_tokens();
+    let fapi = || Client::new("orders").fapi();
+    let (es256, es384) = (Prover::new(), Prover::with(Algorithm::ES384));
+    for (name, record, prover, certificate, refused) in [
+        ("nothing", fapi(), None, None, Some(Reason::SenderConstraintRequired)),
+        ("a proof", fapi(), Some(&es256), None, None),
+        ("a proof with another algorithm", fapi(), Some(&es384), None, Some(Reason::DpopKeyRefused)),
+        ("a certificate that binds nothing", fapi(), None, Some(&[1]), Some(Reason::SenderConstraintRequired)),
+        ("a certificate that binds", bound_by_certificate(), None, Some(&[1]), None),
+    ] {
+        let mut world = InProcess::new(with_dpop(plan_of(record)));
+        let (status, _, event) = world
+            .post(&[], |request| {
+                request.extensions_mut().insert(AuthenticatedClient::new("orders").with_method(PrivateKeyJwt));
+                if let Some(prover) = prover {
+                    request.headers_mut().insert("DPoP", prover.proof().parse().unwrap());
+                }
+                if let Some(der) = certificate {
+                    request.extensions_mut().insert(PeerCertificates::new([der.to_vec()]));
+                }
+            })
+            .await;
+        assert_eq!((event.reason, status == StatusCode::OK), (refused, refused.is_none()), "{name}");
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use crate::{
     in_process::plan_of,
     jwks::{Answer, Time},
+    proof::Prover,
     support::*,
 };
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use std::{
 use tower_token_exchange::{
     Client, Reason,
     jwks::KeySet,
+    proof::Dpop,
     replay::{MemoryReplayStore, UseOnce, Used},
     signing::{Algorithm, Cryptography, LocalSigner},
 };
@@ -65,6 +67,23 @@ async fn present(world: &World, assertion: &str) -> Reply {
     world.post(None, form_of(world, assertion, &[("client_id", "orders")])).await
 }
 
+/// A plan with DPoP, in which this record replaces the record of `orders`.
+fn plan_with_dpop(orders: Client) -> Plan {
+    plan_of(orders).with(|builder| builder.dpop(Dpop::new(TOKEN_ENDPOINT)))
+}
+
+/// Sends a form with a DPoP proof, which a FAPI client needs.
+async fn post_with_proof(world: &World, form: String) -> Reply {
+    let request = Request::post(format!("{}/token", world.url))
+        .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .header("DPoP", Prover::new().proof());
+    world.send(request.body(form.into()).unwrap()).await
+}
+
+async fn present_with_proof(world: &World, assertion: &str) -> Reply {
+    post_with_proof(world, form_of(world, assertion, &[("client_id", "orders")])).await
+}
+
 async fn assert_accepted(world: &mut World, name: &str, reply: Reply) {
     assert_eq!(reply.status, StatusCode::OK, "{name}: {}", reply.text);
     let event = world.event().await;
@@ -85,10 +104,10 @@ async fn pk_01_the_issuer_alone_is_the_audience() {
     for (fapi, client) in
         [(false, Client::new("orders").keys(key.keys())), (true, Client::new("orders").keys(key.keys()).fapi())]
     {
-        let mut world = plan_of(client).start().await;
-        let reply = present(&world, &assertion(&key, json!({ "aud": AS }))).await;
+        let mut world = plan_with_dpop(client).start().await;
+        let reply = present_with_proof(&world, &assertion(&key, json!({ "aud": AS }))).await;
         assert_accepted(&mut world, "a text", reply).await;
-        let reply = present(&world, &assertion(&key, json!({ "aud": [AS] }))).await;
+        let reply = present_with_proof(&world, &assertion(&key, json!({ "aud": [AS] }))).await;
         if fapi {
             assert_refused(&mut world, "a list", reply, Reason::ClientAssertionAudienceRefused).await;
         } else {
@@ -96,7 +115,7 @@ async fn pk_01_the_issuer_alone_is_the_audience() {
         }
         // authlib sends no `client_id`.
         let form = form_of(&world, &assertion(&key, json!({})), &[]);
-        let reply = world.post(None, form).await;
+        let reply = post_with_proof(&world, form).await;
         assert_accepted(&mut world, "no client_id", reply).await;
     }
 }
@@ -350,17 +369,17 @@ async fn pk_08_fapi_permits_three_algorithms() {
         let with_each = |fapi| Cryptography::ALL.iter().map(move |cryptography| (fapi, *cryptography));
         for (fapi, cryptography) in [false, true].into_iter().flat_map(with_each) {
             let client = Client::new("orders").keys(key.keys());
-            let plan = plan_of(if fapi { client.fapi() } else { client });
+            let plan = plan_with_dpop(if fapi { client.fapi() } else { client });
             let mut world = plan.with(|builder| builder.cryptography(cryptography)).start().await;
             let good = assertion(&key, json!({}));
             let name = format!("{algorithm}, fapi {fapi}, {cryptography:?}");
             if permitted || !fapi {
                 let other = assertion(&key, json!({}));
                 let forged = [good.rsplit_once('.').unwrap().0, other.rsplit_once('.').unwrap().1].join(".");
-                let reply = present(&world, &forged).await;
+                let reply = present_with_proof(&world, &forged).await;
                 assert_refused(&mut world, &name, reply, Reason::ClientAssertionSignatureInvalid).await;
             }
-            let reply = present(&world, &good).await;
+            let reply = present_with_proof(&world, &good).await;
             if permitted || !fapi {
                 assert_accepted(&mut world, &name, reply).await;
             } else {

@@ -5,7 +5,7 @@ use super::{
     url::{below, normalized},
 };
 use crate::{
-    jose::{Claims, Compact, Cryptography, Header, KeyUse, RawHeader, Thumbprint, VerifyingKey, base64url},
+    jose::{Algorithm, Claims, Compact, Cryptography, Header, KeyUse, RawHeader, Thumbprint, VerifyingKey, base64url},
     protocol::{Detail, NumericDate, Reason, Rejection, refuse, sha256_of_secret},
 };
 use http::HeaderValue;
@@ -40,6 +40,7 @@ impl<'a> ProofFor<'a> {
 /// A key that signed a proof for this server, at about this time. Whether the proof was used before is not checked yet.
 pub(in crate::proof) struct ProvenKey {
     pub(in crate::proof) thumbprint: Thumbprint,
+    pub(in crate::proof) algorithm: Algorithm,
     /// The `jti` of the proof.
     pub(in crate::proof) id: String,
     pub(in crate::proof) freshness: Freshness,
@@ -85,7 +86,7 @@ impl Dpop {
         if !key.verify(header.algorithm, jws.signing_input.as_bytes(), jws.signature(), cryptography) {
             return Err(refuse(Reason::DpopSignatureInvalid));
         }
-        Ok(ProvenKey { thumbprint, id, freshness })
+        Ok(ProvenKey { thumbprint, algorithm: header.algorithm, id, freshness })
     }
 
     fn check_header(&self, raw: &RawHeader) -> Result<Header, Rejection> {

@@ -122,7 +122,7 @@ impl Client {
             one_time_subject_tokens: self.one_time_subject_tokens,
             dpop_bound: self.dpop_bound,
             certificate_bound: self.certificate_bound,
-            requires_sender_constraint: self.requires_sender_constraint,
+            requires_sender_constraint: self.requires_sender_constraint || self.methods.fapi,
             carries: self.actors.clone(),
             tenants: self.tenants.clone(),
         }

@@ -99,8 +99,12 @@ impl ClientMethods {
 
     /// Whether the client may sign assertions with an algorithm.
     pub(crate) fn permit(&self, algorithm: Algorithm) -> bool {
-        (self.algorithms.is_empty() || self.algorithms.contains(&algorithm))
-            && (!self.fapi || FAPI_ALGORITHMS.contains(&algorithm))
+        (self.algorithms.is_empty() || self.algorithms.contains(&algorithm)) && self.permit_in_proofs(algorithm)
+    }
+
+    /// Whether the client may sign DPoP proofs with an algorithm.
+    pub(crate) fn permit_in_proofs(&self, algorithm: Algorithm) -> bool {
+        !self.fapi || FAPI_ALGORITHMS.contains(&algorithm)
     }
 
     /// The longest time between now and the `exp` of an assertion.

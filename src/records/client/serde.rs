@@ -74,7 +74,7 @@ struct ClientDocument {
     /// Whether the client needs no authentication: a public client.
     #[serde(default)]
     allow_public: bool,
-    /// Whether the rules of FAPI 2.0 for the authentication of clients apply.
+    /// Whether the rules of FAPI 2.0 apply: a key authenticates the client, and each token is bound to a key or certificate.
     #[serde(default)]
     fapi: bool,
     /// Whether the client may not exchange tokens. The client can still introspect and revoke its tokens.

@@ -41,7 +41,7 @@ impl Prover {
         Self::with(Algorithm::ES256)
     }
 
-    fn with(algorithm: Algorithm) -> Self {
+    pub(crate) fn with(algorithm: Algorithm) -> Self {
         Self(LocalSigner::generate(algorithm).unwrap())
     }
 
