@@ -1,5 +1,3 @@
-#[cfg(feature = "client-certificates")]
-use super::certificate;
 use super::{
     Authentication, AuthenticationMethod, ClientAuthenticatorPart, Credentials,
     assertion::{Assertion, Expected},
@@ -7,6 +5,8 @@ use super::{
     secrets::Secrets,
     signed_assertion, workload,
 };
+#[cfg(feature = "client-certificates")]
+use super::{certificate, svid::Bundles};
 use crate::{
     jose::Cryptography,
     jwks::{ClientKeys, TrustedKeys},
@@ -140,7 +140,9 @@ impl Authenticator {
             let client = self.registry.client(credentials.client_id());
             let client = client.filter(|client| client.methods.accept_certificates());
             if let (Some(client), Some(certificates)) = (client, credentials.certificates()) {
-                let method = certificate::check(certificates, client, &self.client_keys).await?;
+                let now = self.settings.clock.seconds();
+                let bundles = Bundles { registry: &self.registry, keys: &self.issuer_keys, now };
+                let method = certificate::check(certificates, client, &self.client_keys, &bundles).await?;
                 return Ok((client.id.clone(), method));
             }
         }

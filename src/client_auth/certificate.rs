@@ -1,6 +1,6 @@
 //! The methods of a client that presents a certificate (RFC 8705 section 2).
 
-use super::{AuthenticationMethod, PeerCertificates};
+use super::{AuthenticationMethod, PeerCertificates, svid::Bundles};
 use crate::{
     jose::{KeyMatch, KeySet, base64url},
     jwks::ClientKeys,
@@ -26,6 +26,7 @@ pub(super) async fn check(
     certificates: &PeerCertificates,
     client: &ClientRecord,
     keys: &ClientKeys,
+    bundles: &Bundles<'_>,
 ) -> Result<AuthenticationMethod, Rejection> {
     let accepted = &client.methods.certificates;
     let der = certificates.leaf().ok_or_else(|| malformed("none was found in the header of the proxy"))?;
@@ -46,22 +47,22 @@ pub(super) async fn check(
             return Ok(AuthenticationMethod::SelfSignedTlsClientAuth);
         }
     }
-    let workloads = &client.methods.workloads;
-    if accepted.name().is_none() && !workloads.have_spiffe_ids() {
-        return Err(refuse(Reason::ClientCertificateMismatch));
-    }
-    if !certificates.has_valid_chain() {
-        return Err(refuse(Reason::ClientCertificateUntrusted));
-    }
+    let has_valid_chain = certificates.has_valid_chain();
     if let Some(name) = accepted.name()
+        && has_valid_chain
         && has_name(&certificate, name)?
     {
         return Ok(AuthenticationMethod::TlsClientAuth);
     }
-    match spiffe_id_of(&certificate)? {
-        Some(id) if workloads.have_spiffe_id(id) => Ok(AuthenticationMethod::SpiffeX509),
-        _ => Err(refuse(Reason::ClientCertificateMismatch)),
+    let workloads = &client.methods.workloads;
+    if let Some(id) = spiffe_id_of(&certificate)?.filter(|id| workloads.have_spiffe_id(id)) {
+        bundles.check(certificates, id).await?;
+        return Ok(AuthenticationMethod::SpiffeX509);
     }
+    Err(refuse(match accepted.name() {
+        Some(_) if !has_valid_chain => Reason::ClientCertificateUntrusted,
+        _ => Reason::ClientCertificateMismatch,
+    }))
 }
 
 fn malformed(detail: &str) -> Rejection {
@@ -85,8 +86,13 @@ fn has_name(certificate: &X509Certificate<'_>, name: &CertificateName) -> Result
     Ok(names.is_some_and(|names| names.value.general_names.iter().any(is_name)))
 }
 
-/// The SPIFFE ID of an X.509-SVID: the only URI among the alternative names (SPIFFE X509-SVID section 2).
+/// The SPIFFE ID of an X.509-SVID: the only URI among the alternative names (SPIFFE X509-SVID section 2). A certificate that may
+/// sign other certificates or revocation lists is no X.509-SVID of a workload (section 5.2).
 fn spiffe_id_of<'a>(certificate: &'a X509Certificate<'_>) -> Result<Option<&'a str>, Rejection> {
+    let usage = certificate.key_usage().map_err(|_| malformed("its key usage"))?;
+    if certificate.is_ca() || usage.is_some_and(|usage| usage.value.key_cert_sign() || usage.value.crl_sign()) {
+        return Ok(None);
+    }
     let names = certificate.subject_alternative_name().map_err(|_| malformed("its alternative names"))?;
     let names = names.map_or(&[][..], |names| &names.value.general_names);
     let mut uris = names.iter().filter_map(|name| match name {

@@ -16,6 +16,8 @@ mod secrets;
 #[cfg(feature = "server-authenticator")]
 mod server_authenticator;
 mod signed_assertion;
+#[cfg(feature = "client-certificates")]
+mod svid;
 mod workload;
 
 pub use crate::protocol::ClientAddress;

@@ -51,7 +51,7 @@ pub enum IgnoredReason {
     Private,
     /// The `kid` is not a string, is longer than 256 bytes, or has control characters.
     KidRefused,
-    /// The `use` is neither `sig` nor `jwt-svid` (RFC 7517 section 4.2).
+    /// The `use` is neither `sig` nor `jwt-svid` (RFC 7517 section 4.2), nor `x509-svid` with one certificate in `x5c`.
     NotForSignatures,
     /// The `key_ops` have no `verify`, or contradict the `use` (RFC 7517 section 4.3).
     NotForVerifying,

@@ -1,5 +1,9 @@
-use super::{Algorithm, Compact, Cryptography, Header, IgnoredKey, IgnoredReason, KeyUse, VerifyingKey, parse_object};
+use super::{
+    Algorithm, Compact, Cryptography, Header, IgnoredKey, IgnoredReason, KeyUse, VerifyingKey, key::PRIVATE_MEMBERS,
+    parse_object,
+};
 use crate::protocol::KeyId;
+use data_encoding::BASE64;
 use serde_json::{Map, Value};
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -12,7 +16,8 @@ const MAX_TRIES: usize = 4;
 ///
 /// At most 100 keys are read. A key that cannot be used is ignored, and [`ignored`](Self::ignored) returns the reason: for
 /// example an unknown type or curve, an RSA modulus outside of 2048 to 8192 bits, a use other than signatures, or a private
-/// or symmetric key. A key whose `use` is `jwt-svid`, as in a SPIFFE bundle, verifies JWT-SVIDs and no other tokens.
+/// or symmetric key. A key whose `use` is `jwt-svid`, as in a SPIFFE bundle, verifies JWT-SVIDs and no other tokens. A key whose
+/// `use` is `x509-svid` stands for the certificate of an authority in `x5c`, and verifies X.509-SVIDs and no tokens.
 ///
 /// Two key sets are equal if they have the same keys in the same order and ignore the same keys. A clone shares the keys.
 ///
@@ -29,6 +34,8 @@ const MAX_TRIES: usize = 4;
 #[derive(Clone, PartialEq)]
 pub struct KeySet {
     keys: Arc<[Arc<VerifyingKey>]>,
+    /// The certificates of the authorities of a trust domain, in DER.
+    authorities: Arc<[Vec<u8>]>,
     ignored: Arc<[IgnoredKey]>,
 }
 
@@ -67,24 +74,28 @@ impl KeySet {
 
     /// The set of these members of a document. A member that is no JSON object is `None`.
     fn from_members<'a>(members: impl Iterator<Item = Option<&'a Map<String, Value>>>) -> Self {
-        let (mut keys, mut ignored) = (Vec::new(), Vec::new());
+        let (mut keys, mut authorities, mut ignored) = (Vec::new(), Vec::new(), Vec::new());
         for (position, jwk) in members.enumerate().take(MAX_KEYS + 1) {
+            if let Some(certificate) = jwk.filter(|_| position < MAX_KEYS).and_then(authority) {
+                authorities.push(certificate);
+                continue;
+            }
             match read(position, jwk) {
                 Ok(key) => keys.push(Arc::new(key)),
                 Err(reason) => ignored.push(IgnoredKey { position, kid: jwk.and_then(kid_of), reason }),
             }
         }
-        Self { keys: keys.into(), ignored: ignored.into() }
+        Self { keys: keys.into(), authorities: authorities.into(), ignored: ignored.into() }
     }
 
     /// Returns the number of keys that can be used.
     pub fn len(&self) -> usize {
-        self.keys.len()
+        self.keys.len() + self.authorities.len()
     }
 
     /// Returns whether no key can be used.
     pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+        self.len() == 0
     }
 
     /// Returns the ignored keys, in the order of the document.
@@ -94,19 +105,31 @@ impl KeySet {
         &self.ignored
     }
 
+    /// Returns the certificates of the authorities of a trust domain, in DER.
+    #[cfg(feature = "client-certificates")]
+    pub(crate) fn authorities(&self) -> impl Iterator<Item = &[u8]> {
+        self.authorities.iter().map(Vec::as_slice)
+    }
+
+    /// Returns whether the set has keys that verify tokens.
+    pub(crate) fn verifies_tokens(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
     /// Returns whether the set has a key for this algorithm.
     pub(crate) fn serves(&self, algorithm: Algorithm) -> bool {
         self.keys.iter().any(|key| key.fits(algorithm))
     }
 
     pub(crate) fn empty() -> Self {
-        Self { keys: Arc::new([]), ignored: Arc::new([]) }
+        Self { keys: Arc::new([]), authorities: Arc::new([]), ignored: Arc::new([]) }
     }
 
     /// Returns a key set with the keys of both. A key that both sets have is in the result once.
     pub(crate) fn union(&self, other: &Self) -> Self {
         Self {
             keys: self.keys.iter().chain(other.keys.iter().filter(|key| !self.keys.contains(key))).cloned().collect(),
+            authorities: self.authorities.iter().chain(&*other.authorities).cloned().collect(),
             ignored: self.ignored.iter().chain(other.ignored.iter()).cloned().collect(),
         }
     }
@@ -114,7 +137,8 @@ impl KeySet {
     /// Returns a key set with the keys whose material the other set does not have.
     pub(crate) fn without(&self, other: &Self) -> Self {
         let is_other = |key: &&Arc<VerifyingKey>| !other.keys.iter().any(|other| key.is_same_material(other));
-        Self { keys: self.keys.iter().filter(is_other).cloned().collect(), ignored: Arc::new([]) }
+        let keys = self.keys.iter().filter(is_other).cloned().collect();
+        Self { keys, authorities: Arc::clone(&self.authorities), ignored: Arc::new([]) }
     }
 
     /// Returns whether both sets have a key with the same material, whatever names the key has.
@@ -166,6 +190,17 @@ fn read(position: usize, jwk: Option<&Map<String, Value>>) -> Result<VerifyingKe
     VerifyingKey::from_jwk(jwk.ok_or(IgnoredReason::NotAnObject)?)
 }
 
+/// Returns the certificate of an authority in a SPIFFE bundle (SPIFFE X509-SVID section 6.1): the only value of `x5c`.
+fn authority(jwk: &Map<String, Value>) -> Option<Vec<u8>> {
+    let is_public = !PRIVATE_MEMBERS.iter().any(|member| jwk.contains_key(*member));
+    match jwk.get("x5c")?.as_array()?.as_slice() {
+        [Value::String(certificate)] if is_public && jwk.get("use")? == "x509-svid" => {
+            BASE64.decode(certificate.as_bytes()).ok()
+        }
+        _ => None,
+    }
+}
+
 fn kid_of(jwk: &Map<String, Value>) -> Option<KeyId> {
     jwk.get("kid")?.as_str()?.parse().ok()
 }
@@ -215,6 +250,9 @@ mod tests {
             (&with(r#""use":"SIG""#), NotForSignatures),
             (&with(r#""use":["sig"]"#), NotForSignatures),
             (&with(r#""use":"x509-svid""#), NotForSignatures),
+            (&with(r#""use":"x509-svid","x5c":["AA==","AA=="]"#), NotForSignatures),
+            (&with(r#""use":"x509-svid","x5c":["?"]"#), NotForSignatures),
+            (&with(r#""use":"x509-svid","x5c":["AA=="],"d":"AA""#), Private),
             (&with(r#""key_ops":["sign"]"#), NotForVerifying),
             (&with(r#""key_ops":[]"#), NotForVerifying),
             (&with(r#""key_ops":"verify""#), NotForVerifying),
@@ -292,6 +330,19 @@ mod tests {
         let keys = KeySet::from_json(format!(r#"{{"keys":[{many}]}}"#)).unwrap();
         assert_eq!(keys.candidates(Algorithm::ES256, None, KeyUse::Signature).count(), 1);
         assert_eq!(keys.candidates(Algorithm::ES256, None, KeyUse::JwtSvid).count(), MAX_TRIES);
+    }
+
+    #[test]
+    fn an_authority_of_a_bundle_verifies_no_token() {
+        let authority = with(r#""use":"x509-svid","x5c":["AAE="]"#);
+        let keys = KeySet::from_json(format!(r#"{{"keys":[{authority},{GOOD}]}}"#)).unwrap();
+        assert_eq!((keys.len(), keys.ignored()), (2, &[][..]));
+        for key_use in [KeyUse::Signature, KeyUse::JwtSvid] {
+            let found = keys.candidates(Algorithm::ES256, Some("16"), key_use).count();
+            assert_eq!(found, usize::from(key_use == KeyUse::Signature));
+        }
+        let alone = KeySet::from_json(format!(r#"{{"keys":[{authority}]}}"#)).unwrap();
+        assert!(!alone.is_empty() && !alone.verifies_tokens() && alone != KeySet::empty());
     }
 
     #[test]

@@ -74,7 +74,7 @@ const CRATES_OF_ONE_MODULE: [(&str, &[&str]); 9] = [
     ("hyper", &["fetch"]),
     ("hyper_rustls", &["fetch"]),
     ("hyper_util", &["fetch"]),
-    ("rustls", &["fetch", "replay"]),
+    ("rustls", &["client_auth", "fetch", "replay"]),
     ("x509_parser", &["client_auth"]),
 ];
 

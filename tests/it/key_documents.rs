@@ -16,7 +16,7 @@ use tower_token_exchange::{
 const VENDOR: &str = "https://vendor.example";
 const RSA_PEM: &[u8] = include_bytes!("../data/rsa.pem");
 
-/// What becomes of a document: keys that verify, by position and the algorithm to try; those kept for JWT-SVIDs; and
+/// What becomes of a document: keys that verify, by position and the algorithm to try; those kept for SVIDs; and
 /// those that are ignored.
 struct Expected {
     document: &'static str,
@@ -37,8 +37,9 @@ const EXPECTED: &[Expected] = &[
     Expected {
         document: "spiffe_bundle",
         used: &[],
-        svid: &[(1, ES256), (2, RS256)],
-        ignored: &[(0, NotForSignatures)],
+        // The first stands for the authority of X.509-SVIDs.
+        svid: &[(0, ES384), (1, ES256), (2, RS256)],
+        ignored: &[],
     },
     // One `kid` for three keys of different types (RFC 7517 section 4.5).
     Expected {
@@ -171,7 +172,6 @@ async fn an_ignored_key_verifies_nothing() {
     let others = [
         ("keycloak", (0, RS256)),
         ("keycloak", (0, PS256)),
-        ("spiffe_bundle", (0, ES384)),
         ("mixed", (4, RS256)),
         ("mixed", (5, RS256)),
         ("mixed", (6, RS256)),

@@ -5,8 +5,12 @@ use crate::{
     in_process::{InProcess, plan_of},
     support::*,
 };
+use data_encoding::BASE64;
 use http::StatusCode;
-use rcgen::{CertificateParams, KeyPair, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    SanType, date_time_ymd,
+};
 use serde_json::{Value, json};
 use tower_token_exchange::{
     Client, Issuer, Reason,
@@ -196,29 +200,110 @@ async fn sq_01_a_jwt_svid_names_its_client() {
     assert_eq!(found, Err(ClientAssertionKeyUnknown), "`iss` does not choose the keys");
 }
 
+type Authority = CertifiedIssuer<'static, KeyPair>;
+
+fn authority() -> Authority {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+/// A trust domain whose bundle has these authorities.
+fn domain_with(name: &str, authorities: &[&Authority]) -> Issuer {
+    let keys: Vec<_> = authorities
+        .iter()
+        .map(|authority| json!({ "use": "x509-svid", "kty": "EC", "x5c": [BASE64.encode(authority.der())] }))
+        .collect();
+    let bundle = KeySet::from_json(json!({ "keys": keys }).to_string()).unwrap();
+    Issuer::spiffe(name, "https://spire.example/bundle").keys(bundle).for_clients_only()
+}
+
+/// The certificate of a workload with these URIs, and what else the certificate has.
+fn x509_svid(authority: &Authority, uris: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
+    let mut params = CertificateParams::default();
+    params.subject_alt_names = uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap())).collect();
+    change(&mut params);
+    params.signed_by(&KeyPair::generate().unwrap(), authority).unwrap().der().to_vec()
+}
+
+/// Presents certificates as `orders`. Returns the method, or the reason of the refusal.
+async fn present_certificates(world: &mut InProcess, certificates: PeerCertificates) -> Result<&'static str, Reason> {
+    let id = [("client_id", "orders")];
+    let (_, _, event) = world.post(&id, |request| _ = request.extensions_mut().insert(certificates)).await;
+    event.reason.map_or_else(|| Ok(event.auth_method.unwrap().as_str()), Err)
+}
+
 #[tokio::test]
 async fn sq_02_an_x509_svid_names_its_client() {
-    let shop = Minter::new("shop", Algorithm::ES256);
-    let certificate = |uris: &[&str]| {
-        let mut params = CertificateParams::default();
-        params.subject_alt_names = uris.iter().map(|uri| SanType::URI((*uri).try_into().unwrap())).collect();
-        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
-    };
-    let mut world = with_issuers(plan_of(Client::new("orders").spiffe_id(SVID)), [domain_of("shop.example", &shop)]);
-    for (name, uris, is_checked, expected) in [
-        ("the ID", &[SVID][..], true, Ok("spiffe_x509")),
-        ("no valid chain", &[SVID], false, Err(Reason::ClientCertificateUntrusted)),
-        ("two URIs", &[SVID, "spiffe://shop.example/other"], true, Err(Reason::ClientCertificateMismatch)),
-        ("another ID", &["spiffe://shop.example/ns/shop/billing"], true, Err(Reason::ClientCertificateMismatch)),
-        ("no ID", &[], true, Err(Reason::ClientCertificateMismatch)),
+    use Reason::{ClientCertificateMismatch as Mismatch, ClientCertificateUntrusted as Untrusted};
+    let (shop, bank) = (authority(), authority());
+    let domains = [domain_with("shop.example", &[&shop]), domain_with("bank.example", &[&bank])];
+    let mut world = with_issuers(plan_of(Client::new("orders").spiffe_id(SVID)), domains);
+    let plain = |_: &mut CertificateParams| ();
+    let with_usage = |usage: KeyUsagePurpose| move |params: &mut CertificateParams| params.key_usages = vec![usage];
+    for (name, certificate, expected) in [
+        ("the ID", x509_svid(&shop, &[SVID], plain), Ok("spiffe_x509")),
+        ("a usual key", x509_svid(&shop, &[SVID], with_usage(KeyUsagePurpose::DigitalSignature)), Ok("spiffe_x509")),
+        ("another domain's authority", x509_svid(&bank, &[SVID], plain), Err(Untrusted)),
+        ("an unknown authority", x509_svid(&authority(), &[SVID], plain), Err(Untrusted)),
+        ("two URIs", x509_svid(&shop, &[SVID, "spiffe://shop.example/other"], plain), Err(Mismatch)),
+        ("another ID", x509_svid(&shop, &["spiffe://shop.example/ns/shop/billing"], plain), Err(Mismatch)),
+        ("an ID of another domain", x509_svid(&bank, &["spiffe://bank.example/orders"], plain), Err(Mismatch)),
+        ("no ID", x509_svid(&shop, &[], plain), Err(Mismatch)),
+        ("a key that signs", x509_svid(&shop, &[SVID], with_usage(KeyUsagePurpose::KeyCertSign)), Err(Mismatch)),
+        (
+            "an authority",
+            x509_svid(&shop, &[SVID], |params| params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained)),
+            Err(Mismatch),
+        ),
+        ("expired", x509_svid(&shop, &[SVID], |params| params.not_after = date_time_ymd(2001, 1, 1)), Err(Untrusted)),
+        (
+            "for servers only",
+            x509_svid(&shop, &[SVID], |params| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth]),
+            Err(Untrusted),
+        ),
     ] {
-        let certificates = PeerCertificates::new([certificate(uris)]);
-        let certificates = if is_checked { certificates.with_valid_chain() } else { certificates };
-        let (_, _, event) =
-            world.post(&[("client_id", "orders")], |request| _ = request.extensions_mut().insert(certificates)).await;
-        let found = event.reason.map_or_else(|| Ok(event.auth_method.unwrap().as_str()), Err);
-        assert_eq!(found, expected, "{name}");
+        // What the TLS acceptor says about the chain does not matter.
+        let certificates = PeerCertificates::new([certificate]);
+        for certificates in [certificates.clone(), certificates.with_valid_chain()] {
+            assert_eq!(present_certificates(&mut world, certificates).await, expected, "{name}");
+        }
     }
+}
+
+#[tokio::test]
+async fn sq_02_a_chain_ends_in_the_bundle() {
+    let (shop, bank) = (authority(), authority());
+    let below = |authority: &Authority| {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), authority).unwrap()
+    };
+    let (of_shop, of_bank) = (below(&shop), below(&bank));
+    let mut world =
+        with_issuers(plan_of(Client::new("orders").spiffe_id(SVID)), [domain_with("shop.example", &[&shop])]);
+    for (name, issuer, others, expected) in [
+        ("the whole chain", &of_shop, vec![&of_shop], Ok("spiffe_x509")),
+        ("a chain with the root", &of_shop, vec![&of_shop, &shop], Ok("spiffe_x509")),
+        ("no intermediate", &of_shop, vec![], Err(Reason::ClientCertificateUntrusted)),
+        ("another domain's chain", &of_bank, vec![&of_bank, &bank], Err(Reason::ClientCertificateUntrusted)),
+        ("a foreign intermediate", &of_shop, vec![&of_bank], Err(Reason::ClientCertificateUntrusted)),
+    ] {
+        let others = others.into_iter().map(|authority| authority.der().to_vec());
+        let leaf = x509_svid(issuer, &[SVID], |_| ());
+        let certificates = PeerCertificates::new([leaf].into_iter().chain(others));
+        assert_eq!(present_certificates(&mut world, certificates).await, expected, "{name}");
+    }
+}
+
+/// A bundle without authorities, such as one for JWT-SVIDs alone, lets no certificate in.
+#[tokio::test]
+async fn sq_02_a_bundle_without_authorities_trusts_nobody() {
+    let (shop, keys) = (authority(), Minter::new("shop", Algorithm::ES256));
+    let mut world = with_issuers(plan_of(Client::new("orders").spiffe_id(SVID)), [domain_of("shop.example", &keys)]);
+    let certificates = PeerCertificates::new([x509_svid(&shop, &[SVID], |_| ())]).with_valid_chain();
+    let found = present_certificates(&mut world, certificates).await;
+    assert_eq!(found, Err(Reason::ClientCertificateUntrusted));
 }
 
 #[tokio::test]

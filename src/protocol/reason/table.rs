@@ -179,7 +179,8 @@ reasons! {
     /// The chain of the certificate of the client was not checked, or does not end at a trusted authority.
     ClientCertificateUntrusted = "client_certificate_untrusted", CLIENT,
         "Let what ends TLS check the chain, and say so with `PeerCertificates::with_valid_chain`. For a certificate that no \
-        authority issued, give {Client::self_signed_tls_client_auth} or {Client::certificate_sha256}.";
+        authority issued, give {Client::self_signed_tls_client_auth} or {Client::certificate_sha256}. For an X.509-SVID, the \
+        bundle of its trust domain must have the authority, as a key with the `use` `x509-svid`.";
     /// The certificate is not the one in the record of the client.
     ClientCertificateMismatch = "client_certificate_mismatch", CLIENT,
         "Compare the certificate of the client with its record: {Client::tls_client_auth}, \
@@ -430,7 +431,7 @@ reasons! {
     /// A bearer token would be issued, and the layer or a record requires a bound token.
     SenderConstraintRequired = "sender_constraint_required", request("a proof of possession is required"),
         "The detail names who requires a bound token: `TokenExchangeBuilder::require_sender_constraint`, \
-        {Client::require_sender_constraint} or {Target::require_sender_constraint}. Enable DPoP in the client.";
+        {Client::require_sender_constraint}, {Client::fapi} or {Target::require_sender_constraint}. Enable DPoP in the client.";
     /// A bound token would be issued, and the target accepts only bearer tokens.
     SenderConstraintRefused = "sender_constraint_refused", TARGET,
         "If the target can check bound tokens, remove {Target::bearer_only}. Otherwise disable DPoP in the client for this \

@@ -133,11 +133,12 @@ impl Client {
         self
     }
 
-    /// Applies the rules of the FAPI 2.0 security profile to the authentication of the client.
+    /// Applies the rules of the FAPI 2.0 security profile to the client.
     ///
-    /// The client must prove that it has a key (`private_key_jwt` or a certificate), may sign with PS256, ES256 and EdDSA only,
-    /// and must send `aud` as a single text. [`TokenExchangeBuilder::fapi`](crate::TokenExchangeBuilder::fapi) applies the
-    /// rules to all clients.
+    /// The client must prove that it has a key (`private_key_jwt` or a certificate), may sign assertions and DPoP proofs with
+    /// PS256, ES256 and EdDSA only, and must send `aud` as a single text. The client gets bound tokens only, as with
+    /// [`require_sender_constraint`](Self::require_sender_constraint).
+    /// [`TokenExchangeBuilder::fapi`](crate::TokenExchangeBuilder::fapi) applies the rules to all clients.
     pub fn fapi(mut self) -> Self {
         self.methods.fapi = true;
         self
@@ -248,8 +249,8 @@ impl Client {
     ///
     /// The workload presents a JWT-SVID as `client_assertion`, with the `client_assertion_type`
     /// `urn:ietf:params:oauth:client-assertion-type:jwt-spiffe`, or an X.509-SVID as the certificate of its connection. The trust
-    /// domain needs a record ([`Issuer::spiffe`](crate::Issuer::spiffe)), whose keys verify a JWT-SVID. The TLS acceptor
-    /// verifies an X.509-SVID, and must trust only authorities whose names of the domain count.
+    /// domain needs a record ([`Issuer::spiffe`](crate::Issuer::spiffe)). The keys of its bundle verify a JWT-SVID, and an
+    /// authority of its bundle must have issued an X.509-SVID, whatever authorities the TLS acceptor trusts.
     ///
     /// ```
     /// use tower_token_exchange::{Client, Issuer};

@@ -58,7 +58,7 @@ impl ClientMethods {
             problems.add(place.wrong(field, help).of_kind(ConfigErrorKind::Conflict));
         }
         match &self.keys {
-            Some(ClientKeySource::Fixed(keys)) if keys.is_empty() => {
+            Some(ClientKeySource::Fixed(keys)) if !keys.verifies_tokens() => {
                 let help = "no usable key in the set: give an RSA key of at least 2048 bits, P-256, P-384 or Ed25519";
                 problems.add(place.wrong(KEYS, help));
             }

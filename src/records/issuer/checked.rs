@@ -346,7 +346,7 @@ impl Check<'_> {
         }
         match keys {
             Some(KeySource::Fixed(keys))
-                if !keys.is_empty() && !algorithms.iter().any(|algorithm| keys.serves(*algorithm)) =>
+                if keys.verifies_tokens() && !algorithms.iter().any(|algorithm| keys.serves(*algorithm)) =>
             {
                 let help = "no key of the set has one of these algorithms: name the algorithms of the keys";
                 Err(self.place.wrong("algorithms", help).of_kind(ConfigErrorKind::Conflict))

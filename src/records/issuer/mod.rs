@@ -194,8 +194,8 @@ impl Issuer {
         }
     }
 
-    /// Whether the record of a foreign issuer states a relation by which a client can present a token, or permits actor
-    /// tokens.
+    /// Whether the record of a foreign issuer states a relation by which a client can present a token, permits actor tokens, or
+    /// is [for clients only](Self::for_clients_only), who present the tokens as their assertions.
     ///
     /// Every subject token of another issuer is refused if [`map_client`](Self::map_client),
     /// [`allow_presenters`](Self::allow_presenters), [`TokenRules::presenters`] and
@@ -207,6 +207,8 @@ impl Issuer {
     /// let idp = Issuer::new("https://idp.example").discovery().map_subjects(SubjectMapping::Prefix("idp|".into()));
     /// assert!(!idp.can_be_presented());
     /// assert!(idp.map_client("orders-frontend", "orders").can_be_presented());
+    /// let cluster = Issuer::new("https://cluster.example").discovery().for_clients_only();
+    /// assert!(cluster.can_be_presented());
     /// ```
     pub fn can_be_presented(&self) -> bool {
         let names_presenters = self.tokens.iter().any(|rules| !rules.presenters.is_empty());
@@ -215,6 +217,7 @@ impl Issuer {
             || names_presenters
             || self.trusts_may_act
             || self.actor_tokens
+            || self.for_clients_only
     }
 
     /// The URLs that the layer fetches for this record, with the key of each in a document.
