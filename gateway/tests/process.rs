@@ -181,11 +181,16 @@ pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// A token of Alice for `orders`, signed with the key of the gateway.
 pub fn own_token(folder: &Folder, issuer: &str) -> String {
+    own_token_for(folder, issuer, "https://orders.example")
+}
+
+/// A token of Alice with this audience, signed with the key of the gateway.
+pub fn own_token_for(folder: &Folder, issuer: &str, audience: &str) -> String {
     let key = LocalSigner::from_pem(Algorithm::ES256, folder.read("active.pem")).unwrap();
     let segment = |json: Value| data_encoding::BASE64URL_NOPAD.encode(json.to_string().as_bytes());
     let header = json!({ "alg": "ES256", "kid": key.key_id(), "typ": "at+jwt" });
     let claims = json!({
-        "iss": issuer, "sub": "alice", "aud": "https://orders.example", "client_id": "web",
+        "iss": issuer, "sub": "alice", "aud": audience, "client_id": "web",
         "scope": "read", "exp": 9_999_999_999_u64, "iat": 1_700_000_000, "jti": "subject-1",
     });
     let signed = format!("{}.{}", segment(header), segment(claims));

@@ -1,5 +1,5 @@
-//! The gateway between independent programs: the authorization server `oidc-provider`, the clients `openid-client` and
-//! `google-auth`, and the verifiers `jose` and PyJWT.
+//! The gateway between independent programs: the authorization server `oidc-provider`, the clients `openid-client`,
+//! `oauth4webapi`, `google-auth`, `requests-oauth2client`, `authlib` and `huskarl`, and the verifiers `jose` and PyJWT.
 //!
 //! `.ci/run` installs these programs, names their folder in `INTEROP_DIR`, and runs these tests with `--include-ignored`.
 
@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
 mod failures;
+mod methods;
 #[path = "../process.rs"]
 mod process;
 
@@ -28,6 +29,9 @@ struct World {
     provider_port: u16,
     gateway: Option<Gateway>,
     ports: (u16, u16),
+    /// The scheme of the public URL.
+    scheme: &'static str,
+    configuration: String,
 }
 
 fn secret(client: &str) -> String {
@@ -36,11 +40,17 @@ fn secret(client: &str) -> String {
 
 impl World {
     fn start() -> Self {
+        Self::start_with("http", |_| include_str!("gateway.toml").to_owned())
+    }
+
+    /// Starts a world with a public URL of this scheme, and with a configuration that may have further files.
+    fn start_with(scheme: &'static str, configuration: impl FnOnce(&Folder) -> String) -> Self {
         let programs = env::var_os("INTEROP_DIR").map(PathBuf::from);
         let programs = programs.expect("INTEROP_DIR names the folder of the programs that `.ci/run` installs");
         let folder = Folder::new();
         folder.keygen("first.pem");
         folder.write("gateway.secret", &secret("gateway"));
+        let configuration = configuration(&folder);
         let mut world = Self {
             programs,
             folder,
@@ -48,6 +58,8 @@ impl World {
             provider_port: free_port(),
             gateway: None,
             ports: (free_port(), free_port()),
+            scheme,
+            configuration,
         };
         world.configure(r#"active = { file = "first.pem" }"#);
         world.start_provider();
@@ -57,7 +69,8 @@ impl World {
 
     fn configure(&self, keys: &str) {
         let (port, admin) = self.ports;
-        let text = include_str!("gateway.toml")
+        let text = self
+            .configuration
             .replace("{port}", &port.to_string())
             .replace("{admin}", &admin.to_string())
             .replace("{upstream}", &self.provider_port.to_string())
@@ -82,7 +95,7 @@ impl World {
     }
 
     fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.ports.0)
+        format!("{}://127.0.0.1:{}", self.scheme, self.ports.0)
     }
 
     fn gateway(&self) -> &Gateway {
@@ -93,11 +106,12 @@ impl World {
     fn run(&self, program: &str, script: &str, arguments: &[&str]) -> Result<Value, String> {
         let mut command =
             Command::new(if program == "python" { self.programs.join("venv/bin/python") } else { program.into() });
-        let done = command.arg(self.programs.join(script)).args(arguments).output().unwrap();
-        if !done.status.success() {
-            return Err(String::from_utf8_lossy(&done.stderr).into_owned());
-        }
-        Ok(serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stdout))))
+        output(command.arg(self.programs.join(script)).args(arguments))
+    }
+
+    /// Runs a compiled program that prints one line of JSON.
+    fn run_program(&self, path: &str, arguments: &[&str]) -> Result<Value, String> {
+        output(Command::new(self.programs.join(path)).args(arguments))
     }
 
     /// `openid-client`.
@@ -125,6 +139,20 @@ impl World {
         assert_eq!(jose["payload"], pyjwt["payload"]);
         jose["payload"].clone()
     }
+}
+
+fn output(command: &mut Command) -> Result<Value, String> {
+    let done = command.output().unwrap();
+    if !done.status.success() {
+        return Err(String::from_utf8_lossy(&done.stderr).into_owned());
+    }
+    Ok(serde_json::from_slice(&done.stdout).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&done.stdout))))
+}
+
+/// The claims of a JWT, which is not verified here.
+fn claims(token: &str) -> Value {
+    let payload = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&data_encoding::BASE64URL_NOPAD.decode(payload.as_bytes()).unwrap()).unwrap()
 }
 
 fn text(value: &Value) -> String {
