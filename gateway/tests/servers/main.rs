@@ -1,12 +1,14 @@
 //! The gateway in front of authorization servers by other authors, each in its documented configuration: a login at a
 //! browser, exchanges by two stock clients, verification by two stock libraries, introspection, refresh, revocation, and
-//! ordinary pages.
+//! ordinary pages. In front of one server, clients with keys, a workload, and resource servers that verify DPoP.
 //!
 //! `.ci/run` installs the servers, names their folder in `SERVERS_DIR`, and runs these tests with `--ignored`.
 
 #![allow(clippy::print_stdout, reason = "the tests print measurements")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 
+mod cluster;
+mod keys;
 #[path = "../process.rs"]
 mod process;
 mod world;

@@ -68,10 +68,14 @@ struct Reports {
 }
 
 impl Reports {
+    fn last_event(&self) -> Value {
+        let audit = fs::read_to_string(self.folder.join("audit.jsonl")).unwrap_or_default();
+        audit.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default()
+    }
+
     /// The reason and the detail of the last event of the audit.
     fn last_refusal(&self) -> [Value; 2] {
-        let audit = fs::read_to_string(self.folder.join("audit.jsonl")).unwrap_or_default();
-        let event: Value = audit.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_default();
+        let event = self.last_event();
         ["reason", "detail"].map(|name| event[name].clone())
     }
 }
@@ -121,6 +125,11 @@ pub(crate) fn claims(token: &str) -> Value {
 impl World {
     /// Starts the server, and then the gateway.
     pub(crate) fn start(server: Server) -> Self {
+        Self::start_with(server, |_, _, _| ())
+    }
+
+    /// Starts the server, and then the gateway with a changed configuration and changed records.
+    pub(crate) fn start_with(server: Server, change: impl FnOnce(&Folder, &mut String, &mut String)) -> Self {
         let parts = env::var_os("SERVERS_DIR").map(PathBuf::from);
         let parts = parts.expect("SERVERS_DIR names the folder of the servers that `.ci/run` installs");
         let folder = Folder::new();
@@ -133,7 +142,7 @@ impl World {
         });
 
         let ran = Instant::now();
-        let configuration = configure(&server, ports, &folder);
+        let configuration = configure(&server, ports, &folder, change);
         let gateway = Gateway::start(&folder);
         wait_for(&format!("the gateway is ready in front of {}", server.name), || gateway.is_ready());
         let endpoints = endpoints(&server, &gateway);
@@ -204,6 +213,21 @@ impl World {
         self.script(Command::new("node").arg(self.parts.join("client.mjs")), command, arguments)
     }
 
+    /// Clients with keys, and resource servers.
+    pub(crate) fn proof(&self, command: &str, arguments: &[&str]) -> Value {
+        self.script(Command::new("node").arg(self.parts.join("proof.mjs")), command, arguments)
+    }
+
+    /// Writes a file for the scripts.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        self.folder.write(name, text);
+    }
+
+    /// The last event of the audit.
+    pub(crate) fn last_event(&self) -> Value {
+        self.reports.last_event()
+    }
+
     /// Runs a script that prints one line of JSON.
     fn script(&self, program: &mut Command, command: &str, arguments: &[&str]) -> Value {
         let done = program.arg(self.folder.0.join("endpoints.json")).arg(command).args(arguments).output().unwrap();
@@ -219,14 +243,20 @@ impl World {
 }
 
 /// Writes the files of the gateway as an operator does, and returns the configuration.
-fn configure(server: &Server, ports: [u16; 3], folder: &Folder) -> String {
+fn configure(
+    server: &Server,
+    ports: [u16; 3],
+    folder: &Folder,
+    change: impl FnOnce(&Folder, &mut String, &mut String),
+) -> String {
     let sources = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers"));
     let mut configuration = fs::read_to_string(sources.join(server.name).join("gateway.toml")).unwrap();
     for (name, port) in ["{port}", "{admin}", "{upstream}"].into_iter().zip(ports) {
         configuration = configuration.replace(name, &port.to_string());
     }
     let issuer = configuration.lines().find_map(|line| line.strip_prefix("issuer = ")).unwrap();
-    let records = fs::read_to_string(sources.join("records.toml")).unwrap().replace("\"{issuer}\"", issuer);
+    let mut records = fs::read_to_string(sources.join("records.toml")).unwrap().replace("\"{issuer}\"", issuer);
+    change(folder, &mut configuration, &mut records);
     folder.write("gateway.toml", &configuration);
     folder.write("records.toml", &records);
     folder.write("gateway.secret", &secret("gateway"));
