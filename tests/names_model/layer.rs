@@ -11,10 +11,7 @@ use http::{Request, Response, header};
 use serde_json::{Value, json};
 use std::{
     convert::Infallible,
-    sync::{
-        Arc, LazyLock, Mutex,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
+    sync::{Arc, LazyLock, Mutex},
     time::{Duration, UNIX_EPOCH},
 };
 use tower::{Layer as _, ServiceExt, service_fn};
@@ -22,6 +19,7 @@ use tower_token_exchange::{
     Client, GRANT_TYPE, Issuer, Reason, Target, TokenExchangeBuilder, TokenExchangeLayer, TokenType,
     audit::AuditEvent,
     policy::{self, Actors, Decision, Grant, Names, Query, Semantics, Subjects, Table},
+    proof::Dpop,
     records::{ConfigError, Party, SubjectMapping},
     signing::Algorithm,
 };
@@ -120,6 +118,11 @@ pub struct Token {
 
 /// The first token of a party.
 pub fn first_token(records: &Records, first: &First) -> Token {
+    first_token_with(records, first, &Value::Null)
+}
+
+/// The first token of a party, with further claims.
+pub fn first_token_with(records: &Records, first: &First, further: &Value) -> Token {
     let First { holder, token_type, forged } = *first;
     let minter = match holder.iss {
         Iss::Ours if records.own == Own::OtherKey => &MINTERS.server,
@@ -148,6 +151,9 @@ pub fn first_token(records: &Records, first: &First) -> Token {
         // What the layer would write for a subject of F, and a type that no token had.
         claims["exchanged_from"] = json!({ "iss": F, "token_types": [ID_TOKEN] });
     }
+    for (name, value) in further.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()) {
+        claims[name] = value.clone();
+    }
     let typ = if token_type == Type::Access { "at+jwt" } else { "JWT" };
     Token { text: minter.sign(&minter.header(typ), &claims), token_type }
 }
@@ -156,13 +162,16 @@ pub fn first_token(records: &Records, first: &First) -> Token {
 pub struct World {
     layer: TokenExchangeLayer,
     asked: Arc<Mutex<Option<Query>>>,
-    impersonates: Arc<AtomicBool>,
+    /// The answer of the policy, if there is no table.
+    grant: Arc<Mutex<Grant>>,
 }
 
 /// What an exchange led to.
 pub struct Exchanged {
     pub token: Token,
     pub sub: String,
+    /// The claim `cnf`, or null.
+    pub cnf: Value,
     /// The question to the policy.
     pub query: Query,
 }
@@ -172,27 +181,31 @@ impl World {
     pub fn build(records: &Records, table: Option<Table>) -> Result<Self, ConfigError> {
         let asked = Arc::new(Mutex::new(None));
         let log = Arc::clone(&asked);
-        let impersonates = Arc::new(AtomicBool::new(false));
-        let impersonate = Arc::clone(&impersonates);
+        let grant = Arc::new(Mutex::new(Grant::new(Semantics::Delegation)));
+        let granted = Arc::clone(&grant);
         let policy = service_fn(move |query: Query| {
             let decision = match &table {
                 Some(table) => table.decide(&query),
-                None if impersonate.load(Relaxed) => Decision::Allow(Grant::new(Semantics::Impersonation)),
-                None => Decision::Allow(Grant::new(Semantics::Delegation)),
+                None => Decision::Allow(granted.lock().unwrap().clone()),
             };
             *log.lock().unwrap() = Some(query);
             async move { Ok::<_, Infallible>(decision) }
         });
         let builder = builder(records).policy(policy);
-        Ok(Self { layer: builder.build()?, asked, impersonates })
+        Ok(Self { layer: builder.build()?, asked, grant })
     }
 
     /// Exchanges a first token for a token without `act`.
     pub async fn impersonate(&self, subject: &Token) -> Result<Exchanged, Reason> {
-        self.impersonates.store(true, Relaxed);
+        self.grants(Grant::new(Semantics::Impersonation));
         let exchanged = self.exchange(0, subject, None, Type::Access).await;
-        self.impersonates.store(false, Relaxed);
+        self.grants(Grant::new(Semantics::Delegation));
         exchanged
+    }
+
+    /// Sets what the policy grants to each exchange, if there is no table.
+    pub fn grants(&self, grant: Grant) {
+        *self.grant.lock().unwrap() = grant;
     }
 
     /// Exchanges a token at one of the three hops.
@@ -202,6 +215,18 @@ impl World {
         subject: &Token,
         actor: Option<&Token>,
         issued_type: Type,
+    ) -> Result<Exchanged, Reason> {
+        self.exchange_with(hop, subject, actor, issued_type, None).await
+    }
+
+    /// Exchanges a token in a request with a DPoP proof.
+    pub async fn exchange_with(
+        &self,
+        hop: usize,
+        subject: &Token,
+        actor: Option<&Token>,
+        issued_type: Type,
+        proof: Option<&str>,
     ) -> Result<Exchanged, Reason> {
         let client = CLIENTS[hop];
         let mut form = vec![
@@ -215,11 +240,13 @@ impl World {
             form.extend([("actor_token", &*actor.text), ("actor_token_type", type_uri(actor.token_type))]);
         }
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let request = Request::post("/token")
+        let mut request = Request::post("/token")
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::AUTHORIZATION, basic(client, &secret_of(client)))
-            .body(Body::from(body))
-            .unwrap();
+            .header(header::AUTHORIZATION, basic(client, &secret_of(client)));
+        if let Some(proof) = proof {
+            request = request.header("DPoP", proof);
+        }
+        let request = request.body(Body::from(body)).unwrap();
         let wrapped = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
         let response = self.layer.layer(wrapped).oneshot(request).await.unwrap();
         if let Some(reason) = response.extensions().get::<Reason>() {
@@ -232,7 +259,8 @@ impl World {
         assert_eq!(claims["iss"], AS);
         let query = self.asked.lock().unwrap().take().expect("the policy was asked");
         let sub = claims["sub"].as_str().unwrap().to_owned();
-        Ok(Exchanged { token: Token { text, token_type: issued_type }, sub, query })
+        let cnf = claims["cnf"].clone();
+        Ok(Exchanged { token: Token { text, token_type: issued_type }, sub, cnf, query })
     }
 }
 
@@ -251,6 +279,7 @@ fn builder(records: &Records) -> TokenExchangeBuilder {
         .targets(targets)
         .issuers(issuers(records))
         .signer(MINTERS.layer.key.clone())
+        .dpop(Dpop::new(format!("{AS}/token")))
         .audit(service_fn(|_: AuditEvent| async { Ok::<_, Infallible>(()) }))
         .http(fetch);
     if records.own == Own::NoUsers { builder.federated_subjects_only() } else { builder }

@@ -6,10 +6,13 @@
 //! question that the policy of the layer got is put to a real table with the rule, and the decision is compared with the
 //! model. Worlds that differ only in the rule share their exchanges. A sample of the worlds is run once more with the rule as
 //! the policy of the layer.
+//!
+//! A second check, in `binding.rs`, is about tokens that are bound to a key.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should say so")]
 #![allow(unreachable_pub, reason = "what the modules of a test share is seen nowhere else")]
 
+mod binding;
 mod layer;
 mod model;
 #[path = "../support/mod.rs"]
