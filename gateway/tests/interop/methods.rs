@@ -14,8 +14,19 @@ use ring::{
 use serde_json::{Value, json};
 use tower_token_exchange::signing::{Algorithm, LocalSigner};
 
-/// The record of a client, and what the client does with it. `dpop` is `private_key_jwt` with a DPoP proof.
-const STRICT: &[(&str, &str)] = &[
+/// A method of authentication, or `dpop` for `private_key_jwt` with a DPoP proof; and the id of the record.
+type Method = (&'static str, &'static str);
+
+/// A client by another author.
+struct Client {
+    name: &'static str,
+    program: &'static str,
+    /// All methods that the client has.
+    methods: &'static [Method],
+}
+
+/// The methods of a client that signs assertions for the issuer.
+const ALL: &[Method] = &[
     ("client_secret_basic", "orders"),
     ("client_secret_post", "orders"),
     ("private_key_jwt", "orders"),
@@ -23,26 +34,21 @@ const STRICT: &[(&str, &str)] = &[
     ("dpop", "orders"),
 ];
 
-/// Each client, its program, and its methods with the id of a record. A client has no methods beside these.
-const CLIENTS: &[(&str, &str, &[(&str, &str)])] = &[
-    ("openid-client", "node methods.mjs", STRICT),
-    ("oauth4webapi", "node methods.mjs", STRICT),
-    (
-        "requests-oauth2client",
-        "python methods.py",
-        &[
-            ("client_secret_basic", "orders"),
-            ("client_secret_post", "orders"),
-            ("private_key_jwt", "older"),
-            ("dpop", "older"),
-        ],
-    ),
-    (
-        "authlib",
-        "python methods.py",
-        &[("client_secret_basic", "orders"), ("client_secret_post", "orders"), ("private_key_jwt", "older")],
-    ),
-    ("huskarl", "huskarl", STRICT),
+/// The methods of a client that signs assertions for the token endpoint.
+const OLDER: &[Method] = &[
+    ("client_secret_basic", "orders"),
+    ("client_secret_post", "orders"),
+    ("private_key_jwt", "older"),
+    ("dpop", "older"),
+];
+
+const CLIENTS: &[Client] = &[
+    Client { name: "openid-client", program: "node methods.mjs", methods: ALL },
+    Client { name: "oauth4webapi", program: "node methods.mjs", methods: ALL },
+    Client { name: "requests-oauth2client", program: "python methods.py", methods: OLDER },
+    // This client has no DPoP.
+    Client { name: "authlib", program: "python methods.py", methods: OLDER.split_at(3).0 },
+    Client { name: "huskarl", program: "huskarl", methods: ALL },
 ];
 
 /// Writes the certificates, keys and secrets of the gateway and of the clients.
@@ -73,16 +79,17 @@ fn configuration(folder: &Folder) -> String {
 
 impl World {
     /// One exchange by a client of another author. Returns the answer, and the events of the audit.
-    fn exchange_by(&self, (client, program): (&str, &str), (method, id): (&str, &str)) -> (Value, Vec<Value>) {
+    fn exchange_by(&self, client: &Client, (method, id): Method) -> (Value, Vec<Value>) {
         let before = self.events().len();
         let subject = own_token_for(&self.folder, &self.url(), &format!("https://{id}.example"));
         let (url, folder, secret) = (self.url(), self.folder.0.to_str().unwrap(), secret(id));
         let arguments = [method, &url, id, &secret, folder, &subject, "billing"];
-        let answer = match program.split_once(' ') {
-            Some((program, script)) => self.run(program, script, &[&[client], &arguments[..]].concat()),
-            None => self.run_program(&format!("{program}/target/debug/huskarl-client"), &arguments),
+        let answer = match client.program.split_once(' ') {
+            Some((program, script)) => self.run(program, script, &[&[client.name], &arguments[..]].concat()),
+            None => self.run_program("huskarl/target/debug/huskarl-client", &arguments),
         };
-        let answer = answer.unwrap_or_else(|error| panic!("{client}, {method}: {error}\n{:?}", self.events().last()));
+        let answer =
+            answer.unwrap_or_else(|error| panic!("{}, {method}: {error}\n{:?}", client.name, self.events().last()));
         (answer, self.events().split_off(before))
     }
 
@@ -103,11 +110,11 @@ fn thumbprint(folder: &Folder) -> String {
 #[ignore = "needs the programs that .ci/run installs"]
 fn each_client_works_with_each_of_its_methods() {
     let world = World::start_with("https", configuration);
-    for (client, program, methods) in CLIENTS {
-        let mut works = Vec::new();
-        for (method, id) in *methods {
-            let (answer, events) = world.exchange_by((client, program), (method, id));
-            let is_bound = *method == "dpop";
+    for one in CLIENTS {
+        let (client, mut works) = (one.name, Vec::new());
+        for (method, id) in one.methods.iter().copied() {
+            let (answer, events) = world.exchange_by(one, (method, id));
+            let is_bound = method == "dpop";
             let token_type = if is_bound { "dpop" } else { "bearer" };
             assert_eq!(text(&answer["token_type"]).to_lowercase(), token_type, "{client}, {method}");
             let claims = crate::claims(&text(&answer["access_token"]));
@@ -116,7 +123,7 @@ fn each_client_works_with_each_of_its_methods() {
                 (&json!("alice"), &json!({ "sub": id })),
                 "{client}, {method}"
             );
-            match *method {
+            match method {
                 "dpop" => assert!(claims["cnf"]["jkt"].is_string(), "{client}: {claims}"),
                 "tls_client_auth" => {
                     assert_eq!(claims["cnf"], json!({ "x5t#S256": thumbprint(&world.folder) }), "{client}");
@@ -131,7 +138,7 @@ fn each_client_works_with_each_of_its_methods() {
             assert_eq!(outcomes, expected[usize::from(!is_bound)..], "{client}, {method}");
             let used = if is_bound { "private_key_jwt" } else { method };
             assert!(events.iter().all(|event| event["auth_method"] == used), "{client}, {method}: {events:?}");
-            works.push(*method);
+            works.push(method);
         }
         println!("{client}: {}", works.join(", "));
     }
