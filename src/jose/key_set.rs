@@ -5,7 +5,7 @@ use super::{
 use crate::protocol::KeyId;
 use data_encoding::BASE64;
 use serde_json::{Map, Value};
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 /// The most keys that are read.
 const MAX_KEYS: usize = 100;
@@ -199,6 +199,11 @@ fn authority(jwk: &Map<String, Value>) -> Option<Vec<u8>> {
         }
         _ => None,
     }
+}
+
+/// Returns the time after which a SPIFFE bundle asks to be fetched again (SPIFFE Trust Domain and Bundle section 4.1.2).
+pub(crate) fn refresh_hint(json: &[u8]) -> Option<Duration> {
+    parse_object(json)?.get("spiffe_refresh_hint")?.as_u64().map(Duration::from_secs)
 }
 
 fn kid_of(jwk: &Map<String, Value>) -> Option<KeyId> {

@@ -38,7 +38,7 @@ pub(crate) use compact::{Compact, signed_part};
 pub(crate) use header::{Header, RawHeader, short_media_type};
 pub(crate) use json::parse_object;
 pub(crate) use key::{KeyUse, VerifyingKey};
-pub(crate) use key_set::KeyMatch;
+pub(crate) use key_set::{KeyMatch, refresh_hint};
 use memo::{ClientMemo, SignatureMemo};
 pub(crate) use private_key::PrivateKey;
 pub(crate) use signature::{ClientVerifier, SignatureVerifier};

@@ -90,6 +90,11 @@ pub(super) fn lifetime(headers: &HeaderMap) -> Duration {
     max_age.unwrap_or(DEFAULT_LIFETIME).saturating_sub(age.unwrap_or_default()).clamp(MIN_LIFETIME, MAX_LIFETIME)
 }
 
+/// Returns the lifetime of a key set that asks to be fetched again after a time.
+pub(super) fn within_hint(lifetime: Duration, hint: Duration) -> Duration {
+    lifetime.min(hint).max(MIN_LIFETIME)
+}
+
 /// Splits a comma-separated list. A comma inside quotes does not separate.
 fn list(value: &str) -> impl Iterator<Item = &str> {
     let mut quoted = false;

@@ -1,9 +1,9 @@
 use super::{
     discovery::Discovery,
     fetcher::{FetchProblem, Fetcher, deadline},
-    freshness::lifetime,
+    freshness::{lifetime, within_hint},
 };
-use crate::jose::KeySet;
+use crate::jose::{KeySet, refresh_hint};
 use http::StatusCode;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -67,5 +67,6 @@ async fn key_set(uri: &str, fetcher: &Fetcher, deadline: Instant) -> Result<(Key
     if keys.is_empty() {
         return Err(FetchProblem::at(uri, "no usable key in the set"));
     }
-    Ok((keys, lifetime(response.headers())))
+    let lifetime = lifetime(response.headers());
+    Ok((keys, refresh_hint(response.body()).map_or(lifetime, |hint| within_hint(lifetime, hint))))
 }

@@ -525,6 +525,26 @@ async fn ageing_key_sets_are_refreshed_in_the_background() {
 }
 
 #[tokio::test]
+async fn sq_01_a_bundle_is_fetched_again_by_its_hint() {
+    for (hint, expected) in [(json!(100), 2), (json!(1), 2), (json!(100_000), 1), (json!("100"), 1), (json!(null), 1)] {
+        let (key, time) = (issuer(), Time::new());
+        let mut bundle: Value = serde_json::from_str(&key.key.published_keys().to_json()).unwrap();
+        bundle["spiffe_refresh_hint"] = hint.clone();
+        let answer = Answer::ok(bundle.to_string()).header("cache-control", "max-age=3600");
+        let jwks = Jwks::up(answer).await;
+        let mut world = world(&jwks, &time).await;
+        assert_good(&mut world, &token(&key), "at first").await;
+        // A new set is fetched in the background after four fifths of the time.
+        time.pass(47);
+        assert_good(&mut world, &token(&key), "before").await;
+        assert_eq!(jwks.hits(), 1, "{hint}");
+        time.pass(33);
+        assert_good(&mut world, &token(&key), "after").await;
+        until(|| fetches(&world) == expected).await;
+    }
+}
+
+#[tokio::test]
 async fn a_failing_endpoint_is_asked_less_often() {
     let (key, time) = (issuer(), Time::new());
     let jwks = Jwks::up(Answer::status(500)).await;

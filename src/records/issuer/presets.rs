@@ -127,7 +127,8 @@ impl Issuer {
     /// The `sub` of a JWT-SVID is a SPIFFE ID in the trust domain. A JWT-SVID needs no `iss`; an `iss` has to be
     /// `spiffe://<trust domain>`. For a server that writes another `iss`, use [`Issuer::new`] with that identifier. Only
     /// keys of the bundle for `jwt-svid` count. The authorities of the bundle, whose `use` is `x509-svid`, verify the
-    /// certificates of clients with [`Client::spiffe_id`](crate::Client::spiffe_id).
+    /// certificates of clients with [`Client::spiffe_id`](crate::Client::spiffe_id). The bundle is fetched again after its
+    /// `spiffe_refresh_hint`, or earlier if the HTTP headers say so.
     ///
     /// ```
     /// # use tower_token_exchange::Issuer;
