@@ -45,6 +45,13 @@ impl Parameters {
         let scope = requested_scope(client, requested.scope.as_deref())?;
         Ok(Self { subject, actor, targets, scope, issued_token_type })
     }
+
+    /// Frees the texts of the tokens. What the tokens say was read.
+    pub(crate) fn free_token_texts(&mut self) {
+        for declared in [Some(&mut self.subject), self.actor.as_mut()].into_iter().flatten() {
+            declared.token = Sensitive::new(String::new());
+        }
+    }
 }
 
 fn declared(token: Sensitive, token_type: &str) -> Result<DeclaredToken, Rejection> {

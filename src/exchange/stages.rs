@@ -341,11 +341,12 @@ pub(crate) struct StillValid {
 impl StillValid {
     /// Checks the revocations, and asks the status check.
     pub(crate) async fn check(
-        bounded: Bounded,
+        mut bounded: Bounded,
         checks: &StatusChecks,
         own_issuer: &IssuerId,
     ) -> Result<Self, Rejection> {
         let ancestry = checks.check_revocations(|revocations| bounded.lineage(revocations, own_issuer)).await?;
+        bounded.found.validated.resolved.parameters.free_token_texts();
         checks.check_status(|| bounded.status_query()).await?;
         Ok(Self { bounded, ancestry })
     }

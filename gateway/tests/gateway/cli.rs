@@ -271,7 +271,9 @@ fn the_example_configuration_is_valid() {
     // A line that is commented out shows the default, or at least a key that exists.
     folder.keygen("next.pem");
     folder.write("gateway.secret", "a-secret-of-the-gateway");
-    folder.write("nonce.key", "a-secret-of-thirty-two-characters-or-more");
+    for key in ["nonce.key", "ancestry.key"] {
+        folder.write(key, "a-secret-of-thirty-two-characters-or-more");
+    }
     let settings = shown.lines().map(|line| match line.strip_prefix("# ") {
         Some(setting) if setting.contains(" = ") && !setting.contains("`") && !setting.contains(".pem\"") => {
             setting.to_owned()

@@ -70,7 +70,7 @@ async fn a_key_signs_an_assertion_for_each_request() {
     let rsa = LocalSigner::from_pem(Algorithm::PS256, include_str!("../../data/rsa.pem")).unwrap();
     let generated = [Algorithm::ES256, Algorithm::EdDSA].map(|algorithm| LocalSigner::generate(algorithm).unwrap());
     for key in generated.into_iter().chain([rsa]) {
-        let record = Client::new("orders").keys(key.published_keys().key_set()).fapi();
+        let record = Client::new("orders").keys(key.published_keys().key_set());
         let credentials = ClientAuthentication::private_key_jwt("orders", AS, key);
         let world = plan_of(record).start().await;
         let client = ExchangeClient::builder(ENDPOINT, credentials.clone())
