@@ -46,8 +46,8 @@ pub(crate) type RevocationPart = BoxPlug<RevocationQuestion, RevocationState>;
 /// [`ancestry_key`](crate::TokenExchangeBuilder::ancestry_key).
 ///
 /// ```
-/// use std::{collections::HashMap, convert::Infallible, sync::{Arc, Mutex}};
-/// use tower::ServiceExt;
+/// use std::{collections::HashMap, sync::{Arc, Mutex}};
+/// use tower::{BoxError, ServiceExt};
 /// use tower_token_exchange::{
 ///     revocation::{AncestryKey, CutOff, FoundRevocation, Revocation, RevocationQuestion, RevocationState, RevocationStore},
 ///     token::NumericDate,
@@ -60,7 +60,7 @@ pub(crate) type RevocationPart = BoxPlug<RevocationQuestion, RevocationState>;
 ///         let revoked = Arc::clone(&revoked);
 ///         async move {
 ///             let mut revoked = revoked.lock().unwrap();
-///             Ok::<_, Infallible>(match question {
+///             Ok::<_, BoxError>(match question {
 ///                 RevocationQuestion::Revoke { revocation, .. } => {
 ///                     let moment = revoked.entry(revocation.key).or_insert(revocation.issued_before);
 ///                     *moment = (*moment).max(revocation.issued_before);
@@ -70,20 +70,20 @@ pub(crate) type RevocationPart = BoxPlug<RevocationQuestion, RevocationState>;
 ///                     let found = |key| Some(FoundRevocation::new(key, *revoked.get(&key)?));
 ///                     RevocationState::Found(keys.into_iter().filter_map(found).collect())
 ///                 }
-///                 _ => unimplemented!("a question of a later version"),
+///                 _ => return Err("a question of a later version".into()),
 ///             })
 ///         }
 ///     })
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # async fn main() -> Result<(), BoxError> {
 /// let (store, ancestry_key) = (store(), AncestryKey::new([7; 32])?);
 /// let [now, until] = [100, 400].map(NumericDate::from_seconds);
 /// let [orders, billing] = ["orders", "billing"].map(|client| CutOff::client(client).key(&ancestry_key));
 /// let revoke = RevocationQuestion::revoke(Revocation::cut_off(orders, now, until), now);
-/// assert_eq!(store.clone().oneshot(revoke).await?, RevocationState::Revoked);
-/// let found = store.oneshot(RevocationQuestion::find([orders, billing])).await?;
+/// assert_eq!(store.clone().oneshot(revoke).await.map_err(Into::into)?, RevocationState::Revoked);
+/// let found = store.oneshot(RevocationQuestion::find([orders, billing])).await.map_err(Into::into)?;
 /// assert_eq!(found, RevocationState::Found(vec![FoundRevocation::new(orders, now)]));
 /// # Ok(())
 /// # }
