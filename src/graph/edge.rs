@@ -5,7 +5,7 @@ use crate::{
 use serde::Serialize;
 use std::sync::Arc;
 
-/// A target of a [`DelegationGraph`].
+/// A target of a [`DelegationGraph`](super::DelegationGraph).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TargetNode {

@@ -26,7 +26,7 @@ const OLD: TableDefinition<'_, &str, (u64, &str)> = TableDefinition::new("revoke
 ///
 /// The store confirms a revocation as soon as the revocation is on the disk. The store also has every revocation in
 /// memory, so that an exchange never waits for the disk. The capacity and the shares of the clients are limited as in
-/// [`MemoryRevocations`], also after a restart. Only one process at a time can open the file.
+/// [`MemoryRevocations`](super::MemoryRevocations), also after a restart. Only one process at a time can open the file.
 ///
 /// ```
 /// use tower_token_exchange::revocation::FileRevocations;
