@@ -14,7 +14,7 @@ const ALLOWED: [&str; 9] =
     ["alloc", "bytes", "core", "http", "serde_json", "std", "tower", "tower_service", "tower_token_exchange"];
 
 /// Further crates, each with the text that a line must have to name the crate.
-const EXCEPTIONS: [(&str, &str); 10] = [
+const EXCEPTIONS: [(&str, &str); 12] = [
     ("tower_layer", "tower_layer::Layer<"),
     // Traits and the types in their methods.
     ("serde_core", "::ser::Serialize"),
@@ -24,6 +24,9 @@ const EXCEPTIONS: [(&str, &str); 10] = [
     ("axum_core", "axum_core::body::Body"),
     ("http_body_util", "http_body_util::combinators::box_body::"),
     ("tonic", "tonic::body::Body"),
+    // What handlers of axum and tonic take and return, with the features of these names.
+    ("axum_core", "tower_token_exchange::resource::Access"),
+    ("tonic", "tower_token_exchange::resource::Access"),
     // The request body that a server in the same process takes.
     ("http_body_util", "tower_token_exchange::fetch::InProcess<S> where"),
     // The feature `schema` gives records a trait of schemars, as they have the traits of serde.
