@@ -44,6 +44,7 @@
 //! audit event of the attempt, and [`explain`](crate::explain) explains a dry run, which stops before the token is signed.
 //! The client receives the token only after the audit sink has taken the audit event.
 
+mod dry_run;
 mod observer;
 mod stages;
 
@@ -104,7 +105,7 @@ impl Exchange {
     }
 
     /// Runs all stages before the token is signed, for a dry run.
-    pub(crate) async fn decide(
+    async fn decide(
         &self,
         observer: &mut impl Observer,
         sender: Sender<'_>,

@@ -43,34 +43,20 @@ pub use explanation::{Explanation, Fact, RecordTrace, Refusal, StageTrace};
 pub use suggested_rule::SuggestedRule;
 
 use crate::{
-    client_auth::{AuthenticatedClient, AuthenticationMethod},
     exchange::Exchange,
-    limits::{Budgets, Limits},
-    protocol::Sender,
     token::{AssumedToken, Claims},
 };
-use http::Request;
 use notes::Notes;
-use std::sync::Arc;
 
 /// Runs the stages of an exchange as if the form came from this client, up to the decision of the policy.
 pub(crate) async fn explain(exchange: &Exchange, client_id: &str, form: &[u8]) -> Explanation {
-    // An explanation takes nothing from a budget.
-    let limits = Arc::new(Budgets::new(Limits::none(), &exchange.settings.clock));
-    let exchange = Exchange { proofs: exchange.proofs.assumed(), limits, ..exchange.clone() };
+    let exchange = exchange.for_dry_runs();
     let mut notes = Notes::new(&exchange, client_id);
-    // An explanation does not check the identity of the client, so the method is one that every record accepts.
-    let client = AuthenticatedClient::new(client_id).with_method(AuthenticationMethod::PrivateKeyJwt);
-    let mut request = Request::new(());
-    request.extensions_mut().insert(client);
-    let (parts, ()) = request.into_parts();
-    let outcome = exchange.decide(&mut notes, Sender::of(&parts), form).await;
+    let outcome = exchange.dry_run(&mut notes, client_id, form).await;
     notes.explanation(outcome.err())
 }
 
 /// Explains a request as [`explain`] does, as if the issuer vouched for a subject token with these claims.
 pub(crate) async fn explain_claims(exchange: &Exchange, client_id: &str, form: &[u8], claims: Claims) -> Explanation {
-    let mut exchange = exchange.clone();
-    exchange.verifier.assumed = Some(AssumedToken::new(claims, false));
-    explain(&exchange, client_id, form).await
+    explain(&exchange.assuming(AssumedToken::new(claims, false)), client_id, form).await
 }

@@ -1,21 +1,15 @@
 use super::DelegationGraph;
 use crate::{
-    client_auth::{AuthenticatedClient, AuthenticationMethod},
     exchange::{
         Authenticated, Bounded, Decided, Exchange, Observer, Presented, Proven, Resolved, StillValid, Validated,
     },
-    limits::{Budgets, Limits},
-    protocol::{ClientId, GRANT_TYPE, Reason, Scope, Sender, TargetId, TokenType},
+    protocol::{ClientId, GRANT_TYPE, Reason, Scope, TargetId, TokenType},
     records::{Party, SubjectId},
     token::{AssumedToken, Claims},
 };
 use form_urlencoded::Serializer;
-use http::Request;
 use serde::Serialize;
-use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The most tokens that are followed.
 const MAX_TOKENS: usize = 1_000;
@@ -97,8 +91,7 @@ pub(crate) fn sample_token(exchange: &Exchange, target: &str, sub: &str) -> Opti
 /// Follows a token. Each exchange is a dry run of the stages of a real exchange.
 pub(crate) async fn reach(exchange: &Exchange, token: Claims, max_hops: usize) -> Reach {
     let questions = questions(exchange);
-    let limits = Arc::new(Budgets::new(Limits::none(), &exchange.settings.clock));
-    let exchange = Exchange { proofs: exchange.proofs.assumed(), limits, ..exchange.clone() };
+    let exchange = exchange.for_dry_runs();
     let mut seen = HashSet::new();
     let mut held = vec![Held { claims: token, issued_by: None, hops: 0 }];
     let mut reach = Reach { hops: Vec::new(), is_complete: true };
@@ -109,21 +102,21 @@ pub(crate) async fn reach(exchange: &Exchange, token: Claims, max_hops: usize) -
         if number > max_hops {
             continue;
         }
-        let mut exchange = exchange.clone();
-        exchange.verifier.assumed = Some(AssumedToken::new(claims.clone(), issued_by.is_some()));
+        let exchange = exchange.assuming(AssumedToken::new(claims.clone(), issued_by.is_some()));
         let mut unrelated: Option<&ClientId> = None;
         for Question { client, target, form } in &questions {
             if unrelated == Some(client) {
                 continue;
             }
-            let decided = match dry_run(&exchange, client, form).await {
+            let decided = match exchange.dry_run(&mut NobodyListens, client, form.as_bytes()).await {
                 Ok(decided) => decided,
-                // The client may not present the token, whatever the target is.
-                Err(Reason::PresenterUnrelated) => {
-                    unrelated = Some(client);
+                Err(rejection) => {
+                    // The client may not present the token, whatever the target is.
+                    if rejection.reason() == Reason::PresenterUnrelated {
+                        unrelated = Some(client);
+                    }
                     continue;
                 }
-                Err(_) => continue,
             };
             let claims = decided.claims_to_issue(&exchange.registry, &exchange.settings.clock);
             if !seen.insert(identity(&claims)) {
@@ -150,6 +143,7 @@ pub(crate) async fn reach(exchange: &Exchange, token: Claims, max_hops: usize) -
 }
 
 /// A request of a client.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Question {
     client: ClientId,
     target: TargetId,
@@ -173,13 +167,13 @@ fn questions(exchange: &Exchange) -> Vec<Question> {
             for scope in [None].into_iter().chain(with_scope) {
                 let (client, target) = key.clone();
                 let form = form(&target, scope);
-                questions.push((client, target, form));
+                questions.push(Question { client, target, form });
             }
         }
     }
     // The questions of one client follow each other.
     questions.sort();
-    questions.into_iter().map(|(client, target, form)| Question { client, target, form }).collect()
+    questions
 }
 
 fn form(target: &TargetId, scope: Option<&str>) -> String {
@@ -197,15 +191,6 @@ fn identity(claims: &Claims) -> String {
     let members: BTreeMap<_, _> =
         claims.iter().filter(|(name, _)| !["exp", "iat", "jti", "nbf"].contains(name)).collect();
     members.iter().map(|(name, value)| format!("{name}={value}\n")).collect()
-}
-
-async fn dry_run(exchange: &Exchange, client: &ClientId, form: &str) -> Result<Decided, Reason> {
-    let client = AuthenticatedClient::new(client.clone()).with_method(AuthenticationMethod::PrivateKeyJwt);
-    let mut request = Request::new(());
-    request.extensions_mut().insert(client);
-    let (parts, ()) = request.into_parts();
-    let decided = exchange.decide(&mut NobodyListens, Sender::of(&parts), form.as_bytes()).await;
-    decided.map_err(|rejection| rejection.reason())
 }
 
 /// An observer that notes nothing.
